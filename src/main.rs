@@ -1,0 +1,2 @@
+//! Vivarium: one binary.
+fn main() {}
