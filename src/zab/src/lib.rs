@@ -1,2 +1,24 @@
-//! Zab.
+//! Zab: election, discovery, synchronisation, broadcast and recovery as one pure transition function.
+//!
+//! No clock, no randomness, no I/O, no logging, no dependency. See [`Input`] and [`Outputs`].
 #![no_std]
+
+extern crate alloc;
+
+mod config;
+mod io;
+mod message;
+mod quorum;
+mod types;
+
+pub use config::Config;
+pub use io::{
+    Action, After, DiskImage, Halt, Ignored, Input, LinkCmd, Note, Outputs, Record, Refusal, Role,
+    Send, Timer, TimerCmd,
+};
+pub use message::{
+    LearnerKind, Message, MessageKind, Notification, Payload, ServerState, SessionMessage, Txn,
+    Vote,
+};
+pub use quorum::Quorum;
+pub use types::{Epoch, Sid, SidSet, WriteNo, Zxid};

@@ -1,0 +1,511 @@
+//! The core's only interface: inputs, and outputs as data.
+
+use alloc::vec::Vec;
+
+use crate::message::{Message, MessageKind, Notification, SessionMessage, Txn};
+use crate::types::{Epoch, Sid, WriteNo, Zxid};
+
+/// Everything that can happen to a server.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Input<P> {
+    /// The server starts with what a crash, or an orderly stop, left on its disk.
+    Start(DiskImage<P>),
+    /// An election message. The election has no links: `from` is who the connection belongs to.
+    Notify {
+        /// The sender.
+        from: Sid,
+        /// What it says.
+        notification: Notification,
+    },
+    /// A link of the quorum port came up or broke. A new link to a server replaces the old one; the shell
+    /// drops whatever still arrives over the old one.
+    Link {
+        /// The other end.
+        peer: Sid,
+        /// Came up, or broke.
+        up: bool,
+    },
+    /// A message over the link to `peer`, in the order in which it was sent.
+    Recv {
+        /// The other end.
+        peer: Sid,
+        /// What it says.
+        message: Message<P>,
+    },
+    /// An armed timer ran out.
+    Timer(Timer),
+    /// Every record up to this number is on disk and stays there. Cumulative.
+    Durable {
+        /// The last durable record of this incarnation.
+        upto: WriteNo,
+    },
+    /// The session layer of an established leader proposes a transaction.
+    Propose(P),
+    /// The session layer asks that `body` be answered once a quorum has confirmed, after this moment,
+    /// that this leader is still the leader, and everything proposed until now is committed.
+    Sync {
+        /// Who is answered: this server, or a learner that forwarded the request.
+        origin: Sid,
+        /// Handed back.
+        body: P,
+    },
+    /// The session layer sends a message of its own over the link to `peer`.
+    Session {
+        /// The other end.
+        peer: Sid,
+        /// What it says.
+        message: SessionMessage<P>,
+    },
+    /// Orderly stop, or operator's wish: give up the present role and elect again.
+    Resign,
+}
+
+/// What a disk holds: the fold of a durable prefix of the records that were issued.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct DiskImage<P> {
+    /// `acceptedEpoch` (f.p).
+    pub accepted: Epoch,
+    /// `currentEpoch` (f.a).
+    pub current: Epoch,
+    /// The newest snapshot holds exactly the transactions up to here; zero if there is none.
+    pub snapshot: Zxid,
+    /// The transactions behind the snapshot, in order.
+    pub log: Vec<Txn<P>>,
+}
+
+impl<P> DiskImage<P> {
+    /// The disk of a server that never ran.
+    pub const fn empty() -> Self {
+        Self {
+            accepted: Epoch(0),
+            current: Epoch(0),
+            snapshot: Zxid::ZERO,
+            log: Vec::new(),
+        }
+    }
+
+    /// The end of the history on this disk.
+    pub fn last(&self) -> Zxid {
+        self.log.last().map_or(self.snapshot, |txn| txn.zxid)
+    }
+}
+
+impl<P: Clone> DiskImage<P> {
+    /// Adds the effect of one more durable record. What the shell's storage does with files, in one line each:
+    /// the meaning of [`Record`].
+    pub fn apply(&mut self, record: &Record<P>) {
+        match record {
+            Record::Txn(txn) => self.log.push(txn.clone()),
+            Record::Truncate { to } => self.log.retain(|txn| txn.zxid <= *to),
+            Record::Snapshot { zxid } => {
+                self.log.clear();
+                self.snapshot = *zxid;
+            }
+            Record::AcceptedEpoch(epoch) => self.accepted = *epoch,
+            Record::CurrentEpoch(epoch) => self.current = *epoch,
+        }
+    }
+}
+
+/// One write. The records of a server form a single sequence: record k+1 is begun only after record k is
+/// durable, or shares an fsync with it in the same file; so a crash leaves a prefix of the sequence.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Record<P> {
+    /// Append to the log.
+    Txn(Txn<P>),
+    /// Cut the log behind `to`.
+    Truncate {
+        /// The last zxid to keep.
+        to: Zxid,
+    },
+    /// Replace snapshot and log, in one step, by the snapshot that came with the SNAP message.
+    Snapshot {
+        /// What the snapshot holds.
+        zxid: Zxid,
+    },
+    /// Write `acceptedEpoch`.
+    AcceptedEpoch(Epoch),
+    /// Write `currentEpoch`.
+    CurrentEpoch(Epoch),
+}
+
+/// The kinds of timers. How long they last is the shell's business; a model fires them at will.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Timer {
+    /// Election: nobody said anything new; say it again (200 ms, doubled up to 60 s by the shell).
+    Resend,
+    /// Election: a quorum agrees; wait a little for a better vote (`finalizeWait`, 200 ms).
+    Finalize,
+    /// A learner until UPTODATE, a leader until it is established: `initLimit` ticks.
+    InitLimit,
+    /// A learner in broadcast has heard nothing from its leader for `syncLimit` ticks.
+    SyncLimit,
+    /// A leader has heard nothing from this learner, which is not yet synchronised, for `initLimit` ticks.
+    LearnerInitLimit(Sid),
+    /// A leader has heard nothing from this synchronised learner for `syncLimit` ticks.
+    LearnerSyncLimit(Sid),
+    /// An established leader has had no quorum of links for a tick.
+    QuorumLoss,
+    /// An established leader pings its learners: every half tick.
+    Ping,
+}
+
+/// When a message may leave.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum After {
+    /// At once.
+    Now,
+    /// Only when the record with this number is durable; never if the server crashes before, and never
+    /// over another link than the one that is up now.
+    Durable(WriteNo),
+}
+
+/// A message to send over the link to `to`. Messages with the same [`After`] class keep their order.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Send<P> {
+    /// The other end.
+    pub to: Sid,
+    /// What to say.
+    pub message: Message<P>,
+    /// What must be on disk before.
+    pub after: After,
+}
+
+/// What to do with links of the quorum port.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum LinkCmd {
+    /// A learner dials its leader, and tries again until told to close; `Input::Link` tells the outcome.
+    Connect(Sid),
+    /// Close the link, or stop dialling. No `Input::Link` answers.
+    Close(Sid),
+}
+
+/// Starting and stopping timers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum TimerCmd {
+    /// Start it, or start it again from the beginning.
+    Arm(Timer),
+    /// Stop it, if it runs.
+    Disarm(Timer),
+}
+
+/// What a server is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Role {
+    /// Not started, or stopped for good by a [`Halt`].
+    Down,
+    /// Electing.
+    Looking,
+    /// Attached, or attaching, to a leader, as a voter.
+    Following(Sid),
+    /// Attached, or attaching, to a leader, without a vote.
+    Observing(Sid),
+    /// Leading, or trying to.
+    Leading,
+}
+
+/// The reason why a server must stop for good. The shell stops it with this message.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Halt {
+    /// The log on disk does not continue: `next` stands behind `last`.
+    LogOutOfOrder {
+        /// A zxid.
+        last: Zxid,
+        /// What stands behind it.
+        next: Zxid,
+    },
+    /// `currentEpoch` must not be greater than `acceptedEpoch`.
+    CurrentEpochAhead {
+        /// As found.
+        accepted: Epoch,
+        /// As found.
+        current: Epoch,
+    },
+    /// The history must not contain epochs greater than `acceptedEpoch`.
+    HistoryAhead {
+        /// As found.
+        accepted: Epoch,
+        /// End of the history.
+        last: Zxid,
+    },
+    /// The largest epoch has been promised: there can be no further leader.
+    EpochsExhausted {
+        /// `acceptedEpoch`.
+        accepted: Epoch,
+    },
+}
+
+/// Why a link was closed, or an input refused. Each is an answer to somebody else's fault or to the
+/// ordinary course of failures; none changes the history.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Refusal {
+    /// The peer broke the protocol: no such message is due now.
+    Unexpected(MessageKind),
+    /// The peer broke the protocol: the epoch is not the one that this link is about.
+    WrongEpoch {
+        /// The epoch that is due.
+        expected: Epoch,
+        /// The epoch that came.
+        got: Epoch,
+    },
+    /// The leader wants an epoch older than one already promised (paper, phase 1: e' > f.p).
+    EpochTooOld {
+        /// `acceptedEpoch`.
+        accepted: Epoch,
+        /// The epoch that came.
+        got: Epoch,
+    },
+    /// The learner's history is more recent than the leader's, so this leader may not have its promise
+    /// (`Leader.waitForEpochAck`).
+    LearnerAhead {
+        /// The learner's `currentEpoch`.
+        current: Epoch,
+        /// The end of its history.
+        last: Zxid,
+    },
+    /// The peer broke the protocol: `got` does not continue the history that ends at `last`.
+    Gap {
+        /// End of the history here.
+        last: Zxid,
+        /// The zxid that came.
+        got: Zxid,
+    },
+    /// The peer broke the protocol: TRUNC to a zxid that is not in this history, or below what was delivered.
+    BadTrunc {
+        /// End of the history here.
+        last: Zxid,
+        /// The zxid that came.
+        to: Zxid,
+    },
+    /// The peer broke the protocol: a snapshot older than what was delivered here.
+    BadSnap {
+        /// What was delivered here.
+        delivered: Zxid,
+        /// What the snapshot holds.
+        zxid: Zxid,
+    },
+    /// The peer broke the protocol: COMMIT of something that was never proposed to this server.
+    BadCommit {
+        /// End of the history here.
+        last: Zxid,
+        /// The zxid that came.
+        zxid: Zxid,
+    },
+    /// The peer broke the protocol: ACK of something that was never proposed to it.
+    BadAck {
+        /// The last zxid proposed.
+        last: Zxid,
+        /// The zxid that came.
+        zxid: Zxid,
+    },
+    /// The learner has promised the largest epoch, so no leader can follow on it.
+    EpochsExhausted {
+        /// The learner's `acceptedEpoch`.
+        accepted: Epoch,
+    },
+    /// `initLimit` or `syncLimit` passed.
+    TimedOut,
+    /// This server gave up the role that the link served.
+    RoleEnded,
+}
+
+/// Why an input had no effect.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Ignored {
+    /// A message or an event of a link that is no longer, or not yet, of interest.
+    NoLink,
+    /// The server is down, or was started before.
+    NotNow,
+    /// A timer that was disarmed.
+    StaleTimer,
+    /// A durability report that says nothing new, or names records that were never issued.
+    StaleDurable,
+    /// Only an established leader proposes and syncs; the session layer answers its client with an error.
+    NotLeading,
+    /// The session layer may use a link only once its learner is up to date.
+    NotUpToDate,
+    /// A proposal that the history holds already.
+    Duplicate,
+    /// An acknowledgement that needs no answer (ZooKeeper's second ACK of NEWLEADER, or an observer's).
+    NotCounted,
+    /// A vote of, or for, a server without a vote.
+    NotVoter,
+    /// An election message that changes nothing.
+    NoNews,
+}
+
+/// The protocol's actions, named as in `spec/`: one note per action taken, the actor first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[allow(
+    missing_docs,
+    reason = "each name says who does what with which message"
+)]
+pub enum Action {
+    Start,
+    ElectionStartRound,
+    ElectionJoinRound,
+    ElectionAdoptVote,
+    ElectionCountVote,
+    ElectionResend,
+    ElectionAnswer,
+    ElectionFinalize,
+    ElectionElectSelf,
+    ElectionElectOther,
+    ElectionJoinEstablished,
+    BecomeLeading,
+    BecomeLearner,
+    LeaderAcceptLink,
+    LeaderProcessLearnerInfo,
+    LeaderChooseEpoch,
+    LeaderProcessAckEpoch,
+    LeaderElected,
+    LeaderSyncDiff,
+    LeaderSyncTrunc,
+    LeaderSyncTruncDiff,
+    LeaderSyncSnap,
+    LeaderProcessAckNewLeader,
+    LeaderEstablished,
+    LeaderUpToDate,
+    LeaderPropose,
+    LeaderRollOver,
+    LeaderProcessAck,
+    LeaderCommit,
+    LeaderPing,
+    LeaderProcessPing,
+    LeaderSyncRequest,
+    LeaderSyncConfirmed,
+    LeaderLearnerGone,
+    LeaderStepDown,
+    LearnerSendInfo,
+    LearnerPromise,
+    LearnerPromiseAgain,
+    LearnerProcessDiff,
+    LearnerProcessTrunc,
+    LearnerProcessSnap,
+    LearnerProcessNewLeader,
+    LearnerProcessUpToDate,
+    LearnerProcessProposal,
+    LearnerProcessCommit,
+    LearnerProcessInform,
+    LearnerProcessPing,
+    LearnerLeave,
+    SessionForward,
+    SessionDeliver,
+    Durable,
+}
+
+/// What happened in a step, in the order in which it happened.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Note {
+    /// The protocol took this action.
+    Action(Action),
+    /// The server's role changed; the epoch is its `acceptedEpoch`.
+    Role(Role, Epoch),
+    /// The leader of this epoch is established: at the leader when a quorum has accepted NEWLEADER, at a
+    /// learner when it is up to date. From here on clients are served.
+    Established(Epoch),
+    /// The link to the peer was closed, for this reason.
+    Refused(Sid, Refusal),
+    /// The input had no effect, for this reason.
+    Ignored(Ignored),
+}
+
+/// What the shell has to do after a step. Owned by the caller and used again, so that a step allocates nothing in
+/// steady state. The fields are independent of each other, but each is in order.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Outputs<P> {
+    /// Records to write, numbered without a gap.
+    pub writes: Vec<(WriteNo, Record<P>)>,
+    /// Messages over links of the quorum port.
+    pub sends: Vec<Send<P>>,
+    /// Election messages: the latest one per server is enough.
+    pub notifications: Vec<(Sid, Notification)>,
+    /// Transactions to apply to the state machine, now: they are committed, each is the successor of the one
+    /// delivered before, from the snapshot on. On disk they may be later.
+    pub deliver: Vec<Txn<P>>,
+    /// A snapshot that came with the message of this step replaces the state machine.
+    pub install: Option<Zxid>,
+    /// Links to open and close.
+    pub links: Vec<LinkCmd>,
+    /// Timers to start and stop.
+    pub timers: Vec<TimerCmd>,
+    /// Messages for the session layer, with the link over which they came.
+    pub session: Vec<(Sid, SessionMessage<P>)>,
+    /// Syncs asked for by this server's own session layer, now confirmed.
+    pub synced: Vec<P>,
+    /// The server must stop for good.
+    pub halt: Option<Halt>,
+    /// What happened.
+    pub notes: Vec<Note>,
+}
+
+impl<P> Default for Outputs<P> {
+    fn default() -> Self {
+        Self {
+            writes: Vec::new(),
+            sends: Vec::new(),
+            notifications: Vec::new(),
+            deliver: Vec::new(),
+            install: None,
+            links: Vec::new(),
+            timers: Vec::new(),
+            session: Vec::new(),
+            synced: Vec::new(),
+            halt: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl<P> Outputs<P> {
+    /// Nothing to do yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets everything but the memory, for the next step.
+    pub fn clear(&mut self) {
+        self.writes.clear();
+        self.sends.clear();
+        self.notifications.clear();
+        self.deliver.clear();
+        self.install = None;
+        self.links.clear();
+        self.timers.clear();
+        self.session.clear();
+        self.synced.clear();
+        self.halt = None;
+        self.notes.clear();
+    }
+
+    pub(crate) fn action(&mut self, action: Action) {
+        self.notes.push(Note::Action(action));
+    }
+
+    pub(crate) fn ignored(&mut self, why: Ignored) {
+        self.notes.push(Note::Ignored(why));
+    }
+
+    pub(crate) fn arm(&mut self, timer: Timer) {
+        self.timers.push(TimerCmd::Arm(timer));
+    }
+
+    pub(crate) fn disarm(&mut self, timer: Timer) {
+        self.timers.push(TimerCmd::Disarm(timer));
+    }
+}
