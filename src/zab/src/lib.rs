@@ -6,10 +6,17 @@
 extern crate alloc;
 
 mod config;
+mod history;
 mod io;
+mod leader;
+mod learner;
 mod message;
+mod plan;
 mod quorum;
+mod replica;
+mod syncs;
 mod types;
+mod zab;
 
 pub use config::Config;
 pub use io::{
@@ -22,3 +29,4 @@ pub use message::{
 };
 pub use quorum::Quorum;
 pub use types::{Epoch, Sid, SidSet, WriteNo, Zxid};
+pub use zab::{Decision, Zab};

@@ -1,0 +1,202 @@
+//! What a server keeps through all its roles: its epochs, its history, and what the disk has of them.
+
+use alloc::collections::VecDeque;
+
+use crate::config::Config;
+use crate::history::History;
+use crate::io::{After, DiskImage, Halt, Outputs, Record};
+use crate::message::{Payload, Txn};
+use crate::types::{Epoch, WriteNo, Zxid};
+
+/// Epochs and history as *issued*: what memory knows, and what the disk will hold once it has caught up.
+/// Invariant: `current <= accepted`, and no transaction has an epoch above `accepted`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Replica<P> {
+    pub(crate) config: Config,
+    /// `acceptedEpoch` (f.p).
+    pub(crate) accepted: Epoch,
+    /// `currentEpoch` (f.a).
+    pub(crate) current: Epoch,
+    pub(crate) history: History<P>,
+    /// The state machine holds exactly the transactions up to here. At least the history's base.
+    pub(crate) delivered: Zxid,
+    writes: Writes,
+}
+
+/// The records on their way to the disk, and what the disk holds.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Writes {
+    durable: WriteNo,
+    pending: VecDeque<Pending>,
+    durable_accepted: Epoch,
+    durable_current: Epoch,
+    durable_last: Zxid,
+}
+
+/// The part of an issued record that matters when it becomes durable.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Pending {
+    AcceptedEpoch(Epoch),
+    CurrentEpoch(Epoch),
+    /// The history ends here: a transaction, a truncation or a snapshot.
+    Last(Zxid),
+}
+
+impl<P: Payload> Replica<P> {
+    /// Starts from what a crash left.
+    ///
+    /// A history that is newer than `currentEpoch` is accepted: the crash came between synchronisation and the epoch,
+    /// and the order of writes (history, then epoch) makes such an image harmless (`zab-correctness` 6.4; ZooKeeper
+    /// refuses to start, hazard H1).
+    ///
+    /// # Errors
+    /// The image breaks a rule that every durable prefix obeys: the disk was damaged, or is somebody else's.
+    pub(crate) fn start(config: Config, image: DiskImage<P>) -> Result<Self, Halt> {
+        let DiskImage {
+            accepted, current, ..
+        } = image;
+        let mut last = image.snapshot;
+        for txn in &image.log {
+            if !last.is_followed_by(txn.zxid) {
+                return Err(Halt::LogOutOfOrder {
+                    last,
+                    next: txn.zxid,
+                });
+            }
+            last = txn.zxid;
+        }
+        if current > accepted {
+            return Err(Halt::CurrentEpochAhead { accepted, current });
+        }
+        if last.epoch() > accepted {
+            return Err(Halt::HistoryAhead { accepted, last });
+        }
+        let writes = Writes {
+            durable: WriteNo(0),
+            pending: VecDeque::new(),
+            durable_accepted: accepted,
+            durable_current: current,
+            durable_last: last,
+        };
+        let delivered = image.snapshot;
+        Ok(Self {
+            config,
+            accepted,
+            current,
+            history: History::from_disk(image),
+            delivered,
+            writes,
+        })
+    }
+
+    /// Promises an epoch. `Promise` of the abstract protocol: strictly greater than any promised before.
+    pub(crate) fn promise(&mut self, epoch: Epoch, out: &mut Outputs<P>) {
+        assert!(epoch > self.accepted, "a promise is strict");
+        self.accepted = epoch;
+        self.write(
+            Record::AcceptedEpoch(epoch),
+            Pending::AcceptedEpoch(epoch),
+            out,
+        );
+    }
+
+    /// Accepts the promised epoch. `SetEpoch`: every record of the initial history was issued before this one, so
+    /// that the epoch is never durable before the history.
+    pub(crate) fn accept(&mut self, epoch: Epoch, out: &mut Outputs<P>) {
+        assert!(
+            epoch == self.accepted,
+            "only the promised epoch is accepted"
+        );
+        if self.current != epoch {
+            self.current = epoch;
+            self.write(
+                Record::CurrentEpoch(epoch),
+                Pending::CurrentEpoch(epoch),
+                out,
+            );
+        }
+    }
+
+    /// Appends to the history.
+    pub(crate) fn append(&mut self, txn: Txn<P>, out: &mut Outputs<P>) {
+        let zxid = txn.zxid;
+        self.history.append(txn.clone());
+        self.write(Record::Txn(txn), Pending::Last(zxid), out);
+    }
+
+    /// Cuts the history behind `to`.
+    pub(crate) fn truncate(&mut self, to: Zxid, out: &mut Outputs<P>) {
+        assert!(self.delivered <= to, "what was delivered stays");
+        self.history.truncate(to);
+        self.write(Record::Truncate { to }, Pending::Last(to), out);
+    }
+
+    /// Replaces the history and the state machine by a snapshot.
+    pub(crate) fn install(&mut self, zxid: Zxid, out: &mut Outputs<P>) {
+        assert!(self.delivered <= zxid, "what was delivered stays");
+        self.history.replace(zxid);
+        self.delivered = zxid;
+        out.install = Some(zxid);
+        self.write(Record::Snapshot { zxid }, Pending::Last(zxid), out);
+    }
+
+    /// Delivers the transactions up to `upto`, as far as they are here.
+    pub(crate) fn deliver(&mut self, upto: Zxid, out: &mut Outputs<P>) {
+        for txn in self.history.between(self.delivered, upto) {
+            self.delivered = txn.zxid;
+            out.deliver.push(txn.clone());
+        }
+        self.history
+            .trim(self.delivered, self.config.window as usize);
+    }
+
+    /// For a message that speaks of everything issued so far.
+    pub(crate) fn gate(&self) -> After {
+        if self.writes.pending.is_empty() {
+            After::Now
+        } else {
+            After::Durable(self.issued())
+        }
+    }
+
+    /// Takes note that the disk has caught up to `upto`; false if that says nothing new, or cannot be.
+    pub(crate) fn durable(&mut self, upto: WriteNo) -> bool {
+        if upto <= self.writes.durable || upto > self.issued() {
+            return false;
+        }
+        while self.writes.durable < upto {
+            self.writes.durable.0 += 1;
+            match self.writes.pending.pop_front() {
+                Some(Pending::AcceptedEpoch(epoch)) => self.writes.durable_accepted = epoch,
+                Some(Pending::CurrentEpoch(epoch)) => self.writes.durable_current = epoch,
+                Some(Pending::Last(zxid)) => self.writes.durable_last = zxid,
+                None => unreachable!("issued = durable + pending"),
+            }
+        }
+        true
+    }
+
+    /// True once the promise of `epoch` is on this disk, and with it the history as it was then.
+    pub(crate) fn promise_is_durable(&self, epoch: Epoch) -> bool {
+        self.writes.durable_accepted == epoch
+    }
+
+    /// The end of the history on this disk, once the disk has accepted `epoch`.
+    pub(crate) fn durable_in(&self, epoch: Epoch) -> Option<Zxid> {
+        (self.writes.durable_current == epoch).then_some(self.writes.durable_last)
+    }
+
+    /// Counts writes from the present durable one. Nothing but the numbers changes.
+    pub(crate) fn renumber(&mut self) -> WriteNo {
+        core::mem::take(&mut self.writes.durable)
+    }
+
+    fn issued(&self) -> WriteNo {
+        WriteNo(self.writes.durable.0 + self.writes.pending.len() as u64)
+    }
+
+    fn write(&mut self, record: Record<P>, pending: Pending, out: &mut Outputs<P>) {
+        self.writes.pending.push_back(pending);
+        out.writes.push((self.issued(), record));
+    }
+}
