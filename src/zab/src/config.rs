@@ -25,13 +25,7 @@ pub struct Config {
 impl Config {
     /// The constants of a deployed server.
     pub const fn new(me: Sid, quorum: Quorum) -> Self {
-        Self {
-            me,
-            quorum,
-            counter_max: 0xffff_fffe,
-            epoch_max: Epoch::MAX,
-            window: 500,
-        }
+        Self { me, quorum, counter_max: 0xffff_fffe, epoch_max: Epoch::MAX, window: 500 }
     }
 
     /// Whether this server, as a learner, counts in quorums.

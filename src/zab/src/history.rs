@@ -16,10 +16,7 @@ pub(crate) struct History<P> {
 
 impl<P> History<P> {
     pub(crate) fn from_disk(image: DiskImage<P>) -> Self {
-        Self {
-            base: image.snapshot,
-            entries: image.log.into(),
-        }
+        Self { base: image.snapshot, entries: image.log.into() }
     }
 
     /// Everything up to here is in the state machine, and no longer here.
@@ -50,19 +47,13 @@ impl<P> History<P> {
 
     /// Adds the successor of the last transaction.
     pub(crate) fn append(&mut self, txn: Txn<P>) {
-        assert!(
-            self.last().is_followed_by(txn.zxid),
-            "a history has no holes"
-        );
+        assert!(self.last().is_followed_by(txn.zxid), "a history has no holes");
         self.entries.push_back(txn);
     }
 
     /// Cuts everything behind `to`, which must be a position of this history.
     pub(crate) fn truncate(&mut self, to: Zxid) {
-        assert!(
-            self.floor(to) == Some(to),
-            "only a known position can become the end"
-        );
+        assert!(self.floor(to) == Some(to), "only a known position can become the end");
         self.entries.truncate(self.end_of(to));
     }
 

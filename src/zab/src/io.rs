@@ -78,12 +78,7 @@ pub struct DiskImage<P> {
 impl<P> DiskImage<P> {
     /// The disk of a server that never ran.
     pub const fn empty() -> Self {
-        Self {
-            accepted: Epoch(0),
-            current: Epoch(0),
-            snapshot: Zxid::ZERO,
-            log: Vec::new(),
-        }
+        Self { accepted: Epoch(0), current: Epoch(0), snapshot: Zxid::ZERO, log: Vec::new() }
     }
 
     /// The end of the history on this disk.
@@ -349,10 +344,7 @@ pub enum Ignored {
 /// The protocol's actions, named as in `spec/`: one note per action taken, the actor first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[allow(
-    missing_docs,
-    reason = "each name says who does what with which message"
-)]
+#[allow(missing_docs, reason = "each name says who does what with which message")]
 pub enum Action {
     Start,
     ElectionStartRound,

@@ -32,11 +32,7 @@ enum Stage {
     /// (`Leader.waitForNewLeaderAck`).
     AwaitAckNewLeader { epoch: Epoch, accepted: SidSet },
     /// Established.
-    Broadcast {
-        epoch: Epoch,
-        committed: Zxid,
-        quorum_lost: bool,
-    },
+    Broadcast { epoch: Epoch, committed: Zxid, quorum_lost: bool },
 }
 
 /// What the leader knows of a learner whose link is up.
@@ -91,16 +87,11 @@ impl<P: Payload> Leader<P> {
     /// The largest epoch is already promised: this server can never lead again.
     pub(crate) fn begin(replica: &mut Replica<P>, out: &mut Outputs<P>) -> Result<Self, Halt> {
         if replica.accepted >= replica.config.epoch_max {
-            return Err(Halt::EpochsExhausted {
-                accepted: replica.accepted,
-            });
+            return Err(Halt::EpochsExhausted { accepted: replica.accepted });
         }
         out.arm(Timer::InitLimit);
-        let mut leader = Self {
-            stage: Stage::Discovery,
-            learners: BTreeMap::new(),
-            syncs: Syncs::new(),
-        };
+        let mut leader =
+            Self { stage: Stage::Discovery, learners: BTreeMap::new(), syncs: Syncs::new() };
         leader.try_choose_epoch(replica, out);
         Ok(leader)
     }
@@ -134,10 +125,7 @@ impl<P: Payload> Leader<P> {
         out.action(Action::LeaderAcceptLink);
         out.disarm(Timer::LearnerSyncLimit(peer));
         out.arm(Timer::LearnerInitLimit(peer));
-        let learner = Learner {
-            kind: LearnerKind::Observer,
-            progress: Progress::Connected,
-        };
+        let learner = Learner { kind: LearnerKind::Observer, progress: Progress::Connected };
         self.learners.insert(peer, learner);
         self.syncs.forget(peer);
         self.watch_quorum(replica, out);
@@ -165,12 +153,7 @@ impl<P: Payload> Leader<P> {
                 Timer::InitLimit,
                 Stage::Discovery | Stage::AwaitAckEpoch { .. } | Stage::AwaitAckNewLeader { .. },
             )
-            | (
-                Timer::QuorumLoss,
-                Stage::Broadcast {
-                    quorum_lost: true, ..
-                },
-            ) => {
+            | (Timer::QuorumLoss, Stage::Broadcast { quorum_lost: true, .. }) => {
                 out.action(Action::LeaderStepDown);
                 return Next::Look;
             }
@@ -267,13 +250,7 @@ impl<P: Payload> Leader<P> {
             return Err(Refusal::EpochsExhausted { accepted });
         }
         out.action(Action::LeaderProcessLearnerInfo);
-        self.learners.insert(
-            peer,
-            Learner {
-                kind,
-                progress: Progress::Informed { accepted },
-            },
-        );
+        self.learners.insert(peer, Learner { kind, progress: Progress::Informed { accepted } });
         self.watch_quorum(replica, out);
         match self.stage {
             Stage::Discovery => self.try_choose_epoch(replica, out),
@@ -305,10 +282,7 @@ impl<P: Payload> Leader<P> {
         out.action(Action::LeaderChooseEpoch);
         let epoch = Epoch(highest.0 + 1);
         replica.promise(epoch, out);
-        self.stage = Stage::AwaitAckEpoch {
-            epoch,
-            promised: SidSet::EMPTY,
-        };
+        self.stage = Stage::AwaitAckEpoch { epoch, promised: SidSet::EMPTY };
         for (&sid, learner) in &self.learners {
             if let Progress::Informed { .. } = learner.progress {
                 send(sid, Message::LeaderInfo { epoch }, replica.gate(), out);
@@ -342,25 +316,13 @@ impl<P: Payload> Leader<P> {
                     promised.insert(peer);
                 }
                 out.action(Action::LeaderProcessAckEpoch);
-                self.learners.insert(
-                    peer,
-                    Learner {
-                        progress,
-                        ..learner
-                    },
-                );
+                self.learners.insert(peer, Learner { progress, ..learner });
                 self.try_be_elected(replica, out);
             }
             Stage::AwaitAckNewLeader { epoch, .. } | Stage::Broadcast { epoch, .. } => {
                 let epoch = *epoch;
                 out.action(Action::LeaderProcessAckEpoch);
-                self.learners.insert(
-                    peer,
-                    Learner {
-                        progress,
-                        ..learner
-                    },
-                );
+                self.learners.insert(peer, Learner { progress, ..learner });
                 self.synchronize(peer, learner.kind, last, epoch, replica, out);
             }
         }
@@ -378,10 +340,7 @@ impl<P: Payload> Leader<P> {
         }
         out.action(Action::LeaderElected);
         replica.accept(epoch, out);
-        self.stage = Stage::AwaitAckNewLeader {
-            epoch,
-            accepted: SidSet::EMPTY,
-        };
+        self.stage = Stage::AwaitAckNewLeader { epoch, accepted: SidSet::EMPTY };
         let promised: alloc::vec::Vec<_> = self
             .learners
             .iter()
@@ -415,12 +374,7 @@ impl<P: Payload> Leader<P> {
         let (first, from) = match plan {
             SyncPlan::Diff => (Message::Diff { committed }, last),
             SyncPlan::Trunc { to } => (Message::Trunc { to, committed }, to),
-            SyncPlan::Snap => (
-                Message::Snap {
-                    zxid: replica.delivered,
-                },
-                replica.delivered,
-            ),
+            SyncPlan::Snap => (Message::Snap { zxid: replica.delivered }, replica.delivered),
         };
         let upto = match kind {
             LearnerKind::Follower => replica.history.last(),
@@ -443,13 +397,7 @@ impl<P: Payload> Leader<P> {
             send(peer, Message::Commit { zxid: committed }, After::Now, out);
         }
         send(peer, Message::NewLeader { epoch }, After::Now, out);
-        self.learners.insert(
-            peer,
-            Learner {
-                kind,
-                progress: Progress::Synchronizing,
-            },
-        );
+        self.learners.insert(peer, Learner { kind, progress: Progress::Synchronizing });
     }
 
     /// The ACK that answers NEWLEADER.
@@ -481,13 +429,7 @@ impl<P: Payload> Leader<P> {
         }
         out.action(Action::LeaderProcessAckNewLeader);
         out.disarm(Timer::LearnerInitLimit(peer));
-        self.learners.insert(
-            peer,
-            Learner {
-                progress: Progress::Accepted,
-                ..learner
-            },
-        );
+        self.learners.insert(peer, Learner { progress: Progress::Accepted, ..learner });
         match &mut self.stage {
             Stage::AwaitAckNewLeader { accepted, .. } => {
                 if learner.is_follower() {
@@ -515,11 +457,7 @@ impl<P: Payload> Leader<P> {
         out.arm(Timer::Ping);
         let committed = replica.history.last();
         replica.deliver(committed, out);
-        self.stage = Stage::Broadcast {
-            epoch,
-            committed,
-            quorum_lost: false,
-        };
+        self.stage = Stage::Broadcast { epoch, committed, quorum_lost: false };
         let accepted: SidSet = self
             .learners
             .iter()
@@ -538,10 +476,7 @@ impl<P: Payload> Leader<P> {
         };
         out.action(Action::LeaderUpToDate);
         out.arm(Timer::LearnerSyncLimit(peer));
-        learner.progress = Progress::UpToDate {
-            acked: Zxid::ZERO,
-            pings: 0,
-        };
+        learner.progress = Progress::UpToDate { acked: Zxid::ZERO, pings: 0 };
         send(peer, Message::UpToDate, After::Now, out);
         if self.syncs.is_asking() {
             self.syncs.ask(peer, 1);
@@ -561,20 +496,13 @@ impl<P: Payload> Leader<P> {
             return Next::Stay;
         };
         let last = replica.history.last();
-        let counter = if last.epoch() == epoch {
-            last.counter()
-        } else {
-            0
-        };
+        let counter = if last.epoch() == epoch { last.counter() } else { 0 };
         if counter >= replica.config.counter_max {
             out.action(Action::LeaderRollOver);
             return Next::Look;
         }
         out.action(Action::LeaderPropose);
-        let txn = Txn {
-            zxid: Zxid::new(epoch, counter + 1),
-            payload,
-        };
+        let txn = Txn { zxid: Zxid::new(epoch, counter + 1), payload };
         for (&sid, learner) in &self.learners {
             if learner.is_follower() && learner.is_forwarded_to() {
                 send(sid, Message::Proposal(txn.clone()), After::Now, out);
@@ -608,13 +536,7 @@ impl<P: Payload> Leader<P> {
         }
         out.action(Action::LeaderProcessAck);
         let progress = Progress::UpToDate { acked: zxid, pings };
-        self.learners.insert(
-            peer,
-            Learner {
-                progress,
-                ..learner
-            },
-        );
+        self.learners.insert(peer, Learner { progress, ..learner });
         self.try_commit(replica, out);
         Ok(())
     }
@@ -641,10 +563,7 @@ impl<P: Payload> Leader<P> {
     /// Commits the longest prefix that a quorum has on disk. `Leader.tryToCommit`; the leader's own disk counts like
     /// any other, so followers may commit before it.
     fn try_commit(&mut self, replica: &mut Replica<P>, out: &mut Outputs<P>) {
-        let Stage::Broadcast {
-            epoch, committed, ..
-        } = &mut self.stage
-        else {
+        let Stage::Broadcast { epoch, committed, .. } = &mut self.stage else {
             return;
         };
         let me = replica.config.me;
@@ -703,25 +622,12 @@ impl<P: Payload> Leader<P> {
         replica: &Replica<P>,
         out: &mut Outputs<P>,
     ) -> Result<(), Refusal> {
-        let Progress::UpToDate {
-            acked,
-            pings: unanswered @ 1..,
-        } = learner.progress
-        else {
+        let Progress::UpToDate { acked, pings: unanswered @ 1.. } = learner.progress else {
             return Err(Refusal::Unexpected(MessageKind::Ping));
         };
         out.action(Action::LeaderProcessPing);
-        let progress = Progress::UpToDate {
-            acked,
-            pings: unanswered - 1,
-        };
-        self.learners.insert(
-            peer,
-            Learner {
-                progress,
-                ..learner
-            },
-        );
+        let progress = Progress::UpToDate { acked, pings: unanswered - 1 };
+        self.learners.insert(peer, Learner { progress, ..learner });
         if self.syncs.heard(peer, learner.is_follower()) {
             self.answer_syncs(replica, out);
         }

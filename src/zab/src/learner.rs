@@ -36,11 +36,7 @@ impl Learner {
     pub(crate) fn begin<P>(leader: Sid, kind: LearnerKind, out: &mut Outputs<P>) -> Self {
         out.arm(Timer::InitLimit);
         out.links.push(LinkCmd::Connect(leader));
-        Self {
-            leader,
-            kind,
-            stage: Stage::Connecting,
-        }
+        Self { leader, kind, stage: Stage::Connecting }
     }
 
     pub(crate) fn leader(&self) -> Sid {
@@ -78,14 +74,7 @@ impl Learner {
         out.action(Action::LearnerSendInfo);
         self.stage = Stage::Discovery;
         let accepted = replica.accepted;
-        self.send(
-            Message::LearnerInfo {
-                kind: self.kind,
-                accepted,
-            },
-            After::Now,
-            out,
-        );
+        self.send(Message::LearnerInfo { kind: self.kind, accepted }, After::Now, out);
     }
 
     /// True if the timer means that the leader has to be left.
@@ -171,10 +160,7 @@ impl Learner {
         }
         let current = match epoch.cmp(&accepted) {
             core::cmp::Ordering::Less => {
-                return Err(Refusal::EpochTooOld {
-                    accepted,
-                    got: epoch,
-                });
+                return Err(Refusal::EpochTooOld { accepted, got: epoch });
             }
             core::cmp::Ordering::Equal => {
                 out.action(Action::LearnerPromiseAgain);
@@ -235,10 +221,7 @@ impl Learner {
     ) -> Result<(), Refusal> {
         self.begin_synchronizing(MessageKind::Snap, zxid)?;
         if zxid.epoch() > replica.accepted {
-            return Err(Refusal::WrongEpoch {
-                expected: replica.accepted,
-                got: zxid.epoch(),
-            });
+            return Err(Refusal::WrongEpoch { expected: replica.accepted, got: zxid.epoch() });
         }
         let delivered = replica.delivered;
         if zxid < delivered {
@@ -262,10 +245,7 @@ impl Learner {
             return Err(Refusal::Unexpected(MessageKind::NewLeader));
         };
         if got != epoch {
-            return Err(Refusal::WrongEpoch {
-                expected: epoch,
-                got,
-            });
+            return Err(Refusal::WrongEpoch { expected: epoch, got });
         }
         out.action(Action::LearnerProcessNewLeader);
         replica.accept(epoch, out);
@@ -407,10 +387,7 @@ impl Learner {
             return Ok(false);
         }
         if got.epoch() > of_epoch || (!is_history && got.epoch() != of_epoch) {
-            return Err(Refusal::WrongEpoch {
-                expected: of_epoch,
-                got: got.epoch(),
-            });
+            return Err(Refusal::WrongEpoch { expected: of_epoch, got: got.epoch() });
         }
         if !last.is_followed_by(got) {
             return Err(Refusal::Gap { last, got });
@@ -459,10 +436,6 @@ impl Learner {
     }
 
     fn send<P>(&self, message: Message<P>, after: After, out: &mut Outputs<P>) {
-        out.sends.push(Send {
-            to: self.leader,
-            message,
-            after,
-        });
+        out.sends.push(Send { to: self.leader, message, after });
     }
 }

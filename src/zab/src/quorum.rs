@@ -24,10 +24,7 @@ enum Rule {
 impl Quorum {
     /// Majorities of `voters`.
     pub const fn majority(voters: SidSet) -> Self {
-        Self {
-            voters,
-            rule: Rule::Majority,
-        }
+        Self { voters, rule: Rule::Majority }
     }
 
     /// True if `members` is a quorum. Servers that are no voters are not counted

@@ -52,16 +52,11 @@ impl<P: Payload> Replica<P> {
     /// # Errors
     /// The image breaks a rule that every durable prefix obeys: the disk was damaged, or is somebody else's.
     pub(crate) fn start(config: Config, image: DiskImage<P>) -> Result<Self, Halt> {
-        let DiskImage {
-            accepted, current, ..
-        } = image;
+        let DiskImage { accepted, current, .. } = image;
         let mut last = image.snapshot;
         for txn in &image.log {
             if !last.is_followed_by(txn.zxid) {
-                return Err(Halt::LogOutOfOrder {
-                    last,
-                    next: txn.zxid,
-                });
+                return Err(Halt::LogOutOfOrder { last, next: txn.zxid });
             }
             last = txn.zxid;
         }
@@ -93,27 +88,16 @@ impl<P: Payload> Replica<P> {
     pub(crate) fn promise(&mut self, epoch: Epoch, out: &mut Outputs<P>) {
         assert!(epoch > self.accepted, "a promise is strict");
         self.accepted = epoch;
-        self.write(
-            Record::AcceptedEpoch(epoch),
-            Pending::AcceptedEpoch(epoch),
-            out,
-        );
+        self.write(Record::AcceptedEpoch(epoch), Pending::AcceptedEpoch(epoch), out);
     }
 
     /// Accepts the promised epoch. `SetEpoch`: every record of the initial history was issued before this one, so
     /// that the epoch is never durable before the history.
     pub(crate) fn accept(&mut self, epoch: Epoch, out: &mut Outputs<P>) {
-        assert!(
-            epoch == self.accepted,
-            "only the promised epoch is accepted"
-        );
+        assert!(epoch == self.accepted, "only the promised epoch is accepted");
         if self.current != epoch {
             self.current = epoch;
-            self.write(
-                Record::CurrentEpoch(epoch),
-                Pending::CurrentEpoch(epoch),
-                out,
-            );
+            self.write(Record::CurrentEpoch(epoch), Pending::CurrentEpoch(epoch), out);
         }
     }
 
@@ -146,17 +130,12 @@ impl<P: Payload> Replica<P> {
             self.delivered = txn.zxid;
             out.deliver.push(txn.clone());
         }
-        self.history
-            .trim(self.delivered, self.config.window as usize);
+        self.history.trim(self.delivered, self.config.window as usize);
     }
 
     /// For a message that speaks of everything issued so far.
     pub(crate) fn gate(&self) -> After {
-        if self.writes.pending.is_empty() {
-            After::Now
-        } else {
-            After::Durable(self.issued())
-        }
+        if self.writes.pending.is_empty() { After::Now } else { After::Durable(self.issued()) }
     }
 
     /// Takes note that the disk has caught up to `upto`; false if that says nothing new, or cannot be.

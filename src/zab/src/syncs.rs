@@ -33,12 +33,7 @@ struct Round {
 
 impl<P> Syncs<P> {
     pub(crate) fn new() -> Self {
-        Self {
-            requests: VecDeque::new(),
-            confirmed: 0,
-            asked: 0,
-            round: None,
-        }
+        Self { requests: VecDeque::new(), confirmed: 0, asked: 0, round: None }
     }
 
     pub(crate) fn is_asking(&self) -> bool {
@@ -51,21 +46,14 @@ impl<P> Syncs<P> {
     }
 
     pub(crate) fn push(&mut self, origin: Sid, body: P, target: Zxid) {
-        self.requests.push_back(Request {
-            origin,
-            body,
-            target,
-        });
+        self.requests.push_back(Request { origin, body, target });
     }
 
     /// Begins a round for all requests that wait.
     pub(crate) fn begin(&mut self, me: Sid) {
         self.asked = self.requests.len() - self.confirmed;
         let confirmed_by = SidSet::from_iter([me]);
-        self.round = Some(Round {
-            answers_due: BTreeMap::new(),
-            confirmed_by,
-        });
+        self.round = Some(Round { answers_due: BTreeMap::new(), confirmed_by });
     }
 
     /// The learner confirms with the last of its next `answers` answers.
@@ -102,10 +90,7 @@ impl<P> Syncs<P> {
 
     /// Ends the round if a quorum has confirmed.
     pub(crate) fn try_confirm(&mut self, quorum: &Quorum) -> bool {
-        let done = self
-            .round
-            .as_ref()
-            .is_some_and(|round| quorum.is_quorum(&round.confirmed_by));
+        let done = self.round.as_ref().is_some_and(|round| quorum.is_quorum(&round.confirmed_by));
         if done {
             self.confirmed += self.asked;
             self.asked = 0;
@@ -120,8 +105,6 @@ impl<P> Syncs<P> {
             return None;
         }
         self.confirmed -= 1;
-        self.requests
-            .pop_front()
-            .map(|request| (request.origin, request.body))
+        self.requests.pop_front().map(|request| (request.origin, request.body))
     }
 }

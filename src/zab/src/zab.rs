@@ -46,10 +46,7 @@ enum Phase<P> {
 impl<P: Payload> Zab<P> {
     /// A server that has not been started: it waits for [`Input::Start`].
     pub fn new(config: Config) -> Self {
-        Self {
-            config,
-            phase: Phase::Down,
-        }
+        Self { config, phase: Phase::Down }
     }
 
     /// Takes one step. Inputs for the election ([`Input::Notify`], its timers) are ignored.
