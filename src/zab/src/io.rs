@@ -339,6 +339,14 @@ pub enum Ignored {
     NotVoter,
     /// An election message that changes nothing.
     NoNews,
+    /// A vote of an earlier round of the election.
+    OldRound,
+    /// The peer broke the protocol: a round beyond `Election::ROUND_MAX`.
+    RoundTooHigh,
+    /// The peer broke the protocol: a vote with an epoch beyond [`Epoch::MAX`], in itself or in its zxid.
+    ImpossibleVote,
+    /// An election message that claims to come from this server.
+    FromSelf,
 }
 
 /// The protocol's actions, named as in `spec/`: one note per action taken, the actor first.

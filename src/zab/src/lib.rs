@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod config;
+mod election;
 mod history;
 mod io;
 mod leader;
@@ -19,6 +20,7 @@ mod types;
 mod zab;
 
 pub use config::Config;
+pub use election::Election;
 pub use io::{
     Action, After, DiskImage, Halt, Ignored, Input, LinkCmd, Note, Outputs, Record, Refusal, Role,
     Send, Timer, TimerCmd,
