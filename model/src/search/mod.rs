@@ -5,9 +5,9 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`explore`] | the search for safety: every reachable state, each once, with shortest paths |
+//! | [`explore()`] | the search for safety: every reachable state, each once, with shortest paths |
 //! | [`fair`] | the search for liveness: every weakly fair run of a finite graph reaches a goal |
-//! | [`replay`] | walks a path again and hands out its states |
+//! | [`replay()`] | walks a path again and hands out its states |
 //! | [`intern`], [`memo`] | concurrent tables for models: values to ids, small keys to results |
 //!
 //! What a reader may rely on:
@@ -23,11 +23,15 @@
 //!   [`Options::seed`] selects another member of the hash family, so that a run can be repeated independently.
 
 mod explore;
+pub mod fair;
 mod frontier;
+pub mod intern;
+pub mod memo;
 mod options;
 mod outcome;
 mod replay;
 mod successors;
+mod tally;
 mod trail;
 mod visited;
 mod worker;
@@ -83,5 +87,5 @@ pub struct Judgement {
     pub reached: u64,
 }
 
-/// One callback's view of a running search; see [`Progress`]. Called on the thread that called [`explore`].
+/// One callback's view of a running search; see [`Progress`]. Called on the thread that called [`explore()`].
 pub type Observer<'a> = dyn FnMut(&Progress) + 'a;

@@ -26,9 +26,17 @@ pub(super) struct Visited {
 impl Visited {
     /// An empty set.
     pub(super) fn new() -> Self {
-        let shards: Box<[_]> = (0..SHARDS).map(|index| Mutex::new(Shard::new(first_capacity(index)))).collect();
-        let bytes = shards.iter().map(|shard| shard.lock().expect("new").bytes()).sum();
-        Self { shards, bytes: AtomicU64::new(bytes) }
+        let shards: Box<[_]> = (0..SHARDS)
+            .map(|index| Mutex::new(Shard::new(first_capacity(index))))
+            .collect();
+        let bytes = shards
+            .iter()
+            .map(|shard| shard.lock().expect("new").bytes())
+            .sum();
+        Self {
+            shards,
+            bytes: AtomicU64::new(bytes),
+        }
     }
 
     /// The shard that a fingerprint belongs to.
@@ -39,7 +47,13 @@ impl Visited {
 
     /// Inserts those `fingerprints` that `group` points to, all of one shard, in the order of `group`, and sets `fresh`
     /// at the same places for those that were not there before.
-    pub(super) fn insert(&self, shard: usize, group: &[u32], fingerprints: &[u128], fresh: &mut [bool]) {
+    pub(super) fn insert(
+        &self,
+        shard: usize,
+        group: &[u32],
+        fingerprints: &[u128],
+        fresh: &mut [bool],
+    ) {
         let mut table = self.shards[shard].lock().expect("no holder panics");
         let before = table.bytes();
         table.touch(group, fingerprints);
@@ -73,7 +87,11 @@ struct Shard {
 impl Shard {
     fn new(capacity: u64) -> Self {
         let slots = vec![0; (capacity + capacity / 64 + TAIL_MIN) as usize].into_boxed_slice();
-        Self { slots, capacity, occupied: 0 }
+        Self {
+            slots,
+            capacity,
+            occupied: 0,
+        }
     }
 
     fn bytes(&self) -> u64 {
@@ -120,7 +138,9 @@ impl Shard {
         self.slots.copy_within(at..end, at + 1);
         self.slots[at] = fingerprint;
         self.occupied += 1;
-        if self.occupied * LOAD_DENOMINATOR > self.capacity * LOAD_NUMERATOR || end + 1 == self.slots.len() {
+        if self.occupied * LOAD_DENOMINATOR > self.capacity * LOAD_NUMERATOR
+            || end + 1 == self.slots.len()
+        {
             self.grow();
         }
     }
@@ -186,10 +206,19 @@ mod tests {
         for round in 0..3u32 {
             for value in 0..20_000u32 {
                 let print = fingerprint(&[value * (round + 1) % 30_000], 0) >> SHARD_BITS;
-                assert_eq!(shard.insert(print), reference.insert(print), "{value} in round {round}");
+                assert_eq!(
+                    shard.insert(print),
+                    reference.insert(print),
+                    "{value} in round {round}"
+                );
             }
         }
-        let entries: Vec<_> = shard.slots.iter().copied().filter(|&entry| entry != 0).collect();
+        let entries: Vec<_> = shard
+            .slots
+            .iter()
+            .copied()
+            .filter(|&entry| entry != 0)
+            .collect();
         assert!(entries.is_sorted());
         assert_eq!(entries.len(), reference.len());
         assert_eq!(shard.occupied as usize, reference.len());
