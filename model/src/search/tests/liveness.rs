@@ -2,7 +2,7 @@
 
 use super::super::fair::{Counterexample, FairOptions, FairOutcome, UNFAIR, fair, fair_within};
 use super::super::{Incomplete, Trace, replay};
-use super::spaces::{Drawn, Grid};
+use super::spaces::{Drawn, Grid, Random};
 
 const NONE: u32 = UNFAIR as u32;
 
@@ -199,6 +199,96 @@ fn the_nearer_of_dead_end_and_livelock_is_shown() {
         lasso(&near_livelock, &judge(&near_livelock)),
         (vec![0, 2], vec![2])
     );
+}
+
+/// Whether a run confined to `states`, a set of numbers as bits, can visit all of them for ever and be weakly fair.
+fn stays_fairly(drawn: &Drawn, states: u32) -> bool {
+    let has = |state: u32| states & 1 << state != 0;
+    let inside = || drawn.edges.iter().filter(|edge| has(edge.0) && has(edge.2));
+    let reach = |from: u32| {
+        // States reached from one by at least one step.
+        let mut reached = 0u32;
+        loop {
+            let known = reached;
+            for edge in inside().filter(|edge| edge.0 == from || known & 1 << edge.0 != 0) {
+                reached |= 1 << edge.2;
+            }
+            if reached == known {
+                return reached;
+            }
+        }
+    };
+    let members: Vec<u32> = (0..9).filter(|&state| has(state)).collect();
+    members.iter().all(|&state| reach(state) == states)
+        && (0..4).all(|class| {
+            let enabled = |state| {
+                drawn
+                    .edges
+                    .iter()
+                    .any(|edge| edge.0 == state && edge.1 == class)
+            };
+            members.iter().any(|&state| !enabled(state)) || inside().any(|edge| edge.1 == class)
+        })
+}
+
+#[test]
+fn verdicts_on_random_graphs_are_those_of_a_search_through_all_sets_of_states() {
+    let mut verdicts = [0; 3];
+    for seed in 1..3000 {
+        let mut random = Random(seed);
+        let edges = 8 + random.below(16);
+        // Five states, class 0 to 3; state 4 becomes the goal.
+        let mut drawn = random.graph(5, edges, 4);
+        for edge in &mut drawn.edges {
+            for end in [&mut edge.0, &mut edge.2] {
+                *end = if *end == 4 { 9 } else { *end };
+            }
+        }
+        let mut reached = 1u32;
+        for _ in 0..5 {
+            for edge in drawn.edges.iter().filter(|edge| edge.0 != 9 && edge.2 != 9) {
+                reached |= (reached >> edge.0 & 1) << edge.2;
+            }
+        }
+        let dead = (0..4).any(|state| {
+            reached & 1 << state != 0 && drawn.edges.iter().all(|edge| edge.0 != state)
+        });
+        let stays =
+            (1..16).any(|states| states & reached == states && stays_fairly(&drawn, states));
+
+        let outcome = judge(&drawn);
+        assert_eq!(outcome.holds(), !dead && !stays, "{:?}", drawn.edges);
+        verdicts[match &outcome.counterexample {
+            None => 0,
+            Some(Counterexample::DeadEnd { path }) => {
+                let last = replay(&drawn, &path.ordinals)
+                    .expect("exists")
+                    .pop()
+                    .expect("not empty")
+                    .words[0];
+                assert!(drawn.edges.iter().all(|edge| edge.0 != last));
+                1
+            }
+            Some(Counterexample::Lasso { cycle, .. }) => {
+                let (_, states) = lasso(&drawn, &outcome);
+                for class in 0..4 {
+                    let enabled = |&state: &u32| {
+                        drawn
+                            .edges
+                            .iter()
+                            .any(|edge| edge.0 == state && edge.1 == class)
+                    };
+                    assert!(
+                        cycle.labels.contains(&class) || !states.iter().all(enabled),
+                        "{:?}",
+                        drawn.edges
+                    );
+                }
+                2
+            }
+        }] += 1;
+    }
+    assert!(verdicts.iter().all(|&count| count > 300), "{verdicts:?}");
 }
 
 #[test]

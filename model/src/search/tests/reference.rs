@@ -5,7 +5,7 @@ use stateright::{Checker, Model, Property};
 use super::super::intern::Interner;
 use super::super::memo::{Memo, MemoCache};
 use super::super::{Judgement, Options, Space, Successors, explore};
-use super::spaces::Grid;
+use super::spaces::{Grid, Random};
 
 /// Any space, as a stateright model.
 struct Mirror<S>(S);
@@ -246,4 +246,12 @@ fn a_grid_counts_as_in_stateright() {
 fn two_phase_commit_counts_as_in_stateright() {
     agrees(|| Commit::new(2));
     agrees(|| Commit::new(3));
+}
+
+#[test]
+fn random_graphs_count_as_in_stateright() {
+    for seed in 1..100 {
+        // About one and a half edges a state: some graphs die out soon, some reach most states.
+        agrees(|| Random(seed).graph(60, 100, 4));
+    }
 }

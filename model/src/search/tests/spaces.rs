@@ -144,3 +144,22 @@ impl Space for Drawn {
         }
     }
 }
+
+/// Random numbers, the same in every run (xorshift64*).
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32) % bound
+    }
+
+    /// A graph of `states` states with `edges` edges, labelled with numbers below `labels`.
+    pub(super) fn graph(&mut self, states: u32, edges: u32, labels: u32) -> Drawn {
+        let edges =
+            (0..edges).map(|_| (self.below(states), self.below(labels), self.below(states)));
+        Drawn::new(&edges.collect::<Vec<_>>())
+    }
+}
