@@ -71,6 +71,23 @@ fn large_grid() {
     );
 }
 
+#[test]
+#[ignore = "a measurement: ten minutes, 10 GiB"]
+fn huge_grid() {
+    let options = Options {
+        threads: threads(),
+        ..Options::default()
+    };
+    measure(
+        "410M, 15 words",
+        &Grid {
+            padding: 8,
+            ..Grid::new(7, 16)
+        },
+        &options,
+    );
+}
+
 /// Nanoseconds a call, best of five.
 fn nanoseconds(calls: u64, mut run: impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
