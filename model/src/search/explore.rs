@@ -1,7 +1,7 @@
 //! The breadth-first search itself: one level after the other, each by all threads.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -83,7 +83,11 @@ fn expand_level<S: Space>(
             .map(|worker| {
                 let (running, caller) = (&running, caller.clone());
                 scope.spawn(move || {
-                    let _finish = Finish { running, caller };
+                    let _finish = Finish {
+                        running,
+                        caller,
+                        cut: &shared.cut,
+                    };
                     worker.expand(shared, level);
                 })
             })
@@ -100,14 +104,18 @@ fn expand_level<S: Space>(
     });
 }
 
-/// Tells the caller that a worker is through, also if it panicked.
+/// Tells the caller that a worker is through, also if it panicked; then the others are not to go on.
 struct Finish<'a> {
     running: &'a AtomicUsize,
     caller: Thread,
+    cut: &'a OnceLock<Incomplete>,
 }
 
 impl Drop for Finish<'_> {
     fn drop(&mut self) {
+        if thread::panicking() {
+            self.cut.get_or_init(|| Incomplete::Stopped);
+        }
         self.running.fetch_sub(1, Ordering::Release);
         self.caller.unpark();
     }

@@ -17,7 +17,8 @@
 //! - *Counts are those of the space*, not of the schedule: level *k* is finished before level *k + 1* begins, so the
 //!   numbers of states, edges and levels of a complete run do not depend on threads or on the ids of components. A run
 //!   that stops at a violation first finishes the level, so its numbers are determined as well. Only *which* of several
-//!   equally short paths is reported can vary, and only with more than one thread.
+//!   equally short paths is reported can vary, and only with more than one thread: with one, it is the first in the order
+//!   in which the space pushes edges. ([`Options::depth_max`] and one thread find that path again.)
 //! - *States are told apart by 128-bit fingerprints.* Two states that share one would be merged. The bound on the
 //!   probability that this happened anywhere in a run is part of its outcome ([`Outcome::collision_bound`]), and
 //!   [`Options::seed`] selects another member of the hash family, so that a run can be repeated independently.
