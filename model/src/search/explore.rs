@@ -1,14 +1,17 @@
 //! The breadth-first search itself: one level after the other, each by all threads.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::frontier::{Found, Level};
+use super::tally::{Firsts, Tally};
 use super::trail::{Origin, Trail};
-use super::worker::{Firsts, Shared, Tally, Worker};
-use super::{Incomplete, Observer, Options, Outcome, Progress, Reached, Space, Trace, Violation, replay};
+use super::worker::{Shared, Worker};
+use super::{
+    Incomplete, Observer, Options, Outcome, Progress, Reached, Space, Trace, Violation, replay,
+};
 
 /// Time between two snapshots for the observer.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(250);
@@ -23,7 +26,9 @@ const PARALLEL_STATES_MIN: u64 = 512;
 /// If the space panics, or if it gives other successors for a state than before, so that a path cannot be replayed.
 pub fn explore<S: Space>(space: &S, options: &Options<'_>, observer: &mut Observer<'_>) -> Outcome {
     let shared = Shared::new(space, options);
-    let mut workers: Vec<_> = (0..options.threads.max(1)).map(|index| Worker::new(space, index)).collect();
+    let mut workers: Vec<_> = (0..options.threads.max(1))
+        .map(|index| Worker::new(space, index))
+        .collect();
     let mut ticker = Ticker::new(observer);
     let mut run = Run::default();
 
@@ -78,7 +83,11 @@ fn expand_level<S: Space>(
             .map(|worker| {
                 let (running, caller) = (&running, caller.clone());
                 scope.spawn(move || {
-                    let _finish = Finish { running, caller };
+                    let _finish = Finish {
+                        running,
+                        caller,
+                        cut: &shared.cut,
+                    };
                     worker.expand(shared, level);
                 })
             })
@@ -95,14 +104,18 @@ fn expand_level<S: Space>(
     });
 }
 
-/// Tells the caller that a worker is through, also if it panicked.
+/// Tells the caller that a worker is through, also if it panicked; then the others are not to go on.
 struct Finish<'a> {
     running: &'a AtomicUsize,
     caller: Thread,
+    cut: &'a OnceLock<Incomplete>,
 }
 
 impl Drop for Finish<'_> {
     fn drop(&mut self) {
+        if thread::panicking() {
+            self.cut.get_or_init(|| Incomplete::Stopped);
+        }
         self.running.fetch_sub(1, Ordering::Release);
         self.caller.unpark();
     }
@@ -119,7 +132,11 @@ struct Run {
 
 impl Run {
     /// Gathers and numbers what the workers found: the next level.
-    fn finish_level<S: Space>(&mut self, shared: &Shared<'_, S>, workers: &mut [Worker<S>]) -> Level {
+    fn finish_level<S: Space>(
+        &mut self,
+        shared: &Shared<'_, S>,
+        workers: &mut [Worker<S>],
+    ) -> Level {
         let mut tally = Tally::default();
         let mut found: Vec<Found> = Vec::new();
         for worker in workers {
@@ -140,7 +157,9 @@ impl Run {
                 (block, self.trail.append(segment), states)
             })
             .collect();
-        shared.trail_bytes.store(self.trail.bytes(), Ordering::Relaxed);
+        shared
+            .trail_bytes
+            .store(self.trail.bytes(), Ordering::Relaxed);
         self.visited_bytes_peak = self.visited_bytes_peak.max(shared.visited_bytes());
         Level::new(blocks)
     }
@@ -160,14 +179,27 @@ impl Run {
         }
     }
 
-    fn outcome<S: Space>(self, shared: &Shared<'_, S>, incomplete: Option<Incomplete>, started: Instant) -> Outcome {
+    fn outcome<S: Space>(
+        self,
+        shared: &Shared<'_, S>,
+        incomplete: Option<Incomplete>,
+        started: Instant,
+    ) -> Outcome {
         let trace = |origin| trace(shared.space, self.trail.path(origin));
         let mut violations: Vec<_> = occurrences(&self.total.violated)
-            .map(|(property, occurrences, origin)| Violation { property, occurrences, trace: trace(origin) })
+            .map(|(property, occurrences, origin)| Violation {
+                property,
+                occurrences,
+                trace: trace(origin),
+            })
             .collect();
         violations.sort_by_key(|violation| (violation.trace.depth(), violation.property));
         let reached = occurrences(&self.total.reached)
-            .map(|(property, states, origin)| Reached { property, states, trace: trace(origin) })
+            .map(|(property, states, origin)| Reached {
+                property,
+                states,
+                trace: trace(origin),
+            })
             .collect();
         Outcome {
             distinct: self.total.distinct,
@@ -189,12 +221,17 @@ impl Run {
 
 /// Properties that occurred: number, how often, and where first.
 fn occurrences(firsts: &Firsts) -> impl Iterator<Item = (u32, u64, Origin)> {
-    (0..).zip(firsts.counts.iter().zip(&firsts.first)).filter_map(|(property, (&count, &first))| Some((property, count, first?)))
+    (0..)
+        .zip(firsts.counts.iter().zip(&firsts.first))
+        .filter_map(|(property, (&count, &first))| Some((property, count, first?)))
 }
 
 fn trace<S: Space>(space: &S, ordinals: Vec<u32>) -> Trace {
     match replay(space, &ordinals) {
-        Ok(steps) => Trace { ordinals, labels: steps.iter().map(|step| step.label).collect() },
+        Ok(steps) => Trace {
+            ordinals,
+            labels: steps.iter().map(|step| step.label).collect(),
+        },
         Err(error) => panic!("a space gives the same successors each time, yet {error}"),
     }
 }
@@ -211,7 +248,13 @@ struct Ticker<'a, 'b> {
 impl<'a, 'b> Ticker<'a, 'b> {
     fn new(observer: &'a mut Observer<'b>) -> Self {
         let now = Instant::now();
-        Self { observer, started: now, last: now, last_distinct: 0, depth: 0 }
+        Self {
+            observer,
+            started: now,
+            last: now,
+            last_distinct: 0,
+            depth: 0,
+        }
     }
 
     fn until_due(&self) -> Duration {
@@ -225,7 +268,9 @@ impl<'a, 'b> Ticker<'a, 'b> {
     }
 
     fn tick<S: Space>(&mut self, shared: &Shared<'_, S>) {
-        shared.space_bytes.store(shared.space.bytes(), Ordering::Relaxed);
+        shared
+            .space_bytes
+            .store(shared.space.bytes(), Ordering::Relaxed);
         let distinct = shared.distinct.load(Ordering::Relaxed);
         let now = Instant::now();
         let seconds = (now - self.last).as_secs_f64().max(1e-9);

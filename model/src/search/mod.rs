@@ -5,9 +5,9 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`explore`] | the search for safety: every reachable state, each once, with shortest paths |
+//! | [`explore()`] | the search for safety: every reachable state, each once, with shortest paths |
 //! | [`fair`] | the search for liveness: every weakly fair run of a finite graph reaches a goal |
-//! | [`replay`] | walks a path again and hands out its states |
+//! | [`replay()`] | walks a path again and hands out its states |
 //! | [`intern`], [`memo`] | concurrent tables for models: values to ids, small keys to results |
 //!
 //! What a reader may rely on:
@@ -17,17 +17,22 @@
 //! - *Counts are those of the space*, not of the schedule: level *k* is finished before level *k + 1* begins, so the
 //!   numbers of states, edges and levels of a complete run do not depend on threads or on the ids of components. A run
 //!   that stops at a violation first finishes the level, so its numbers are determined as well. Only *which* of several
-//!   equally short paths is reported can vary, and only with more than one thread.
+//!   equally short paths is reported can vary, and only with more than one thread: with one, it is the first in the order
+//!   in which the space pushes edges. ([`Options::depth_max`] and one thread find that path again.)
 //! - *States are told apart by 128-bit fingerprints.* Two states that share one would be merged. The bound on the
 //!   probability that this happened anywhere in a run is part of its outcome ([`Outcome::collision_bound`]), and
 //!   [`Options::seed`] selects another member of the hash family, so that a run can be repeated independently.
 
 mod explore;
+pub mod fair;
 mod frontier;
+pub mod intern;
+pub mod memo;
 mod options;
 mod outcome;
 mod replay;
 mod successors;
+mod tally;
 mod trail;
 mod visited;
 mod worker;
@@ -83,5 +88,5 @@ pub struct Judgement {
     pub reached: u64,
 }
 
-/// One callback's view of a running search; see [`Progress`]. Called on the thread that called [`explore`].
+/// One callback's view of a running search; see [`Progress`]. Called on the thread that called [`explore()`].
 pub type Observer<'a> = dyn FnMut(&Progress) + 'a;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Result of [`explore`](super::explore).
+/// Result of [`explore`](super::explore()).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// Distinct states found. All were judged; if the run is complete, all were expanded too.
@@ -132,6 +132,10 @@ impl Outcome {
 
     /// [`Self::collision_probability_max`] as a phrase for reports.
     pub fn collision_bound(&self) -> String {
-        format!("{:.1e} (n^2/2^129 for n = {} states)", self.collision_probability_max(), self.distinct)
+        format!(
+            "{:.1e} (n^2/2^129 for n = {} states)",
+            self.collision_probability_max(),
+            self.distinct
+        )
     }
 }

@@ -32,7 +32,14 @@ impl Successors {
     /// An empty buffer for states of `words` words.
     pub fn new(words: usize) -> Self {
         assert!(words > 0, "a state has at least one word");
-        Self { width: words, start: 0, labels: Vec::new(), marks: Vec::new(), violated: Vec::new(), words: Vec::new() }
+        Self {
+            width: words,
+            start: 0,
+            labels: Vec::new(),
+            marks: Vec::new(),
+            violated: Vec::new(),
+            words: Vec::new(),
+        }
     }
 
     /// Adds an edge: action label (opaque), coverage marks, step properties violated by this edge, and the state it
@@ -42,7 +49,11 @@ impl Successors {
     /// If `words` is not as long as [`Space::words`](super::Space::words) said.
     #[inline]
     pub fn push(&mut self, label: u32, marks: u128, violated: u64, words: &[u32]) {
-        assert_eq!(words.len(), self.width, "every state has the same number of words");
+        assert_eq!(
+            words.len(),
+            self.width,
+            "every state has the same number of words"
+        );
         self.labels.push(label);
         self.marks.push(marks);
         self.violated.push(violated);
@@ -103,10 +114,6 @@ impl Successors {
     /// The words of all edges since the last `clear`, edge after edge.
     pub(super) fn states(&self) -> impl Iterator<Item = &[u32]> {
         self.words.chunks_exact(self.width)
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.words.capacity() * 4 + self.labels.capacity() * (4 + 16 + 8)
     }
 
     fn at(&self, index: usize) -> Edge<'_> {

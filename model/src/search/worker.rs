@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::frontier::{BLOCK_WORDS, Block, Found, Ledger, Level, Spill};
+use super::tally::Tally;
 use super::trail::{Origin, Segment};
 use super::visited::{SHARDS, Visited, fingerprint};
 use super::{Incomplete, Options, Space, Successors};
@@ -56,7 +57,11 @@ impl<'a, S: Space> Shared<'a, S> {
 
     /// Whether workers should go on; looks at the stop flag.
     fn go_on(&self) -> bool {
-        if self.options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+        if self
+            .options
+            .stop
+            .is_some_and(|stop| stop.load(Ordering::Relaxed))
+        {
             self.cut.get_or_init(|| Incomplete::Stopped);
         }
         self.cut.get().is_none()
@@ -72,75 +77,6 @@ impl<'a, S: Space> Shared<'a, S> {
             && self.bytes() > max
         {
             self.cut.get_or_init(|| Incomplete::Memory { max });
-        }
-    }
-}
-
-/// Counts of one level, by one worker or by all.
-pub(super) struct Tally {
-    pub(super) distinct: u64,
-    pub(super) generated: u64,
-    pub(super) marks: Box<[u64; 128]>,
-    pub(super) violated: Firsts,
-    pub(super) reached: Firsts,
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
-            distinct: 0,
-            generated: 0,
-            marks: Box::new([0; 128]),
-            violated: Firsts::default(),
-            reached: Firsts::default(),
-        }
-    }
-}
-
-impl Tally {
-    /// Adds the counts of `other`. `earlier` decides between two first occurrences.
-    pub(super) fn absorb(&mut self, other: &Self, earlier: impl Fn(Origin, Origin) -> Origin + Copy) {
-        self.distinct += other.distinct;
-        self.generated += other.generated;
-        for (sum, count) in self.marks.iter_mut().zip(other.marks.iter()) {
-            *sum += count;
-        }
-        self.violated.absorb(&other.violated, earlier);
-        self.reached.absorb(&other.reached, earlier);
-    }
-}
-
-/// For each property: how often, and where first.
-pub(super) struct Firsts {
-    pub(super) counts: [u64; 64],
-    pub(super) first: [Option<Origin>; 64],
-}
-
-impl Default for Firsts {
-    fn default() -> Self {
-        Self { counts: [0; 64], first: [None; 64] }
-    }
-}
-
-impl Firsts {
-    #[inline]
-    fn note(&mut self, mut properties: u64, origin: Origin) {
-        while properties != 0 {
-            let property = properties.trailing_zeros() as usize;
-            properties &= properties - 1;
-            self.counts[property] += 1;
-            let first = &mut self.first[property];
-            *first = Some(first.map_or(origin, |known| known.min(origin)));
-        }
-    }
-
-    fn absorb(&mut self, other: &Self, earlier: impl Fn(Origin, Origin) -> Origin) {
-        for property in 0..64 {
-            self.counts[property] += other.counts[property];
-            self.first[property] = match (self.first[property], other.first[property]) {
-                (Some(ours), Some(theirs)) => Some(earlier(ours, theirs)),
-                (ours, theirs) => ours.or(theirs),
-            };
         }
     }
 }
@@ -187,14 +123,20 @@ impl<S: Space> Worker<S> {
     pub(super) fn start(&mut self, shared: &Shared<'_, S>) {
         self.edges.clear();
         shared.space.initial(&mut self.scratch, &mut self.edges);
-        self.spans.push(Span { parent: None, end: self.edges.total() });
+        self.spans.push(Span {
+            parent: None,
+            end: self.edges.total(),
+        });
         let finished = self.flush(shared).and_then(|()| self.seal(shared));
         cut_on_error(shared, finished);
     }
 
     /// Expands units of the level until none is left or the search is cut.
     pub(super) fn expand(&mut self, shared: &Shared<'_, S>, level: &Level) {
-        let finished = self.expand_units(shared, level).and_then(|()| self.flush(shared)).and_then(|()| self.seal(shared));
+        let finished = self
+            .expand_units(shared, level)
+            .and_then(|()| self.flush(shared))
+            .and_then(|()| self.seal(shared));
         cut_on_error(shared, finished);
     }
 
@@ -205,33 +147,50 @@ impl<S: Space> Worker<S> {
             && let Some(unit) = level.claim()
         {
             let block = level.block(unit);
-            let states = block.load(&mut buffer)?.chunks_exact(width).skip(unit.start).take(unit.states as usize);
+            let states = block
+                .load(&mut buffer)?
+                .chunks_exact(width)
+                .skip(unit.start)
+                .take(unit.states as usize);
             for (number, state) in (unit.number..).zip(states) {
                 self.edges.begin();
-                shared.space.expand(&mut self.scratch, state, &mut self.edges);
-                self.spans.push(Span { parent: Some(number), end: self.edges.total() });
+                shared
+                    .space
+                    .expand(&mut self.scratch, state, &mut self.edges);
+                self.spans.push(Span {
+                    parent: Some(number),
+                    end: self.edges.total(),
+                });
                 if self.edges.total() >= BATCH_EDGES {
                     self.flush(shared)?;
                 }
             }
             drop(block);
             level.done(unit);
-            shared.expanded.fetch_add(u64::from(unit.states), Ordering::Relaxed);
+            shared
+                .expanded
+                .fetch_add(u64::from(unit.states), Ordering::Relaxed);
         }
         Ok(())
     }
 
     /// Looks up the edges gathered so far; counts them, and judges and keeps the states that are new.
     fn flush(&mut self, shared: &Shared<'_, S>) -> io::Result<()> {
-        self.batch.look_up(&self.edges, &shared.visited, shared.options.seed);
+        self.batch
+            .look_up(&self.edges, &shared.visited, shared.options.seed);
         let distinct_before = self.tally.distinct;
         let block_words = (BLOCK_WORDS / shared.space.words()).max(1) * shared.space.words();
         let mut start = 0;
         for span in &self.spans {
             for index in start..span.end {
-                let origin = Origin { parent: span.parent, ordinal: (index - start) as u32 };
-                count_marks(&mut self.tally.marks, self.edges.marks_at(index));
-                self.tally.violated.note(self.edges.violated_at(index), origin);
+                let origin = Origin {
+                    parent: span.parent,
+                    ordinal: (index - start) as u32,
+                };
+                self.tally.count_marks(self.edges.marks_at(index));
+                self.tally
+                    .violated
+                    .note(self.edges.violated_at(index), origin);
                 if !self.batch.fresh[index] {
                     continue;
                 }
@@ -243,7 +202,13 @@ impl<S: Space> Worker<S> {
                 self.words.extend_from_slice(state);
                 self.segment.push(origin);
                 if self.words.len() >= block_words {
-                    seal(&mut self.words, &mut self.segment, &mut self.found, &self.spill, &shared.ledger)?;
+                    seal(
+                        &mut self.words,
+                        &mut self.segment,
+                        &mut self.found,
+                        &self.spill,
+                        &shared.ledger,
+                    )?;
                 }
             }
             start = span.end;
@@ -253,13 +218,21 @@ impl<S: Space> Worker<S> {
         self.edges.clear();
         self.spans.clear();
         shared.generated.fetch_add(generated, Ordering::Relaxed);
-        shared.distinct.fetch_add(self.tally.distinct - distinct_before, Ordering::Relaxed);
+        shared
+            .distinct
+            .fetch_add(self.tally.distinct - distinct_before, Ordering::Relaxed);
         shared.check_limits();
         Ok(())
     }
 
     fn seal(&mut self, shared: &Shared<'_, S>) -> io::Result<()> {
-        seal(&mut self.words, &mut self.segment, &mut self.found, &self.spill, &shared.ledger)
+        seal(
+            &mut self.words,
+            &mut self.segment,
+            &mut self.found,
+            &self.spill,
+            &shared.ledger,
+        )
     }
 }
 
@@ -273,22 +246,19 @@ fn seal(
 ) -> io::Result<()> {
     if segment.states() > 0 {
         let block = Block::new(std::mem::take(words), ledger, spill)?;
-        found.push(Found { block, segment: std::mem::take(segment) });
+        found.push(Found {
+            block,
+            segment: std::mem::take(segment),
+        });
     }
     Ok(())
 }
 
 fn cut_on_error<S: Space>(shared: &Shared<'_, S>, result: io::Result<()>) {
     if let Err(error) = result {
-        shared.cut.get_or_init(|| Incomplete::Spill { error: error.to_string() });
-    }
-}
-
-#[inline]
-fn count_marks(counts: &mut [u64; 128], mut marks: u128) {
-    while marks != 0 {
-        counts[marks.trailing_zeros() as usize] += 1;
-        marks &= marks - 1;
+        shared.cut.get_or_init(|| Incomplete::Spill {
+            error: error.to_string(),
+        });
     }
 }
 
@@ -318,7 +288,8 @@ impl Batch {
 
     fn look_up(&mut self, edges: &Successors, visited: &Visited, seed: u64) {
         self.fingerprints.clear();
-        self.fingerprints.extend(edges.states().map(|state| fingerprint(state, seed)));
+        self.fingerprints
+            .extend(edges.states().map(|state| fingerprint(state, seed)));
         self.group();
         self.fresh.clear();
         self.fresh.resize(self.fingerprints.len(), false);

@@ -1,5 +1,7 @@
 //! The search against spaces with known counts, and against stateright.
 
-mod spaces;
 mod engine;
+mod liveness;
+mod reference;
+mod spaces;
 mod timing;

@@ -18,7 +18,13 @@ pub(super) struct Grid {
 
 impl Grid {
     pub(super) fn new(counters: usize, max: u32) -> Self {
-        Self { counters, max, padding: 0, violated_from: u32::MAX, marks: 0 }
+        Self {
+            counters,
+            max,
+            padding: 0,
+            violated_from: u32::MAX,
+            marks: 0,
+        }
     }
 
     pub(super) fn levels(&self) -> Vec<u64> {
@@ -40,7 +46,9 @@ impl Grid {
     }
 
     pub(super) fn edges(&self) -> u64 {
-        self.counters as u64 * u64::from(self.max) * u64::from(self.max + 1).pow(self.counters as u32 - 1)
+        self.counters as u64
+            * u64::from(self.max)
+            * u64::from(self.max + 1).pow(self.counters as u32 - 1)
     }
 }
 
@@ -76,6 +84,82 @@ impl Space for Grid {
     fn judge(&self, _: &mut Vec<u32>, state: &[u32]) -> Judgement {
         let sum: u32 = state.iter().sum();
         let beyond = u64::from(sum >= self.violated_from);
-        Judgement { violated: beyond, reached: beyond << 5 }
+        Judgement {
+            violated: beyond,
+            reached: beyond << 5,
+        }
+    }
+}
+
+/// A graph written by hand: edges `(from, label, to)`, in order; state 0 is initial, or those listed.
+pub(super) struct Drawn {
+    pub(super) initial: Vec<u32>,
+    pub(super) edges: Vec<(u32, u32, u32)>,
+    /// Edges by position that violate a step property.
+    pub(super) bad_edges: Vec<(usize, u64)>,
+    /// States that violate a property.
+    pub(super) bad_states: Vec<(u32, u64)>,
+}
+
+impl Drawn {
+    pub(super) fn new(edges: &[(u32, u32, u32)]) -> Self {
+        Self {
+            initial: vec![0],
+            edges: edges.to_vec(),
+            bad_edges: Vec::new(),
+            bad_states: Vec::new(),
+        }
+    }
+}
+
+impl Space for Drawn {
+    type Worker = ();
+
+    fn worker(&self) {}
+
+    fn words(&self) -> usize {
+        1
+    }
+
+    fn initial(&self, (): &mut (), out: &mut Successors) {
+        for &state in &self.initial {
+            out.push(1000 + state, 1 << 127, 0, &[state]);
+        }
+    }
+
+    fn expand(&self, (): &mut (), state: &[u32], out: &mut Successors) {
+        for (position, &(from, label, to)) in self.edges.iter().enumerate() {
+            if from == state[0] {
+                let bad = self.bad_edges.iter().filter(|bad| bad.0 == position);
+                out.push(label, 0, bad.map(|bad| bad.1).sum(), &[to]);
+            }
+        }
+    }
+
+    fn judge(&self, (): &mut (), state: &[u32]) -> Judgement {
+        let bad = self.bad_states.iter().filter(|bad| bad.0 == state[0]);
+        Judgement {
+            violated: bad.map(|bad| bad.1).sum(),
+            reached: 0,
+        }
+    }
+}
+
+/// Random numbers, the same in every run (xorshift64*).
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        ((self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32) % bound
+    }
+
+    /// A graph of `states` states with `edges` edges, labelled with numbers below `labels`.
+    pub(super) fn graph(&mut self, states: u32, edges: u32, labels: u32) -> Drawn {
+        let edges =
+            (0..edges).map(|_| (self.below(states), self.below(labels), self.below(states)));
+        Drawn::new(&edges.collect::<Vec<_>>())
     }
 }

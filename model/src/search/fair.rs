@@ -1,0 +1,239 @@
+//! Liveness: does every weakly fair run of a finite graph reach a goal?
+//!
+//! The pass explores the states that are not goals, starting from all states the space calls initial, keeps their
+//! graph, and looks for the two ways of never reaching a goal:
+//!
+//! - a *dead end*: a state that is no goal and has no step;
+//! - a *fair livelock*: a strongly connected component, with at least one step inside, in which a run can stay for ever
+//!   although it is weakly fair. It can if for each fairness class the component has a state where no step of the class
+//!   is possible, or a step of the class that stays inside: a run through all states and steps of the component, again
+//!   and again, then treats every class fairly. If some class is possible in all states of the component but always
+//!   leaves it, then this holds for every smaller cycle in it as well, so looking at whole components is enough.
+//!
+//! States are compared word by word here, not by fingerprint. The pass runs on one thread.
+
+mod components;
+mod graph;
+mod lasso;
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use super::{Incomplete, Space, Trace};
+use components::Components;
+use graph::Graph;
+
+/// The class of a step that need not ever be taken, however long it is possible.
+pub const UNFAIR: u8 = 255;
+
+/// Limits of a liveness pass. Each makes the outcome incomplete when it cuts something off.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FairOptions<'a> {
+    /// Stop once there are more distinct states than this that are not goals.
+    pub states_max: Option<u64>,
+    /// Set by others to end the pass soon.
+    pub stop: Option<&'a AtomicBool>,
+}
+
+/// Result of a liveness pass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FairOutcome {
+    /// Distinct states that are not goals.
+    pub states: u64,
+    /// Steps out of these states.
+    pub edges: u64,
+    /// Those of the steps that lead to a goal.
+    pub goal_edges: u64,
+    /// Strongly connected components with a step inside; all of them were judged.
+    pub cycles: u64,
+    /// Largest number of states in one of these.
+    pub cycle_states_max: u64,
+    /// A run that never reaches a goal: the one that branches off earliest, if there are several.
+    pub counterexample: Option<Counterexample>,
+    /// Whether the whole graph was explored and judged.
+    pub complete: bool,
+    /// Why not, unless complete.
+    pub incomplete: Option<Incomplete>,
+    /// Bytes of the graph, and of the arrays to find its components.
+    pub bytes: u64,
+    /// Time the pass took, in seconds.
+    pub seconds: f64,
+}
+
+impl FairOutcome {
+    /// Whether every weakly fair run from every initial state was shown to reach a goal.
+    pub fn holds(&self) -> bool {
+        self.complete && self.counterexample.is_none()
+    }
+}
+
+/// A run that reaches no goal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counterexample {
+    /// It ends in a state without any step.
+    DeadEnd {
+        /// Path from nowhere to that state.
+        path: Trace,
+    },
+    /// It goes round in a cycle for ever, and is weakly fair.
+    Lasso {
+        /// Path from nowhere to the first state of the cycle.
+        prefix: Trace,
+        /// Steps from there back to the same state. Appended to the prefix's ordinals they
+        /// [`replay`](super::replay()), any number of times.
+        cycle: Trace,
+    },
+}
+
+/// Checks that every weakly fair run from every initial state reaches a state for which `goal` holds.
+///
+/// `space.initial` gives all states to start from, `space.expand` the steps of a run without further faults. `classes`
+/// maps the label of a step to its fairness class: a class that stays possible must be taken again and again;
+/// [`UNFAIR`] is for steps nobody promises. Steps out of goals are not looked at, and states are not judged.
+pub fn fair<S: Space>(
+    space: &S,
+    classes: &dyn Fn(u32) -> u8,
+    goal: &dyn Fn(&[u32]) -> bool,
+) -> FairOutcome {
+    fair_within(space, classes, goal, &FairOptions::default())
+}
+
+/// [`fair`], with limits.
+pub fn fair_within<S: Space>(
+    space: &S,
+    classes: &dyn Fn(u32) -> u8,
+    goal: &dyn Fn(&[u32]) -> bool,
+    options: &FairOptions<'_>,
+) -> FairOutcome {
+    let started = Instant::now();
+    let (graph, incomplete) = Graph::explore(space, classes, goal, options);
+    let mut outcome = FairOutcome {
+        states: graph.states() as u64,
+        edges: graph.edges() as u64,
+        goal_edges: graph.goal_edges() as u64,
+        cycles: 0,
+        cycle_states_max: 0,
+        counterexample: None,
+        complete: incomplete.is_none(),
+        incomplete,
+        bytes: graph.bytes(),
+        seconds: 0.0,
+    };
+    let components = Components::of(&graph);
+    outcome.bytes += components.bytes();
+
+    // The graph is in breadth-first order: smaller numbers are nearer to the start.
+    let dead_end = graph
+        .expanded()
+        .find(|&state| graph.edges_of(state).is_empty());
+    let mut livelock: Option<&[u32]> = None;
+    for states in components.iter() {
+        let Some(cycle) = Cycle::of(&graph, &components, states) else {
+            continue;
+        };
+        outcome.cycles += 1;
+        outcome.cycle_states_max = outcome.cycle_states_max.max(states.len() as u64);
+        if cycle.is_fair() && livelock.is_none_or(|known| states[0] < known[0]) {
+            livelock = Some(states);
+        }
+    }
+    outcome.counterexample = match (dead_end, livelock) {
+        (Some(state), livelock) if livelock.is_none_or(|states| state < states[0]) => {
+            Some(Counterexample::DeadEnd {
+                path: graph.trace(space, graph.path(state)),
+            })
+        }
+        (_, Some(states)) => {
+            let prefix = graph.path(states[0]);
+            let length = prefix.len();
+            let cycle = lasso::fair_cycle(&graph, &components, states);
+            let whole = graph.trace(space, [prefix, cycle].concat());
+            Some(split(whole, length))
+        }
+        (_, None) => None,
+    };
+    outcome.seconds = started.elapsed().as_secs_f64();
+    outcome
+}
+
+fn split(mut prefix: Trace, length: usize) -> Counterexample {
+    let cycle = Trace {
+        ordinals: prefix.ordinals.split_off(length),
+        labels: prefix.labels.split_off(length),
+    };
+    Counterexample::Lasso { prefix, cycle }
+}
+
+/// What fairness has to know of a component with a step inside.
+struct Cycle {
+    /// Classes with a possible step in every state.
+    always_enabled: Classes,
+    /// Classes with a step that stays inside.
+    inside: Classes,
+}
+
+impl Cycle {
+    /// `None` if no step stays inside: a single state without a step to itself.
+    fn of(graph: &Graph, components: &Components, states: &[u32]) -> Option<Self> {
+        let mut cycle = Self {
+            always_enabled: Classes::all(),
+            inside: Classes::default(),
+        };
+        let mut steps_inside = false;
+        for &state in states {
+            cycle.always_enabled = cycle.always_enabled.and(Classes::enabled(graph, state));
+            for edge in graph.edges_of(state) {
+                if components.same(state, graph.target(edge)) {
+                    steps_inside = true;
+                    cycle.inside.add(graph.class(edge));
+                }
+            }
+        }
+        steps_inside.then_some(cycle)
+    }
+
+    fn is_fair(&self) -> bool {
+        self.always_enabled
+            .iter()
+            .all(|class| self.inside.contains(class))
+    }
+}
+
+/// A set of fairness classes. [`UNFAIR`] is never in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Classes([u64; 4]);
+
+impl Classes {
+    fn all() -> Self {
+        Self([u64::MAX, u64::MAX, u64::MAX, u64::MAX >> 1])
+    }
+
+    fn enabled(graph: &Graph, state: u32) -> Self {
+        let mut classes = Self::default();
+        for edge in graph.edges_of(state) {
+            classes.add(graph.class(edge));
+        }
+        classes
+    }
+
+    fn add(&mut self, class: u8) {
+        if class != UNFAIR {
+            self.0[usize::from(class / 64)] |= 1 << (class % 64);
+        }
+    }
+
+    fn contains(&self, class: u8) -> bool {
+        self.0[usize::from(class / 64)] & 1 << (class % 64) != 0
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        for (ours, theirs) in self.0.iter_mut().zip(other.0) {
+            *ours &= theirs;
+        }
+        self
+    }
+
+    fn iter(self) -> impl Iterator<Item = u8> {
+        (0..UNFAIR).filter(move |&class| self.contains(class))
+    }
+}

@@ -1,0 +1,224 @@
+//! Values to dense ids and back, from several threads at once.
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use foldhash::quality::FixedState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+/// A set of values in which each has an id: 0, 1, 2, … in the order of arrival.
+///
+/// Equal values have equal ids, whatever thread brings them; which id is a matter of timing. Values are never moved or
+/// dropped while the interner lives, so [`get`](Self::get) hands out plain references, without a lock. Values are
+/// compared by `Eq`; the hash (of fixed seed) decides only where to look.
+pub struct Interner<T> {
+    /// Chunk k holds `FIRST_CHUNK << k` values.
+    chunks: [OnceLock<Box<[OnceLock<T>]>>; CHUNKS],
+    next: AtomicU32,
+    shards: Box<[Mutex<HashTable<Known>>]>,
+    hasher: FixedState,
+}
+
+/// A value's place, with its hash: so growing a table hashes nothing again, and unequal values are seldom compared.
+#[derive(Clone, Copy)]
+struct Known {
+    hash: u64,
+    id: u32,
+}
+
+impl<T: Eq + Hash> Interner<T> {
+    /// An empty interner.
+    pub fn new() -> Self {
+        Self {
+            chunks: [const { OnceLock::new() }; CHUNKS],
+            next: AtomicU32::new(0),
+            shards: (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect(),
+            hasher: FixedState::default(),
+        }
+    }
+
+    /// The id of a value; a new one if no equal value has come before.
+    ///
+    /// # Panics
+    /// If there are 2^32 - 1024 values.
+    pub fn intern(&self, value: T) -> u32 {
+        let hash = self.hasher.hash_one(&value);
+        let mut shard = self.shard(hash);
+        match shard.entry(
+            hash,
+            |known| known.hash == hash && *self.get(known.id) == value,
+            |known| known.hash,
+        ) {
+            Entry::Occupied(known) => known.get().id,
+            Entry::Vacant(vacant) => {
+                let id = self.store(value);
+                vacant.insert(Known { hash, id });
+                id
+            }
+        }
+    }
+
+    /// Like [`intern`](Self::intern), for a value that the caller keeps: cloned only if it is new.
+    pub fn intern_ref(&self, value: &T) -> u32
+    where
+        T: Clone,
+    {
+        self.find(value)
+            .unwrap_or_else(|| self.intern(value.clone()))
+    }
+
+    /// The id of a value, if an equal one has come before.
+    pub fn find(&self, value: &T) -> Option<u32> {
+        let hash = self.hasher.hash_one(value);
+        let shard = self.shard(hash);
+        shard
+            .find(hash, |known| {
+                known.hash == hash && self.get(known.id) == value
+            })
+            .map(|known| known.id)
+    }
+
+    fn shard(&self, hash: u64) -> std::sync::MutexGuard<'_, HashTable<Known>> {
+        // The table itself uses the lowest and the highest bits.
+        let shard = (hash >> 40) as usize % SHARDS;
+        self.shards[shard]
+            .lock()
+            .expect("Eq and Hash of interned values do not panic")
+    }
+
+    fn store(&self, value: T) -> u32 {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        assert!(
+            id < IDS_MAX,
+            "an interner holds fewer than {IDS_MAX} values"
+        );
+        let (chunk, offset) = place(id);
+        let slots = self.chunks[chunk]
+            .get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect());
+        assert!(slots[offset].set(value).is_ok(), "an id is given out once");
+        id
+    }
+}
+
+impl<T> Interner<T> {
+    /// The value with this id. Takes no lock.
+    ///
+    /// # Panics
+    /// If `intern` has not returned this id.
+    #[inline]
+    pub fn get(&self, id: u32) -> &T {
+        let (chunk, offset) = place(id);
+        let value = self.chunks[chunk]
+            .get()
+            .and_then(|slots| slots[offset].get());
+        value.expect("an id comes from this interner")
+    }
+
+    /// Number of values. Exact when no thread is interning.
+    pub fn len(&self) -> usize {
+        self.next.load(Ordering::Relaxed) as usize
+    }
+
+    /// Whether there is no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes held, without what the values themselves point to.
+    pub fn bytes(&self) -> u64 {
+        let slots: usize = self
+            .chunks
+            .iter()
+            .filter_map(|chunk| chunk.get())
+            .map(|slots| slots.len())
+            .sum();
+        let known: usize = self
+            .shards
+            .iter()
+            .map(|shard| shard.lock().map_or(0, |shard| shard.allocation_size()))
+            .sum();
+        (slots * size_of::<OnceLock<T>>() + known) as u64
+    }
+}
+
+impl<T: Eq + Hash> Default for Interner<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Chunk and offset of an id.
+#[inline]
+fn place(id: u32) -> (usize, usize) {
+    let shifted = id as usize + FIRST_CHUNK;
+    let chunk = shifted.ilog2() - FIRST_CHUNK.ilog2();
+    (chunk as usize, shifted - (FIRST_CHUNK << chunk))
+}
+
+/// Slots of the first chunk; each further chunk has twice as many as the one before.
+const FIRST_CHUNK: usize = 1 << 10;
+const CHUNKS: usize = 22;
+const IDS_MAX: u32 = u32::MAX - FIRST_CHUNK as u32 + 1;
+const SHARDS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn chunks_are_filled_one_after_the_other() {
+        assert_eq!(place(0), (0, 0));
+        assert_eq!(place(1023), (0, 1023));
+        assert_eq!(place(1024), (1, 0));
+        assert_eq!(place(3071), (1, 2047));
+        assert_eq!(place(3072), (2, 0));
+        assert_eq!(place(IDS_MAX - 1).0, CHUNKS - 1);
+    }
+
+    #[test]
+    fn equal_values_have_one_id_and_come_back() {
+        let interner = Interner::new();
+        assert!(interner.is_empty());
+        let ids: Vec<_> = (0..5000u32)
+            .map(|value| interner.intern(format!("value {value}")))
+            .collect();
+        assert_eq!(ids, (0..5000).collect::<Vec<_>>());
+        assert_eq!(interner.intern_ref(&"value 77".to_owned()), 77);
+        assert_eq!(interner.find(&"value 5000".to_owned()), None);
+        assert_eq!(interner.get(4999), "value 4999");
+        assert_eq!(interner.len(), 5000);
+        assert!(interner.bytes() > 5000 * 24);
+    }
+
+    #[test]
+    fn threads_agree_on_ids() {
+        let interner = Interner::new();
+        let ids: Vec<Vec<u32>> = thread::scope(|scope| {
+            let handles: Vec<_> = (0..4u64)
+                .map(|thread| {
+                    let interner = &interner;
+                    // Each thread begins elsewhere.
+                    scope.spawn(move || {
+                        let mut ids = vec![0; 20_000];
+                        for turn in 0..20_000 {
+                            let value = (turn + thread * 5000) % 20_000;
+                            ids[value as usize] = interner.intern(value);
+                            assert_eq!(*interner.get(ids[value as usize]), value);
+                        }
+                        ids
+                    })
+                })
+                .collect();
+            handles
+                .into_iter()
+                .map(|handle| handle.join().expect("no panic"))
+                .collect()
+        });
+        assert_eq!(interner.len(), 20_000);
+        assert!(ids.iter().all(|of_thread| *of_thread == ids[0]));
+    }
+}
