@@ -26,9 +26,8 @@ const PARALLEL_STATES_MIN: u64 = 512;
 /// If the space panics, or if it gives other successors for a state than before, so that a path cannot be replayed.
 pub fn explore<S: Space>(space: &S, options: &Options<'_>, observer: &mut Observer<'_>) -> Outcome {
     let shared = Shared::new(space, options);
-    let mut workers: Vec<_> = (0..options.threads.max(1))
-        .map(|index| Worker::new(space, index))
-        .collect();
+    let mut workers: Vec<_> =
+        (0..options.threads.max(1)).map(|index| Worker::new(space, index)).collect();
     let mut ticker = Ticker::new(observer);
     let mut run = Run::default();
 
@@ -83,11 +82,7 @@ fn expand_level<S: Space>(
             .map(|worker| {
                 let (running, caller) = (&running, caller.clone());
                 scope.spawn(move || {
-                    let _finish = Finish {
-                        running,
-                        caller,
-                        cut: &shared.cut,
-                    };
+                    let _finish = Finish { running, caller, cut: &shared.cut };
                     worker.expand(shared, level);
                 })
             })
@@ -157,9 +152,7 @@ impl Run {
                 (block, self.trail.append(segment), states)
             })
             .collect();
-        shared
-            .trail_bytes
-            .store(self.trail.bytes(), Ordering::Relaxed);
+        shared.trail_bytes.store(self.trail.bytes(), Ordering::Relaxed);
         self.visited_bytes_peak = self.visited_bytes_peak.max(shared.visited_bytes());
         Level::new(blocks)
     }
@@ -195,11 +188,7 @@ impl Run {
             .collect();
         violations.sort_by_key(|violation| (violation.trace.depth(), violation.property));
         let reached = occurrences(&self.total.reached)
-            .map(|(property, states, origin)| Reached {
-                property,
-                states,
-                trace: trace(origin),
-            })
+            .map(|(property, states, origin)| Reached { property, states, trace: trace(origin) })
             .collect();
         Outcome {
             distinct: self.total.distinct,
@@ -228,10 +217,7 @@ fn occurrences(firsts: &Firsts) -> impl Iterator<Item = (u32, u64, Origin)> {
 
 fn trace<S: Space>(space: &S, ordinals: Vec<u32>) -> Trace {
     match replay(space, &ordinals) {
-        Ok(steps) => Trace {
-            ordinals,
-            labels: steps.iter().map(|step| step.label).collect(),
-        },
+        Ok(steps) => Trace { ordinals, labels: steps.iter().map(|step| step.label).collect() },
         Err(error) => panic!("a space gives the same successors each time, yet {error}"),
     }
 }
@@ -248,13 +234,7 @@ struct Ticker<'a, 'b> {
 impl<'a, 'b> Ticker<'a, 'b> {
     fn new(observer: &'a mut Observer<'b>) -> Self {
         let now = Instant::now();
-        Self {
-            observer,
-            started: now,
-            last: now,
-            last_distinct: 0,
-            depth: 0,
-        }
+        Self { observer, started: now, last: now, last_distinct: 0, depth: 0 }
     }
 
     fn until_due(&self) -> Duration {
@@ -268,9 +248,7 @@ impl<'a, 'b> Ticker<'a, 'b> {
     }
 
     fn tick<S: Space>(&mut self, shared: &Shared<'_, S>) {
-        shared
-            .space_bytes
-            .store(shared.space.bytes(), Ordering::Relaxed);
+        shared.space_bytes.store(shared.space.bytes(), Ordering::Relaxed);
         let distinct = shared.distinct.load(Ordering::Relaxed);
         let now = Instant::now();
         let seconds = (now - self.last).as_secs_f64().max(1e-9);

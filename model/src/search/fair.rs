@@ -123,9 +123,7 @@ pub fn fair_within<S: Space>(
     outcome.bytes += components.bytes();
 
     // The graph is in breadth-first order: smaller numbers are nearer to the start.
-    let dead_end = graph
-        .expanded()
-        .find(|&state| graph.edges_of(state).is_empty());
+    let dead_end = graph.expanded().find(|&state| graph.edges_of(state).is_empty());
     let mut livelock: Option<&[u32]> = None;
     for states in components.iter() {
         let Some(cycle) = Cycle::of(&graph, &components, states) else {
@@ -139,9 +137,7 @@ pub fn fair_within<S: Space>(
     }
     outcome.counterexample = match (dead_end, livelock) {
         (Some(state), livelock) if livelock.is_none_or(|states| state < states[0]) => {
-            Some(Counterexample::DeadEnd {
-                path: graph.trace(space, graph.path(state)),
-            })
+            Some(Counterexample::DeadEnd { path: graph.trace(space, graph.path(state)) })
         }
         (_, Some(states)) => {
             let prefix = graph.path(states[0]);
@@ -175,10 +171,7 @@ struct Cycle {
 impl Cycle {
     /// `None` if no step stays inside: a single state without a step to itself.
     fn of(graph: &Graph, components: &Components, states: &[u32]) -> Option<Self> {
-        let mut cycle = Self {
-            always_enabled: Classes::all(),
-            inside: Classes::default(),
-        };
+        let mut cycle = Self { always_enabled: Classes::all(), inside: Classes::default() };
         let mut steps_inside = false;
         for &state in states {
             cycle.always_enabled = cycle.always_enabled.and(Classes::enabled(graph, state));
@@ -193,9 +186,7 @@ impl Cycle {
     }
 
     fn is_fair(&self) -> bool {
-        self.always_enabled
-            .iter()
-            .all(|class| self.inside.contains(class))
+        self.always_enabled.iter().all(|class| self.inside.contains(class))
     }
 }
 

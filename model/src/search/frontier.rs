@@ -64,11 +64,7 @@ pub(super) struct Block {
 
 enum Place {
     Memory(Vec<u32>),
-    File {
-        spill: Arc<Spill>,
-        offset: u64,
-        words: usize,
-    },
+    File { spill: Arc<Spill>, offset: u64, words: usize },
 }
 
 impl Block {
@@ -81,31 +77,20 @@ impl Block {
         let bytes = (words.len() * size_of::<u32>()) as u64;
         let place = if ledger.memory() + bytes > ledger.memory_max {
             let offset = spill.write(&words, ledger)?;
-            Place::File {
-                spill: spill.clone(),
-                offset,
-                words: words.len(),
-            }
+            Place::File { spill: spill.clone(), offset, words: words.len() }
         } else {
             words.shrink_to_fit();
             ledger.hold(bytes);
             Place::Memory(words)
         };
-        Ok(Self {
-            place,
-            ledger: ledger.clone(),
-        })
+        Ok(Self { place, ledger: ledger.clone() })
     }
 
     /// The words: borrowed, or read into `buffer`.
     pub(super) fn load<'a>(&'a self, buffer: &'a mut Vec<u32>) -> io::Result<&'a [u32]> {
         match &self.place {
             Place::Memory(words) => Ok(words),
-            Place::File {
-                spill,
-                offset,
-                words,
-            } => {
+            Place::File { spill, offset, words } => {
                 buffer.resize(*words, 0);
                 spill.read(*offset, buffer)?;
                 Ok(buffer)
@@ -140,17 +125,13 @@ impl Spill {
         let offset = file.seek(SeekFrom::End(0))?;
         let bytes: &[u8] = bytemuck::cast_slice(words);
         file.write_all(bytes)?;
-        ledger
-            .spilled
-            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        ledger.spilled.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(offset)
     }
 
     fn read(&self, offset: u64, words: &mut [u32]) -> io::Result<()> {
         let mut file = self.0.lock().expect("no holder panics");
-        let file = file
-            .as_mut()
-            .expect("a block was written before it is read");
+        let file = file.as_mut().expect("a block was written before it is read");
         file.seek(SeekFrom::Start(offset))?;
         file.read_exact(bytemuck::cast_slice_mut(words))
     }
@@ -190,12 +171,8 @@ pub(super) struct Unit {
 impl Level {
     /// A level of blocks, each with the number of its first state and its count of states.
     pub(super) fn new(blocks: Vec<(Block, u64, u32)>) -> Self {
-        let mut level = Self {
-            blocks: Vec::new(),
-            units: Vec::new(),
-            next: AtomicUsize::new(0),
-            states: 0,
-        };
+        let mut level =
+            Self { blocks: Vec::new(), units: Vec::new(), next: AtomicUsize::new(0), states: 0 };
         for (slot, (block, number, count)) in blocks.into_iter().enumerate() {
             // A block in a file is read once, by one worker.
             let size = if block.spilled() { count } else { UNIT_STATES };
@@ -209,10 +186,7 @@ impl Level {
                 });
             }
             let units_left = AtomicUsize::new(level.units.len() - before);
-            level.blocks.push(Slot {
-                block: Mutex::new(Some(Arc::new(block))),
-                units_left,
-            });
+            level.blocks.push(Slot { block: Mutex::new(Some(Arc::new(block))), units_left });
             level.states += u64::from(count);
         }
         level
@@ -225,9 +199,7 @@ impl Level {
 
     /// Claims the next unit, in ascending order of numbers.
     pub(super) fn claim(&self) -> Option<Unit> {
-        self.units
-            .get(self.next.fetch_add(1, Ordering::Relaxed))
-            .copied()
+        self.units.get(self.next.fetch_add(1, Ordering::Relaxed)).copied()
     }
 
     /// Whether every unit was claimed.
@@ -237,10 +209,7 @@ impl Level {
 
     /// The block of a claimed unit that is not yet done.
     pub(super) fn block(&self, unit: Unit) -> Arc<Block> {
-        let block = self.blocks[unit.slot]
-            .block
-            .lock()
-            .expect("no holder panics");
+        let block = self.blocks[unit.slot].block.lock().expect("no holder panics");
         block.as_ref().expect("a unit is left").clone()
     }
 

@@ -65,8 +65,7 @@ impl<T: Eq + Hash> Interner<T> {
     where
         T: Clone,
     {
-        self.find(value)
-            .unwrap_or_else(|| self.intern(value.clone()))
+        self.find(value).unwrap_or_else(|| self.intern(value.clone()))
     }
 
     /// The id of a value, if an equal one has come before.
@@ -74,26 +73,19 @@ impl<T: Eq + Hash> Interner<T> {
         let hash = self.hasher.hash_one(value);
         let shard = self.shard(hash);
         shard
-            .find(hash, |known| {
-                known.hash == hash && self.get(known.id) == value
-            })
+            .find(hash, |known| known.hash == hash && self.get(known.id) == value)
             .map(|known| known.id)
     }
 
     fn shard(&self, hash: u64) -> std::sync::MutexGuard<'_, HashTable<Known>> {
         // The table itself uses the lowest and the highest bits.
         let shard = (hash >> 40) as usize % SHARDS;
-        self.shards[shard]
-            .lock()
-            .expect("Eq and Hash of interned values do not panic")
+        self.shards[shard].lock().expect("Eq and Hash of interned values do not panic")
     }
 
     fn store(&self, value: T) -> u32 {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        assert!(
-            id < IDS_MAX,
-            "an interner holds fewer than {IDS_MAX} values"
-        );
+        assert!(id < IDS_MAX, "an interner holds fewer than {IDS_MAX} values");
         let (chunk, offset) = place(id);
         let slots = self.chunks[chunk]
             .get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect());
@@ -110,9 +102,7 @@ impl<T> Interner<T> {
     #[inline]
     pub fn get(&self, id: u32) -> &T {
         let (chunk, offset) = place(id);
-        let value = self.chunks[chunk]
-            .get()
-            .and_then(|slots| slots[offset].get());
+        let value = self.chunks[chunk].get().and_then(|slots| slots[offset].get());
         value.expect("an id comes from this interner")
     }
 
@@ -128,12 +118,8 @@ impl<T> Interner<T> {
 
     /// Bytes held, without what the values themselves point to.
     pub fn bytes(&self) -> u64 {
-        let slots: usize = self
-            .chunks
-            .iter()
-            .filter_map(|chunk| chunk.get())
-            .map(|slots| slots.len())
-            .sum();
+        let slots: usize =
+            self.chunks.iter().filter_map(|chunk| chunk.get()).map(|slots| slots.len()).sum();
         let known: usize = self
             .shards
             .iter()
@@ -183,9 +169,8 @@ mod tests {
     fn equal_values_have_one_id_and_come_back() {
         let interner = Interner::new();
         assert!(interner.is_empty());
-        let ids: Vec<_> = (0..5000u32)
-            .map(|value| interner.intern(format!("value {value}")))
-            .collect();
+        let ids: Vec<_> =
+            (0..5000u32).map(|value| interner.intern(format!("value {value}"))).collect();
         assert_eq!(ids, (0..5000).collect::<Vec<_>>());
         assert_eq!(interner.intern_ref(&"value 77".to_owned()), 77);
         assert_eq!(interner.find(&"value 5000".to_owned()), None);
@@ -213,10 +198,7 @@ mod tests {
                     })
                 })
                 .collect();
-            handles
-                .into_iter()
-                .map(|handle| handle.join().expect("no panic"))
-                .collect()
+            handles.into_iter().map(|handle| handle.join().expect("no panic")).collect()
         });
         assert_eq!(interner.len(), 20_000);
         assert!(ids.iter().all(|of_thread| *of_thread == ids[0]));

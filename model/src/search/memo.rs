@@ -44,27 +44,20 @@ type Shard<K, V> = Mutex<HashTable<(K, V)>>;
 impl<K: MemoKey, V: Copy> Memo<K, V> {
     /// An empty table.
     pub fn new() -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect(),
-        }
+        Self { shards: (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect() }
     }
 
     /// The result for this key, if known.
     pub fn get(&self, key: K) -> Option<V> {
         let hash = key.mix();
-        self.shard(hash)
-            .find(hash, |entry| entry.0 == key)
-            .map(|entry| entry.1)
+        self.shard(hash).find(hash, |entry| entry.0 == key).map(|entry| entry.1)
     }
 
     /// Enters a result, unless there is one already; returns the one that is there. So all threads go on with the same
     /// result even if two computed it at once.
     pub fn insert(&self, key: K, value: V) -> V {
         let hash = key.mix();
-        match self
-            .shard(hash)
-            .entry(hash, |entry| entry.0 == key, |entry| entry.0.mix())
-        {
+        match self.shard(hash).entry(hash, |entry| entry.0 == key, |entry| entry.0.mix()) {
             Entry::Occupied(entry) => entry.get().1,
             Entry::Vacant(vacant) => vacant.insert((key, value)).get().1,
         }
@@ -72,19 +65,14 @@ impl<K: MemoKey, V: Copy> Memo<K, V> {
 
     fn shard(&self, hash: u64) -> MutexGuard<'_, HashTable<(K, V)>> {
         // The table itself uses the lowest and the highest bits.
-        self.shards[(hash >> 40) as usize % SHARDS]
-            .lock()
-            .expect("no holder panics")
+        self.shards[(hash >> 40) as usize % SHARDS].lock().expect("no holder panics")
     }
 }
 
 impl<K, V> Memo<K, V> {
     /// Number of results.
     pub fn len(&self) -> usize {
-        self.shards
-            .iter()
-            .map(|shard| shard.lock().expect("no holder panics").len())
-            .sum()
+        self.shards.iter().map(|shard| shard.lock().expect("no holder panics").len()).sum()
     }
 
     /// Whether there is no result.
@@ -124,10 +112,7 @@ impl<K: MemoKey, V: Copy + Default> MemoCache<K, V> {
     /// Unless `bits` is between 1 and 31.
     pub fn new(bits: u32) -> Self {
         assert!((1..32).contains(&bits), "a cache has 2^1 to 2^31 slots");
-        let mut cache = Self {
-            slots: Box::default(),
-            shift: 64 - bits,
-        };
+        let mut cache = Self { slots: Box::default(), shift: 64 - bits };
         let zero = K::from(0);
         let home = cache.slot(zero);
         let other = (1..)

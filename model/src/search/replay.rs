@@ -32,15 +32,8 @@ pub struct ReplayError {
 
 impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            position,
-            ordinal,
-            edges,
-        } = self;
-        write!(
-            f,
-            "entry {position} of the path takes edge {ordinal}, where there are only {edges}"
-        )
+        let Self { position, ordinal, edges } = self;
+        write!(f, "entry {position} of the path takes edge {ordinal}, where there are only {edges}")
     }
 }
 
@@ -58,26 +51,10 @@ pub fn replay<S: Space>(space: &S, ordinals: &[u32]) -> Result<Vec<Step>, Replay
             None => space.initial(&mut worker, &mut out),
             Some(step) => space.expand(&mut worker, &step.words, &mut out),
         }
-        let Some(Edge {
-            label,
-            marks,
-            violated,
-            words,
-        }) = out.get(ordinal as usize)
-        else {
-            return Err(ReplayError {
-                position,
-                ordinal,
-                edges: out.len(),
-            });
+        let Some(Edge { label, marks, violated, words }) = out.get(ordinal as usize) else {
+            return Err(ReplayError { position, ordinal, edges: out.len() });
         };
-        steps.push(Step {
-            ordinal,
-            label,
-            marks,
-            violated,
-            words: words.to_vec(),
-        });
+        steps.push(Step { ordinal, label, marks, violated, words: words.to_vec() });
     }
     Ok(steps)
 }

@@ -49,11 +49,7 @@ impl Successors {
     /// If `words` is not as long as [`Space::words`](super::Space::words) said.
     #[inline]
     pub fn push(&mut self, label: u32, marks: u128, violated: u64, words: &[u32]) {
-        assert_eq!(
-            words.len(),
-            self.width,
-            "every state has the same number of words"
-        );
+        assert_eq!(words.len(), self.width, "every state has the same number of words");
         self.labels.push(label);
         self.marks.push(marks);
         self.violated.push(violated);

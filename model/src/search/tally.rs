@@ -56,10 +56,7 @@ pub(super) struct Firsts {
 
 impl Default for Firsts {
     fn default() -> Self {
-        Self {
-            counts: [0; 64],
-            first: [None; 64],
-        }
+        Self { counts: [0; 64], first: [None; 64] }
     }
 }
 

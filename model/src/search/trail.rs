@@ -32,10 +32,7 @@ impl Segment {
             self.first_parent = parent;
             self.last_parent = parent;
         }
-        debug_assert!(
-            parent >= self.last_parent,
-            "parents ascend within a segment"
-        );
+        debug_assert!(parent >= self.last_parent, "parents ascend within a segment");
         encode(&mut self.codes, parent - self.last_parent);
         encode(&mut self.codes, u64::from(origin.ordinal));
         self.last_parent = parent;
@@ -118,10 +115,7 @@ impl Trail {
             parent += decode(&mut codes);
             ordinal = decode(&mut codes) as u32;
         }
-        Origin {
-            parent: (number >= self.roots).then_some(parent),
-            ordinal,
-        }
+        Origin { parent: (number >= self.roots).then_some(parent), ordinal }
     }
 }
 
@@ -138,9 +132,7 @@ fn encode(codes: &mut Vec<u8>, mut value: u64) {
 fn decode<'a>(codes: &mut impl Iterator<Item = &'a u8>) -> u64 {
     let mut value = 0;
     for shift in (0..).step_by(7) {
-        let code = *codes
-            .next()
-            .expect("a segment holds as many codes as states");
+        let code = *codes.next().expect("a segment holds as many codes as states");
         value |= u64::from(code & 0x7f) << shift;
         if code < 0x80 {
             break;
@@ -165,10 +157,7 @@ mod tests {
         ];
         let mut roots = Segment::default();
         for ordinal in 0..5 {
-            roots.push(Origin {
-                parent: None,
-                ordinal,
-            });
+            roots.push(Origin { parent: None, ordinal });
         }
         let mut trail = Trail::default();
         assert_eq!(trail.append(roots), 0);
@@ -176,42 +165,15 @@ mod tests {
         for repeat in 0..3 {
             let mut segment = Segment::default();
             for (parent, ordinal) in origins {
-                segment.push(Origin {
-                    parent: Some(parent),
-                    ordinal,
-                });
+                segment.push(Origin { parent: Some(parent), ordinal });
             }
             assert_eq!(trail.append(segment), 5 + repeat * origins.len() as u64);
         }
-        assert_eq!(
-            trail.origin(4),
-            Origin {
-                parent: None,
-                ordinal: 4
-            }
-        );
+        assert_eq!(trail.origin(4), Origin { parent: None, ordinal: 4 });
         for (index, (parent, ordinal)) in origins.into_iter().cycle().take(18).enumerate() {
-            assert_eq!(
-                trail.origin(5 + index as u64),
-                Origin {
-                    parent: Some(parent),
-                    ordinal
-                }
-            );
+            assert_eq!(trail.origin(5 + index as u64), Origin { parent: Some(parent), ordinal });
         }
-        assert_eq!(
-            trail.path(Origin {
-                parent: Some(6),
-                ordinal: 9
-            }),
-            [3, 1, 9]
-        );
-        assert_eq!(
-            trail.path(Origin {
-                parent: None,
-                ordinal: 9
-            }),
-            [9]
-        );
+        assert_eq!(trail.path(Origin { parent: Some(6), ordinal: 9 }), [3, 1, 9]);
+        assert_eq!(trail.path(Origin { parent: None, ordinal: 9 }), [9]);
     }
 }

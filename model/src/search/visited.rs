@@ -26,17 +26,10 @@ pub(super) struct Visited {
 impl Visited {
     /// An empty set.
     pub(super) fn new() -> Self {
-        let shards: Box<[_]> = (0..SHARDS)
-            .map(|index| Mutex::new(Shard::new(first_capacity(index))))
-            .collect();
-        let bytes = shards
-            .iter()
-            .map(|shard| shard.lock().expect("new").bytes())
-            .sum();
-        Self {
-            shards,
-            bytes: AtomicU64::new(bytes),
-        }
+        let shards: Box<[_]> =
+            (0..SHARDS).map(|index| Mutex::new(Shard::new(first_capacity(index)))).collect();
+        let bytes = shards.iter().map(|shard| shard.lock().expect("new").bytes()).sum();
+        Self { shards, bytes: AtomicU64::new(bytes) }
     }
 
     /// The shard that a fingerprint belongs to.
@@ -87,11 +80,7 @@ struct Shard {
 impl Shard {
     fn new(capacity: u64) -> Self {
         let slots = vec![0; (capacity + capacity / 64 + TAIL_MIN) as usize].into_boxed_slice();
-        Self {
-            slots,
-            capacity,
-            occupied: 0,
-        }
+        Self { slots, capacity, occupied: 0 }
     }
 
     fn bytes(&self) -> u64 {
@@ -213,12 +202,7 @@ mod tests {
                 );
             }
         }
-        let entries: Vec<_> = shard
-            .slots
-            .iter()
-            .copied()
-            .filter(|&entry| entry != 0)
-            .collect();
+        let entries: Vec<_> = shard.slots.iter().copied().filter(|&entry| entry != 0).collect();
         assert!(entries.is_sorted());
         assert_eq!(entries.len(), reference.len());
         assert_eq!(shard.occupied as usize, reference.len());

@@ -57,11 +57,7 @@ impl<'a, S: Space> Shared<'a, S> {
 
     /// Whether workers should go on; looks at the stop flag.
     fn go_on(&self) -> bool {
-        if self
-            .options
-            .stop
-            .is_some_and(|stop| stop.load(Ordering::Relaxed))
-        {
+        if self.options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
             self.cut.get_or_init(|| Incomplete::Stopped);
         }
         self.cut.get().is_none()
@@ -123,10 +119,7 @@ impl<S: Space> Worker<S> {
     pub(super) fn start(&mut self, shared: &Shared<'_, S>) {
         self.edges.clear();
         shared.space.initial(&mut self.scratch, &mut self.edges);
-        self.spans.push(Span {
-            parent: None,
-            end: self.edges.total(),
-        });
+        self.spans.push(Span { parent: None, end: self.edges.total() });
         let finished = self.flush(shared).and_then(|()| self.seal(shared));
         cut_on_error(shared, finished);
     }
@@ -154,43 +147,30 @@ impl<S: Space> Worker<S> {
                 .take(unit.states as usize);
             for (number, state) in (unit.number..).zip(states) {
                 self.edges.begin();
-                shared
-                    .space
-                    .expand(&mut self.scratch, state, &mut self.edges);
-                self.spans.push(Span {
-                    parent: Some(number),
-                    end: self.edges.total(),
-                });
+                shared.space.expand(&mut self.scratch, state, &mut self.edges);
+                self.spans.push(Span { parent: Some(number), end: self.edges.total() });
                 if self.edges.total() >= BATCH_EDGES {
                     self.flush(shared)?;
                 }
             }
             drop(block);
             level.done(unit);
-            shared
-                .expanded
-                .fetch_add(u64::from(unit.states), Ordering::Relaxed);
+            shared.expanded.fetch_add(u64::from(unit.states), Ordering::Relaxed);
         }
         Ok(())
     }
 
     /// Looks up the edges gathered so far; counts them, and judges and keeps the states that are new.
     fn flush(&mut self, shared: &Shared<'_, S>) -> io::Result<()> {
-        self.batch
-            .look_up(&self.edges, &shared.visited, shared.options.seed);
+        self.batch.look_up(&self.edges, &shared.visited, shared.options.seed);
         let distinct_before = self.tally.distinct;
         let block_words = (BLOCK_WORDS / shared.space.words()).max(1) * shared.space.words();
         let mut start = 0;
         for span in &self.spans {
             for index in start..span.end {
-                let origin = Origin {
-                    parent: span.parent,
-                    ordinal: (index - start) as u32,
-                };
+                let origin = Origin { parent: span.parent, ordinal: (index - start) as u32 };
                 self.tally.count_marks(self.edges.marks_at(index));
-                self.tally
-                    .violated
-                    .note(self.edges.violated_at(index), origin);
+                self.tally.violated.note(self.edges.violated_at(index), origin);
                 if !self.batch.fresh[index] {
                     continue;
                 }
@@ -218,21 +198,13 @@ impl<S: Space> Worker<S> {
         self.edges.clear();
         self.spans.clear();
         shared.generated.fetch_add(generated, Ordering::Relaxed);
-        shared
-            .distinct
-            .fetch_add(self.tally.distinct - distinct_before, Ordering::Relaxed);
+        shared.distinct.fetch_add(self.tally.distinct - distinct_before, Ordering::Relaxed);
         shared.check_limits();
         Ok(())
     }
 
     fn seal(&mut self, shared: &Shared<'_, S>) -> io::Result<()> {
-        seal(
-            &mut self.words,
-            &mut self.segment,
-            &mut self.found,
-            &self.spill,
-            &shared.ledger,
-        )
+        seal(&mut self.words, &mut self.segment, &mut self.found, &self.spill, &shared.ledger)
     }
 }
 
@@ -246,19 +218,14 @@ fn seal(
 ) -> io::Result<()> {
     if segment.states() > 0 {
         let block = Block::new(std::mem::take(words), ledger, spill)?;
-        found.push(Found {
-            block,
-            segment: std::mem::take(segment),
-        });
+        found.push(Found { block, segment: std::mem::take(segment) });
     }
     Ok(())
 }
 
 fn cut_on_error<S: Space>(shared: &Shared<'_, S>, result: io::Result<()>) {
     if let Err(error) = result {
-        shared.cut.get_or_init(|| Incomplete::Spill {
-            error: error.to_string(),
-        });
+        shared.cut.get_or_init(|| Incomplete::Spill { error: error.to_string() });
     }
 }
 
@@ -288,8 +255,7 @@ impl Batch {
 
     fn look_up(&mut self, edges: &Successors, visited: &Visited, seed: u64) {
         self.fingerprints.clear();
-        self.fingerprints
-            .extend(edges.states().map(|state| fingerprint(state, seed)));
+        self.fingerprints.extend(edges.states().map(|state| fingerprint(state, seed)));
         self.group();
         self.fresh.clear();
         self.fresh.resize(self.fingerprints.len(), false);

@@ -28,6 +28,11 @@ impl Config {
         Self { me, quorum, counter_max: 0xffff_fffe, epoch_max: Epoch::MAX, window: 500 }
     }
 
+    /// The constants of the same server under other names.
+    pub(crate) fn renamed(&self, name: impl Fn(Sid) -> Sid) -> Self {
+        Self { me: name(self.me), quorum: self.quorum.renamed(&name), ..*self }
+    }
+
     /// Whether this server, as a learner, counts in quorums.
     pub fn is_voter(&self) -> bool {
         self.quorum.is_voter(self.me)

@@ -96,6 +96,21 @@ impl<P: Payload> Leader<P> {
         Ok(leader)
     }
 
+    pub(crate) fn renamed(&self, name: impl Fn(Sid) -> Sid) -> Self {
+        let stage = match self.stage {
+            Stage::Discovery => Stage::Discovery,
+            Stage::AwaitAckEpoch { epoch, promised } => {
+                Stage::AwaitAckEpoch { epoch, promised: promised.renamed(&name) }
+            }
+            Stage::AwaitAckNewLeader { epoch, accepted } => {
+                Stage::AwaitAckNewLeader { epoch, accepted: accepted.renamed(&name) }
+            }
+            Stage::Broadcast { .. } => self.stage,
+        };
+        let learners = self.learners.iter().map(|(&sid, learner)| (name(sid), *learner)).collect();
+        Self { stage, learners, syncs: self.syncs.renamed(&name) }
+    }
+
     /// The epoch, once it is established.
     pub(crate) fn established(&self) -> Option<Epoch> {
         match self.stage {

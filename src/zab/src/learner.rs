@@ -39,6 +39,10 @@ impl Learner {
         Self { leader, kind, stage: Stage::Connecting }
     }
 
+    pub(crate) fn renamed(&self, name: impl Fn(Sid) -> Sid) -> Self {
+        Self { leader: name(self.leader), ..self.clone() }
+    }
+
     pub(crate) fn leader(&self) -> Sid {
         self.leader
     }

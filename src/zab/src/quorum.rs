@@ -41,6 +41,11 @@ impl Quorum {
         self.voters.contains(sid)
     }
 
+    /// The same quorum system under other names.
+    pub(crate) fn renamed(&self, name: impl Fn(Sid) -> Sid) -> Self {
+        Self { voters: self.voters.renamed(name), ..*self }
+    }
+
     /// All voters.
     pub fn voters(&self) -> SidSet {
         self.voters

@@ -84,6 +84,11 @@ impl<P: Payload> Replica<P> {
         })
     }
 
+    /// The same replica with other constants.
+    pub(crate) fn with(&self, config: Config) -> Self {
+        Self { config, ..self.clone() }
+    }
+
     /// Promises an epoch. `Promise` of the abstract protocol: strictly greater than any promised before.
     pub(crate) fn promise(&mut self, epoch: Epoch, out: &mut Outputs<P>) {
         assert!(epoch > self.accepted, "a promise is strict");

@@ -88,6 +88,22 @@ impl<P> Syncs<P> {
         }
     }
 
+    pub(crate) fn renamed(&self, name: impl Fn(Sid) -> Sid) -> Self
+    where
+        P: Clone,
+    {
+        let mut syncs = self.clone();
+        for request in &mut syncs.requests {
+            request.origin = name(request.origin);
+        }
+        if let Some(round) = &mut syncs.round {
+            let due = &round.answers_due;
+            round.answers_due = due.iter().map(|(&sid, &due)| (name(sid), due)).collect();
+            round.confirmed_by = round.confirmed_by.renamed(&name);
+        }
+        syncs
+    }
+
     /// Ends the round if a quorum has confirmed.
     pub(crate) fn try_confirm(&mut self, quorum: &Quorum) -> bool {
         let done = self.round.as_ref().is_some_and(|round| quorum.is_quorum(&round.confirmed_by));

@@ -75,6 +75,12 @@ impl SidSet {
         Self(core::array::from_fn(|i| self.0[i] | other.0[i]))
     }
 
+    /// The members under other names.
+    #[must_use]
+    pub(crate) fn renamed(&self, name: impl Fn(Sid) -> Sid) -> Self {
+        self.iter().map(name).collect()
+    }
+
     /// The members, in ascending order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = Sid> + use<> {
         let mut words = self.0;

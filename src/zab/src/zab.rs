@@ -158,6 +158,11 @@ impl<P: Payload> Zab<P> {
         self.note_role(out);
     }
 
+    /// This server.
+    pub fn me(&self) -> Sid {
+        self.config.me
+    }
+
     /// What this server is.
     pub fn role(&self) -> Role {
         match &self.phase {
@@ -211,6 +216,23 @@ impl<P: Payload> Zab<P> {
                 replica.renumber()
             }
         }
+    }
+
+    /// The same server in an ensemble whose ids are exchanged by `name`, a bijection that keeps voters voters. For
+    /// checkers: nothing in this machine compares ids, so it does the same under other names.
+    #[must_use]
+    pub fn renamed(&self, name: impl Fn(Sid) -> Sid) -> Self {
+        let config = self.config.renamed(&name);
+        let of = |replica: &Replica<P>| replica.with(config);
+        let phase = match &self.phase {
+            Phase::Down => Phase::Down,
+            Phase::Looking(replica) => Phase::Looking(of(replica)),
+            Phase::Leading(replica, leader) => Phase::Leading(of(replica), leader.renamed(&name)),
+            Phase::Learning(replica, learner) => {
+                Phase::Learning(of(replica), learner.renamed(&name))
+            }
+        };
+        Self { config, phase }
     }
 
     fn replica(&self) -> Option<&Replica<P>> {

@@ -54,9 +54,7 @@ impl Components {
 
     /// The states of each component, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        self.starts
-            .windows(2)
-            .map(|bounds| &self.states[bounds[0] as usize..bounds[1] as usize])
+        self.starts.windows(2).map(|bounds| &self.states[bounds[0] as usize..bounds[1] as usize])
     }
 
     /// Whether an edge from `state` to `target` stays inside its component.
@@ -120,11 +118,7 @@ impl Search<'_> {
         self.seen += 1;
         self.stack.push(state);
         let edges = self.graph.edges_of(state);
-        Call {
-            state,
-            next: edges.start,
-            end: edges.end,
-        }
+        Call { state, next: edges.start, end: edges.end }
     }
 
     fn lower(&mut self, state: u32, index: u32) {

@@ -97,9 +97,7 @@ impl Graph {
         ) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(vacant) => {
-                let state = u32::try_from(self.parents.len())
-                    .ok()
-                    .filter(|&state| state < GOAL);
+                let state = u32::try_from(self.parents.len()).ok().filter(|&state| state < GOAL);
                 let state = state.expect("a liveness graph has fewer than 2^32 - 1 states");
                 vacant.insert(state);
                 self.words.extend_from_slice(words);
@@ -168,10 +166,7 @@ impl Graph {
     /// If the space now gives other successors than before.
     pub(super) fn trace<S: Space>(&self, space: &S, ordinals: Vec<u32>) -> Trace {
         match replay(space, &ordinals) {
-            Ok(steps) => Trace {
-                ordinals,
-                labels: steps.iter().map(|step| step.label).collect(),
-            },
+            Ok(steps) => Trace { ordinals, labels: steps.iter().map(|step| step.label).collect() },
             Err(error) => panic!("a space gives the same successors each time, yet {error}"),
         }
     }
@@ -201,8 +196,5 @@ fn reason_to_end(graph: &Graph, options: &FairOptions<'_>) -> Option<Incomplete>
         Some(max) if graph.states() as u64 > max => return Some(Incomplete::States { max }),
         _ => {}
     }
-    options
-        .stop
-        .filter(|stop| stop.load(Ordering::Relaxed))
-        .map(|_| Incomplete::Stopped)
+    options.stop.filter(|stop| stop.load(Ordering::Relaxed)).map(|_| Incomplete::Stopped)
 }

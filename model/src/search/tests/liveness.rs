@@ -11,10 +11,7 @@ fn judge(drawn: &Drawn) -> FairOutcome {
 }
 
 fn trace(ordinals: &[u32], labels: &[u32]) -> Trace {
-    Trace {
-        ordinals: ordinals.to_vec(),
-        labels: labels.to_vec(),
-    }
+    Trace { ordinals: ordinals.to_vec(), labels: labels.to_vec() }
 }
 
 /// The states of a lasso: of the prefix, then of the cycle, which must end where it began.
@@ -24,55 +21,27 @@ fn lasso(drawn: &Drawn, outcome: &FairOutcome) -> (Vec<u32>, Vec<u32>) {
     };
     assert!(!cycle.ordinals.is_empty());
     let whole = [&prefix.ordinals[..], &cycle.ordinals, &cycle.ordinals].concat();
-    let states: Vec<_> = replay(drawn, &whole)
-        .expect("the lasso exists")
-        .iter()
-        .map(|step| step.words[0])
-        .collect();
+    let states: Vec<_> =
+        replay(drawn, &whole).expect("the lasso exists").iter().map(|step| step.words[0]).collect();
     let (once, length) = (prefix.ordinals.len(), cycle.ordinals.len());
     assert_eq!(states[once - 1], states[once + length - 1]);
     assert_eq!(states[once..once + length], states[once + length..]);
-    (
-        states[..once].to_vec(),
-        states[once..once + length].to_vec(),
-    )
+    (states[..once].to_vec(), states[once..once + length].to_vec())
 }
 
 #[test]
 fn a_goal_that_cannot_be_missed() {
-    let outcome = judge(&Drawn::new(&[
-        (0, 1, 1),
-        (0, 2, 2),
-        (1, 1, 9),
-        (2, 1, 9),
-        (9, 1, 0),
-    ]));
+    let outcome = judge(&Drawn::new(&[(0, 1, 1), (0, 2, 2), (1, 1, 9), (2, 1, 9), (9, 1, 0)]));
     assert!(outcome.holds());
-    assert_eq!(
-        (
-            outcome.states,
-            outcome.edges,
-            outcome.goal_edges,
-            outcome.cycles
-        ),
-        (3, 4, 2, 0)
-    );
+    assert_eq!((outcome.states, outcome.edges, outcome.goal_edges, outcome.cycles), (3, 4, 2, 0));
 }
 
 #[test]
 fn a_dead_end_is_found_by_a_shortest_path() {
-    let outcome = judge(&Drawn::new(&[
-        (0, 1, 9),
-        (0, 2, 1),
-        (1, 1, 2),
-        (0, 3, 3),
-        (3, 3, 2),
-    ]));
+    let outcome = judge(&Drawn::new(&[(0, 1, 9), (0, 2, 1), (1, 1, 2), (0, 3, 3), (3, 3, 2)]));
     assert_eq!(
         outcome.counterexample,
-        Some(Counterexample::DeadEnd {
-            path: trace(&[0, 1, 0], &[1000, 2, 1])
-        })
+        Some(Counterexample::DeadEnd { path: trace(&[0, 1, 0], &[1000, 2, 1]) })
     );
 }
 
@@ -84,9 +53,7 @@ fn an_initial_goal_needs_nothing() {
     drawn.initial = vec![9, 4];
     assert_eq!(
         judge(&drawn).counterexample,
-        Some(Counterexample::DeadEnd {
-            path: trace(&[1], &[1004])
-        })
+        Some(Counterexample::DeadEnd { path: trace(&[1], &[1004]) })
     );
 }
 
@@ -109,24 +76,14 @@ fn a_cycle_in_which_the_leaving_class_is_not_always_possible_is_a_livelock() {
 #[test]
 fn a_cycle_in_which_the_leaving_class_also_stays_is_a_livelock_and_the_lasso_takes_it() {
     // Class 2 is possible everywhere; in state 2 it stays inside. The cycle shown has to go there.
-    let edges = [
-        (7, 5, 0),
-        (0, 1, 1),
-        (1, 1, 0),
-        (1, 1, 2),
-        (2, 2, 0),
-        (0, 2, 9),
-        (1, 2, 9),
-        (2, 2, 9),
-    ];
+    let edges =
+        [(7, 5, 0), (0, 1, 1), (1, 1, 0), (1, 1, 2), (2, 2, 0), (0, 2, 9), (1, 2, 9), (2, 2, 9)];
     let mut drawn = Drawn::new(&edges);
     drawn.initial = vec![7];
     let outcome = judge(&drawn);
     // Class 1 is not possible in state 2.
     assert_eq!(lasso(&drawn, &outcome), (vec![7, 0], vec![1, 2, 0]));
-    let Some(Counterexample::Lasso { cycle, .. }) = outcome.counterexample else {
-        unreachable!()
-    };
+    let Some(Counterexample::Lasso { cycle, .. }) = outcome.counterexample else { unreachable!() };
     assert_eq!(cycle.labels, [1, 1, 2]);
 }
 
@@ -135,11 +92,7 @@ fn the_lasso_passes_a_state_where_each_class_that_never_stays_is_impossible() {
     // Classes 2, 3 and 4 leave; each is impossible in one other state of the ring.
     let mut edges = vec![(0, 1, 1), (1, 1, 2), (2, 1, 0), (0, 1, 0)];
     for state in 0..3 {
-        edges.extend(
-            (0..3)
-                .filter(|&class| class != state)
-                .map(|class| (state, 2 + class, 9)),
-        );
+        edges.extend((0..3).filter(|&class| class != state).map(|class| (state, 2 + class, 9)));
     }
     let drawn = Drawn::new(&edges);
     let (prefix, cycle) = lasso(&drawn, &judge(&drawn));
@@ -157,15 +110,7 @@ fn an_unfair_step_may_be_refused_for_ever() {
 
 #[test]
 fn a_cycle_of_unfair_steps_is_left_by_a_fair_one() {
-    assert!(
-        judge(&Drawn::new(&[
-            (0, NONE, 1),
-            (1, NONE, 0),
-            (0, 0, 9),
-            (1, 0, 9)
-        ]))
-        .holds()
-    );
+    assert!(judge(&Drawn::new(&[(0, NONE, 1), (1, NONE, 0), (0, 0, 9), (1, 0, 9)])).holds());
     // Class 254 is the last that counts.
     assert!(judge(&Drawn::new(&[(0, NONE, 0), (0, 254, 9)])).holds());
 }
@@ -173,15 +118,8 @@ fn a_cycle_of_unfair_steps_is_left_by_a_fair_one() {
 #[test]
 fn each_component_is_judged_by_itself() {
     // {0, 1} is left by class 2; {2, 3} behind it is left by nothing.
-    let drawn = Drawn::new(&[
-        (0, 1, 1),
-        (1, 1, 0),
-        (0, 2, 2),
-        (1, 2, 2),
-        (2, 1, 3),
-        (3, 1, 2),
-        (3, 3, 9),
-    ]);
+    let drawn =
+        Drawn::new(&[(0, 1, 1), (1, 1, 0), (0, 2, 2), (1, 2, 2), (2, 1, 3), (3, 1, 2), (3, 3, 9)]);
     let outcome = judge(&drawn);
     assert_eq!(outcome.cycles, 2);
     assert_eq!(lasso(&drawn, &outcome), (vec![0, 2], vec![3, 2]));
@@ -190,15 +128,9 @@ fn each_component_is_judged_by_itself() {
 #[test]
 fn the_nearer_of_dead_end_and_livelock_is_shown() {
     let near_dead_end = Drawn::new(&[(0, 1, 1), (0, 1, 2), (2, 1, 2)]);
-    assert!(matches!(
-        judge(&near_dead_end).counterexample,
-        Some(Counterexample::DeadEnd { .. })
-    ));
+    assert!(matches!(judge(&near_dead_end).counterexample, Some(Counterexample::DeadEnd { .. })));
     let near_livelock = Drawn::new(&[(0, 1, 2), (0, 1, 1), (2, 1, 2)]);
-    assert_eq!(
-        lasso(&near_livelock, &judge(&near_livelock)),
-        (vec![0, 2], vec![2])
-    );
+    assert_eq!(lasso(&near_livelock, &judge(&near_livelock)), (vec![0, 2], vec![2]));
 }
 
 /// Whether a run confined to `states`, a set of numbers as bits, can visit all of them for ever and be weakly fair.
@@ -221,12 +153,7 @@ fn stays_fairly(drawn: &Drawn, states: u32) -> bool {
     let members: Vec<u32> = (0..9).filter(|&state| has(state)).collect();
     members.iter().all(|&state| reach(state) == states)
         && (0..4).all(|class| {
-            let enabled = |state| {
-                drawn
-                    .edges
-                    .iter()
-                    .any(|edge| edge.0 == state && edge.1 == class)
-            };
+            let enabled = |state| drawn.edges.iter().any(|edge| edge.0 == state && edge.1 == class);
             members.iter().any(|&state| !enabled(state)) || inside().any(|edge| edge.1 == class)
         })
 }
@@ -261,11 +188,9 @@ fn verdicts_on_random_graphs_are_those_of_a_search_through_all_sets_of_states() 
         verdicts[match &outcome.counterexample {
             None => 0,
             Some(Counterexample::DeadEnd { path }) => {
-                let last = replay(&drawn, &path.ordinals)
-                    .expect("exists")
-                    .pop()
-                    .expect("not empty")
-                    .words[0];
+                let last =
+                    replay(&drawn, &path.ordinals).expect("exists").pop().expect("not empty").words
+                        [0];
                 assert!(drawn.edges.iter().all(|edge| edge.0 != last));
                 1
             }
@@ -273,10 +198,7 @@ fn verdicts_on_random_graphs_are_those_of_a_search_through_all_sets_of_states() 
                 let (_, states) = lasso(&drawn, &outcome);
                 for class in 0..4 {
                     let enabled = |&state: &u32| {
-                        drawn
-                            .edges
-                            .iter()
-                            .any(|edge| edge.0 == state && edge.1 == class)
+                        drawn.edges.iter().any(|edge| edge.0 == state && edge.1 == class)
                     };
                     assert!(
                         cycle.labels.contains(&class) || !states.iter().all(enabled),
@@ -294,19 +216,13 @@ fn verdicts_on_random_graphs_are_those_of_a_search_through_all_sets_of_states() 
 #[test]
 fn a_limit_is_told() {
     let grid = Grid::new(3, 19);
-    let options = FairOptions {
-        states_max: Some(100),
-        ..FairOptions::default()
-    };
+    let options = FairOptions { states_max: Some(100), ..FairOptions::default() };
     let outcome = fair_within(&grid, &|_| 0, &|state| *state == [19; 3], &options);
     assert_eq!(outcome.incomplete, Some(Incomplete::States { max: 100 }));
     assert!(!outcome.holds() && outcome.counterexample.is_none());
 
     let outcome = fair(&grid, &|_| 0, &|state| *state == [19; 3]);
     assert!(outcome.holds());
-    assert_eq!(
-        (outcome.states, outcome.edges, outcome.goal_edges),
-        (7999, grid.edges(), 3)
-    );
+    assert_eq!((outcome.states, outcome.edges, outcome.goal_edges), (7999, grid.edges(), 3));
     assert!(outcome.bytes > 7999 * 12);
 }

@@ -33,9 +33,7 @@ impl<S: Space> Model for Mirror<S> {
     }
 
     fn next_state(&self, state: &Vec<u32>, action: usize) -> Option<Vec<u32>> {
-        self.successors(state)
-            .get(action)
-            .map(|edge| edge.words.to_vec())
+        self.successors(state).get(action).map(|edge| edge.words.to_vec())
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
@@ -70,13 +68,8 @@ enum Event {
     LearnAbort,
 }
 
-const EVENTS: [Event; 5] = [
-    Event::VoteYes,
-    Event::VoteNo,
-    Event::Fail,
-    Event::LearnCommit,
-    Event::LearnAbort,
-];
+const EVENTS: [Event; 5] =
+    [Event::VoteYes, Event::VoteNo, Event::Fail, Event::LearnCommit, Event::LearnAbort];
 
 impl Local {
     fn step(&self, event: Event) -> Option<Self> {
@@ -103,20 +96,13 @@ impl Local {
 
 impl Commit {
     fn new(participants: usize) -> Self {
-        Self {
-            participants,
-            locals: Interner::new(),
-            steps: Memo::new(),
-        }
+        Self { participants, locals: Interner::new(), steps: Memo::new() }
     }
 
     /// The next id of a participant, memoised; `u32::MAX` if the event cannot happen.
     fn local_step(&self, cache: &mut MemoCache<u64, u32>, id: u32, event: Event) -> Option<u32> {
         let next = cache.get_or(&self.steps, u64::from(id) << 32 | event as u64, || {
-            self.locals
-                .get(id)
-                .step(event)
-                .map_or(u32::MAX, |next| self.locals.intern(next))
+            self.locals.get(id).step(event).map_or(u32::MAX, |next| self.locals.intern(next))
         });
         (next != u32::MAX).then_some(next)
     }
@@ -135,12 +121,8 @@ impl Space for Commit {
     }
 
     fn initial(&self, _: &mut Self::Worker, out: &mut Successors) {
-        let local = self.locals.intern(Local {
-            vote: None,
-            decided: None,
-            failures: 0,
-            heard: Vec::new(),
-        });
+        let local =
+            self.locals.intern(Local { vote: None, decided: None, failures: 0, heard: Vec::new() });
         let mut state = vec![local; self.words()];
         state[0] = 0;
         out.push(0, 0, 0, &state);
@@ -175,16 +157,9 @@ impl Space for Commit {
     }
 
     fn judge(&self, _: &mut Self::Worker, state: &[u32]) -> Judgement {
-        let decided = |what| {
-            state[1..]
-                .iter()
-                .any(|&id| self.locals.get(id).decided == Some(what))
-        };
+        let decided = |what| state[1..].iter().any(|&id| self.locals.get(id).decided == Some(what));
         let both = decided(true) && decided(false);
-        Judgement {
-            violated: u64::from(both),
-            reached: u64::from(decided(true)) << 1,
-        }
+        Judgement { violated: u64::from(both), reached: u64::from(decided(true)) << 1 }
     }
 
     fn bytes(&self) -> u64 {
@@ -195,26 +170,10 @@ impl Space for Commit {
 fn agrees<S: Space + Send + 'static>(make: impl Fn() -> S) {
     let space = make();
     let ours: Vec<_> = [1, 2]
-        .map(|threads| {
-            explore(
-                &space,
-                &Options {
-                    threads,
-                    ..Options::default()
-                },
-                &mut |_| {},
-            )
-        })
+        .map(|threads| explore(&space, &Options { threads, ..Options::default() }, &mut |_| {}))
         .into_iter()
         // A space of its own, so that ids are assigned anew, by two threads at once.
-        .chain([explore(
-            &make(),
-            &Options {
-                threads: 2,
-                ..Options::default()
-            },
-            &mut |_| {},
-        )])
+        .chain([explore(&make(), &Options { threads: 2, ..Options::default() }, &mut |_| {})])
         .collect();
     for outcome in &ours[1..] {
         assert_eq!(outcome.levels, ours[0].levels);

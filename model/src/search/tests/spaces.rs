@@ -18,13 +18,7 @@ pub(super) struct Grid {
 
 impl Grid {
     pub(super) fn new(counters: usize, max: u32) -> Self {
-        Self {
-            counters,
-            max,
-            padding: 0,
-            violated_from: u32::MAX,
-            marks: 0,
-        }
+        Self { counters, max, padding: 0, violated_from: u32::MAX, marks: 0 }
     }
 
     pub(super) fn levels(&self) -> Vec<u64> {
@@ -84,10 +78,7 @@ impl Space for Grid {
     fn judge(&self, _: &mut Vec<u32>, state: &[u32]) -> Judgement {
         let sum: u32 = state.iter().sum();
         let beyond = u64::from(sum >= self.violated_from);
-        Judgement {
-            violated: beyond,
-            reached: beyond << 5,
-        }
+        Judgement { violated: beyond, reached: beyond << 5 }
     }
 }
 
@@ -138,10 +129,7 @@ impl Space for Drawn {
 
     fn judge(&self, (): &mut (), state: &[u32]) -> Judgement {
         let bad = self.bad_states.iter().filter(|bad| bad.0 == state[0]);
-        Judgement {
-            violated: bad.map(|bad| bad.1).sum(),
-            reached: 0,
-        }
+        Judgement { violated: bad.map(|bad| bad.1).sum(), reached: 0 }
     }
 }
 

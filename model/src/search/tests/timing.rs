@@ -39,53 +39,23 @@ fn measure(name: &str, grid: &Grid, options: &Options<'_>) {
 #[test]
 #[ignore = "a measurement"]
 fn grids() {
-    let options = Options {
-        threads: threads(),
-        ..Options::default()
-    };
+    let options = Options { threads: threads(), ..Options::default() };
     measure("16.8M, 6 words", &Grid::new(6, 15), &options);
-    measure(
-        "16.8M, 15 words",
-        &Grid {
-            padding: 9,
-            ..Grid::new(6, 15)
-        },
-        &options,
-    );
+    measure("16.8M, 15 words", &Grid { padding: 9, ..Grid::new(6, 15) }, &options);
 }
 
 #[test]
 #[ignore = "a measurement"]
 fn large_grid() {
-    let options = Options {
-        threads: threads(),
-        ..Options::default()
-    };
-    measure(
-        "85.8M, 15 words",
-        &Grid {
-            padding: 9,
-            ..Grid::new(6, 20)
-        },
-        &options,
-    );
+    let options = Options { threads: threads(), ..Options::default() };
+    measure("85.8M, 15 words", &Grid { padding: 9, ..Grid::new(6, 20) }, &options);
 }
 
 #[test]
 #[ignore = "a measurement: ten minutes, 10 GiB"]
 fn huge_grid() {
-    let options = Options {
-        threads: threads(),
-        ..Options::default()
-    };
-    measure(
-        "410M, 15 words",
-        &Grid {
-            padding: 8,
-            ..Grid::new(7, 16)
-        },
-        &options,
-    );
+    let options = Options { threads: threads(), ..Options::default() };
+    measure("410M, 15 words", &Grid { padding: 8, ..Grid::new(7, 16) }, &options);
 }
 
 /// Nanoseconds a call, best of five.
@@ -125,9 +95,7 @@ fn tables() {
         );
     }
     let interner = Interner::new();
-    let values: Vec<Vec<u32>> = (0..1 << 14)
-        .map(|value| (value..value + 12).collect())
-        .collect();
+    let values: Vec<Vec<u32>> = (0..1 << 14).map(|value| (value..value + 12).collect()).collect();
     for value in &values {
         interner.intern_ref(value);
     }
@@ -149,10 +117,7 @@ fn tables() {
 #[test]
 #[ignore = "a measurement"]
 fn liveness() {
-    let grid = Grid {
-        padding: 9,
-        ..Grid::new(6, 9)
-    };
+    let grid = Grid { padding: 9, ..Grid::new(6, 9) };
     let outcome = fair(&grid, &|label| label as u8, &|state| state[..6] == [9; 6]);
     println!(
         "liveness: {} states, {} edges: {:.2} s, {:.0} ns an edge, {} bytes a state",

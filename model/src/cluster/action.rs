@@ -1,0 +1,108 @@
+//! The actions of a model, as labels of edges and as values in traces.
+
+use serde::{Deserialize, Serialize};
+use zab::Sid;
+
+/// One step of a cluster. Which of them are possible is decided in [`super::Cluster`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Act {
+    /// The oracle lets a looking server lead.
+    Lead(Sid),
+    /// The oracle lets a looking server follow one that leads, or tries to; the link comes up at once.
+    Follow(Sid, Sid),
+    /// A learner's dialling succeeds: its leader leads.
+    Connect(Sid, Sid),
+    /// A learner reads the next message from its leader.
+    LearnerReads(Sid, Sid),
+    /// A leader reads the next message from a learner.
+    LeaderReads(Sid, Sid),
+    /// A learner sees that its leader's end is closed, or gives up while messages are still in flight.
+    LearnerSeesBreak(Sid, Sid),
+    /// A leader sees that a learner's end is closed.
+    LeaderSeesBreak(Sid, Sid),
+    /// A learner has heard nothing for too long, though the other end is well.
+    LearnerTimeout(Sid),
+    /// A leader has heard nothing from a learner for too long, though the other end is well.
+    LeaderTimeout(Sid, Sid),
+    /// A leader was not established in time.
+    LeaderInitLimit(Sid),
+    /// An established leader has had no quorum of links for too long.
+    QuorumLoss(Sid),
+    /// One more record is durable.
+    Disk(Sid),
+    /// A client's write reaches an established leader.
+    Propose(Sid),
+    /// A client's sync reaches an established leader.
+    Sync(Sid),
+    /// A server writes a snapshot of itself and purges its log.
+    Compact(Sid),
+    /// A server crashes and starts again.
+    Crash(Sid),
+    /// A server reads the next election message of another.
+    ReadNotification(Sid, Sid),
+    /// A looking server says its vote again.
+    Resend(Sid),
+    /// A looking server has waited long enough for a better vote.
+    Finalize(Sid),
+}
+
+impl Act {
+    /// The action as a number.
+    pub fn label(self) -> u32 {
+        let (kind, a, b) = match self {
+            Self::Lead(a) => (0, a, None),
+            Self::Follow(a, b) => (1, a, Some(b)),
+            Self::Connect(a, b) => (2, a, Some(b)),
+            Self::LearnerReads(a, b) => (3, a, Some(b)),
+            Self::LeaderReads(a, b) => (4, a, Some(b)),
+            Self::LearnerSeesBreak(a, b) => (5, a, Some(b)),
+            Self::LeaderSeesBreak(a, b) => (6, a, Some(b)),
+            Self::LearnerTimeout(a) => (7, a, None),
+            Self::LeaderTimeout(a, b) => (8, a, Some(b)),
+            Self::LeaderInitLimit(a) => (9, a, None),
+            Self::QuorumLoss(a) => (10, a, None),
+            Self::Disk(a) => (11, a, None),
+            Self::Propose(a) => (12, a, None),
+            Self::Sync(a) => (13, a, None),
+            Self::Compact(a) => (14, a, None),
+            Self::Crash(a) => (15, a, None),
+            Self::ReadNotification(a, b) => (16, a, Some(b)),
+            Self::Resend(a) => (17, a, None),
+            Self::Finalize(a) => (18, a, None),
+        };
+        kind << 16 | u32::from(a.0) << 8 | b.map_or(0, |b| u32::from(b.0))
+    }
+
+    /// The action with this number.
+    pub fn from_label(label: u32) -> Option<Self> {
+        let sid = |shift: u32| Sid((label >> shift & 0xff) as u8);
+        let (a, b) = (sid(8), sid(0));
+        Some(match label >> 16 {
+            0 => Self::Lead(a),
+            1 => Self::Follow(a, b),
+            2 => Self::Connect(a, b),
+            3 => Self::LearnerReads(a, b),
+            4 => Self::LeaderReads(a, b),
+            5 => Self::LearnerSeesBreak(a, b),
+            6 => Self::LeaderSeesBreak(a, b),
+            7 => Self::LearnerTimeout(a),
+            8 => Self::LeaderTimeout(a, b),
+            9 => Self::LeaderInitLimit(a),
+            10 => Self::QuorumLoss(a),
+            11 => Self::Disk(a),
+            12 => Self::Propose(a),
+            13 => Self::Sync(a),
+            14 => Self::Compact(a),
+            15 => Self::Crash(a),
+            16 => Self::ReadNotification(a, b),
+            17 => Self::Resend(a),
+            18 => Self::Finalize(a),
+            _ => return None,
+        })
+    }
+
+    /// The server that acts.
+    pub fn actor(self) -> Sid {
+        Sid((self.label() >> 8 & 0xff) as u8)
+    }
+}

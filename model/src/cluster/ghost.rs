@@ -1,0 +1,276 @@
+//! Ghost state: what the properties have to remember and no server does.
+//!
+//! The names are those of the abstract protocol (`zab-correctness` 6.3): I and H of each epoch, the
+//! acknowledgements, and the longest sequence ever delivered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use zab::{Epoch, Quorum, Sid, SidSet, Zxid};
+
+use super::machine::Txn;
+use super::property::Property;
+
+/// What has happened so far, as far as any property can tell. Nothing in it is ever forgotten by a crash.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Ghost {
+    /// The epochs for which a leader was elected.
+    pub elected: BTreeSet<Epoch>,
+    /// Those of them, and of the epochs in which nobody was elected, that are settled (see [`Ghost::settle`]) end here.
+    pub settled: Epoch,
+    /// The longest sequence chosen in a settled epoch.
+    pub settled_chosen: Vec<Txn>,
+    /// The elected epochs that are not settled.
+    pub epochs: BTreeMap<Epoch, EpochGhost>,
+    /// The longest sequence that any server ever delivered. All others are prefixes of it, or Z3 was violated.
+    pub delivered: Vec<Txn>,
+    /// For each leader with syncs to answer: how much had been delivered by anybody when each was asked.
+    pub syncs: BTreeMap<Sid, Vec<u8>>,
+}
+
+/// One epoch.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct EpochGhost {
+    /// Who was elected.
+    pub leader: Sid,
+    /// Whether the leader was established.
+    pub established: bool,
+    /// H of the epoch: the initial history, and behind it everything proposed.
+    pub history: Vec<Txn>,
+    /// How much of `history` is I, the initial history.
+    pub initial: u8,
+    /// How much of `history` each server has acknowledged, if that is more than `chosen`.
+    pub acks: BTreeMap<Sid, u8>,
+    /// How much of `history` a quorum has acknowledged; `None` before the initial history was.
+    pub chosen: Option<u8>,
+}
+
+/// What a step tells the ghosts.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs, reason = "the variants carry the fields of the steps they are named after")]
+pub enum GhostEvent {
+    /// A leader has its quorum of promises: its history is the initial history of the epoch.
+    Elected { leader: Sid, epoch: Epoch, initial: Vec<Txn> },
+    /// A leader has its quorum of accepted NEWLEADERs.
+    Established { leader: Sid, epoch: Epoch },
+    /// A leader proposes; `applied` is what it has delivered.
+    Proposed { leader: Sid, txn: Txn, applied: Vec<Txn> },
+    /// An ACK of NEWLEADER leaves.
+    AckedInitial { sid: Sid, epoch: Epoch },
+    /// An ACK leaves, and this is the history on the sender's disk.
+    Acked { sid: Sid, zxid: Zxid, history: Vec<Txn> },
+    /// A server's state machine holds this now.
+    Delivered(Vec<Txn>),
+    /// A leader was asked for a sync.
+    SyncAsked(Sid),
+    /// A leader, whose state machine holds this, answers the oldest sync.
+    Synced(Sid, Vec<Txn>),
+    /// A leader leads no longer: its syncs will not be answered.
+    LeadershipEnded(Sid),
+}
+
+/// True if one sequence begins with the other.
+pub fn is_prefix(short: &[Txn], long: &[Txn]) -> bool {
+    long.starts_with(short)
+}
+
+fn comparable(a: &[Txn], b: &[Txn]) -> bool {
+    is_prefix(a, b) || is_prefix(b, a)
+}
+
+impl EpochGhost {
+    /// The prefix that a quorum has acknowledged (C of the epoch).
+    pub fn chosen(&self) -> &[Txn] {
+        &self.history[..usize::from(self.chosen.unwrap_or(0))]
+    }
+
+    /// The initial history (I of the epoch).
+    pub fn initial(&self) -> &[Txn] {
+        &self.history[..usize::from(self.initial)]
+    }
+
+    /// Adds an acknowledgement of the first `n` of the history.
+    fn acknowledge(&mut self, sid: Sid, n: u8, quorum: &Quorum) {
+        if self.chosen.is_some_and(|chosen| n <= chosen) {
+            return;
+        }
+        let acked = self.acks.entry(sid).or_insert(n);
+        *acked = n.max(*acked);
+        let is_chosen = |n: &u8| {
+            let have: SidSet =
+                self.acks.iter().filter(|(_, m)| *m >= n).map(|(sid, _)| *sid).collect();
+            quorum.is_quorum(&have)
+        };
+        if let Some(chosen) = self.acks.values().copied().filter(is_chosen).max() {
+            self.chosen = Some(chosen);
+            self.acks.retain(|_, n| *n > chosen);
+        }
+    }
+}
+
+impl Ghost {
+    /// The longest chosen sequence of any epoch.
+    pub fn longest_chosen(&self) -> &[Txn] {
+        let unsettled = self.epochs.values().map(EpochGhost::chosen);
+        let longest = unsettled.max_by_key(|chosen| chosen.len()).unwrap_or(&[]);
+        if longest.len() > self.settled_chosen.len() { longest } else { &self.settled_chosen }
+    }
+
+    /// Forgets what no property can depend on any more.
+    ///
+    /// An epoch is settled when the voters whose disks have not promised a newer one, together with those whose
+    /// acknowledgements are not yet part of anything chosen, are no quorum: nothing more can be chosen in it, nor in any
+    /// older one, so it is enough to know what was.
+    pub fn settle(&mut self, promised: &BTreeMap<Sid, Epoch>, quorum: &Quorum) {
+        while let Some((&epoch, ghost)) = self.epochs.first_key_value() {
+            let may_choose = promised
+                .iter()
+                .filter(|(sid, p)| **p <= epoch || ghost.acks.contains_key(sid))
+                .map(|(sid, _)| *sid)
+                .collect();
+            if quorum.is_quorum(&may_choose) {
+                return;
+            }
+            let chosen = ghost.chosen();
+            if chosen.len() > self.settled_chosen.len() {
+                self.settled_chosen = chosen.to_vec();
+            }
+            self.settled = epoch;
+            self.epochs.remove(&epoch);
+        }
+    }
+
+    /// The same under other names.
+    #[must_use]
+    pub fn renamed(&self, name: &dyn Fn(Sid) -> Sid) -> Self {
+        let mut ghost = self.clone();
+        for epoch in ghost.epochs.values_mut() {
+            epoch.leader = name(epoch.leader);
+            epoch.acks = epoch.acks.iter().map(|(&sid, &n)| (name(sid), n)).collect();
+        }
+        ghost.syncs = self.syncs.iter().map(|(&sid, syncs)| (name(sid), syncs.clone())).collect();
+        ghost
+    }
+
+    fn is_settled(&self, epoch: Epoch) -> bool {
+        epoch <= self.settled && self.elected.contains(&epoch)
+    }
+
+    /// Takes note of what a step did; returns the properties that this violates.
+    pub fn record(&mut self, events: &[GhostEvent], quorum: &Quorum) -> u64 {
+        events.iter().fold(0, |violated, event| violated | self.record_one(event, quorum))
+    }
+
+    fn record_one(&mut self, event: &GhostEvent, quorum: &Quorum) -> u64 {
+        let mut violated = 0;
+        let mut check = |holds: bool, property: Property| {
+            if !holds {
+                violated |= property.bit();
+            }
+        };
+        match event {
+            GhostEvent::Elected { leader, epoch, initial } => {
+                check(self.elected.insert(*epoch), Property::Z1);
+                if *epoch > self.settled {
+                    check(is_prefix(&self.settled_chosen, initial), Property::Z4);
+                    self.epochs.entry(*epoch).or_insert_with(|| EpochGhost {
+                        leader: *leader,
+                        established: false,
+                        history: initial.clone(),
+                        initial: length(initial),
+                        acks: BTreeMap::new(),
+                        chosen: None,
+                    });
+                }
+            }
+            GhostEvent::Established { leader, epoch } => match self.epochs.get_mut(epoch) {
+                Some(ghost) => {
+                    check(ghost.leader == *leader && !ghost.established, Property::Z1);
+                    ghost.established = true;
+                }
+                None => check(self.is_settled(*epoch), Property::Z1),
+            },
+            GhostEvent::Proposed { leader, txn, applied } => {
+                let epoch = txn.zxid.epoch();
+                let twice = self
+                    .epochs
+                    .values()
+                    .any(|ghost| ghost.history.iter().any(|old| old.zxid == txn.zxid));
+                check(!twice, Property::Z2);
+                let older = self.delivered.iter().filter(|old| old.zxid.epoch() < epoch);
+                check(older.into_iter().all(|old| applied.contains(old)), Property::Z10);
+                match self.epochs.get_mut(&epoch) {
+                    Some(ghost) => {
+                        check(ghost.leader == *leader && ghost.established, Property::Z1);
+                        ghost.history.push(txn.clone());
+                    }
+                    None => check(self.is_settled(epoch), Property::Z1),
+                }
+            }
+            GhostEvent::AckedInitial { sid, epoch } => match self.epochs.get_mut(epoch) {
+                Some(ghost) => ghost.acknowledge(*sid, ghost.initial, quorum),
+                None => check(self.is_settled(*epoch), Property::Z6),
+            },
+            GhostEvent::Acked { sid, zxid, history } => {
+                let ghost = self.epochs.get_mut(&zxid.epoch());
+                let at = ghost
+                    .as_ref()
+                    .and_then(|ghost| ghost.history.iter().position(|txn| txn.zxid == *zxid));
+                match (ghost, at) {
+                    (Some(ghost), Some(at)) => {
+                        check(is_prefix(&ghost.history[..=at], history), Property::Z6);
+                        ghost.acknowledge(*sid, length(&ghost.history[..=at]), quorum);
+                    }
+                    (Some(_), None) => check(false, Property::Z6),
+                    (None, _) => check(self.is_settled(zxid.epoch()), Property::Z6),
+                }
+            }
+            GhostEvent::Delivered(applied) => {
+                check(comparable(applied, &self.delivered), Property::Z3);
+                check(is_prefix(applied, self.longest_chosen()), Property::Z5);
+                check(in_primary_order(applied), Property::Z9);
+                if applied.len() > self.delivered.len() {
+                    self.delivered.clone_from(applied);
+                }
+            }
+            GhostEvent::SyncAsked(leader) => {
+                let known = length(&self.delivered);
+                self.syncs.entry(*leader).or_default().push(known);
+            }
+            GhostEvent::Synced(leader, applied) => {
+                let asked = self.syncs.get_mut(leader).filter(|syncs| !syncs.is_empty());
+                match asked {
+                    Some(syncs) => {
+                        let known = usize::from(syncs.remove(0));
+                        if syncs.is_empty() {
+                            self.syncs.remove(leader);
+                        }
+                        check(applied.len() >= known, Property::C4);
+                    }
+                    None => check(false, Property::C4),
+                }
+            }
+            GhostEvent::LeadershipEnded(leader) => {
+                self.syncs.remove(leader);
+            }
+        }
+        let chosen = self.longest_chosen().to_vec();
+        for (epoch, ghost) in &self.epochs {
+            // Chosen prefixes of all epochs are comparable, and begin every later initial history.
+            check(comparable(ghost.chosen(), &chosen), Property::Z4);
+            for (_, later) in self.epochs.range(Epoch(epoch.0 + 1)..) {
+                check(is_prefix(ghost.chosen(), later.initial()), Property::Z4);
+            }
+        }
+        violated
+    }
+}
+
+/// Local and global primary order of one sequence: epochs ascend, and within an epoch no counter is left out.
+fn in_primary_order(sequence: &[Txn]) -> bool {
+    let mut last = Zxid::ZERO;
+    sequence.iter().all(|txn| std::mem::replace(&mut last, txn.zxid).is_followed_by(txn.zxid))
+}
+
+fn length(sequence: &[Txn]) -> u8 {
+    u8::try_from(sequence.len()).unwrap_or(u8::MAX)
+}

@@ -1,0 +1,121 @@
+//! What the search asks of a server again and again, computed once per distinct server.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use zab::{Config, Epoch, Input, Outputs, Role, Sid, Timer, Zxid};
+
+use super::ghost::is_prefix;
+use super::machine::{Machine, Txn};
+use super::node::Node;
+use super::property::Property;
+use super::quiet::quietly;
+
+/// A digest of a server: what decides which actions are possible, and what holds of it alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Info {
+    /// What it is.
+    pub role: Role,
+    /// `acceptedEpoch` on its disk.
+    pub promised: Epoch,
+    /// The epoch in which it serves clients.
+    pub established: Option<Epoch>,
+    /// The leader that it dials.
+    pub dialling: Option<Sid>,
+    /// Records wait for the disk.
+    pub writes: bool,
+    /// Of the timers that a model fires: those that run.
+    pub quorum_loss: bool,
+    /// See `quorum_loss`.
+    pub init_limit: bool,
+    /// See `quorum_loss`.
+    pub resend: bool,
+    /// See `quorum_loss`.
+    pub finalize: bool,
+    /// A shell could write a snapshot now.
+    pub compactable: bool,
+    /// More is delivered than is on this disk.
+    pub memory_ahead: bool,
+    /// Properties that this server alone violates.
+    pub violated: u64,
+    /// Id of the history as issued.
+    pub issued: u32,
+    /// Id of the history on disk.
+    pub durable: u32,
+    /// How many distinct disks a crash could leave.
+    pub images: u32,
+}
+
+impl Info {
+    /// Looks at a server. `log` gives the ids of histories.
+    pub fn of<M: Machine>(config: Config, node: &Node<M>, log: impl Fn(Vec<Txn>) -> u32) -> Self {
+        let zab = node.machine.zab();
+        let durable = node.disk.durable_history();
+        let issued = node.disk.issued_history();
+        let mut violated = 0;
+        let mut check = |holds: bool, property: Property| {
+            if !holds {
+                violated |= property.bit();
+            }
+        };
+        for history in [&durable, &issued, &node.applied] {
+            check(is_continuous(history), Property::Z7);
+        }
+        let image = &node.disk.image;
+        let label = node.disk.snapshot.last().map_or(Zxid::ZERO, |txn| txn.zxid);
+        check(label == image.snapshot, Property::Z7);
+        check(is_prefix(&node.applied, &issued), Property::Z11);
+        let delivered = node.applied.last().map_or(Zxid::ZERO, |txn| txn.zxid);
+        check(zab.delivered() == Some(delivered), Property::Z11);
+        check(zab.last() == Some(issued.last().map_or(Zxid::ZERO, |txn| txn.zxid)), Property::Z11);
+        check(image.current <= image.accepted, Property::Z8);
+        check(image.last().epoch() <= image.accepted, Property::Z8);
+        check(every_image_starts(config, node), Property::Z12);
+        let armed = |timer| node.armed.contains(&timer);
+        Self {
+            role: zab.role(),
+            promised: image.accepted,
+            established: zab.established(),
+            dialling: node.dialling,
+            writes: !node.disk.pending.is_empty(),
+            quorum_loss: armed(Timer::QuorumLoss),
+            init_limit: armed(Timer::InitLimit),
+            resend: armed(Timer::Resend),
+            finalize: armed(Timer::Finalize),
+            compactable: node.applied.len() > node.disk.snapshot.len()
+                && is_prefix(&node.applied, &durable),
+            memory_ahead: node.applied.len() > durable.len(),
+            violated,
+            issued: log(issued),
+            durable: log(durable),
+            images: node.disk.pending.len() as u32 + 1,
+        }
+    }
+}
+
+/// True if every transaction may stand behind the one before it.
+fn is_continuous(history: &[Txn]) -> bool {
+    let mut last = Zxid::ZERO;
+    history.iter().all(|txn| std::mem::replace(&mut last, txn.zxid).is_followed_by(txn.zxid))
+}
+
+/// Z12: whatever prefix of its writes a crash leaves, the server starts.
+fn every_image_starts<M: Machine>(config: Config, node: &Node<M>) -> bool {
+    let mut disk = node.disk.clone();
+    loop {
+        let input = Input::Start(disk.image.clone());
+        let started = quietly(|| {
+            catch_unwind(AssertUnwindSafe(|| {
+                let mut machine = M::new(config);
+                let mut out = Outputs::new();
+                machine.step(input, &mut out);
+                out.halt.is_none() && machine.zab().role() != Role::Down
+            }))
+        });
+        if !started.unwrap_or(false) {
+            return false;
+        }
+        if !disk.advance() {
+            return true;
+        }
+    }
+}

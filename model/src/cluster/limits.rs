@@ -1,0 +1,99 @@
+//! The bounds of a run: guards of actions, so that a finished run is complete.
+
+use zab::{Config, Epoch, Quorum, Sid, SidSet};
+
+/// How much of everything a run may spend.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Limits {
+    /// Voters.
+    pub servers: u8,
+    /// Servers without a vote, in addition.
+    pub observers: u8,
+    /// Transactions proposed.
+    pub txns: u8,
+    /// Times that a server begins to lead.
+    pub leaderships: u8,
+    /// Crashes.
+    pub crashes: u8,
+    /// Time-outs at one end of a link whose other end is well.
+    pub timeouts: u8,
+    /// Snapshots that servers write of themselves.
+    pub snapshots: u8,
+    /// Syncs asked of leaders.
+    pub syncs: u8,
+    /// Rounds that servers begin after their first one (real election only).
+    pub elections: u8,
+    /// Delivered transactions that a server keeps in memory.
+    pub window: u8,
+    /// The largest counter of a zxid.
+    pub counter_max: u32,
+    /// The largest epoch.
+    pub epoch_max: u32,
+}
+
+impl Limits {
+    /// The servers, in the order of their ids; voters first.
+    pub fn configs(&self) -> Vec<Config> {
+        let sids = || (1..=self.servers + self.observers).map(Sid);
+        let voters: SidSet = sids().take(usize::from(self.servers)).collect();
+        sids()
+            .map(|me| Config {
+                me,
+                quorum: Quorum::majority(voters),
+                counter_max: self.counter_max,
+                epoch_max: Epoch(self.epoch_max),
+                window: u32::from(self.window),
+            })
+            .collect()
+    }
+}
+
+/// What is spent of, packed into one word: 4 bits each.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs, reason = "named as the bounds are")]
+pub enum Budget {
+    Txns,
+    Leaderships,
+    Crashes,
+    Timeouts,
+    Snapshots,
+    Syncs,
+    Elections,
+}
+
+/// The most that one budget can hold.
+pub const BUDGET_MAX: u8 = 15;
+
+impl Budget {
+    /// The unspent budgets of a run that begins.
+    pub fn all(limits: &Limits) -> u32 {
+        [
+            (Self::Txns, limits.txns),
+            (Self::Leaderships, limits.leaderships),
+            (Self::Crashes, limits.crashes),
+            (Self::Timeouts, limits.timeouts),
+            (Self::Snapshots, limits.snapshots),
+            (Self::Syncs, limits.syncs),
+            (Self::Elections, limits.elections),
+        ]
+        .into_iter()
+        .fold(0, |word, (budget, units)| {
+            assert!(units <= BUDGET_MAX, "a budget has 4 bits");
+            word | u32::from(units) << budget.shift()
+        })
+    }
+
+    /// How much is left.
+    pub fn left(self, word: u32) -> u32 {
+        word >> self.shift() & 15
+    }
+
+    /// Spends a unit; `None` if there is none left.
+    pub fn spend(self, word: u32) -> Option<u32> {
+        (self.left(word) > 0).then(|| word - (1 << self.shift()))
+    }
+
+    const fn shift(self) -> u32 {
+        4 * self as u32
+    }
+}

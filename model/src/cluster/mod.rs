@@ -1,0 +1,313 @@
+//! Models of a cluster: servers that are the deployed code, disks that lag, links that break at one end at a time.
+//!
+//! The model adds no protocol logic. A server is a [`Machine`] of the crate `zab` and what a shell keeps for it
+//! ([`node`]); links ([`link`]) and ghosts ([`ghost`]) are the rest of a state; [`limits`] are guards of actions, so
+//! that a finished run is complete.
+//!
+//! A state is a row of words, each the id of an interned component ([`tables`]): the servers, the connections of every
+//! ordered pair of servers, with the real election also its slots, the ghosts, and what is left of the budgets.
+
+pub mod action;
+pub mod ghost;
+pub mod info;
+pub mod limits;
+pub mod link;
+pub mod machine;
+pub mod mark;
+pub mod node;
+pub mod property;
+mod quiet;
+mod steps;
+pub mod symmetry;
+pub mod tables;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use zab::{Config, Decision, Quorum, Role, Sid, Timer};
+
+use crate::search::{Judgement, Space, Successors};
+use ghost::Ghost;
+use limits::{Budget, Limits};
+use link::{Conn, ConnOp, Slot, SlotOp};
+use machine::Machine;
+use node::{Disk, Event, Node};
+use property::Property;
+use symmetry::{Renaming, renamings};
+use tables::{Cache, Tables};
+
+/// The ids of the events and operations that need no look-up.
+#[derive(Debug)]
+struct Ids {
+    disk: u32,
+    propose: u32,
+    sync: u32,
+    compact: u32,
+    crash: u32,
+    lead: u32,
+    init_limit: u32,
+    sync_limit: u32,
+    quorum_loss: u32,
+    resend: u32,
+    finalize: u32,
+    /// Per server.
+    follow: Vec<u32>,
+    link_up: Vec<u32>,
+    link_down: Vec<u32>,
+    learner_init_limit: Vec<u32>,
+    learner_sync_limit: Vec<u32>,
+    open: u32,
+    leader_reads: u32,
+    learner_reads: u32,
+    learner_closes: u32,
+    leader_closes: u32,
+    slot_read: u32,
+    slot_sender_crashed: u32,
+    slot_receiver_crashed: u32,
+}
+
+/// A cluster under some limits: a [`Space`].
+pub struct Cluster<M> {
+    limits: Limits,
+    servers: Vec<Config>,
+    quorum: Quorum,
+    tables: Tables<M>,
+    ids: Ids,
+    disks: Vec<Vec<Disk>>,
+    symmetric: bool,
+    renamings: Vec<Renaming>,
+    /// With symmetry: the sizes of all orbits found, added up.
+    unreduced: AtomicU64,
+}
+
+impl<M: Machine> Cluster<M> {
+    /// A cluster of servers that never ran.
+    pub fn new(limits: Limits) -> Self {
+        let disks = vec![limits.configs().iter().map(|_| Disk::empty()).collect()];
+        Self::starting_from(limits, disks)
+    }
+
+    /// A cluster that starts from any of the given rows of disks, one disk per server.
+    ///
+    /// # Panics
+    /// If a row has not one disk per server.
+    pub fn starting_from(limits: Limits, disks: Vec<Vec<Disk>>) -> Self {
+        let servers = limits.configs();
+        assert!(disks.iter().all(|row| row.len() == servers.len()), "one disk per server");
+        let tables = Tables::new();
+        let quorum = servers[0].quorum;
+        let event = |event| tables.events.intern(event);
+        let conn = |op| tables.conn_ops.intern(op);
+        let slot = |op| tables.slot_ops.intern(op);
+        let per_server = |make: &dyn Fn(Sid) -> Event| -> Vec<u32> {
+            servers.iter().map(|config| event(make(config.me))).collect()
+        };
+        let ids = Ids {
+            disk: event(Event::Disk),
+            propose: event(Event::Propose),
+            sync: event(Event::Sync),
+            compact: event(Event::Compact),
+            crash: event(Event::Crash),
+            lead: event(Event::Elected(Decision::Lead)),
+            init_limit: event(Event::Timer(Timer::InitLimit)),
+            sync_limit: event(Event::Timer(Timer::SyncLimit)),
+            quorum_loss: event(Event::Timer(Timer::QuorumLoss)),
+            resend: event(Event::Timer(Timer::Resend)),
+            finalize: event(Event::Timer(Timer::Finalize)),
+            follow: per_server(&|sid| Event::Elected(Decision::Follow(sid))),
+            link_up: per_server(&|sid| Event::Link(sid, true)),
+            link_down: per_server(&|sid| Event::Link(sid, false)),
+            learner_init_limit: per_server(&|sid| Event::Timer(Timer::LearnerInitLimit(sid))),
+            learner_sync_limit: per_server(&|sid| Event::Timer(Timer::LearnerSyncLimit(sid))),
+            open: conn(ConnOp::Open),
+            leader_reads: conn(ConnOp::LeaderReads),
+            learner_reads: conn(ConnOp::LearnerReads),
+            learner_closes: conn(ConnOp::LearnerCloses),
+            leader_closes: conn(ConnOp::LeaderCloses),
+            slot_read: slot(SlotOp::Read),
+            slot_sender_crashed: slot(SlotOp::SenderCrashed),
+            slot_receiver_crashed: slot(SlotOp::ReceiverCrashed),
+        };
+        let renamings = renamings(usize::from(limits.servers), servers.len());
+        let unreduced = AtomicU64::new(0);
+        Self { limits, servers, quorum, tables, ids, disks, symmetric: false, renamings, unreduced }
+    }
+
+    /// Explores one state of each orbit under renaming only.
+    ///
+    /// # Panics
+    /// If names matter to the machine.
+    #[must_use]
+    pub fn up_to_symmetry(mut self) -> Self {
+        assert!(!M::REAL_ELECTION, "the election compares ids");
+        self.symmetric = true;
+        self
+    }
+
+    /// How many states a run without symmetry would have found: the sizes of the orbits, added up.
+    pub fn unreduced(&self) -> u64 {
+        self.unreduced.load(Ordering::Relaxed)
+    }
+
+    /// The limits of this cluster.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The servers' constants, in the order in which states hold them.
+    pub fn servers(&self) -> &[Config] {
+        &self.servers
+    }
+
+    /// The components that the words of states name.
+    pub fn tables(&self) -> &Tables<M> {
+        &self.tables
+    }
+
+    /// A server of a state.
+    pub fn node(&self, state: &[u32], server: usize) -> &Node<M> {
+        self.tables.nodes.get(state[server])
+    }
+
+    /// The connection of a learner to a leader, by their indices.
+    pub fn conn(&self, state: &[u32], learner: usize, leader: usize) -> &Conn {
+        self.tables.conns.get(state[self.conn_at(learner, leader)])
+    }
+
+    /// The election slot between two servers; `None` unless the election is real.
+    pub fn slot(&self, state: &[u32], from: usize, to: usize) -> Option<&Slot> {
+        M::REAL_ELECTION.then(|| self.tables.slots.get(state[self.slot_at(from, to)]))
+    }
+
+    /// The ghosts of a state.
+    pub fn ghost(&self, state: &[u32]) -> &Ghost {
+        self.tables.ghosts.get(state[self.ghost_at()])
+    }
+
+    /// What is left of the budgets.
+    pub fn budgets(&self, state: &[u32]) -> u32 {
+        state[self.ghost_at() + 1]
+    }
+
+    fn pair_at(&self, a: usize, b: usize) -> usize {
+        a * (self.servers.len() - 1) + if b > a { b - 1 } else { b }
+    }
+
+    fn conn_at(&self, learner: usize, leader: usize) -> usize {
+        self.servers.len() + self.pair_at(learner, leader)
+    }
+
+    fn slot_at(&self, from: usize, to: usize) -> usize {
+        let n = self.servers.len();
+        n + n * (n - 1) + self.pair_at(from, to)
+    }
+
+    fn ghost_at(&self) -> usize {
+        let n = self.servers.len();
+        n + n * (n - 1) * if M::REAL_ELECTION { 2 } else { 1 }
+    }
+
+    fn index(&self, sid: Sid) -> usize {
+        usize::from(sid.0) - 1
+    }
+}
+
+impl<M: Machine> Space for Cluster<M> {
+    type Worker = Cache;
+
+    fn worker(&self) -> Cache {
+        self.tables.cache()
+    }
+
+    fn words(&self) -> usize {
+        self.ghost_at() + 2
+    }
+
+    fn initial(&self, cache: &mut Cache, out: &mut Successors) {
+        for row in &self.disks {
+            let closed = self.tables.conns.intern(Conn::default());
+            let empty = self.tables.slots.intern(Slot::default());
+            let n = self.servers.len();
+            let mut state = vec![closed; self.words()];
+            if M::REAL_ELECTION {
+                state[n * n..self.ghost_at()].fill(empty);
+            }
+            state[self.ghost_at()] = self.tables.ghosts.intern(Ghost::default());
+            state[self.ghost_at() + 1] = Budget::all(&self.limits);
+            let (mut marks, mut violated) = (0, 0);
+            for (server, disk) in row.iter().enumerate() {
+                let (node, effects) = Node::<M>::start(self.servers[server], disk.clone());
+                state[server] = self.tables.nodes.intern(node);
+                let compiled = self.tables.compile(effects);
+                let (m, v) = self.take_effects(cache, &mut state, server, compiled, false);
+                marks |= m;
+                violated |= v;
+            }
+            cache.scratch = state;
+            if self.symmetric {
+                self.canonicalize(cache);
+            }
+            out.push(0, marks, violated, &cache.scratch);
+        }
+    }
+
+    fn expand(&self, cache: &mut Cache, state: &[u32], out: &mut Successors) {
+        self.each_act(cache, state, &mut |cache, act| {
+            if let Some((marks, violated)) = self.take(cache, state, act) {
+                if self.symmetric {
+                    self.canonicalize(cache);
+                }
+                out.push(act.label(), marks, violated, &cache.scratch);
+            }
+        });
+    }
+
+    fn judge(&self, cache: &mut Cache, state: &[u32]) -> Judgement {
+        self.count_orbit(cache, state);
+        let n = self.servers.len();
+        let infos: Vec<_> = (0..n)
+            .map(|server| *self.tables.info(cache, self.servers[server], state[server]))
+            .collect();
+        let mut violated = 0;
+        let mut reached = 0;
+        let chosen = self.tables.chosen(cache, state[self.ghost_at()]);
+        let mut holders = zab::SidSet::EMPTY;
+        let mut newest = None;
+        let mut leaders = 0;
+        for (a, info) in infos.iter().enumerate() {
+            violated |= info.violated;
+            if self.tables.begins_with(cache, info.durable, chosen) {
+                holders.insert(self.servers[a].me);
+            }
+            for other in &infos[..a] {
+                if !self.tables.matching(cache, info.issued, other.issued)
+                    || !self.tables.matching(cache, info.durable, other.durable)
+                {
+                    violated |= Property::Z7.bit();
+                }
+            }
+            if let (Role::Leading, Some(epoch)) = (info.role, info.established) {
+                leaders += 1;
+                newest = newest.max(Some(epoch));
+                reached |= u64::from(info.memory_ahead) << 1;
+            } else {
+                reached |= u64::from(info.memory_ahead) << 2;
+            }
+        }
+        if !self.quorum.is_quorum(&holders) {
+            violated |= Property::Z5.bit();
+        }
+        reached |= u64::from(leaders >= 2);
+        let deposed = infos.iter().any(|info| match info.role {
+            Role::Following(_) | Role::Observing(_) => {
+                info.established.is_some() && info.established < newest
+            }
+            Role::Down | Role::Looking | Role::Leading => false,
+        });
+        reached |= u64::from(deposed) << 3;
+        Judgement { violated, reached }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.tables.bytes()
+    }
+}

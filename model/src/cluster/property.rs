@@ -1,0 +1,131 @@
+//! What is checked: the properties Z1 to Z14 and C4, with their sources.
+
+/// A property that has to hold always. The number is its bit in verdicts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[allow(missing_docs, reason = "`sentence` says what each one means")]
+pub enum Property {
+    Z1,
+    Z2,
+    Z3,
+    Z4,
+    Z5,
+    Z6,
+    Z7,
+    Z8,
+    Z9,
+    Z10,
+    Z11,
+    Z12,
+    Z13,
+    Z14,
+    C4,
+}
+
+impl Property {
+    /// All of them, in the order of their bits.
+    pub const ALL: [Self; 15] = [
+        Self::Z1,
+        Self::Z2,
+        Self::Z3,
+        Self::Z4,
+        Self::Z5,
+        Self::Z6,
+        Self::Z7,
+        Self::Z8,
+        Self::Z9,
+        Self::Z10,
+        Self::Z11,
+        Self::Z12,
+        Self::Z13,
+        Self::Z14,
+        Self::C4,
+    ];
+
+    /// The property's bit.
+    pub const fn bit(self) -> u64 {
+        1 << self as u64
+    }
+
+    /// Its name, as on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Z1 => "Z1 one-leader-per-epoch",
+            Self::Z2 => "Z2 one-txn-per-zxid",
+            Self::Z3 => "Z3 prefix-consistency",
+            Self::Z4 => "Z4 chosen-in-later-initial-history",
+            Self::Z5 => "Z5 chosen-stays-on-a-quorum",
+            Self::Z6 => "Z6 ack-implies-durable",
+            Self::Z7 => "Z7 log-matching",
+            Self::Z8 => "Z8 epochs-monotone",
+            Self::Z9 => "Z9 primary-order",
+            Self::Z10 => "Z10 primary-integrity",
+            Self::Z11 => "Z11 memory-is-replay-of-disk",
+            Self::Z12 => "Z12 recovery-is-total",
+            Self::Z13 => "Z13 no-abort",
+            Self::Z14 => "Z14 vote-order-is-total",
+            Self::C4 => "C4 sync-is-linearizable",
+        }
+    }
+
+    /// What it says.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Z1 => "at most one leader is elected, and established, in an epoch",
+            Self::Z2 => "a zxid names one transaction: none is ever proposed twice",
+            Self::Z3 => {
+                "any two sequences ever delivered, by any servers, before or after crashes, are prefixes one of the other"
+            }
+            Self::Z4 => {
+                "what a quorum has acknowledged in one epoch begins the initial history of every later epoch"
+            }
+            Self::Z5 => {
+                "what is delivered was chosen by a quorum, and what was chosen stays on the disks of a quorum"
+            }
+            Self::Z6 => {
+                "a promise or an acknowledgement on the wire speaks of what is durable at its sender, in that epoch"
+            }
+            Self::Z7 => {
+                "histories have no hole, and two histories that share a zxid agree up to it"
+            }
+            Self::Z8 => {
+                "promised and accepted epochs never decrease, accepted <= promised, no transaction is newer than the promise"
+            }
+            Self::Z9 => {
+                "transactions are delivered in the order of their epochs, and within an epoch none is left out"
+            }
+            Self::Z10 => {
+                "a primary has delivered everything that anybody delivered from older epochs before it broadcasts"
+            }
+            Self::Z11 => {
+                "the state machine is a prefix of the history, and what discovery reports is what is on disk"
+            }
+            Self::Z12 => "a server starts from every disk that a crash can leave",
+            Self::Z13 => "no correct server panics, or breaks the protocol in the eyes of another",
+            Self::Z14 => "the order of votes is irreflexive, transitive and total",
+            Self::C4 => {
+                "a confirmed sync is answered by a server that has delivered everything that anybody had delivered when it was asked"
+            }
+        }
+    }
+
+    /// Where it comes from.
+    pub const fn source(self) -> &'static str {
+        match self {
+            Self::Z1 => "Zab (DSN'11) claim 1; Remix I-1",
+            Self::Z2 => "Zab 6.4 I4; ZOOKEEPER-335, 2832",
+            Self::Z3 => "Zab total order and agreement; Remix I-3, I-4",
+            Self::Z4 => "Zab 6.4 Key; Remix I-8",
+            Self::Z5 => "Zab 6.4 I7; NJU CommittedLogDurability",
+            Self::Z6 => "Zab phase 2 and 3; ZOOKEEPER-1282, 1291, 3911, 4646",
+            Self::Z7 => "Zab 6.4 I4, I5; ZOOKEEPER-3104, 4925",
+            Self::Z8 => "Zab 6.4 I2, I3",
+            Self::Z9 => "Zab local and global primary order; Remix I-5, I-6",
+            Self::Z10 => "Zab primary integrity; Remix I-7",
+            Self::Z11 => "ZOOKEEPER-2845, 3642, 4712; Remix I-10",
+            Self::Z12 => "ZOOKEEPER-1653; hazard H1",
+            Self::Z13 => "Remix I-11 to I-14",
+            Self::Z14 => "ZOOKEEPER-1419",
+            Self::C4 => "linearizability of sync then read; ZOOKEEPER-1675",
+        }
+    }
+}

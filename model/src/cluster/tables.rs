@@ -1,0 +1,345 @@
+//! The tables of a run: every component of a state once, and every step between components once.
+//!
+//! A state is a row of ids. A step of a server is a function of that server and of the event, so it is computed
+//! by the deployed code when it is first met, and looked up from then on.
+
+use zab::{Config, Epoch, Notification, Quorum, Sid};
+
+use super::ghost::{Ghost, GhostEvent};
+use super::info::Info;
+use super::link::{Conn, ConnOp, Slot, SlotOp};
+use super::machine::{Machine, Txn};
+use super::node::{Effects, Envelope, Event, Node};
+use super::symmetry::Renaming;
+use crate::search::intern::Interner;
+use crate::search::memo::{Memo, MemoCache};
+
+/// The effects of a step, in ids.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Compiled {
+    /// Per receiver, what is put on its queue: the operation if the sender leads, and if it does not.
+    pub sends: Vec<(Sid, u32, u32)>,
+    /// Links closed at this end.
+    pub closes: Vec<Sid>,
+    /// Election messages, as operations on slots.
+    pub notifications: Vec<(Sid, u32)>,
+    /// What the ghosts have to know, if anything.
+    pub ghost: Option<u32>,
+    /// Coverage.
+    pub marks: u128,
+    /// Properties violated.
+    pub violated: u64,
+}
+
+/// All tables. Shared by the threads of a run.
+pub struct Tables<M> {
+    pub nodes: Interner<Node<M>>,
+    pub conns: Interner<Conn>,
+    pub slots: Interner<Slot>,
+    pub ghosts: Interner<Ghost>,
+    pub envelopes: Interner<Envelope>,
+    pub events: Interner<Event>,
+    pub conn_ops: Interner<ConnOp>,
+    pub slot_ops: Interner<SlotOp>,
+    pub ghost_events: Interner<Vec<GhostEvent>>,
+    pub compiled: Interner<Compiled>,
+    pub infos: Interner<Info>,
+    pub logs: Interner<Vec<Txn>>,
+    steps: Memo<u64, u64>,
+    pairs: Memo<u128, u64>,
+}
+
+/// One thread's first look.
+#[derive(Debug)]
+pub struct Cache {
+    steps: MemoCache<u64, u64>,
+    pairs: MemoCache<u128, u64>,
+    /// The state that is being built.
+    pub scratch: Vec<u32>,
+    /// The best representative so far.
+    pub best: Vec<u32>,
+    /// One more representative.
+    pub candidate: Vec<u32>,
+}
+
+/// An event's code: a kind in the high 4 bits, a server's index in the next 4, an id in the rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Code {
+    /// An interned event.
+    Event(u32),
+    /// Reading an envelope from the server with this index.
+    Recv(usize, u32),
+    /// Reading the notification of this slot, from the server with this index.
+    Notify(usize, u32),
+}
+
+impl Code {
+    fn pack(self) -> u32 {
+        let (kind, from, id) = match self {
+            Self::Event(id) => (0, 0, id),
+            Self::Recv(from, id) => (1, from as u32, id),
+            Self::Notify(from, id) => (2, from as u32, id),
+        };
+        assert!(id < 1 << 24 && from < 16, "ids of events fit their field");
+        kind << 28 | from << 24 | id
+    }
+}
+
+/// No such step.
+pub const NONE: u32 = u32::MAX;
+
+/// The kinds of memoised functions of two ids.
+#[derive(Clone, Copy)]
+enum Pair {
+    Conn,
+    Slot,
+    Ghost,
+    Info,
+    Matching,
+    Prefix,
+    Chosen,
+    Settled,
+    Class,
+    RenamedNode,
+    RenamedGhost,
+}
+
+impl<M: Machine> Tables<M> {
+    /// Empty tables.
+    pub fn new() -> Self {
+        Self {
+            nodes: Interner::new(),
+            conns: Interner::new(),
+            slots: Interner::new(),
+            ghosts: Interner::new(),
+            envelopes: Interner::new(),
+            events: Interner::new(),
+            conn_ops: Interner::new(),
+            slot_ops: Interner::new(),
+            ghost_events: Interner::new(),
+            compiled: Interner::new(),
+            infos: Interner::new(),
+            logs: Interner::new(),
+            steps: Memo::new(),
+            pairs: Memo::new(),
+        }
+    }
+
+    /// A thread's cache.
+    pub fn cache(&self) -> Cache {
+        Cache {
+            steps: MemoCache::new(18),
+            pairs: MemoCache::new(18),
+            scratch: Vec::new(),
+            best: Vec::new(),
+            candidate: Vec::new(),
+        }
+    }
+
+    /// Bytes of the tables themselves; what the values own on the heap is estimated by their number.
+    pub fn bytes(&self) -> u64 {
+        let owned = 600 * self.nodes.len() + 300 * self.ghosts.len() + 100 * self.conns.len();
+        self.nodes.bytes()
+            + self.conns.bytes()
+            + self.slots.bytes()
+            + self.ghosts.bytes()
+            + self.compiled.bytes()
+            + self.steps.bytes()
+            + self.pairs.bytes()
+            + owned as u64
+    }
+
+    /// A server's step: the server afterwards and the compiled effects, or [`NONE`] twice.
+    pub fn step(
+        &self,
+        cache: &mut Cache,
+        servers: &[Config],
+        server: usize,
+        node: u32,
+        code: Code,
+    ) -> (u32, u32) {
+        let key = u64::from(node) << 32 | u64::from(code.pack());
+        let packed =
+            cache.steps.get_or(&self.steps, key, || self.compute(servers, server, node, code));
+        ((packed >> 32) as u32, packed as u32)
+    }
+
+    #[cold]
+    fn compute(&self, servers: &[Config], server: usize, node: u32, code: Code) -> u64 {
+        let config = servers[server];
+        let event = match code {
+            Code::Event(id) => self.events.get(id).clone(),
+            Code::Recv(from, id) => Event::Recv(servers[from].me, self.envelopes.get(id).clone()),
+            Code::Notify(from, slot) => match self.slots.get(slot).wire {
+                Some(notification) => Event::Notify(servers[from].me, notification),
+                None => return u64::MAX,
+            },
+        };
+        match self.nodes.get(node).on(config, &event) {
+            Some((after, effects)) => {
+                let compiled = self.compile(effects);
+                u64::from(self.nodes.intern(after)) << 32 | u64::from(compiled)
+            }
+            None => u64::MAX,
+        }
+    }
+
+    /// Effects as ids.
+    pub fn compile(&self, effects: Effects) -> u32 {
+        let mut queues: Vec<(Sid, Vec<u32>)> = Vec::new();
+        for (to, envelope) in effects.sends {
+            let id = self.envelopes.intern(envelope);
+            match queues.iter_mut().find(|(sid, _)| *sid == to) {
+                Some((_, ids)) => ids.push(id),
+                None => queues.push((to, vec![id])),
+            }
+        }
+        let sends = queues.into_iter().map(|(to, ids)| {
+            let to_learner = self.conn_ops.intern(ConnOp::ToLearner(ids.clone()));
+            (to, to_learner, self.conn_ops.intern(ConnOp::ToLeader(ids)))
+        });
+        let send = |notification: Notification| self.slot_ops.intern(SlotOp::Send(notification));
+        let ghost = (!effects.ghost.is_empty()).then(|| self.ghost_events.intern(effects.ghost));
+        self.compiled.intern(Compiled {
+            sends: sends.collect(),
+            closes: effects.closes,
+            notifications: effects.notifications.into_iter().map(|(to, n)| (to, send(n))).collect(),
+            ghost,
+            marks: effects.marks,
+            violated: effects.violated,
+        })
+    }
+
+    /// A connection after an operation.
+    pub fn conn_after(&self, cache: &mut Cache, conn: u32, op: u32) -> u32 {
+        self.pair(cache, Pair::Conn, conn, op, || {
+            u64::from(self.conns.intern(self.conns.get(conn).after(self.conn_ops.get(op))))
+        }) as u32
+    }
+
+    /// A slot after an operation.
+    pub fn slot_after(&self, cache: &mut Cache, slot: u32, op: u32) -> u32 {
+        self.pair(cache, Pair::Slot, slot, op, || {
+            u64::from(self.slots.intern(self.slots.get(slot).after(self.slot_ops.get(op))))
+        }) as u32
+    }
+
+    /// The ghosts after events, and the properties that these violate.
+    pub fn ghost_after(
+        &self,
+        cache: &mut Cache,
+        ghost: u32,
+        events: u32,
+        quorum: &Quorum,
+    ) -> (u32, u64) {
+        let packed = self.pair(cache, Pair::Ghost, ghost, events, || {
+            let mut after = self.ghosts.get(ghost).clone();
+            let violated = after.record(self.ghost_events.get(events), quorum);
+            u64::from(self.ghosts.intern(after)) << 32 | violated
+        });
+        ((packed >> 32) as u32, packed & 0xffff_ffff)
+    }
+
+    /// A server's digest.
+    pub fn info(&self, cache: &mut Cache, config: Config, node: u32) -> &Info {
+        let id = self.pair(cache, Pair::Info, node, 0, || {
+            let info = Info::of(config, self.nodes.get(node), |log| self.logs.intern(log));
+            u64::from(self.infos.intern(info))
+        });
+        self.infos.get(id as u32)
+    }
+
+    /// True if two histories that share a zxid agree up to it, and hold the same transaction for it.
+    pub fn matching(&self, cache: &mut Cache, a: u32, b: u32) -> bool {
+        a == b
+            || self.pair(cache, Pair::Matching, a.min(b), a.max(b), || {
+                let (a, b) = (self.logs.get(a), self.logs.get(b));
+                let agree = a.iter().enumerate().rev().find_map(|(at, txn)| {
+                    let other = b.iter().position(|other| other.zxid == txn.zxid)?;
+                    Some(a[..=at] == b[..=other])
+                });
+                u64::from(agree.unwrap_or(true))
+            }) == 1
+    }
+
+    /// True if `long` begins with `short`.
+    pub fn begins_with(&self, cache: &mut Cache, long: u32, short: u32) -> bool {
+        long == short
+            || self.pair(cache, Pair::Prefix, long, short, || {
+                u64::from(self.logs.get(long).starts_with(self.logs.get(short)))
+            }) == 1
+    }
+
+    /// The longest chosen sequence that the ghosts remember, as a history's id.
+    pub fn chosen(&self, cache: &mut Cache, ghost: u32) -> u32 {
+        self.pair(cache, Pair::Chosen, ghost, 0, || {
+            u64::from(self.logs.intern(self.ghosts.get(ghost).longest_chosen().to_vec()))
+        }) as u32
+    }
+
+    /// The ghosts without what can no longer matter, given what each voter's disk has promised: 4 bits each.
+    pub fn settled(&self, cache: &mut Cache, ghost: u32, promised: u32, voters: &[Config]) -> u32 {
+        self.pair(cache, Pair::Settled, ghost, promised, || {
+            let mut after = self.ghosts.get(ghost).clone();
+            let promised = voters
+                .iter()
+                .enumerate()
+                .map(|(at, config)| (config.me, Epoch(promised >> (4 * at) & 15)))
+                .collect();
+            after.settle(&promised, &voters[0].quorum);
+            u64::from(self.ghosts.intern(after))
+        }) as u32
+    }
+
+    /// The least id among a server's renamings: the same for servers that differ in names only.
+    pub fn class(&self, cache: &mut Cache, renamings: &[Renaming], node: u32) -> u32 {
+        self.pair(cache, Pair::Class, node, 0, || {
+            let least = (0..renamings.len()).map(|index| self.rename(renamings, node, index)).min();
+            u64::from(least.unwrap_or(node))
+        }) as u32
+    }
+
+    /// A server under other names.
+    pub fn renamed_node(
+        &self,
+        cache: &mut Cache,
+        renamings: &[Renaming],
+        node: u32,
+        index: usize,
+    ) -> u32 {
+        self.pair(cache, Pair::RenamedNode, node, index as u32, || {
+            u64::from(self.rename(renamings, node, index))
+        }) as u32
+    }
+
+    fn rename(&self, renamings: &[Renaming], node: u32, index: usize) -> u32 {
+        let renamed = self.nodes.get(node).renamed(&|sid| renamings[index].name(sid));
+        renamed.map_or(node, |node| self.nodes.intern(node))
+    }
+
+    /// Ghosts under other names.
+    pub fn renamed_ghost(
+        &self,
+        cache: &mut Cache,
+        renamings: &[Renaming],
+        ghost: u32,
+        index: usize,
+    ) -> u32 {
+        self.pair(cache, Pair::RenamedGhost, ghost, index as u32, || {
+            let renamed = self.ghosts.get(ghost).renamed(&|sid| renamings[index].name(sid));
+            u64::from(self.ghosts.intern(renamed))
+        }) as u32
+    }
+
+    fn pair(
+        &self,
+        cache: &mut Cache,
+        kind: Pair,
+        a: u32,
+        b: u32,
+        compute: impl FnOnce() -> u64,
+    ) -> u64 {
+        let key = (kind as u128) << 64 | u128::from(a) << 32 | u128::from(b);
+        cache.pairs.get_or(&self.pairs, key, compute)
+    }
+}
