@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use zab::{Config, Decision, Input, Outputs, Sid, WriteNo, Zab};
+use zab::{Config, Decision, Input, Outputs, Peer, Sid, WriteNo, Zab};
 
 /// What transactions carry in a model: nothing of interest. That a zxid is never used for two transactions is checked
 /// where they are proposed (Z2), so a zxid stands for its transaction.
@@ -56,5 +56,32 @@ impl Machine for Zab<Origin> {
 
     fn renumber(&mut self) -> WriteNo {
         Zab::renumber(self)
+    }
+}
+
+impl Machine for Peer<Origin> {
+    const REAL_ELECTION: bool = true;
+
+    fn new(config: Config) -> Self {
+        Peer::new(config)
+    }
+
+    fn step(&mut self, input: Input<Origin>, out: &mut Outputs<Origin>) {
+        Peer::step(self, input, out);
+    }
+
+    /// The election decides here: an oracle is not asked.
+    fn elected(&mut self, _: Decision, _: &mut Outputs<Origin>) {}
+
+    fn zab(&self) -> &Zab<Origin> {
+        Peer::zab(self)
+    }
+
+    fn renamed(&self, _: &dyn Fn(Sid) -> Sid) -> Option<Self> {
+        None
+    }
+
+    fn renumber(&mut self) -> WriteNo {
+        Peer::renumber(self)
     }
 }

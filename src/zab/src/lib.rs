@@ -12,6 +12,7 @@ mod io;
 mod leader;
 mod learner;
 mod message;
+mod peer;
 mod plan;
 mod quorum;
 mod replica;
@@ -29,6 +30,7 @@ pub use message::{
     LearnerKind, Message, MessageKind, Notification, Payload, ServerState, SessionMessage, Txn,
     Vote,
 };
+pub use peer::Peer;
 pub use quorum::Quorum;
 pub use types::{Epoch, Sid, SidSet, WriteNo, Zxid};
 pub use zab::{Decision, Zab};

@@ -5,7 +5,7 @@ use crate::types::{Sid, SidSet};
 /// The quorum system of an ensemble. The only fact that the protocol relies on is that any two
 /// quorums share a member; how they are formed is known here and nowhere else.
 ///
-/// Weights and groups (ZooKeeper's `QuorumHierarchical`) are further variants of [`Rule`], not
+/// Weights and groups (ZooKeeper's `QuorumHierarchical`) are further variants of its rule, not
 /// changes to the protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
