@@ -1,1 +1,7 @@
 //! Models.
+
+pub mod report;
+
+mod registry;
+
+pub use registry::{flaw_runner, registry};
