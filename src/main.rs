@@ -1,2 +1,9 @@
 //! Vivarium: one binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+mod cli;
+
+fn main() -> ExitCode {
+    ExitCode::from(cli::main())
+}

@@ -1,4 +1,8 @@
-//! Models of the deployed Zab core, and the search that explores them.
+//! Models of the deployed Zab core, the search that explores them, and what people see of it.
 
 pub mod cluster;
+mod registry;
+pub mod report;
 pub mod search;
+
+pub use registry::{flaw_runner, registry};

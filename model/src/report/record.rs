@@ -1,0 +1,184 @@
+//! The JSON record of a run: what `--json` writes, and what the ledger keeps.
+
+use super::{
+    ActionCount, Bounds, BuildInfo, Completion, Engine, Machine, ModelInfo, PropertyKind,
+    PropertyVerdict, Tier, Verdict,
+};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// One model, run once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The model.
+    pub name: String,
+    /// The tier whose bounds these are; `null` if some were given by hand.
+    pub tier: Option<Tier>,
+    /// The bounds.
+    pub bounds: Bounds,
+    /// Commit of the build, see [`BuildInfo::commit`].
+    pub commit: String,
+    /// Whether every reachable state within the bounds was visited.
+    pub complete: bool,
+    /// Why not, if not.
+    pub incomplete: Option<String>,
+    /// Distinct states.
+    pub distinct: u64,
+    /// Generated states.
+    pub generated: u64,
+    /// Depth of the deepest level.
+    pub depth: u64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Every property of the model.
+    pub properties: Vec<PropertyRecord>,
+    /// Every action of the model, those never taken included.
+    pub actions: Vec<ActionCount>,
+    /// Path of the first counterexample, as a trace that `vivarium replay` reads; the story as text
+    /// and as HTML lies beside it.
+    pub counterexample: Option<String>,
+    /// Distinct states first seen at each depth.
+    pub levels: Vec<u64>,
+    /// The search used.
+    pub engine: Engine,
+    /// Threads that took part.
+    pub threads: usize,
+    /// Memory for each visited state.
+    pub bytes_per_state: Option<f64>,
+    /// Largest resident memory of the process during the run.
+    pub peak_memory_bytes: Option<u64>,
+    /// How states are told apart and how likely a mistake is.
+    pub collision_bound: String,
+    /// States left out although within the bounds.
+    pub pruned: u64,
+    /// Where it ran.
+    pub machine: Machine,
+    /// What ran.
+    pub versions: Versions,
+}
+
+/// One property in a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PropertyRecord {
+    /// Name.
+    pub name: String,
+    /// Kind.
+    pub kind: PropertyKind,
+    /// Whether it holds within the bounds; `null` if the run did not decide it.
+    pub holds: Option<bool>,
+    /// See [`PropertyVerdict::occurrences`].
+    pub occurrences: Option<u64>,
+    /// Path of its counterexample.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counterexample: Option<String>,
+}
+
+/// Versions behind a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// `rustc --version`.
+    pub rustc: String,
+    /// Version of the package `vivarium`.
+    #[serde(rename = "crate")]
+    pub package: String,
+}
+
+impl Record {
+    /// The record of a run. `tier` is `None` if the bounds are not exactly a tier's.
+    ///
+    /// A property or action that the verdict leaves out is undecided, or was never taken. One that
+    /// the model does not declare makes the record incomplete, for then the two disagree about
+    /// what was checked.
+    pub fn new(
+        info: &ModelInfo,
+        tier: Option<Tier>,
+        bounds: &Bounds,
+        engine: Engine,
+        verdict: &Verdict,
+        build: &BuildInfo,
+    ) -> Self {
+        let incomplete = match &verdict.completion {
+            Completion::Complete => undeclared(info, verdict),
+            Completion::Incomplete(why) => Some(why.clone()),
+        };
+        Self {
+            name: info.name.to_owned(),
+            tier,
+            bounds: bounds.clone(),
+            commit: build.commit.clone(),
+            complete: incomplete.is_none(),
+            incomplete,
+            distinct: verdict.distinct,
+            generated: verdict.generated,
+            depth: verdict.depth,
+            seconds: (verdict.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
+            properties: properties(info, &verdict.properties),
+            actions: actions(info, &verdict.actions),
+            counterexample: None,
+            levels: verdict.levels.clone(),
+            engine,
+            threads: verdict.threads,
+            bytes_per_state: verdict.bytes_per_state,
+            peak_memory_bytes: verdict.peak_memory_bytes,
+            collision_bound: verdict.collision_bound.clone(),
+            pruned: verdict.pruned,
+            machine: Machine::here(),
+            versions: Versions { rustc: build.rustc.clone(), package: build.version.clone() },
+        }
+    }
+
+    /// Whether the run shows everything that was asked: complete, nothing pruned, every property
+    /// decided and holding.
+    pub fn passes(&self) -> bool {
+        let all_hold = self.properties.iter().all(|property| property.holds == Some(true));
+        self.complete && self.pruned == 0 && all_hold
+    }
+
+    /// Properties of one kind with one answer.
+    pub fn with(&self, kind: PropertyKind, holds: Option<bool>) -> Vec<&str> {
+        let chosen = self.properties.iter();
+        let chosen = chosen.filter(|property| property.kind == kind && property.holds == holds);
+        chosen.map(|property| property.name.as_str()).collect()
+    }
+}
+
+fn undeclared(info: &ModelInfo, verdict: &Verdict) -> Option<String> {
+    let mut unknown = verdict.properties.iter().map(|property| property.name.as_str());
+    unknown.find(|name| info.property(name).is_none()).map(|name| {
+        format!("the search reports a property `{name}` that the model does not declare")
+    })
+}
+
+fn properties(info: &ModelInfo, verdicts: &[PropertyVerdict]) -> Vec<PropertyRecord> {
+    let declared = info.properties.iter();
+    let records = declared.map(|property| {
+        let verdict = verdicts.iter().find(|verdict| verdict.name == property.name);
+        PropertyRecord {
+            name: property.name.to_owned(),
+            kind: property.kind,
+            holds: verdict.and_then(|verdict| verdict.holds),
+            occurrences: verdict.and_then(|verdict| verdict.occurrences),
+            counterexample: None,
+        }
+    });
+    records.collect()
+}
+
+fn actions(info: &ModelInfo, counted: &[ActionCount]) -> Vec<ActionCount> {
+    let declared = info.actions.iter().map(|name| {
+        let found = counted.iter().find(|action| action.name == *name);
+        ActionCount { name: (*name).to_owned(), count: found.map_or(0, |action| action.count) }
+    });
+    let further = counted.iter().filter(|action| !info.actions.contains(&action.name.as_str()));
+    declared.chain(further.cloned()).collect()
+}
+
+/// Writes records as one JSON array. The file is replaced as a whole, so a reader and a crash
+/// see either the old array or the new one.
+pub fn write_records(path: &Path, records: &[Record]) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    let temporary = path.with_file_name(name);
+    std::fs::write(&temporary, serde_json::to_string_pretty(records)? + "\n")?;
+    std::fs::rename(&temporary, path)
+}

@@ -1,0 +1,138 @@
+//! `vivarium check`.
+
+use super::bounds::BoundArgs;
+use super::context::{Context, stop_flag};
+use clap::{Args, ValueEnum};
+use model::report::{CheckOptions, CheckRequest, Engine, FlawRequest, Tier};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  vivarium check                                  every model of the quick tier, about a minute
+  vivarium check --list                           models, properties and their sources, bounds
+  vivarium check Q1 --tier standard               one model with the bounds of a tier
+  vivarium check Q1 --servers 3 --txns 2 --crashes 1 --json q1.json
+  vivarium check all --tier standard --json runs.json --threads 8
+  vivarium check --flaws                          every seeded flaw must be caught
+
+A run is complete when every state within its bounds was visited; nothing is pruned. A violated
+property is told as a story and written to the directory given by --out: MODEL-PROPERTY.json for
+`vivarium replay`, .html for a browser, .txt as printed.
+
+Ctrl-C ends a run and prints what it covered; pressed twice, it ends at once.
+
+Exit status:
+  0    every model ran to completion, and every property holds (every `sometimes` is reached)
+  1    a property is violated or not reached, or a run is incomplete
+  2    usage error: unknown model, bound, or a value out of range
+  130  interrupted";
+
+/// Check models exhaustively within bounds
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// The model to check, or `all` for every model of the tier
+    #[arg(default_value = "all", hide_default_value = true)]
+    model: String,
+    /// Which bounds to use [default: quick for `all`, else the cheapest in which the model runs]
+    #[arg(long)]
+    tier: Option<TierArg>,
+    /// Write one JSON record per model, as an array, to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Directory for counterexamples
+    #[arg(long, value_name = "DIR", default_value = "vivarium-check")]
+    out: PathBuf,
+    /// Worker threads [default: one per processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Stop, as incomplete, after this many distinct states
+    #[arg(long, value_name = "N")]
+    max_states: Option<u64>,
+    /// Which search to use
+    #[arg(long, default_value = "own")]
+    engine: EngineArg,
+    /// List the models with their properties and bounds, and check nothing
+    #[arg(long, exclusive = true)]
+    list: bool,
+    /// Check that the seeded flaws are caught: those named, or all
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    #[arg(conflicts_with_all = ["model", "tier", "json", "max_states", "engine", "BoundArgs"])]
+    flaws: Option<Vec<String>>,
+    #[command(flatten)]
+    bounds: BoundArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TierArg {
+    /// All models in a minute
+    Quick,
+    /// All models in a quarter of an hour
+    Standard,
+    /// Hours
+    Deep,
+}
+
+impl From<TierArg> for Tier {
+    fn from(tier: TierArg) -> Self {
+        match tier {
+            TierArg::Quick => Self::Quick,
+            TierArg::Standard => Self::Standard,
+            TierArg::Deep => Self::Deep,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum EngineArg {
+    /// The search of this repository
+    Own,
+    /// Stateright's, the reference that must agree on counts
+    Stateright,
+}
+
+impl From<EngineArg> for Engine {
+    fn from(engine: EngineArg) -> Self {
+        match engine {
+            EngineArg::Own => Self::Own,
+            EngineArg::Stateright => Self::Stateright,
+        }
+    }
+}
+
+/// Runs `check`.
+pub(crate) fn run(arguments: CheckArgs, mut context: Context<'_>) -> u8 {
+    if arguments.list {
+        let list = model::report::list_text(&context.registry);
+        let _ = context.console.out.write_all(list.as_bytes());
+        return 0;
+    }
+    let processors = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = arguments.threads.map_or_else(processors, NonZeroUsize::get);
+    let stop = stop_flag();
+    if let Some(names) = arguments.flaws {
+        let Some(runner) = &context.flaws else {
+            let _ =
+                writeln!(context.console.err, "error: this build has no runner of seeded flaws");
+            return 2;
+        };
+        let request = FlawRequest { names, threads, out: arguments.out, stop };
+        return model::report::run_flaws(runner.as_ref(), &request, &mut context.console).code();
+    }
+    let request = CheckRequest {
+        model: arguments.model,
+        tier: arguments.tier.map(Tier::from),
+        overrides: arguments.bounds.given(),
+        json: arguments.json,
+        out: arguments.out,
+        options: CheckOptions {
+            threads,
+            max_states: arguments.max_states,
+            engine: arguments.engine.into(),
+            stop,
+        },
+    };
+    let console = &mut context.console;
+    model::report::check(&context.registry, &request, &context.build, console).code()
+}

@@ -1,0 +1,70 @@
+//! The process itself: the binary, and a signal.
+
+use crate::harness::vivarium;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+fn binary(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vivarium"));
+    command.args(arguments).output().expect("the binary runs")
+}
+
+#[test]
+fn the_binary_answers() {
+    let help = binary(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    let text = String::from_utf8(help.stdout).expect("UTF-8");
+    for word in ["check", "explore", "replay", "Exit status: 0 only when"] {
+        assert!(text.contains(word), "{word} is not in {text}");
+    }
+    for command in ["check", "explore", "replay"] {
+        let help = binary(&[command, "--help"]);
+        let text = String::from_utf8(help.stdout).expect("UTF-8");
+        assert!(text.contains("Examples:\n  vivarium "), "{command}: {text}");
+        assert!(text.contains("Exit status:\n"), "{command}: {text}");
+    }
+    assert_eq!(binary(&[]).status.code(), Some(2));
+    assert_eq!(binary(&["check", "--tier", "slow"]).status.code(), Some(2));
+    assert_eq!(binary(&["check", "Ring", "--servers", "-1"]).status.code(), Some(2));
+    assert_eq!(binary(&["server"]).status.code(), Some(2));
+    let unknown = binary(&["check", "no-such-model"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    let text = String::from_utf8(unknown.stderr).expect("UTF-8");
+    assert!(text.starts_with("error: unknown model `no-such-model`"), "{text}");
+    let version = String::from_utf8(binary(&["--version"]).stdout).expect("UTF-8");
+    assert!(version.starts_with("vivarium 0.1.0 (commit "), "{version}");
+}
+
+const CHILD: &str = "VIVARIUM_TEST_CHILD";
+
+/// A run that takes minutes. Started by the test below, in a process of its own.
+#[test]
+fn interrupted_child() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let slow = ["check", "Ring", "--servers", "5", "--timeouts", "2", "--bound", "delay-ms=50"];
+    let (status, out, err) = vivarium(&slow);
+    print!("{out}");
+    eprint!("{err}");
+    std::process::exit(i32::from(status));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_says_what_it_covered() {
+    let this = std::env::current_exe().expect("a path");
+    let mut command = Command::new(this);
+    command.args(["--exact", "process::interrupted_child", "--nocapture"]).env(CHILD, "1");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    std::thread::sleep(Duration::from_secs(3));
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill runs").success());
+    let output = child.wait_with_output().expect("ends");
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(130), "{out}{err}");
+    assert!(out.contains("Ring: FAILED, "), "{out}");
+    assert!(out.contains("INCOMPLETE: interrupted"), "{out}");
+    assert!(err.contains("Ring  0:02  "), "plain progress lines: {err}");
+}
