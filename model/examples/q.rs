@@ -11,6 +11,7 @@ fn main() {
         leaderships: a[3],
         crashes: a[4],
         timeouts: a[5],
+        resends: *a.get(12).unwrap_or(&0),
         window: a[6],
         snapshots: a[7],
         syncs: a[8],

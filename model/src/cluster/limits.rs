@@ -23,6 +23,8 @@ pub struct Limits {
     pub syncs: u8,
     /// Rounds that servers begin after their first one (real election only).
     pub elections: u8,
+    /// Times that a looking server says its vote again (real election only).
+    pub resends: u8,
     /// Delivered transactions that a server keeps in memory.
     pub window: u8,
     /// The largest counter of a zxid.
@@ -59,6 +61,7 @@ pub enum Budget {
     Snapshots,
     Syncs,
     Elections,
+    Resends,
 }
 
 /// The most that one budget can hold.
@@ -75,6 +78,7 @@ impl Budget {
             (Self::Snapshots, limits.snapshots),
             (Self::Syncs, limits.syncs),
             (Self::Elections, limits.elections),
+            (Self::Resends, limits.resends),
         ]
         .into_iter()
         .fold(0, |word, (budget, units)| {

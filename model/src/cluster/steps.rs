@@ -250,11 +250,8 @@ impl<M: Machine> Cluster<M> {
                 self.on(cache, words, i, Code::Notify(j, slot))
             }
             Act::Resend(a) => {
-                let i = self.index(a);
-                let silent = (0..self.servers.len())
-                    .filter(|&j| j != i)
-                    .all(|j| self.slot(state, i, j).is_none_or(|slot| slot.wire.is_none()));
-                silent.then(|| self.event(cache, words, i, ids.resend))?
+                self.spend(words, Budget::Resends)?;
+                self.event(cache, words, self.index(a), ids.resend)
             }
             Act::Finalize(a) => self.event(cache, words, self.index(a), ids.finalize),
         }
