@@ -1,6 +1,7 @@
 //! Models of the deployed Zab core, the search that explores them, and what people see of it.
 
 pub mod cluster;
+mod family;
 mod registry;
 pub mod report;
 pub mod search;

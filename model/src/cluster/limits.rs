@@ -27,6 +27,8 @@ pub struct Limits {
     pub resends: u8,
     /// Delivered transactions that a server keeps in memory.
     pub window: u8,
+    /// Disks go on lagging when no crash is left that could tell (see `Cluster::flush_for_good`).
+    pub exact_disks: bool,
     /// The largest counter of a zxid.
     pub counter_max: u32,
     /// The largest epoch.

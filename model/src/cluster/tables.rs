@@ -33,17 +33,29 @@ pub struct Compiled {
 
 /// All tables. Shared by the threads of a run.
 pub struct Tables<M> {
+    /// Servers.
     pub nodes: Interner<Node<M>>,
+    /// Connections.
     pub conns: Interner<Conn>,
+    /// Slots of the election port.
     pub slots: Interner<Slot>,
+    /// Ghosts.
     pub ghosts: Interner<Ghost>,
+    /// Messages.
     pub envelopes: Interner<Envelope>,
+    /// What can happen to a server, apart from messages.
     pub events: Interner<Event>,
+    /// What happens to connections.
     pub conn_ops: Interner<ConnOp>,
+    /// What happens to slots.
     pub slot_ops: Interner<SlotOp>,
+    /// What happens to ghosts.
     pub ghost_events: Interner<Vec<GhostEvent>>,
+    /// Effects of steps.
     pub compiled: Interner<Compiled>,
+    /// Digests of servers.
     pub infos: Interner<Info>,
+    /// Histories.
     pub logs: Interner<Vec<Txn>>,
     steps: Memo<u64, u64>,
     pairs: Memo<u128, u64>,
