@@ -16,6 +16,7 @@ fn main() {
         snapshots: a[7],
         syncs: a[8],
         elections: a[11],
+        stale_votes: std::env::var_os("STALE").is_some(),
         exact_disks: std::env::var_os("EXACT").is_some(),
         counter_max: 1000,
         epoch_max: 1000,
