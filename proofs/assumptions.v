@@ -1,6 +1,6 @@
 (* The headline theorems, and what each of them assumes: see the target `assumptions` of the Makefile. *)
 
-From Zab Require Lists Quorums Invariants Structure Key Broadcast Corollaries AtomicBroadcast PlanSafety Checker.
+From Zab Require Lists Quorums Invariants Structure Key Broadcast Corollaries AtomicBroadcast Plan PlanSafety Checker.
 
 Print Assumptions Lists.keeps_cp.
 Print Assumptions Quorums.majority_quorums.
@@ -33,6 +33,7 @@ Print Assumptions AtomicBroadcast.refinement_step.
 Print Assumptions AtomicBroadcast.refinement.
 Print Assumptions AtomicBroadcast.agreed_only_grows.
 Print Assumptions AtomicBroadcast.got_prefix.
+Print Assumptions Plan.plan_by_floor.
 Print Assumptions PlanSafety.trunc_target_is_in_log.
 Print Assumptions PlanSafety.stage_allowed.
 Print Assumptions PlanSafety.stage_next.
@@ -41,3 +42,4 @@ Print Assumptions PlanSafety.trunc_is_obeyed.
 Print Assumptions PlanSafety.stage_keeps_chosen.
 Print Assumptions Checker.accepts_sound.
 Print Assumptions Checker.accepted_prefix_consistency.
+Print Assumptions Checker.exec_complete.

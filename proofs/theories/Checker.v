@@ -3,7 +3,7 @@
     Nodes and payloads are numbers. A trace names histories by their length in the epoch's history. *)
 
 From Coq Require Import List Arith Bool Lia.
-From Zab Require Import Lists Entries Quorums Protocol Plan Broadcast Corollaries.
+From Zab Require Import Lists Entries Quorums Protocol Invariants Key Plan Broadcast Corollaries.
 Import ListNotations.
 
 Global Instance nat_eq_dec : EqDec nat := Nat.eq_dec.
@@ -365,5 +365,93 @@ Section Check.
     apply (prefix_consistency s f1 _ f2 _ (run_reachable _ _ Hrun)); rewrite HD; unfold sequences;
       apply in_map_iff; [exists (f1, e1, n1)|exists (f2, e2, n2)]; (split; [reflexivity|]);
       apply filter_In; (split; [assumption|]); apply Nat.eqb_refl.
+  Qed.
+  (** ** Completeness: a refusal is never a false alarm *)
+
+  Lemma heavyb_complete ms w b (P : nat -> Prop) :
+    (forall n, P n -> b n = true) -> heavy ms w P -> heavyb ms w b = true.
+  Proof.
+    intros HP (l & Hnd & Hin & Hl & Hw). apply Nat.ltb_lt.
+    assert (Hle : weight_of w l <= weight_of w (filter b (nodup Nat.eq_dec ms))).
+    { apply (weight_incl w l); [exact Hnd|]. intros n Hn. apply filter_In.
+      split; [apply nodup_In, Hin, Hn|apply HP, Hl, Hn]. }
+    lia.
+  Qed.
+
+  Lemma quorumb_complete b (P : nat -> Prop) :
+    (forall n, P n -> b n = true) -> quorum P -> quorumb en b = true.
+  Proof.
+    intros HP Hq. apply (heavyb_complete _ _ _ _ (fun g => heavyb_complete _ _ _ _ HP)). exact Hq.
+  Qed.
+
+  Lemma chosenb_complete (x : xstate) (s : state) e n :
+    stands_for x s -> chosen s e n -> chosenb (base x) e n = true.
+  Proof.
+    intros [Hs _ _] (Q & HQ & Hall). apply (quorumb_complete _ Q); [|exact HQ].
+    intros f Hf. destruct (Hall f Hf) as (m & Hm & Hin). rewrite Hs in Hin. simpl in Hin.
+    apply existsb_exists. exists (f, e, m). split; [exact Hin|].
+    rewrite !Nat.eqb_refl. simpl. now apply Nat.leb_le.
+  Qed.
+
+  Lemma rank_leb_complete r1 r2 : rank_le r1 r2 -> rank_leb r1 r2 = true.
+  Proof.
+    unfold rank_leb, rank_le. intros Hr. apply orb_true_iff. destruct Hr as [Hr|[Ha Hz]].
+    - left. now apply Nat.ltb_lt.
+    - right. apply andb_true_iff. split; [now apply Nat.eqb_eq|].
+      now destruct (zleb_spec (last_zxid (r_log r1)) (last_zxid (r_log r2))).
+  Qed.
+
+  Ltac boolean := repeat
+    match goal with
+    | |- _ && _ = true => apply andb_true_iff; split
+    | |- (_ <? _) = true => apply Nat.ltb_lt; lia
+    | |- (_ <=? _) = true => apply Nat.leb_le
+    | |- (_ =? _) = true => apply Nat.eqb_eq; first [assumption | reflexivity | congruence]
+    | |- is_some _ = true => apply is_some_spec; assumption
+    | |- is_none _ = true => apply is_none_spec; assumption
+    | |- prefixb _ _ _ = true => apply prefixb_complete; assumption
+    end.
+
+  (** What a command stands for is allowed by the checker if the protocol can do it, in any reachable state.
+      A length that is longer than the epoch's history names no history. *)
+  Theorem exec_complete (x : xstate) (s : state) cmd l s' :
+    reachable s -> stands_for x s -> action_of x cmd = Some l -> step s l s' ->
+    match cmd with CSync _ e k | CAppend _ e k => k <= length (H (base x) e) | _ => True end ->
+    exists x', exec x cmd = Some x'.
+  Proof.
+    intros Hr Hsf Hact Hst Hlen. pose proof (Inv_reachable s Hr) as Hinv.
+    unfold exec. enough (Hal : allowed x cmd = true) by (rewrite Hal; eauto).
+    pose proof (chosenb_complete x s) as Hch. specialize (fun e n => Hch e n Hsf).
+    pose proof (chosen_lead Hinv) as Hcl. pose proof (chosen_length Hinv) as Hcn.
+    destruct Hsf as [Hs HD Hg].
+    destruct x as [b gs]. simpl in *.
+    assert (Ep : p b = p s) by now rewrite Hs. assert (Ea : a b = a s) by now rewrite Hs.
+    assert (El : log b = log s) by now rewrite Hs. assert (Ed : lead b = lead s) by now rewrite Hs.
+    assert (EI : I b = I s) by now rewrite Hs. assert (EH : H b = H s) by now rewrite Hs.
+    assert (Er : prom b = prom s) by now rewrite Hs. assert (Et : act b = act s) by now rewrite Hs.
+    clear Hs.
+    destruct cmd as [f e c|e c|f e k|f e|f e k|f e n|e v|f e n|f|f e1 e2 k|f e c]; simpl in *;
+      rewrite ?Ep, ?Ea, ?El, ?Ed, ?EI, ?EH, ?Er, ?Et in *; try discriminate.
+    - injection Hact as <-. inversion Hst; subst. boolean.
+    - destruct (own_record b e c) as [rc|] eqn:Hrec; [|discriminate].
+      injection Hact as <-. inversion Hst as [|? ? ? Hnone Hel| | | | | | |]; subst.
+      boolean. destruct Hel as (_ & _ & _ & _ & Q & HQ & _ & Hall).
+      apply (quorumb_complete _ Q); [|exact HQ]. intros f Hf.
+      destruct (Hall f Hf) as (r & Hin & Hn & He & Hc & Hk). apply existsb_exists. exists r.
+      split; [exact Hin|]. unfold promised_to. boolean. now apply rank_leb_complete.
+    - injection Hact as <-. inversion Hst; subst. boolean; auto.
+      apply prefixb_complete. now apply (keeps_cp entry_eq_dec).
+    - injection Hact as <-. inversion Hst; subst. boolean; auto.
+    - injection Hact as <-. inversion Hst; subst. boolean; auto.
+    - injection Hact as <-. inversion Hst; subst. boolean; auto.
+    - injection Hact as <-. inversion Hst as [| | | | | |? ? Ha Hc (c & d & Hl & Hd & Hp) Hz| |]; subst.
+      boolean; auto. rewrite Hl. rewrite HD in Hd. unfold sequences in Hd.
+      apply in_map_iff in Hd as ([[f e'] n] & <- & Hin). apply filter_In in Hin as [Hin Hf].
+      simpl in Hf, Hp. apply existsb_exists. exists (f, e', n). split; [exact Hin|]. simpl.
+      rewrite EH. apply andb_true_iff. split; [exact Hf|].
+      apply prefixb_complete. rewrite <- EH. exact Hp.
+    - injection Hact as <-. inversion Hst as [| | | | | | |? ? ? Hc|]; subst.
+      boolean; eauto. apply is_some_spec. eauto.
+    - reflexivity.
   Qed.
 End Check.

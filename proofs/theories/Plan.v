@@ -1,6 +1,6 @@
 (** * The synchronisation plan: DIFF, TRUNC or SNAP from zxids alone, on lists as the Rust code computes it *)
 
-From Coq Require Import List Arith Bool Lia.
+From Coq Require Import List Arith Bool Lia Sorted.
 From Zab Require Import Lists Entries.
 Import ListNotations.
 
@@ -54,6 +54,62 @@ Proof.
   rewrite existsb_exists. split.
   - intros (y & Hy & E). destruct (zeqb_spec z y) as [->|]; [exact Hy|discriminate].
   - intros Hz. exists z. split; [exact Hz|]. destruct (zeqb_spec z z); congruence.
+Qed.
+
+(** The same plan in the words of the Rust code, which looks for the last position of the leader's history that
+    is not behind the learner's last zxid. *)
+Definition floor (base : zxid) (zs : list zxid) (last : zxid) : option zxid :=
+  if zltb last base then None else Some (List.last (filter (fun z => zleb z last) zs) base).
+
+Lemma last_cons {A} (x d : A) l : List.last (x :: l) d = List.last l x.
+Proof.
+  revert x d. induction l as [|y l IH]; intros x d; [reflexivity|].
+  transitivity (List.last (y :: l) d); [reflexivity|]. now rewrite !IH.
+Qed.
+
+Lemma last_In {A} (l : list A) d : In (List.last l d) (d :: l).
+Proof.
+  revert d. induction l as [|x l IH]; intros d; [now left|]. right. rewrite last_cons. apply IH.
+Qed.
+
+Lemma floor_of_position base zs z :
+  StronglySorted zlt (base :: zs) -> In z (base :: zs) ->
+  List.last (filter (fun y => zleb y z) zs) base = z.
+Proof.
+  revert base. induction zs as [|y zs IH]; intros base Hs Hz.
+  - destruct Hz as [Hz|[]]. exact Hz.
+  - inversion Hs as [|? ? Hs' Hall]; subst. destruct Hz as [<-|Hz].
+    + replace (filter (fun w => zleb w base) (y :: zs)) with (@nil zxid); [reflexivity|].
+      clear - Hall. induction Hall as [|w ws Hw _ IH]; [reflexivity|]. simpl.
+      destruct (zleb_spec w base) as [Hle|_]; [|exact IH].
+      exfalso. exact (zle_not_zlt _ _ Hle Hw).
+    + specialize (IH y Hs' Hz). simpl.
+      destruct (zleb_spec y z) as [_|N]; [now rewrite last_cons|].
+      exfalso. apply N. destruct Hz as [<-|Hz]; [apply zle_refl|].
+      inversion Hs' as [|? ? _ Hall']; subst. apply zlt_zle.
+      rewrite Forall_forall in Hall'. auto.
+Qed.
+
+Theorem plan_by_floor base delivered zs last :
+  StronglySorted zlt (base :: zs) ->
+  plan base delivered zs last =
+  match floor base zs last with
+  | None => (Snap delivered, behind delivered zs)
+  | Some z => if zeqb z last then (Diff, behind last zs) else (Trunc z, behind z zs)
+  end.
+Proof.
+  intros Hs. unfold plan, floor. destruct (zltb last base); [reflexivity|].
+  destruct (zeqb last base || existsb (zeqb last) zs) eqn:Hfound.
+  - rewrite floor_of_position; [now destruct (zeqb_spec last last)|exact Hs|].
+    apply orb_true_iff in Hfound as [E|E].
+    + left. destruct (zeqb_spec last base); congruence.
+    + right. now apply existsb_zeqb.
+  - set (z := List.last (filter (fun y => zleb y last) zs) base).
+    destruct (zeqb_spec z last) as [E|]; [|reflexivity]. exfalso.
+    apply orb_false_iff in Hfound as [E1 E2].
+    destruct (last_In (filter (fun y => zleb y last) zs) base) as [Hz|Hz]; fold z in Hz; rewrite E in Hz.
+    + subst base. destruct (zeqb_spec last last); congruence.
+    + apply filter_In in Hz as [Hz _]. apply existsb_zeqb in Hz. congruence.
 Qed.
 
 Section Plan.
