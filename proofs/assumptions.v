@@ -1,6 +1,6 @@
 (* The headline theorems, and what each of them assumes: see the target `assumptions` of the Makefile. *)
 
-From Zab Require Lists Quorums Invariants Structure Key Broadcast Corollaries AtomicBroadcast Plan PlanSafety Checker.
+From Zab Require Lists Quorums Invariants Structure Key Broadcast Corollaries AtomicBroadcast Truncation Plan PlanSafety Checker.
 
 Print Assumptions Lists.keeps_cp.
 Print Assumptions Quorums.majority_quorums.
@@ -33,6 +33,8 @@ Print Assumptions AtomicBroadcast.refinement_step.
 Print Assumptions AtomicBroadcast.refinement.
 Print Assumptions AtomicBroadcast.agreed_only_grows.
 Print Assumptions AtomicBroadcast.got_prefix.
+Print Assumptions Truncation.Key_truncating.
+Print Assumptions Truncation.prefix_consistency_truncating.
 Print Assumptions Plan.plan_by_floor.
 Print Assumptions PlanSafety.trunc_target_is_in_log.
 Print Assumptions PlanSafety.stage_allowed.
