@@ -13,6 +13,7 @@ Print Assumptions Structure.elect_guard_is_local.
 Print Assumptions Structure.H_sorted.
 Print Assumptions Structure.H_rooted.
 Print Assumptions Structure.log_matching.
+Print Assumptions Structure.no_holes.
 Print Assumptions Structure.same_last_same_history.
 Print Assumptions Key.Key.
 Print Assumptions Key.chosen_comparable.
@@ -42,6 +43,7 @@ Print Assumptions PlanSafety.stage_next.
 Print Assumptions PlanSafety.plan_ends_at_leader.
 Print Assumptions PlanSafety.trunc_is_obeyed.
 Print Assumptions PlanSafety.stage_keeps_chosen.
+Print Assumptions PlanSafety.stage_appends.
 Print Assumptions Checker.accepts_sound.
 Print Assumptions Checker.accepted_prefix_consistency.
 Print Assumptions Checker.exec_complete.

@@ -159,4 +159,25 @@ Section PlanSafety.
       apply Key; auto. now apply Inv_reachable.
     Qed.
   End Synchronise.
+
+  (** A learner that has accepted [e] already, and comes back to the same leader: whatever its log is, the leader
+      has it. The plan then only appends. *)
+  Section Resynchronise.
+    Context (s : state) (f : Node) (e : nat)
+      (Hr : reachable s) (Hlead : lead s e <> None) (Hp : p s f = e) (Ha : a s f = e).
+    Context (snap es : history) (HH : snap ++ es ⊑ H s e) (Hf : log s f ⊑ snap ++ es).
+    Context (dl : history) (Hsnap : snap ⊑ dl) (Hdl : dl ⊑ snap ++ es).
+
+    Theorem stage_appends i :
+      step s (Append f e (stage s f snap es dl i)) (with_log s f (stage s f snap es dl i)).
+    Proof.
+      destruct (plan_every_stage snap es (leader_sorted s e Hr snap es HH) dl Hsnap Hdl (log s f)
+                  (log_sorted (Inv_reachable s Hr) f)
+                  (leader_learner_match s f e Hr snap es HH)
+                  (leader_cut s f e Hr Hlead Hp snap es HH) i) as [Hs Hk].
+      constructor; auto.
+      - apply Hk; [apply prefix_refl|exact Hf].
+      - eapply prefix_trans; [exact Hs|exact HH].
+    Qed.
+  End Resynchronise.
 End PlanSafety.

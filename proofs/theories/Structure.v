@@ -205,6 +205,30 @@ Section Structure.
       rewrite <- Ee in G2. eapply sorted_same_place; eauto using H_sorted.
     Qed.
 
+    (** No history has a hole: an entry is the first of its epoch, behind older ones, or the next of its epoch. *)
+    Theorem no_holes l c x : rooted s l -> c ++ [x] ⊑ l ->
+      fst (last_zxid c) < epoch_of x /\ counter_of x = 1 \/
+      fst (last_zxid c) = epoch_of x /\ counter_of x = S (snd (last_zxid c)).
+    Proof.
+      intros Hroot Hp. destruct (Hroot c x Hp) as [Hl Hg]. set (g := epoch_of x) in *.
+      destruct (inv_H s Hinv g) as (t & Ht & Hn). rewrite Ht in Hg.
+      apply prefix_app_cases in Hg as [Hi|(d & Ed & Hd)].
+      - exfalso. pose proof (I_epochs g x (prefix_snoc_In _ _ _ Hi)). unfold g in *. lia.
+      - destruct d as [|y d _] using rev_ind.
+        + exfalso. rewrite app_nil_r in Ed.
+          assert (Hx : In x (I s g)) by (rewrite <- Ed; apply in_or_app; right; now left).
+          pose proof (I_epochs g x Hx). unfold g in *. lia.
+        + rewrite app_assoc in Ed. apply app_inj_tail in Ed as [-> <-].
+          apply (numbered_prefix g _ _ Hd) in Hn. apply numbered_snoc_inv in Hn as [Hn Hx].
+          assert (Hc : counter_of x = S (length d)) by (unfold zxid_of in Hx; congruence).
+          rewrite Hc.
+          destruct d as [|y d _] using rev_ind.
+          * left. rewrite app_nil_r. split; [|reflexivity].
+            apply last_zxid_epoch; [now apply lead_positive|apply I_epochs].
+          * right. apply numbered_snoc_inv in Hn as [_ Hy].
+            rewrite app_assoc, last_zxid_snoc, Hy, app_length. simpl. split; [reflexivity|lia].
+    Qed.
+
     Lemma rooted_last_nonzero l : rooted s l -> last_zxid l = zero -> l = [].
     Proof.
       intros R E. destruct l as [|x l _] using rev_ind; [reflexivity|].
