@@ -1,6 +1,6 @@
 (* The headline theorems, and what each of them assumes: see the target `assumptions` of the Makefile. *)
 
-From Zab Require Lists Quorums Invariants Structure Key Broadcast Corollaries AtomicBroadcast Truncation Plan PlanSafety Checker.
+From Zab Require Lists Quorums Invariants Structure Key Established Corollaries AtomicBroadcast Truncation Plan PlanSafety Checker.
 
 Print Assumptions Lists.keeps_cp.
 Print Assumptions Quorums.majority_quorums.
@@ -18,7 +18,7 @@ Print Assumptions Structure.same_last_same_history.
 Print Assumptions Key.Key.
 Print Assumptions Key.chosen_comparable.
 Print Assumptions Key.later_history_shape.
-Print Assumptions Broadcast.entry_fixes_the_past.
+Print Assumptions Established.entry_fixes_the_past.
 Print Assumptions Corollaries.prefix_consistency.
 Print Assumptions Corollaries.integrity.
 Print Assumptions Corollaries.delivered_once.

@@ -1,7 +1,7 @@
 (** * The synchronisation plan in reachable states: it takes only steps [Sync], and ends at the leader's history *)
 
 From Coq Require Import List Arith Bool Lia.
-From Zab Require Import Lists Entries Quorums Protocol Invariants Structure Key Broadcast Plan.
+From Zab Require Import Lists Entries Quorums Protocol Invariants Structure Key Broadcast Established Plan.
 Import ListNotations.
 
 Section PlanSafety.
