@@ -310,7 +310,7 @@ impl<M: Machine> Family<M> {
             peak_memory_bytes: None,
             collision_bound: "64-bit fingerprints (stateright)".to_owned(),
             out_of_reach: self.companions().iter().map(|companion| companion.name()).collect(),
-            reductions: reductions(bounds.value("symmetry") == 1, &self.cluster(bounds).limits()),
+            reductions: reductions(bounds.value("symmetry") == 1, self.cluster(bounds).limits()),
             distinct_without_symmetry: None,
             pruned: 0,
             completion,

@@ -33,9 +33,11 @@ fn with(bounds: &[(&'static str, u64)], more: &[(&'static str, u64)]) -> Vec<(&'
 
 #[test]
 fn stateright_counts_the_states_of_q_with_and_without_symmetry() {
-    for bounds in
-        [with(&SMALL, &[("symmetry", 0)]), with(&SMALL, &[]), with(&THREE, &[("txns", 0)])]
-    {
+    for bounds in [
+        with(&SMALL, &[("symmetry", 0)]),
+        with(&SMALL, &[]),
+        with(&THREE, &[("txns", 0), ("timeouts", 0)]),
+    ] {
         let own = run("Q1", &bounds, Engine::Own, 1);
         let reference = run("Q1", &bounds, Engine::Stateright, 1);
         assert_eq!(own.distinct, reference.distinct, "{bounds:?}");

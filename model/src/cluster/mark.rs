@@ -87,7 +87,7 @@ impl Companion {
     pub fn is_due(self, limits: &Limits) -> bool {
         let three = limits.servers >= 3 && limits.leaderships >= 1;
         // A second quorum takes one voter from the first, or two where the number of voters is even.
-        let switching = if limits.servers % 2 == 0 { 2 } else { 1 };
+        let switching = if limits.servers.is_multiple_of(2) { 2 } else { 1 };
         let faults = limits.crashes + limits.timeouts >= switching;
         let twice = three && limits.leaderships >= 2 && faults;
         let writes = limits.txns >= 1;

@@ -163,8 +163,8 @@ impl<M: Machine> Cluster<M> {
     fn settle(&self, cache: &mut Cache, words: &mut [u32]) {
         let voters = usize::from(self.limits.servers);
         let mut promised = 0;
-        for i in 0..voters {
-            let info = self.tables.info(cache, self.servers[i], words[i]);
+        for (i, &config) in self.servers[..voters].iter().enumerate() {
+            let info = self.tables.info(cache, config, words[i]);
             promised |= info.promised.0.min(15) << (4 * i);
         }
         let at = self.ghost_at();
