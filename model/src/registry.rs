@@ -11,28 +11,99 @@ use crate::report::{CheckableModel, FlawRunner, Tier};
 
 /// Every model, in the order in which lists show them and `check all` runs them.
 pub fn registry() -> Vec<Box<dyn CheckableModel>> {
+    let preset = Preset::new;
+    let (quick, standard, deep) = (Tier::Quick, Tier::Standard, Tier::Deep);
     vec![
         q(
             "Q0",
-            "two servers: every interleaving that two can have",
-            vec![
-                (Tier::Quick, Preset::new(2, 2, 2, 2, 2)),
-                (Tier::Standard, Preset::new(2, 2, 3, 3, 2)),
-            ],
+            "Two servers: an even quorum, so that both are needed.",
+            vec![(quick, preset(2, 2, 2, 2, 2)), (standard, preset(2, 2, 3, 3, 2))],
         ),
         q(
             "Q1",
-            "the smallest that shows the historical losses of data",
-            vec![
-                (Tier::Quick, Preset::new(3, 1, 2, 1, 1)),
-                (Tier::Standard, Preset::new(3, 1, 3, 2, 2)),
-            ],
+            "Three servers, one transaction: the smallest that shows the historical losses of data.",
+            vec![(quick, preset(3, 1, 2, 1, 1)), (standard, preset(3, 1, 3, 2, 2))],
         ),
         q(
             "Q2",
-            "three servers, two transactions: the headline",
-            vec![(Tier::Deep, Preset::new(3, 2, 3, 2, 2))],
+            "Three servers, two transactions: the headline.",
+            vec![(quick, preset(3, 2, 2, 1, 1)), (deep, preset(3, 2, 3, 2, 2))],
         ),
+        q(
+            "Q3",
+            "Three servers, one budget stretched: transactions.",
+            vec![(standard, preset(3, 3, 2, 1, 1))],
+        ),
+        q(
+            "Q4",
+            "Three servers that keep next to nothing in memory and purge their logs: SNAP.",
+            vec![
+                (quick, Preset { window: 0, snapshots: 1, ..preset(3, 1, 2, 1, 1) }),
+                (standard, Preset { window: 1, snapshots: 1, ..preset(3, 2, 2, 1, 1) }),
+                (deep, Preset { window: 1, snapshots: 2, ..preset(3, 3, 3, 1, 1) }),
+            ],
+        ),
+        q(
+            "Q5",
+            "Five servers: disjoint minorities.",
+            vec![
+                (quick, preset(5, 0, 1, 1, 0)),
+                (standard, preset(4, 1, 2, 0, 2)),
+                (deep, preset(5, 1, 2, 1, 1)),
+            ],
+        ),
+        q(
+            "Q6",
+            "Three servers and an observer.",
+            vec![
+                (quick, Preset { observers: 1, ..preset(3, 1, 1, 1, 0) }),
+                (standard, Preset { observers: 1, ..preset(3, 1, 2, 1, 1) }),
+            ],
+        ),
+        q(
+            "Q7",
+            "Three servers with zxid counters that end at 1: each write but the first rolls over.",
+            vec![
+                (quick, Preset { counter_max: 1, ..preset(3, 2, 2, 1, 0) }),
+                (standard, Preset { counter_max: 1, ..preset(3, 3, 3, 1, 1) }),
+            ],
+        ),
+        q(
+            "K1",
+            "Three servers asked for confirmed syncs.",
+            vec![
+                (quick, Preset { syncs: 1, ..preset(3, 1, 2, 1, 1) }),
+                (standard, Preset { syncs: 2, ..preset(3, 2, 2, 1, 1) }),
+            ],
+        ),
+        x(
+            "X0",
+            "Two servers, election and all.",
+            vec![
+                (quick, Preset { elections: 4, ..preset(2, 1, 2, 1, 1) }),
+                (standard, Preset { elections: 6, ..preset(2, 2, 2, 2, 1) }),
+            ],
+        ),
+        x(
+            "X1",
+            "Three servers, election and all.",
+            vec![
+                (quick, Preset { elections: 1, ..preset(3, 1, 1, 1, 0) }),
+                (standard, Preset { elections: 2, ..preset(3, 1, 2, 1, 0) }),
+                (deep, Preset { elections: 3, ..preset(3, 1, 2, 1, 1) }),
+            ],
+        ),
+        Box::new(Family::<Zab<u8>> {
+            name: "R",
+            letter: "R",
+            about: "Recovery is total: a server starts from every durable prefix of every disk met.",
+            properties: &[Property::Z12],
+            tiers: vec![
+                (quick, Preset { window: 0, snapshots: 1, ..preset(3, 1, 2, 1, 1) }),
+                (standard, Preset { window: 1, snapshots: 1, ..preset(3, 2, 2, 2, 1) }),
+            ],
+            machine: PhantomData,
+        }),
     ]
 }
 

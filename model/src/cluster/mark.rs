@@ -86,7 +86,9 @@ impl Companion {
     /// True if it can be reached within these limits, as far as that is known: then it has to be.
     pub fn is_due(self, limits: &Limits) -> bool {
         let three = limits.servers >= 3 && limits.leaderships >= 1;
-        let faults = limits.crashes + limits.timeouts > 0;
+        // A second quorum takes one voter from the first, or two where the number of voters is even.
+        let switching = if limits.servers.is_multiple_of(2) { 2 } else { 1 };
+        let faults = limits.crashes + limits.timeouts >= switching;
         let twice = three && limits.leaderships >= 2 && faults;
         let writes = limits.txns >= 1;
         match self {

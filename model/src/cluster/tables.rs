@@ -116,6 +116,12 @@ enum Pair {
     RenamedGhost,
 }
 
+impl<M: Machine> Default for Tables<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<M: Machine> Tables<M> {
     /// Empty tables.
     pub fn new() -> Self {
