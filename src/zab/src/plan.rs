@@ -38,3 +38,59 @@ impl SyncPlan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::io::DiskImage;
+    use crate::message::Txn;
+    use crate::types::Epoch;
+
+    fn zxid(text: &str) -> Zxid {
+        let (epoch, counter) = text.split_once('.').expect("epoch.counter");
+        Zxid::new(Epoch(epoch.parse().expect("epoch")), counter.parse().expect("counter"))
+    }
+
+    fn list(text: &str) -> Vec<Zxid> {
+        if text == "-" { Vec::new() } else { text.split(',').map(zxid).collect() }
+    }
+
+    /// The table holds what the plan that `proofs/theories/Plan.v` proves right answers: base, delivered, the leader's
+    /// entries, the learner's last zxid; then the plan, and what is sent behind it. `make -C proofs update` writes it.
+    #[test]
+    fn the_plan_is_the_proved_one() {
+        let table = include_str!("../../../proofs/plan.tsv");
+        let mut plans = [0; 3];
+        for line in table.lines() {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let &[base, delivered, entries, last, op, follow] = fields.as_slice() else {
+                panic!("six fields: {line}")
+            };
+            let log = list(entries).into_iter().map(|zxid| Txn { zxid, payload: () }).collect();
+            let (accepted, current) = (Epoch(9), Epoch(9));
+            let image = DiskImage { accepted, current, snapshot: zxid(base), log };
+            let leader = History::from_disk(image);
+            let (expected, from) = match op.split_once(':') {
+                None => (SyncPlan::Diff, zxid(last)),
+                Some(("TRUNC", to)) => (SyncPlan::Trunc { to: zxid(to) }, zxid(to)),
+                Some(("SNAP", at)) => (SyncPlan::Snap, zxid(at)),
+                Some(_) => panic!("{line}"),
+            };
+            let kind = match expected {
+                SyncPlan::Diff => 0,
+                SyncPlan::Trunc { .. } => 1,
+                SyncPlan::Snap => {
+                    assert_eq!(from, zxid(delivered), "{line}");
+                    2
+                }
+            };
+            plans[kind] += 1;
+            assert_eq!(SyncPlan::choose(&leader, zxid(last)), expected, "{line}");
+            let behind = leader.between(from, leader.last()).map(|txn| txn.zxid);
+            assert_eq!(behind.collect::<Vec<_>>(), list(follow), "{line}");
+        }
+        assert!(plans.iter().all(|&count| count > 100), "{plans:?}");
+    }
+}
