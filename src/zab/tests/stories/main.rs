@@ -13,6 +13,7 @@
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod diff;
+mod jiras;
 mod script;
 mod text;
 
@@ -86,6 +87,21 @@ fn a_mistake_in_a_story_is_told_with_its_place() {
         let got = script::play("s.txt", story).expect_err(story);
         assert!(got.starts_with(expected), "{got}\n  is not\n{expected}");
     }
+}
+
+#[test]
+fn every_bug_of_the_catalogue_has_a_story() {
+    let told: Vec<u32> =
+        stories().iter().flat_map(|(_, text)| jiras::of_first_line(text)).collect();
+    let missing: Vec<u32> = jiras::CATALOGUE
+        .iter()
+        .flat_map(|row| row.iter().copied())
+        .filter(|jira| !told.contains(jira))
+        .collect();
+    assert!(missing.is_empty(), "no story's first line names ZOOKEEPER-{missing:?}");
+    let all: Vec<u32> = jiras::CATALOGUE.concat();
+    let unknown: Vec<&u32> = told.iter().filter(|jira| !all.contains(jira)).collect();
+    assert!(unknown.is_empty(), "the catalogue does not list ZOOKEEPER-{unknown:?}");
 }
 
 #[test]
