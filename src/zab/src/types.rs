@@ -168,7 +168,7 @@ impl Zxid {
     /// demands the same of a sync stream).
     pub const fn is_followed_by(self, next: Self) -> bool {
         if next.epoch().0 == self.epoch().0 {
-            next.0 == self.0 + 1 && next.counter() != 0
+            next.0 > self.0 && next.0 - self.0 == 1
         } else {
             next.0 > self.0 && next.counter() == 1
         }
