@@ -23,7 +23,8 @@ use zab::{
 
 pub(crate) use ghost::Ghost;
 pub(crate) use link::{Conn, Envelope, Slot};
-pub(crate) use server::{Disk, Out, P, Server, Txn};
+#[allow(unused_imports, reason = "each test uses its part")]
+pub(crate) use server::{Disk, Given, Machine, Out, P, Server, Stepped, Txn};
 
 /// Servers, links, and what was ever delivered.
 #[derive(Clone, Debug)]
@@ -72,6 +73,7 @@ pub(crate) enum Event {
     Sync(Sid, P),
     Session(Sid),
     Resign,
+    Injected,
 }
 
 /// What went on, or why it cannot go on.
@@ -362,6 +364,15 @@ impl Cluster {
     }
 
     // ---- what a step leads to
+
+    /// Whatever comes, at a server that may be down.
+    pub(crate) fn inject(&mut self, sid: Sid, input: Input<P>) -> Outcome {
+        let Some(server) = self.servers.get_mut(&sid) else {
+            return Err(format!("there is no server {}", sid.0));
+        };
+        let out = server.step(input, None);
+        self.settle(sid, Event::Injected, out)
+    }
 
     pub(crate) fn input(
         &mut self,

@@ -31,6 +31,26 @@ pub(crate) struct Server {
     pub(crate) dialling: Option<Sid>,
     /// What left in the last step.
     pub(super) leaving: Leaving,
+    /// Every step since this was looked at last, if somebody looks.
+    pub(crate) watched: Option<Vec<Stepped>>,
+}
+
+/// A step of the core, with the machine before and after it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stepped {
+    pub(crate) before: Machine,
+    pub(crate) given: Given,
+    pub(crate) out: Out,
+    pub(crate) after: Machine,
+    /// The last record issued before.
+    pub(crate) issued: WriteNo,
+}
+
+/// What a step was given.
+#[derive(Clone, Debug)]
+pub(crate) enum Given {
+    Input(Input<P>),
+    Decree(Decision),
 }
 
 /// The deployed machine, or Zab proper alone under decisions of the test.
@@ -83,10 +103,12 @@ impl Machine {
         self.zab().role()
     }
 
-    pub(crate) fn step(&mut self, input: Input<P>, out: &mut Out) {
-        match self {
-            Self::Whole(peer) => peer.step(input, out),
-            Self::Decreed(zab) => zab.step(input, out),
+    pub(crate) fn give(&mut self, given: Given, out: &mut Out) {
+        match (self, given) {
+            (Self::Whole(peer), Given::Input(input)) => peer.step(input, out),
+            (Self::Decreed(zab), Given::Input(input)) => zab.step(input, out),
+            (Self::Decreed(zab), Given::Decree(decision)) => zab.elected(decision, out),
+            (Self::Whole(_), Given::Decree(_)) => unreachable!("nobody decrees here"),
         }
     }
 
@@ -140,6 +162,7 @@ impl Server {
             applied: Vec::new(),
             dialling: None,
             leaving: Vec::new(),
+            watched: None,
         }
     }
 
@@ -147,7 +170,9 @@ impl Server {
         self.machine.role() != Role::Down
     }
 
+    /// A new process, with what the disk holds.
     pub(super) fn start(&mut self) -> Out {
+        self.crash();
         self.applied = self.disk.snapshot.clone();
         let image = self.disk.image.clone();
         self.step(Input::Start(image), None)
@@ -156,7 +181,8 @@ impl Server {
     pub(super) fn crash(&mut self) {
         let fresh = Self::new(self.config, self.decreed);
         let (image, snapshot) = (self.disk.image.clone(), std::mem::take(&mut self.disk.snapshot));
-        *self = Self { disk: Disk { image, snapshot, ..fresh.disk }, ..fresh };
+        let watched = self.watched.take();
+        *self = Self { disk: Disk { image, snapshot, ..fresh.disk }, watched, ..fresh };
     }
 
     /// Replaces as much of the log as is applied by a snapshot; false if the log on disk does not reach that far.
@@ -175,13 +201,10 @@ impl Server {
     }
 
     pub(super) fn decree(&mut self, decision: Decision) -> Result<Out, String> {
-        let mut out = Out::new();
-        match &mut self.machine {
-            Machine::Whole(_) => return Err("these servers elect by themselves".into()),
-            Machine::Decreed(zab) => zab.elected(decision, &mut out),
+        if let Machine::Whole(_) = self.machine {
+            return Err("these servers elect by themselves".into());
         }
-        self.absorb(&out, None);
-        Ok(out)
+        Ok(self.give(Given::Decree(decision), None))
     }
 
     /// The next record is durable; what waited for it leaves.
@@ -196,8 +219,17 @@ impl Server {
     }
 
     pub(super) fn step(&mut self, input: Input<P>, content: Option<Vec<Txn>>) -> Out {
+        self.give(Given::Input(input), content)
+    }
+
+    fn give(&mut self, given: Given, content: Option<Vec<Txn>>) -> Out {
+        let before = self.watched.is_some().then(|| (self.machine.clone(), given.clone()));
         let mut out = Out::new();
-        self.machine.step(input, &mut out);
+        self.machine.give(given, &mut out);
+        if let (Some((before, given)), Some(watched)) = (before, &mut self.watched) {
+            let (after, issued) = (self.machine.clone(), self.disk.issued());
+            watched.push(Stepped { before, given, out: out.clone(), after, issued });
+        }
         self.absorb(&out, content);
         out
     }

@@ -73,6 +73,7 @@ fn event(at: u8, event: &Event) -> String {
         Event::Sync(origin, body) => format!("{at} is asked for sync {body} of {}", origin.0),
         Event::Session(to) => format!("{at} has a session message for {}", to.0),
         Event::Resign => format!("{at} is told to resign"),
+        Event::Injected => format!("{at} is given something"),
     }
 }
 
