@@ -2,6 +2,7 @@
 
 pub mod cluster;
 mod family;
+pub mod flaws;
 mod registry;
 pub mod report;
 pub mod search;

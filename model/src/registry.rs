@@ -6,6 +6,7 @@ use zab::{Peer, Zab};
 
 use crate::cluster::property::Property;
 use crate::family::{Family, Preset};
+use crate::flaws::Runner;
 use crate::report::{CheckableModel, FlawRunner, Tier};
 
 /// Every model, in the order in which lists show them and `check all` runs them.
@@ -108,7 +109,7 @@ pub fn registry() -> Vec<Box<dyn CheckableModel>> {
 
 /// The runner of seeded flaws; `None` if this build has none.
 pub fn flaw_runner() -> Option<Box<dyn FlawRunner>> {
-    None
+    Some(Box::new(Runner))
 }
 
 /// Zab proper under any election that there can be.
