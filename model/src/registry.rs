@@ -73,7 +73,7 @@ pub fn registry() -> Vec<Box<dyn CheckableModel>> {
             "Three servers asked for confirmed syncs.",
             vec![
                 (quick, Preset { syncs: 1, ..preset(3, 1, 2, 1, 1) }),
-                (standard, Preset { syncs: 2, ..preset(3, 2, 2, 1, 1) }),
+                (standard, Preset { syncs: 2, ..preset(3, 1, 2, 1, 1) }),
             ],
         ),
         x(
@@ -100,7 +100,7 @@ pub fn registry() -> Vec<Box<dyn CheckableModel>> {
             properties: &[Property::Z12],
             tiers: vec![
                 (quick, Preset { window: 0, snapshots: 1, ..preset(3, 1, 2, 1, 1) }),
-                (standard, Preset { window: 1, snapshots: 1, ..preset(3, 2, 2, 2, 1) }),
+                (standard, Preset { window: 1, snapshots: 1, ..preset(3, 2, 2, 1, 1) }),
             ],
             machine: PhantomData,
         }),

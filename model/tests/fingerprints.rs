@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use model::cluster::ghost::{EpochGhost, Ghost};
 use model::cluster::link::{Conn, Slot};
-use model::cluster::machine::{Machine, Txn};
+use model::cluster::machine::Txn;
 use model::cluster::node::{Disk, Envelope, Gated, Node, Write};
 use zab::{
     Config, Decision, Epoch, Input, Message, Notification, Outputs, Quorum, Record, ServerState,

@@ -94,7 +94,7 @@ impl<M: Machine> Model for Cluster<M> {
 
     fn init_states(&self) -> Vec<Self::State> {
         let named = self.starts();
-        let mut cache = self.tables.cache();
+        let mut cache = self.tables.small_cache();
         let mut representative = |words: Vec<u32>| {
             cache.scratch = words;
             if self.symmetric {
@@ -109,12 +109,12 @@ impl<M: Machine> Model for Cluster<M> {
     }
 
     fn actions(&self, state: &Self::State, actions: &mut Vec<Act>) {
-        let mut cache = self.tables.cache();
+        let mut cache = self.tables.small_cache();
         actions.extend(self.possible(&mut cache, &self.unspell(state)));
     }
 
     fn next_state(&self, state: &Self::State, act: Act) -> Option<Self::State> {
-        let mut cache = self.tables.cache();
+        let mut cache = self.tables.small_cache();
         let (_, violated) = self.take(&mut cache, &self.unspell(state), act)?;
         if self.symmetric {
             self.canonicalize(&mut cache);
@@ -125,12 +125,12 @@ impl<M: Machine> Model for Cluster<M> {
     fn properties(&self) -> Vec<Claim<Self>> {
         fn holds<const BIT: u32, M: Machine>(cluster: &Cluster<M>, state: &Spelt<M>) -> bool {
             let words = cluster.unspell(state);
-            let verdict = cluster.verdict(&mut cluster.tables.cache(), &words);
+            let verdict = cluster.verdict(&mut cluster.tables.small_cache(), &words);
             (verdict.violated | state.violated) & 1 << BIT == 0
         }
         fn reached<const BIT: u32, M: Machine>(cluster: &Cluster<M>, state: &Spelt<M>) -> bool {
             let words = cluster.unspell(state);
-            cluster.verdict(&mut cluster.tables.cache(), &words).reached & 1 << BIT != 0
+            cluster.verdict(&mut cluster.tables.small_cache(), &words).reached & 1 << BIT != 0
         }
         macro_rules! always {
             ($($bit:literal)*) => {

@@ -143,11 +143,20 @@ impl<M: Machine> Tables<M> {
         }
     }
 
-    /// A thread's cache.
+    /// A thread's cache, for a search.
     pub fn cache(&self) -> Cache {
+        Self::cache_of(18)
+    }
+
+    /// A cache for a few look-ups.
+    pub fn small_cache(&self) -> Cache {
+        Self::cache_of(1)
+    }
+
+    fn cache_of(bits: u32) -> Cache {
         Cache {
-            steps: MemoCache::new(18),
-            pairs: MemoCache::new(18),
+            steps: MemoCache::new(bits),
+            pairs: MemoCache::new(bits),
             scratch: Vec::new(),
             best: Vec::new(),
             candidate: Vec::new(),
