@@ -54,8 +54,8 @@ pub enum GhostEvent {
     Established { leader: Sid, epoch: Epoch },
     /// A leader proposes; `applied` is what it has delivered.
     Proposed { leader: Sid, txn: Txn, applied: Vec<Txn> },
-    /// An ACK of NEWLEADER leaves.
-    AckedInitial { sid: Sid, epoch: Epoch },
+    /// An ACK of NEWLEADER leaves, and this is the history on the sender's disk.
+    AckedInitial { sid: Sid, epoch: Epoch, history: Vec<Txn> },
     /// An ACK leaves, and this is the history on the sender's disk.
     Acked { sid: Sid, zxid: Zxid, history: Vec<Txn> },
     /// A server's state machine holds this now.
@@ -185,6 +185,7 @@ impl Ghost {
             GhostEvent::Established { leader, epoch } => match self.epochs.get_mut(epoch) {
                 Some(ghost) => {
                     check(ghost.leader == *leader && !ghost.established, Property::Z1);
+                    check(ghost.chosen.is_some(), Property::Z5);
                     ghost.established = true;
                 }
                 None => check(self.is_settled(*epoch), Property::Z1),
@@ -206,8 +207,11 @@ impl Ghost {
                     None => check(self.is_settled(epoch), Property::Z1),
                 }
             }
-            GhostEvent::AckedInitial { sid, epoch } => match self.epochs.get_mut(epoch) {
-                Some(ghost) => ghost.acknowledge(*sid, ghost.initial, quorum),
+            GhostEvent::AckedInitial { sid, epoch, history } => match self.epochs.get_mut(epoch) {
+                Some(ghost) => {
+                    check(is_prefix(ghost.initial(), history), Property::Z6);
+                    ghost.acknowledge(*sid, ghost.initial, quorum);
+                }
                 None => check(self.is_settled(*epoch), Property::Z6),
             },
             GhostEvent::Acked { sid, zxid, history } => {

@@ -474,7 +474,8 @@ impl<M: Machine> Node<M> {
                 if image.current != *epoch || image.accepted != *epoch {
                     effects.violated |= Property::Z6.bit();
                 }
-                effects.ghost.push(GhostEvent::AckedInitial { sid: me, epoch: *epoch });
+                let history = disk.durable_history();
+                effects.ghost.push(GhostEvent::AckedInitial { sid: me, epoch: *epoch, history });
             }
             Message::Ack { zxid } => {
                 let durable =
@@ -521,7 +522,8 @@ impl<M: Machine> Node<M> {
         if zab.role() == Role::Leading && zab.current_epoch() == Some(image.current) {
             let (history, zxid) = (self.disk.durable_history(), image.last());
             if image.current == image.accepted && zab.accepted_epoch() == Some(image.accepted) {
-                effects.ghost.push(GhostEvent::AckedInitial { sid: me, epoch: image.current });
+                let (epoch, history) = (image.current, history.clone());
+                effects.ghost.push(GhostEvent::AckedInitial { sid: me, epoch, history });
             }
             if zxid.epoch() == image.current && zxid != Zxid::ZERO {
                 effects.ghost.push(GhostEvent::Acked { sid: me, zxid, history });
