@@ -50,10 +50,8 @@ impl<M: Machine> Cluster<M> {
                     }
                 }
                 Role::Leading => {
-                    if info.established.is_some() {
-                        f(cache, Act::Propose(me));
-                        f(cache, Act::Sync(me));
-                    }
+                    f(cache, Act::Propose(me));
+                    f(cache, Act::Sync(me));
                     if info.init_limit {
                         f(cache, Act::LeaderInitLimit(me));
                     }
@@ -250,11 +248,13 @@ impl<M: Machine> Cluster<M> {
             Act::Disk(a) => self.event(cache, words, self.index(a), ids.disk),
             Act::Propose(a) => {
                 self.spend(words, Budget::Txns)?;
-                self.event(cache, words, self.index(a), ids.propose)
+                let taken = self.event(cache, words, self.index(a), ids.propose)?;
+                changed(state, words).then_some(taken)
             }
             Act::Sync(a) => {
                 self.spend(words, Budget::Syncs)?;
-                self.event(cache, words, self.index(a), ids.sync)
+                let taken = self.event(cache, words, self.index(a), ids.sync)?;
+                changed(state, words).then_some(taken)
             }
             Act::Compact(a) => {
                 self.spend(words, Budget::Snapshots)?;
@@ -265,8 +265,7 @@ impl<M: Machine> Cluster<M> {
                 let i = self.index(a);
                 let taken = self.event(cache, words, i, ids.crash)?;
                 self.drop_links(cache, words, i);
-                let budgets = words.len() - 1;
-                (words[..budgets] != state[..budgets]).then_some(taken)
+                changed(state, words).then_some(taken)
             }
             Act::ReadNotification(a, b) => {
                 let (i, j) = (self.index(a), self.index(b));
@@ -398,6 +397,12 @@ impl<M: Machine> Cluster<M> {
         }
         (compiled.marks, violated)
     }
+}
+
+/// True if more than the budgets differs.
+fn changed(before: &[u32], after: &[u32]) -> bool {
+    let budgets = before.len() - 1;
+    before[..budgets] != after[..budgets]
 }
 
 fn both(a: Taken, b: Taken) -> Taken {
