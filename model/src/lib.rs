@@ -1,6 +1,8 @@
 //! Models of the deployed Zab core, the search that explores them, and what people see of it.
 
 pub mod cluster;
+pub mod election;
+pub mod liveness;
 mod registry;
 pub mod report;
 pub mod search;

@@ -16,7 +16,7 @@ pub mod machine;
 pub mod mark;
 pub mod node;
 pub mod property;
-mod quiet;
+pub(crate) mod quiet;
 mod steps;
 pub mod symmetry;
 pub mod tables;
