@@ -8,11 +8,11 @@
 
 use zab::{Sid, SidSet};
 
+use super::Ensemble;
 use super::action::Act;
 use super::limits::{BUDGET_MAX, Budget, Limits};
 use super::node::Standing;
 use super::tables::{Cache, Info};
-use super::Ensemble;
 use crate::liveness::{Calms, STRONG_FROM};
 use crate::search::Successors;
 

@@ -9,7 +9,7 @@ pub struct Limits {
     pub servers: u8,
     /// Servers without a vote, in addition.
     pub observers: u8,
-    /// Servers that start only once a leader is established: every choice of so many.
+    /// Servers that start only once a leader is established: every choice of so many that leaves a quorum.
     pub joiners: u8,
     /// Each server begins with an epoch from 1 up to this.
     pub epochs: u8,
@@ -75,8 +75,15 @@ impl Limits {
         for vector in &mut vectors {
             vector.extend(vec![owns[0]; observers]);
         }
-        let late = (0..1u32 << servers).filter(|set| set.count_ones() == u32::from(self.joiners));
-        let late: Vec<u32> = late.collect();
+        // Those who are there from the beginning must be able to establish a leader.
+        let configs = self.configs();
+        let early = |set: u32| {
+            let here = (0..servers).filter(move |at| set & 1 << at == 0);
+            configs[0].quorum.is_quorum(&here.map(|at| configs[at].me).collect())
+        };
+        let late: Vec<u32> = (0..1u32 << servers)
+            .filter(|&set| set.count_ones() == u32::from(self.joiners) && early(set))
+            .collect();
         vectors
             .iter()
             .flat_map(|vector| {

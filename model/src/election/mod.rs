@@ -154,10 +154,7 @@ impl Ensemble {
                 | Standing::Looking
                 | Standing::Leading(_)
                 | Standing::Following(_, None | Some(_)),
-                Standing::Down
-                | Standing::Looking
-                | Standing::Leading(_)
-                | Standing::Following(..),
+                Standing::Down | Standing::Looking | Standing::Leading(_) | Standing::Following(..),
             ) => false,
         }
     }

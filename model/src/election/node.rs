@@ -3,8 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use zab::{
-    Action, Config, Decision, Election, Epoch, Note, Notification, Outputs, Sid,
-    Timer, TimerCmd,
+    Action, Config, Decision, Election, Epoch, Note, Notification, Outputs, Sid, Timer, TimerCmd,
 };
 
 use super::heard::Heard;

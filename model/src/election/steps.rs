@@ -2,11 +2,11 @@
 
 use zab::{Epoch, Sid, SidSet};
 
+use super::Ensemble;
 use super::action::Act;
 use super::limits::{Budget, Own};
 use super::node::{Event, Standing};
 use super::tables::{Cache, Info};
-use super::Ensemble;
 
 /// Coverage and violations of a step.
 pub(super) type Taken = (u128, u64);

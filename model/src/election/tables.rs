@@ -86,10 +86,15 @@ enum Pair {
 impl Tables {
     /// A thread's cache.
     pub fn cache(&self) -> Cache {
+        self.cache_of(17)
+    }
+
+    /// A cache of so many bits.
+    pub fn cache_of(&self, bits: u32) -> Cache {
         Cache {
-            steps: MemoCache::new(17),
-            pairs: MemoCache::new(17),
-            orders: MemoCache::new(10),
+            steps: MemoCache::new(bits),
+            pairs: MemoCache::new(bits),
+            orders: MemoCache::new(bits.min(10)),
             scratch: Vec::new(),
             calm: Vec::new(),
         }

@@ -12,9 +12,13 @@
 //! A calm run may begin only so many rounds of the election. Reaching that limit is no excuse: a state that only the limit
 //! keeps from going on is a dead end, and reported like any other.
 
+mod entry;
 mod pass;
+mod walk;
 
-pub use pass::{Found, Lasso, find};
+pub use entry::Entry;
+pub use pass::{Found, Half, Lasso, find};
+pub use walk::{Stride, Walk, walk};
 
 use crate::search::{Space, Successors};
 
@@ -36,3 +40,11 @@ pub trait Calms: Space {
 
 /// The first class of timers.
 pub const STRONG_FROM: u8 = 128;
+
+/// The property's name, as on the command line.
+pub const Z15: &str = "Z15 liveness";
+
+/// The models of liveness that have no family of their own.
+pub fn models() -> Vec<Box<dyn crate::report::CheckableModel>> {
+    Vec::new()
+}

@@ -7,10 +7,30 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Calms, STRONG_FROM};
+use crate::report::{Completion, Phase};
 use crate::search::fair::{Counterexample, FairOptions, FairOutcome, fair_within};
 use crate::search::{
-    Judgement, Observer, Options, Outcome, Progress, Space, Successors, Trace, explore, replay,
+    Incomplete, Judgement, Options, Outcome, Progress, Space, Successors, Trace, explore, replay,
 };
+
+/// Which half of the check is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// All states, with faults.
+    Safety,
+    /// Calm runs.
+    Liveness,
+}
+
+impl Half {
+    /// As the front end calls it.
+    pub fn phase(self) -> Phase {
+        match self {
+            Self::Safety => Phase::Exploring,
+            Self::Liveness => Phase::Liveness,
+        }
+    }
+}
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +41,22 @@ pub struct Found {
     pub fair: Option<FairOutcome>,
     /// A run that never reaches the goal, if there is one.
     pub lasso: Option<Lasso>,
+}
+
+impl Found {
+    /// Whether both halves, or the first alone if that was all, are complete.
+    pub fn completion(&self, live: bool) -> Completion {
+        let of = |incomplete: &Option<Incomplete>| {
+            incomplete.as_ref().map(|why| Completion::Incomplete(why.to_string()))
+        };
+        let fair = self.fair.as_ref();
+        let skipped = (live && fair.is_none())
+            .then(|| Completion::Incomplete("liveness was not looked at".to_owned()));
+        of(&self.outcome.incomplete)
+            .or(fair.and_then(|fair| of(&fair.incomplete)))
+            .or(skipped)
+            .unwrap_or(Completion::Complete)
+    }
 }
 
 /// A run that never reaches the goal, as labels of steps.
@@ -36,11 +72,14 @@ pub struct Lasso {
     pub cycle: Vec<u32>,
 }
 
+/// Called a few times a second.
+type Watch<'a> = dyn FnMut(Half, &Progress) + 'a;
+
 /// Explores the model; if that is complete, and no property that has to hold always was violated, checks that every fair
 /// calm run from every state found reaches the goal.
-pub fn find<S: Calms>(space: &S, options: &Options<'_>, observe: &mut Observer<'_>) -> Found {
+pub fn find<S: Calms>(space: &S, options: &Options<'_>, observe: &mut Watch<'_>) -> Found {
     let collector = Collector { space, starts: Mutex::new(Vec::new()) };
-    let outcome = explore(&collector, options, observe);
+    let outcome = explore(&collector, options, &mut |progress| observe(Half::Safety, progress));
     let starts = collector.starts.into_inner().expect("no holder panics");
     if !outcome.complete || !outcome.violations.is_empty() {
         return Found { outcome, fair: None, lasso: None };
@@ -56,7 +95,7 @@ fn pass<S: Calms>(
     calm: &Calm<'_, S>,
     options: &Options<'_>,
     outcome: &Outcome,
-    observe: &mut Observer<'_>,
+    observe: &mut Watch<'_>,
 ) -> FairOutcome {
     let fair_options = FairOptions {
         states_max: options.states_max,
@@ -71,16 +110,23 @@ fn pass<S: Calms>(
         });
         let started = std::time::Instant::now();
         while !handle.is_finished() {
-            thread::sleep(Duration::from_millis(if started.elapsed().as_secs() < 1 { 5 } else { 100 }));
-            observe(&Progress {
-                distinct: outcome.distinct,
-                generated: outcome.generated + calm.expanded.load(Ordering::Relaxed),
-                depth: outcome.depth,
-                frontier: 0,
-                states_per_second: 0.0,
-                bytes: calm.space.bytes() + calm.starts.len() as u64 * 4,
-                elapsed: started.elapsed(),
-            });
+            thread::sleep(Duration::from_millis(if started.elapsed().as_secs() < 1 {
+                5
+            } else {
+                100
+            }));
+            observe(
+                Half::Liveness,
+                &Progress {
+                    distinct: outcome.distinct,
+                    generated: outcome.generated + calm.expanded.load(Ordering::Relaxed),
+                    depth: outcome.depth,
+                    frontier: 0,
+                    states_per_second: 0.0,
+                    bytes: calm.space.bytes() + calm.starts.len() as u64 * 4,
+                    elapsed: started.elapsed(),
+                },
+            );
         }
         handle.join().expect("the liveness pass does not panic")
     })

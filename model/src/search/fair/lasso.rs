@@ -80,8 +80,7 @@ impl Walk<'_> {
     /// A step of the class that stays inside.
     fn inside(&self, state: u32, class: u8) -> Option<usize> {
         self.graph.edges_of(state).find(|&edge| {
-            self.graph.class(edge) == class
-                && self.components.same(state, self.graph.target(edge))
+            self.graph.class(edge) == class && self.components.same(state, self.graph.target(edge))
         })
     }
 
