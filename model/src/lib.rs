@@ -2,6 +2,8 @@
 
 pub mod cluster;
 pub mod election;
+mod family;
+pub mod flaws;
 pub mod liveness;
 mod registry;
 pub mod report;

@@ -1,13 +1,165 @@
 //! The models of this build.
 
-use crate::report::{CheckableModel, FlawRunner};
+use std::marker::PhantomData;
+
+use zab::{Peer, Zab};
+
+use crate::cluster::property::Property;
+use crate::family::{Family, Preset};
+use crate::flaws::Runner;
+use crate::report::{CheckableModel, FlawRunner, Tier};
 
 /// Every model, in the order in which lists show them and `check all` runs them.
 pub fn registry() -> Vec<Box<dyn CheckableModel>> {
-    Vec::new()
+    let preset = Preset::new;
+    let (quick, standard, deep) = (Tier::Quick, Tier::Standard, Tier::Deep);
+    vec![
+        q(
+            "Q0",
+            "Two servers: an even quorum, so that both are needed.",
+            vec![(quick, preset(2, 2, 2, 2, 2)), (standard, preset(2, 2, 3, 3, 2))],
+        ),
+        q(
+            "Q1",
+            "Three servers, one transaction: the smallest that shows the historical losses of data.",
+            vec![(quick, preset(3, 1, 2, 1, 1)), (standard, preset(3, 1, 3, 2, 2))],
+        ),
+        q(
+            "Q2",
+            "Three servers, two transactions: the headline.",
+            vec![(quick, preset(3, 2, 2, 1, 1)), (deep, preset(3, 2, 3, 2, 2))],
+        ),
+        q(
+            "Q3",
+            "Three servers, one budget stretched: transactions.",
+            vec![(standard, preset(3, 3, 2, 1, 1))],
+        ),
+        q(
+            "Q4",
+            "Three servers that keep next to nothing in memory and purge their logs: SNAP.",
+            vec![
+                (quick, Preset { window: 0, snapshots: 1, ..preset(3, 1, 2, 1, 1) }),
+                (standard, Preset { window: 1, snapshots: 1, ..preset(3, 2, 2, 1, 1) }),
+                (deep, Preset { window: 1, snapshots: 2, ..preset(3, 3, 3, 1, 1) }),
+            ],
+        ),
+        q(
+            "Q5",
+            "Five servers: disjoint minorities.",
+            vec![
+                (quick, preset(5, 0, 1, 1, 0)),
+                (standard, preset(4, 1, 2, 0, 2)),
+                (deep, preset(5, 1, 2, 1, 1)),
+            ],
+        ),
+        q(
+            "Q6",
+            "Three servers and an observer.",
+            vec![
+                (quick, Preset { observers: 1, ..preset(3, 1, 1, 1, 0) }),
+                (standard, Preset { observers: 1, ..preset(3, 1, 2, 1, 1) }),
+            ],
+        ),
+        q(
+            "Q7",
+            "Three servers with zxid counters that end at 1: each write but the first rolls over.",
+            vec![
+                (quick, Preset { counter_max: 1, ..preset(3, 2, 2, 1, 0) }),
+                (standard, Preset { counter_max: 1, ..preset(3, 3, 3, 1, 1) }),
+            ],
+        ),
+        q(
+            "K1",
+            "Three servers asked for confirmed syncs.",
+            vec![
+                (quick, Preset { syncs: 1, ..preset(3, 1, 2, 1, 1) }),
+                (standard, Preset { syncs: 2, ..preset(3, 1, 2, 1, 1) }),
+            ],
+        ),
+        x(
+            "X0",
+            "Two servers, election and all.",
+            vec![
+                (quick, Preset { elections: 4, ..preset(2, 1, 2, 1, 1) }),
+                (standard, Preset { elections: 6, ..preset(2, 2, 2, 2, 1) }),
+            ],
+        ),
+        x(
+            "X1",
+            "Three servers, election and all.",
+            vec![
+                (quick, Preset { elections: 1, ..preset(3, 1, 1, 1, 0) }),
+                (standard, Preset { elections: 2, ..preset(3, 1, 2, 1, 0) }),
+                (deep, Preset { elections: 3, ..preset(3, 1, 2, 1, 1) }),
+            ],
+        ),
+        Box::new(Family::<Zab<u8>> {
+            name: "R",
+            letter: "R",
+            about: "Recovery is total: a server starts from every durable prefix of every disk met.",
+            properties: &[Property::Z12],
+            tiers: vec![
+                (quick, Preset { window: 0, snapshots: 1, ..preset(3, 1, 2, 1, 1) }),
+                (standard, Preset { window: 1, snapshots: 1, ..preset(3, 2, 2, 1, 1) }),
+            ],
+            machine: PhantomData,
+        }),
+    ]
 }
 
 /// The runner of seeded flaws; `None` if this build has none.
 pub fn flaw_runner() -> Option<Box<dyn FlawRunner>> {
-    None
+    Some(Box::new(Runner))
 }
+
+/// Zab proper under any election that there can be.
+fn q(
+    name: &'static str,
+    about: &'static str,
+    tiers: Vec<(Tier, Preset)>,
+) -> Box<dyn CheckableModel> {
+    let properties = &SAFETY;
+    Box::new(Family::<Zab<u8>> {
+        name,
+        letter: "Q",
+        about,
+        properties,
+        tiers,
+        machine: PhantomData,
+    })
+}
+
+/// Everything together.
+fn x(
+    name: &'static str,
+    about: &'static str,
+    tiers: Vec<(Tier, Preset)>,
+) -> Box<dyn CheckableModel> {
+    let properties = &SAFETY;
+    Box::new(Family::<Peer<u8>> {
+        name,
+        letter: "X",
+        about,
+        properties,
+        tiers,
+        machine: PhantomData,
+    })
+}
+
+/// What families Q and X check.
+const SAFETY: [Property; 14] = [
+    Property::Z1,
+    Property::Z2,
+    Property::Z3,
+    Property::Z4,
+    Property::Z5,
+    Property::Z6,
+    Property::Z7,
+    Property::Z8,
+    Property::Z9,
+    Property::Z10,
+    Property::Z11,
+    Property::Z12,
+    Property::Z13,
+    Property::C4,
+];

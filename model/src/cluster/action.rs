@@ -105,4 +105,11 @@ impl Act {
     pub fn actor(self) -> Sid {
         Sid((self.label() >> 8 & 0xff) as u8)
     }
+
+    /// The servers that the action names.
+    pub fn servers(self) -> impl Iterator<Item = Sid> {
+        let other = self.label() & 0xff;
+        let other = u8::try_from(other).ok().filter(|&sid| sid != 0).map(Sid);
+        [Some(self.actor()), other].into_iter().flatten()
+    }
 }

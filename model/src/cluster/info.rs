@@ -41,8 +41,6 @@ pub struct Info {
     pub issued: u32,
     /// Id of the history on disk.
     pub durable: u32,
-    /// How many distinct disks a crash could leave.
-    pub images: u32,
 }
 
 impl Info {
@@ -87,7 +85,6 @@ impl Info {
             violated,
             issued: log(issued),
             durable: log(durable),
-            images: node.disk.pending.len() as u32 + 1,
         }
     }
 }

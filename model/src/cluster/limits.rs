@@ -27,6 +27,11 @@ pub struct Limits {
     pub resends: u8,
     /// Delivered transactions that a server keeps in memory.
     pub window: u8,
+    /// Election messages may stay unread at a server that is not looking, until it looks again. Otherwise such a server
+    /// reads them at once (real election only).
+    pub stale_votes: bool,
+    /// Disks go on lagging when no crash is left that could tell (see `Cluster::flush_for_good`).
+    pub exact_disks: bool,
     /// The largest counter of a zxid.
     pub counter_max: u32,
     /// The largest epoch.

@@ -2,6 +2,8 @@
 
 use zab::Action;
 
+use super::limits::Limits;
+
 /// Companions of the properties: situations that a run has to reach, or its silence means little. The low bits of
 /// a set of marks are the actions of the core.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -10,6 +12,10 @@ pub enum Mark {
     CommitBeforeUpToDate,
     /// A server crashed with a new history on disk and the new epoch not.
     CrashBetweenHistoryAndEpoch,
+    /// A promise or an acknowledgement left.
+    Acknowledged,
+    /// A state machine took something in.
+    Delivered,
 }
 
 impl Mark {
@@ -17,9 +23,6 @@ impl Mark {
     pub const fn bit(self) -> u128 {
         1 << (96 + self as u32)
     }
-
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::CommitBeforeUpToDate, Self::CrashBetweenHistoryAndEpoch];
 }
 
 /// A `sometimes` property: a run in whose bounds it can be reached has to reach it.
@@ -62,6 +65,45 @@ impl Companion {
         Self::DeliveryBeforeFsync,
         Self::DeposedLeaderFollowed,
     ];
+
+    /// Its name, as on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TwoLeaders => "two-leaders",
+            Self::CommitBeforeOwnFsync => "commit-before-own-fsync",
+            Self::TruncOfUncommitted => "trunc-of-uncommitted",
+            Self::CrashBetweenHistoryAndEpoch => "crash-between-history-and-epoch",
+            Self::DiffChosen => "plan-diff",
+            Self::TruncChosen => "plan-trunc",
+            Self::TruncDiffChosen => "plan-trunc-diff",
+            Self::SnapChosen => "plan-snap",
+            Self::CommitWhileJoining => "commit-while-joining",
+            Self::DeliveryBeforeFsync => "delivery-before-fsync",
+            Self::DeposedLeaderFollowed => "deposed-leader-followed",
+        }
+    }
+
+    /// True if it can be reached within these limits, as far as that is known: then it has to be.
+    pub fn is_due(self, limits: &Limits) -> bool {
+        let three = limits.servers >= 3 && limits.leaderships >= 1;
+        // A second quorum takes one voter from the first, or two where the number of voters is even.
+        let switching = if limits.servers.is_multiple_of(2) { 2 } else { 1 };
+        let faults = limits.crashes + limits.timeouts >= switching;
+        let twice = three && limits.leaderships >= 2 && faults;
+        let writes = limits.txns >= 1;
+        match self {
+            Self::TwoLeaders | Self::DeposedLeaderFollowed => twice,
+            Self::CommitBeforeOwnFsync | Self::DeliveryBeforeFsync => {
+                three && writes && (limits.crashes > 0 || limits.exact_disks)
+            }
+            Self::TruncOfUncommitted | Self::TruncChosen => twice && writes,
+            Self::TruncDiffChosen => twice && limits.txns >= 2,
+            Self::CrashBetweenHistoryAndEpoch => limits.servers >= 2 && three && limits.crashes > 0,
+            Self::DiffChosen => limits.servers >= 2 && limits.leaderships >= 1,
+            Self::SnapChosen => three && limits.window < limits.txns,
+            Self::CommitWhileJoining => three && writes,
+        }
+    }
 
     /// How it is observed.
     pub fn seen(self) -> Seen {

@@ -8,6 +8,7 @@
 //! ordered pair of servers, with the real election also its slots, the ghosts, and what is left of the budgets.
 
 pub mod action;
+mod facts;
 pub mod ghost;
 pub mod info;
 pub mod limits;
@@ -15,9 +16,12 @@ pub mod link;
 pub mod machine;
 pub mod mark;
 pub mod node;
+pub mod path;
 pub mod property;
 pub(crate) mod quiet;
+pub mod reference;
 mod steps;
+pub mod story;
 pub mod symmetry;
 pub mod tables;
 
@@ -188,41 +192,7 @@ impl<M: Machine> Cluster<M> {
         state[self.ghost_at() + 1]
     }
 
-    fn pair_at(&self, a: usize, b: usize) -> usize {
-        a * (self.servers.len() - 1) + if b > a { b - 1 } else { b }
-    }
-
-    fn conn_at(&self, learner: usize, leader: usize) -> usize {
-        self.servers.len() + self.pair_at(learner, leader)
-    }
-
-    fn slot_at(&self, from: usize, to: usize) -> usize {
-        let n = self.servers.len();
-        n + n * (n - 1) + self.pair_at(from, to)
-    }
-
-    fn ghost_at(&self) -> usize {
-        let n = self.servers.len();
-        n + n * (n - 1) * if M::REAL_ELECTION { 2 } else { 1 }
-    }
-
-    fn index(&self, sid: Sid) -> usize {
-        usize::from(sid.0) - 1
-    }
-}
-
-impl<M: Machine> Space for Cluster<M> {
-    type Worker = Cache;
-
-    fn worker(&self) -> Cache {
-        self.tables.cache()
-    }
-
-    fn words(&self) -> usize {
-        self.ghost_at() + 2
-    }
-
-    fn initial(&self, cache: &mut Cache, out: &mut Successors) {
+    fn initial_as_named(&self, cache: &mut Cache, out: &mut Successors) {
         for row in &self.disks {
             let closed = self.tables.conns.intern(Conn::default());
             let empty = self.tables.slots.intern(Slot::default());
@@ -242,27 +212,12 @@ impl<M: Machine> Space for Cluster<M> {
                 marks |= m;
                 violated |= v;
             }
-            cache.scratch = state;
-            if self.symmetric {
-                self.canonicalize(cache);
-            }
-            out.push(0, marks, violated, &cache.scratch);
+            out.push(0, marks, violated, &state);
         }
     }
 
-    fn expand(&self, cache: &mut Cache, state: &[u32], out: &mut Successors) {
-        self.each_act(cache, state, &mut |cache, act| {
-            if let Some((marks, violated)) = self.take(cache, state, act) {
-                if self.symmetric {
-                    self.canonicalize(cache);
-                }
-                out.push(act.label(), marks, violated, &cache.scratch);
-            }
-        });
-    }
-
-    fn judge(&self, cache: &mut Cache, state: &[u32]) -> Judgement {
-        self.count_orbit(cache, state);
+    /// What holds in a state.
+    fn verdict(&self, cache: &mut Cache, state: &[u32]) -> Judgement {
         let n = self.servers.len();
         let infos: Vec<_> = (0..n)
             .map(|server| *self.tables.info(cache, self.servers[server], state[server]))
@@ -304,7 +259,79 @@ impl<M: Machine> Space for Cluster<M> {
             Role::Down | Role::Looking | Role::Leading => false,
         });
         reached |= u64::from(deposed) << 3;
+        reached |= u64::from(!self.tables.logs.get(chosen).is_empty()) << 4;
+        let histories = infos.iter().filter(|info| !self.tables.logs.get(info.issued).is_empty());
+        reached |= u64::from(histories.count() >= 2) << 5;
         Judgement { violated, reached }
+    }
+
+    /// How many disk images a crash could leave (Z12): the durable prefixes of the disks of all distinct servers met.
+    pub fn images(&self) -> u64 {
+        let nodes = u32::try_from(self.tables.nodes.len()).unwrap_or(u32::MAX);
+        (0..nodes).map(|id| self.tables.nodes.get(id).disk.pending.len() as u64 + 1).sum()
+    }
+
+    fn pair_at(&self, a: usize, b: usize) -> usize {
+        a * (self.servers.len() - 1) + if b > a { b - 1 } else { b }
+    }
+
+    fn conn_at(&self, learner: usize, leader: usize) -> usize {
+        self.servers.len() + self.pair_at(learner, leader)
+    }
+
+    fn slot_at(&self, from: usize, to: usize) -> usize {
+        let n = self.servers.len();
+        n + n * (n - 1) + self.pair_at(from, to)
+    }
+
+    fn ghost_at(&self) -> usize {
+        let n = self.servers.len();
+        n + n * (n - 1) * if M::REAL_ELECTION { 2 } else { 1 }
+    }
+
+    fn index(&self, sid: Sid) -> usize {
+        usize::from(sid.0) - 1
+    }
+}
+
+impl<M: Machine> Space for Cluster<M> {
+    type Worker = Cache;
+
+    fn worker(&self) -> Cache {
+        self.tables.cache()
+    }
+
+    fn words(&self) -> usize {
+        self.ghost_at() + 2
+    }
+
+    fn initial(&self, cache: &mut Cache, out: &mut Successors) {
+        let mut named = Successors::new(self.words());
+        self.initial_as_named(cache, &mut named);
+        for edge in named.iter() {
+            cache.scratch.clear();
+            cache.scratch.extend_from_slice(edge.words);
+            if self.symmetric {
+                self.canonicalize(cache);
+            }
+            out.push(edge.label, edge.marks, edge.violated, &cache.scratch);
+        }
+    }
+
+    fn expand(&self, cache: &mut Cache, state: &[u32], out: &mut Successors) {
+        self.each_act(cache, state, &mut |cache, act| {
+            if let Some((marks, violated)) = self.take(cache, state, act) {
+                if self.symmetric {
+                    self.canonicalize(cache);
+                }
+                out.push(act.label(), marks, violated, &cache.scratch);
+            }
+        });
+    }
+
+    fn judge(&self, cache: &mut Cache, state: &[u32]) -> Judgement {
+        self.count_orbit(cache, state);
+        self.verdict(cache, state)
     }
 
     fn bytes(&self) -> u64 {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use zab::{
-    Action, After, Config, Decision, DiskImage, Input, LinkCmd, Message, Note, Notification,
+    Action, After, Config, Decision, DiskImage, Halt, Input, LinkCmd, Message, Note, Notification,
     Outputs, Record, Refusal, Role, Sid, Timer, TimerCmd, WriteNo, Zxid,
 };
 
@@ -110,6 +110,8 @@ pub struct Effects {
     pub marks: u128,
     /// Properties that this step violates.
     pub violated: u64,
+    /// What a server complained of, for people.
+    pub complaint: Option<String>,
 }
 
 impl Disk {
@@ -289,8 +291,11 @@ impl<M: Machine> Node<M> {
         let outcome = super::quiet::quietly(|| {
             catch_unwind(AssertUnwindSafe(|| machine.step(input, &mut out)))
         });
-        if outcome.is_err() {
+        if let Err(panic) = outcome {
             // The step died half-way: what it left behind means nothing.
+            let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+            let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+            effects.complaint = Some(format!("{me} panics: {}", said.unwrap_or_default()));
             effects.violated |= Property::Z13.bit();
             *self = before;
             return;
@@ -368,8 +373,17 @@ impl<M: Machine> Node<M> {
             };
         }
         effects.notifications.extend(out.notifications);
-        if out.halt.is_some() {
-            effects.violated |= Property::Z12.bit();
+        match out.halt {
+            // An ensemble without epochs left stops; that is an answer.
+            None | Some(Halt::EpochsExhausted { .. }) => {}
+            Some(
+                Halt::LogOutOfOrder { .. }
+                | Halt::CurrentEpochAhead { .. }
+                | Halt::HistoryAhead { .. },
+            ) => {
+                effects.complaint = Some(format!("{me} refuses to start: {:?}", out.halt));
+                effects.violated |= Property::Z12.bit();
+            }
         }
         let proposed_on = self.applied.clone();
         let delivers = !out.deliver.is_empty();
@@ -385,7 +399,8 @@ impl<M: Machine> Node<M> {
                         effects.ghost.push(GhostEvent::Established { leader: me, epoch });
                     }
                 }
-                Note::Refused(_, refusal) if is_fault(refusal) => {
+                Note::Refused(peer, refusal) if is_fault(refusal) => {
+                    effects.complaint = Some(format!("{me} refuses {peer}: {refusal:?}"));
                     effects.violated |= Property::Z13.bit();
                 }
                 Note::Refused(..) | Note::Role(..) | Note::Ignored(_) => {}
@@ -397,6 +412,7 @@ impl<M: Machine> Node<M> {
             effects.ghost.push(GhostEvent::LeadershipEnded(me));
         }
         if delivers || out.install.is_some() {
+            effects.marks |= Mark::Delivered.bit();
             effects.ghost.push(GhostEvent::Delivered(self.applied.clone()));
         }
         for _ in out.synced {
@@ -436,7 +452,12 @@ impl<M: Machine> Node<M> {
     fn leave(&self, to: Sid, envelope: Envelope, effects: &mut Effects) {
         let disk = &self.disk;
         let image = &disk.image;
-        let me = self.config_me();
+        let me = self.machine.zab().me();
+        if let Message::AckEpoch { .. } | Message::AckNewLeader { .. } | Message::Ack { .. } =
+            &envelope.message
+        {
+            effects.marks |= Mark::Acknowledged.bit();
+        }
         match &envelope.message {
             Message::LeaderInfo { epoch } if image.accepted < *epoch => {
                 effects.violated |= Property::Z6.bit();
@@ -506,10 +527,6 @@ impl<M: Machine> Node<M> {
                 effects.ghost.push(GhostEvent::Acked { sid: me, zxid, history });
             }
         }
-    }
-
-    fn config_me(&self) -> Sid {
-        self.machine.zab().me()
     }
 }
 

@@ -108,10 +108,36 @@ impl<M: Machine> Cluster<M> {
         words.extend_from_slice(state);
         let taken = self.take_in(cache, state, &mut words, act).map(|taken| {
             let taken = both(taken, self.flush_for_good(cache, &mut words));
+            let taken = both(taken, self.read_promptly(cache, &mut words));
             self.settle(cache, &mut words);
             taken
         });
         cache.scratch = words;
+        taken
+    }
+
+    /// Servers that are not looking read what the election says to them at once, unless stale votes are asked for.
+    fn read_promptly(&self, cache: &mut Cache, words: &mut [u32]) -> Taken {
+        let mut taken = (0, 0);
+        if !M::REAL_ELECTION || self.limits.stale_votes {
+            return taken;
+        }
+        let n = self.servers.len();
+        for i in 0..n {
+            if self.tables.info(cache, self.servers[i], words[i]).role == Role::Looking {
+                continue;
+            }
+            for j in (0..n).filter(|&j| j != i) {
+                while self.slot(words, j, i).is_some_and(|slot| slot.wire.is_some()) {
+                    let (at, slot) = (self.slot_at(j, i), words[self.slot_at(j, i)]);
+                    words[at] = self.tables.slot_after(cache, slot, self.ids.slot_read);
+                    match self.on(cache, words, i, Code::Notify(j, slot)) {
+                        Some(read) => taken = both(taken, read),
+                        None => break,
+                    }
+                }
+            }
+        }
         taken
     }
 
@@ -120,7 +146,7 @@ impl<M: Machine> Cluster<M> {
     /// do not and the other side reads later.)
     fn flush_for_good(&self, cache: &mut Cache, words: &mut [u32]) -> Taken {
         let mut taken = (0, 0);
-        if Budget::Crashes.left(words[words.len() - 1]) > 0 {
+        if self.limits.exact_disks || Budget::Crashes.left(words[words.len() - 1]) > 0 {
             return taken;
         }
         for i in 0..self.servers.len() {
@@ -137,8 +163,8 @@ impl<M: Machine> Cluster<M> {
     fn settle(&self, cache: &mut Cache, words: &mut [u32]) {
         let voters = usize::from(self.limits.servers);
         let mut promised = 0;
-        for i in 0..voters {
-            let info = self.tables.info(cache, self.servers[i], words[i]);
+        for (i, &config) in self.servers[..voters].iter().enumerate() {
+            let info = self.tables.info(cache, config, words[i]);
             promised |= info.promised.0.min(15) << (4 * i);
         }
         let at = self.ghost_at();

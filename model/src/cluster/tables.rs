@@ -33,17 +33,29 @@ pub struct Compiled {
 
 /// All tables. Shared by the threads of a run.
 pub struct Tables<M> {
+    /// Servers.
     pub nodes: Interner<Node<M>>,
+    /// Connections.
     pub conns: Interner<Conn>,
+    /// Slots of the election port.
     pub slots: Interner<Slot>,
+    /// Ghosts.
     pub ghosts: Interner<Ghost>,
+    /// Messages.
     pub envelopes: Interner<Envelope>,
+    /// What can happen to a server, apart from messages.
     pub events: Interner<Event>,
+    /// What happens to connections.
     pub conn_ops: Interner<ConnOp>,
+    /// What happens to slots.
     pub slot_ops: Interner<SlotOp>,
+    /// What happens to ghosts.
     pub ghost_events: Interner<Vec<GhostEvent>>,
+    /// Effects of steps.
     pub compiled: Interner<Compiled>,
+    /// Digests of servers.
     pub infos: Interner<Info>,
+    /// Histories.
     pub logs: Interner<Vec<Txn>>,
     steps: Memo<u64, u64>,
     pairs: Memo<u128, u64>,
@@ -104,6 +116,12 @@ enum Pair {
     RenamedGhost,
 }
 
+impl<M: Machine> Default for Tables<M> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<M: Machine> Tables<M> {
     /// Empty tables.
     pub fn new() -> Self {
@@ -125,11 +143,20 @@ impl<M: Machine> Tables<M> {
         }
     }
 
-    /// A thread's cache.
+    /// A thread's cache, for a search.
     pub fn cache(&self) -> Cache {
+        Self::cache_of(18)
+    }
+
+    /// A cache for a few look-ups.
+    pub fn small_cache(&self) -> Cache {
+        Self::cache_of(1)
+    }
+
+    fn cache_of(bits: u32) -> Cache {
         Cache {
-            steps: MemoCache::new(18),
-            pairs: MemoCache::new(18),
+            steps: MemoCache::new(bits),
+            pairs: MemoCache::new(bits),
             scratch: Vec::new(),
             best: Vec::new(),
             candidate: Vec::new(),

@@ -279,6 +279,9 @@ impl Elections {
             bytes_per_state: Some(outcome.bytes_per_state()),
             peak_memory_bytes: None,
             collision_bound: outcome.collision_bound(),
+            out_of_reach: Vec::new(),
+            reductions: Vec::new(),
+            distinct_without_symmetry: None,
             pruned: 0,
         }
     }
@@ -316,6 +319,9 @@ impl Elections {
             bytes_per_state: None,
             peak_memory_bytes: None,
             collision_bound: "64-bit fingerprints".to_owned(),
+            out_of_reach: Vec::new(),
+            reductions: Vec::new(),
+            distinct_without_symmetry: None,
             pruned: 0,
         }
     }

@@ -156,6 +156,12 @@ pub struct Verdict {
     pub levels: Vec<u64>,
     /// One for each property that was looked at.
     pub properties: Vec<PropertyVerdict>,
+    /// `sometimes` properties that the bounds put out of reach: not reaching them is no fault.
+    pub out_of_reach: Vec<&'static str>,
+    /// What was done to visit fewer states than the model has, one sentence each with the reason why nothing is lost.
+    pub reductions: Vec<String>,
+    /// With server symmetry: the states that a run without it would have visited.
+    pub distinct_without_symmetry: Option<u64>,
     /// How many times each action was taken; those absent count as 0.
     pub actions: Vec<ActionCount>,
     /// At most one for each property.

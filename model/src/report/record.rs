@@ -1,8 +1,8 @@
 //! The JSON record of a run: what `--json` writes, and what the ledger keeps.
 
 use super::{
-    ActionCount, Bounds, BuildInfo, Completion, Engine, Machine, ModelInfo, PropertyKind,
-    PropertyVerdict, Tier, Verdict,
+    ActionCount, Bounds, BuildInfo, Completion, Engine, Machine, ModelInfo, PropertyKind, Tier,
+    Verdict,
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -24,6 +24,12 @@ pub struct Record {
     pub incomplete: Option<String>,
     /// Distinct states.
     pub distinct: u64,
+    /// What a run without server symmetry would have visited, if this one used it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distinct_without_symmetry: Option<u64>,
+    /// What was done to visit fewer states, and why nothing is lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reductions: Vec<String>,
     /// Generated states.
     pub generated: u64,
     /// Depth of the deepest level.
@@ -68,6 +74,9 @@ pub struct PropertyRecord {
     pub holds: Option<bool>,
     /// See [`PropertyVerdict::occurrences`].
     pub occurrences: Option<u64>,
+    /// True if the bounds put it out of reach: then it is not asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub out_of_reach: bool,
     /// Path of its counterexample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counterexample: Option<String>,
@@ -112,7 +121,9 @@ impl Record {
             generated: verdict.generated,
             depth: verdict.depth,
             seconds: (verdict.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
-            properties: properties(info, &verdict.properties),
+            properties: properties(info, verdict),
+            reductions: verdict.reductions.clone(),
+            distinct_without_symmetry: verdict.distinct_without_symmetry,
             actions: actions(info, &verdict.actions),
             counterexample: None,
             levels: verdict.levels.clone(),
@@ -130,7 +141,10 @@ impl Record {
     /// Whether the run shows everything that was asked: complete, nothing pruned, every property
     /// decided and holding.
     pub fn passes(&self) -> bool {
-        let all_hold = self.properties.iter().all(|property| property.holds == Some(true));
+        let all_hold = self
+            .properties
+            .iter()
+            .all(|property| property.holds == Some(true) || property.out_of_reach);
         self.complete && self.pruned == 0 && all_hold
     }
 
@@ -149,7 +163,8 @@ fn undeclared(info: &ModelInfo, verdict: &Verdict) -> Option<String> {
     })
 }
 
-fn properties(info: &ModelInfo, verdicts: &[PropertyVerdict]) -> Vec<PropertyRecord> {
+fn properties(info: &ModelInfo, verdict: &Verdict) -> Vec<PropertyRecord> {
+    let (verdicts, out_of_reach) = (&verdict.properties, &verdict.out_of_reach);
     let declared = info.properties.iter();
     let records = declared.map(|property| {
         let verdict = verdicts.iter().find(|verdict| verdict.name == property.name);
@@ -158,6 +173,7 @@ fn properties(info: &ModelInfo, verdicts: &[PropertyVerdict]) -> Vec<PropertyRec
             kind: property.kind,
             holds: verdict.and_then(|verdict| verdict.holds),
             occurrences: verdict.and_then(|verdict| verdict.occurrences),
+            out_of_reach: verdict.is_none() && out_of_reach.contains(&property.name),
             counterexample: None,
         }
     });

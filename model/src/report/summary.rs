@@ -74,6 +74,9 @@ fn properties(text: &mut String, properties: &[PropertyRecord]) {
 
 /// One word for what is known; a bad answer in capitals.
 fn answer(property: &PropertyRecord) -> &'static str {
+    if property.out_of_reach {
+        return "-";
+    }
     match (property.kind, property.holds) {
         (PropertyKind::Always | PropertyKind::Live, Some(true)) => "holds",
         (PropertyKind::Always | PropertyKind::Live, Some(false)) => "VIOLATED",
@@ -84,6 +87,9 @@ fn answer(property: &PropertyRecord) -> &'static str {
 }
 
 fn reached(property: &PropertyRecord) -> String {
+    if property.out_of_reach {
+        return "out of reach within these bounds".to_owned();
+    }
     match (property.kind, property.occurrences) {
         (PropertyKind::Sometimes, Some(count)) => {
             format!("reached in {}", counted(count, "state", "states"))
@@ -131,7 +137,8 @@ pub fn closing_line(record: &Record) -> String {
     if let Some(why) = &record.incomplete {
         parts.push(format!("INCOMPLETE: {why}"));
     }
-    let undecided = record.properties.iter().filter(|property| property.holds.is_none()).count();
+    let is_open = |property: &&PropertyRecord| property.holds.is_none() && !property.out_of_reach;
+    let undecided = record.properties.iter().filter(is_open).count();
     if undecided > 0 {
         parts.push(format!("{} undecided", counted(undecided as u64, "property", "properties")));
     }

@@ -277,6 +277,9 @@ impl CheckableModel for Ring {
             bytes_per_state: Some(96.0),
             peak_memory_bytes: None,
             collision_bound: "none: states are compared whole".into(),
+            out_of_reach: Vec::new(),
+            reductions: Vec::new(),
+            distinct_without_symmetry: None,
             pruned: 0,
         }
     }

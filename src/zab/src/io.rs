@@ -407,6 +407,63 @@ pub enum Action {
     Durable,
 }
 
+impl Action {
+    /// Every action, in order.
+    pub const ALL: [Self; 51] = [
+        Self::Start,
+        Self::ElectionStartRound,
+        Self::ElectionJoinRound,
+        Self::ElectionAdoptVote,
+        Self::ElectionCountVote,
+        Self::ElectionResend,
+        Self::ElectionAnswer,
+        Self::ElectionFinalize,
+        Self::ElectionElectSelf,
+        Self::ElectionElectOther,
+        Self::ElectionJoinEstablished,
+        Self::BecomeLeading,
+        Self::BecomeLearner,
+        Self::LeaderAcceptLink,
+        Self::LeaderProcessLearnerInfo,
+        Self::LeaderChooseEpoch,
+        Self::LeaderProcessAckEpoch,
+        Self::LeaderElected,
+        Self::LeaderSyncDiff,
+        Self::LeaderSyncTrunc,
+        Self::LeaderSyncTruncDiff,
+        Self::LeaderSyncSnap,
+        Self::LeaderProcessAckNewLeader,
+        Self::LeaderEstablished,
+        Self::LeaderUpToDate,
+        Self::LeaderPropose,
+        Self::LeaderRollOver,
+        Self::LeaderProcessAck,
+        Self::LeaderCommit,
+        Self::LeaderPing,
+        Self::LeaderProcessPing,
+        Self::LeaderSyncRequest,
+        Self::LeaderSyncConfirmed,
+        Self::LeaderLearnerGone,
+        Self::LeaderStepDown,
+        Self::LearnerSendInfo,
+        Self::LearnerPromise,
+        Self::LearnerPromiseAgain,
+        Self::LearnerProcessDiff,
+        Self::LearnerProcessTrunc,
+        Self::LearnerProcessSnap,
+        Self::LearnerProcessNewLeader,
+        Self::LearnerProcessUpToDate,
+        Self::LearnerProcessProposal,
+        Self::LearnerProcessCommit,
+        Self::LearnerProcessInform,
+        Self::LearnerProcessPing,
+        Self::LearnerLeave,
+        Self::SessionForward,
+        Self::SessionDeliver,
+        Self::Durable,
+    ];
+}
+
 /// What happened in a step, in the order in which it happened.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -184,3 +184,161 @@ impl<P: Payload> Replica<P> {
         out.writes.push((self.issued(), record));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::quorum::Quorum;
+    use crate::types::{Sid, SidSet};
+
+    fn zxid(epoch: u32, counter: u32) -> Zxid {
+        Zxid::new(Epoch(epoch), counter)
+    }
+
+    fn txn(epoch: u32, counter: u32) -> Txn<()> {
+        Txn { zxid: zxid(epoch, counter), payload: () }
+    }
+
+    fn config() -> Config {
+        Config { window: 1, ..Config::new(Sid(1), Quorum::majority(SidSet::from_iter([Sid(1)]))) }
+    }
+
+    fn start(
+        (accepted, current): (u32, u32),
+        snapshot: Zxid,
+        log: impl IntoIterator<Item = (u32, u32)>,
+    ) -> Result<Replica<()>, Halt> {
+        let log = log.into_iter().map(|(epoch, counter)| txn(epoch, counter)).collect();
+        let (accepted, current) = (Epoch(accepted), Epoch(current));
+        Replica::start(config(), DiskImage { accepted, current, snapshot, log })
+    }
+
+    #[test]
+    fn any_prefix_of_the_records_is_a_disk_to_start_from() {
+        let sound = [
+            ((0, 0), (0, 0), Vec::new()),
+            // Promised, not accepted.
+            ((3, 1), (0, 0), alloc::vec![(1, 1)]),
+            // Hazard H1: a crash between the history of epoch 2 and currentEpoch.
+            ((2, 1), (0, 0), alloc::vec![(1, 1), (2, 1)]),
+            ((2, 1), (2, 4), Vec::new()),
+            ((2, 2), (1, 4), alloc::vec![(1, 5), (2, 1)]),
+        ];
+        for (epochs, (epoch, counter), log) in sound {
+            let last = log.last().copied().unwrap_or((epoch, counter));
+            let replica = start(epochs, zxid(epoch, counter), log).expect("a crash leaves this");
+            assert_eq!(replica.history.last(), zxid(last.0, last.1));
+            assert_eq!(replica.delivered, zxid(epoch, counter), "the log is not delivered");
+            assert_eq!(replica.gate(), After::Now, "what is on disk is durable");
+        }
+    }
+
+    #[test]
+    fn a_disk_that_no_crash_leaves_is_refused_by_name() {
+        let (one, two) = (Epoch(1), Epoch(2));
+        let cases = [
+            (
+                start((1, 2), Zxid::ZERO, []),
+                Halt::CurrentEpochAhead { accepted: one, current: two },
+            ),
+            (
+                start((1, 1), Zxid::ZERO, [(2, 1)]),
+                Halt::HistoryAhead { accepted: one, last: zxid(2, 1) },
+            ),
+            (start((1, 1), zxid(2, 1), []), Halt::HistoryAhead { accepted: one, last: zxid(2, 1) }),
+            (
+                start((1, 1), Zxid::ZERO, [(1, 1), (1, 3)]),
+                Halt::LogOutOfOrder { last: zxid(1, 1), next: zxid(1, 3) },
+            ),
+            (
+                start((1, 1), zxid(1, 2), [(1, 2)]),
+                Halt::LogOutOfOrder { last: zxid(1, 2), next: zxid(1, 2) },
+            ),
+            (
+                start((1, 1), Zxid(u64::MAX), [(u32::MAX, u32::MAX)]),
+                Halt::LogOutOfOrder { last: Zxid(u64::MAX), next: Zxid(u64::MAX) },
+            ),
+        ];
+        for (got, expected) in cases {
+            assert_eq!(got.expect_err("no crash leaves this"), expected);
+        }
+    }
+
+    #[test]
+    fn the_disk_follows_the_records_in_their_order() {
+        let mut out = Outputs::new();
+        let mut replica = start((0, 0), Zxid::ZERO, []).expect("an empty disk");
+        replica.promise(Epoch(1), &mut out);
+        replica.append(txn(1, 1), &mut out);
+        replica.accept(Epoch(1), &mut out);
+        replica.append(txn(1, 2), &mut out);
+        replica.truncate(zxid(1, 1), &mut out);
+        let numbers: Vec<_> = out.writes.iter().map(|(no, _)| no.0).collect();
+        assert_eq!(numbers, [1, 2, 3, 4, 5]);
+        assert_eq!(replica.gate(), After::Durable(WriteNo(5)));
+
+        assert!(!replica.promise_is_durable(Epoch(1)));
+        assert!(replica.durable(WriteNo(1)));
+        assert!(replica.promise_is_durable(Epoch(1)));
+        assert!(replica.durable(WriteNo(2)));
+        assert_eq!(replica.durable_in(Epoch(1)), None, "the transaction is, the epoch is not");
+        assert!(replica.durable(WriteNo(3)));
+        assert_eq!(replica.durable_in(Epoch(1)), Some(zxid(1, 1)));
+
+        // Nothing new, and what was never issued.
+        for stale in [0, 2, 3, 6, u64::MAX] {
+            assert!(!replica.durable(WriteNo(stale)), "{stale}");
+        }
+        assert!(replica.durable(WriteNo(5)), "cumulative");
+        assert_eq!(replica.durable_in(Epoch(1)), Some(zxid(1, 1)), "cut off again");
+        assert_eq!(replica.gate(), After::Now);
+    }
+
+    #[test]
+    fn renumbering_changes_the_numbers_and_nothing_else() {
+        let mut out = Outputs::new();
+        let mut replica = start((0, 0), Zxid::ZERO, []).expect("an empty disk");
+        replica.promise(Epoch(1), &mut out);
+        replica.append(txn(1, 1), &mut out);
+        assert!(replica.durable(WriteNo(1)));
+        assert_eq!(replica.renumber(), WriteNo(1));
+        assert_eq!(replica.gate(), After::Durable(WriteNo(1)));
+        assert!(replica.durable(WriteNo(1)));
+        assert_eq!(replica.renumber(), WriteNo(1));
+        assert_eq!(replica.gate(), After::Now);
+    }
+
+    #[test]
+    fn an_epoch_that_is_accepted_already_is_not_written_again() {
+        let mut out = Outputs::new();
+        let mut replica = start((1, 1), Zxid::ZERO, []).expect("a sound disk");
+        replica.accept(Epoch(1), &mut out);
+        assert!(out.writes.is_empty());
+    }
+
+    #[test]
+    fn what_is_delivered_is_delivered_once_and_a_window_of_it_kept() {
+        let mut out = Outputs::new();
+        let mut replica =
+            start((1, 1), Zxid::ZERO, [(1, 1), (1, 2), (1, 3)]).expect("a sound disk");
+        replica.deliver(zxid(1, 2), &mut out);
+        replica.deliver(zxid(1, 1), &mut out);
+        replica.deliver(Zxid(u64::MAX), &mut out);
+        let delivered: Vec<_> = out.deliver.iter().map(|txn| txn.zxid).collect();
+        assert_eq!(delivered, [zxid(1, 1), zxid(1, 2), zxid(1, 3)]);
+        assert_eq!(replica.delivered, zxid(1, 3));
+        assert_eq!(replica.history.base(), zxid(1, 2), "the window is one");
+    }
+
+    #[test]
+    fn a_snapshot_is_delivered_and_replaces_the_history() {
+        let mut out = Outputs::new();
+        let mut replica = start((2, 1), Zxid::ZERO, [(1, 1)]).expect("a sound disk");
+        replica.install(zxid(2, 7), &mut out);
+        assert_eq!(out.install, Some(zxid(2, 7)));
+        assert_eq!((replica.delivered, replica.history.last()), (zxid(2, 7), zxid(2, 7)));
+        assert_eq!(out.writes, [(WriteNo(1), Record::Snapshot { zxid: zxid(2, 7) })]);
+    }
+}

@@ -168,7 +168,7 @@ impl Zxid {
     /// demands the same of a sync stream).
     pub const fn is_followed_by(self, next: Self) -> bool {
         if next.epoch().0 == self.epoch().0 {
-            next.0 == self.0 + 1 && next.counter() != 0
+            next.0 > self.0 && next.0 - self.0 == 1
         } else {
             next.0 > self.0 && next.counter() == 1
         }
@@ -194,3 +194,89 @@ impl fmt::Display for Zxid {
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct WriteNo(pub u64);
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::collections::BTreeSet;
+    use std::vec::Vec;
+
+    use quickcheck::quickcheck;
+
+    use super::*;
+
+    const fn zxid((epoch, counter): (u32, u32)) -> Zxid {
+        Zxid::new(Epoch(epoch), counter)
+    }
+
+    #[test]
+    fn what_may_stand_behind_what() {
+        let max = u32::MAX;
+        let cases = [
+            // The first transactions.
+            ((0, 0), (1, 1), true),
+            ((0, 0), (3, 1), true),
+            ((0, 0), (1, 2), false),
+            ((0, 0), (0, 0), false),
+            // One epoch: the next counter.
+            ((1, 1), (1, 2), true),
+            ((1, 1), (1, 1), false),
+            ((1, 1), (1, 3), false),
+            ((1, 2), (1, 1), false),
+            ((1, max - 1), (1, max), true),
+            // A later one: the first counter. <e,0> names an epoch, and no transaction.
+            ((1, 5), (2, 1), true),
+            ((1, 5), (9, 1), true),
+            ((1, 5), (2, 0), false),
+            ((1, 5), (2, 6), false),
+            ((2, 1), (1, 1), false),
+            ((2, 1), (1, 2), false),
+            // A counter does not run over into the epoch.
+            ((1, max), (2, 0), false),
+            ((1, max), (2, 1), true),
+            ((1, max), (1, 0), false),
+            // The largest numbers there are.
+            ((max, max), (max, max), false),
+            ((max, max), (0, 0), false),
+            ((max, max), (0, 1), false),
+            ((max, max - 1), (max, max), true),
+        ];
+        for (last, next, expected) in cases {
+            let (last, next) = (zxid(last), zxid(next));
+            assert_eq!(last.is_followed_by(next), expected, "{last:?} {next:?}");
+        }
+    }
+
+    quickcheck! {
+        fn zxids_are_ordered_by_epoch_and_counter(one: (u32, u32), other: (u32, u32)) -> bool {
+            zxid(one).cmp(&zxid(other)) == one.cmp(&other)
+        }
+
+        fn a_zxid_is_its_two_halves(halves: (u32, u32)) -> bool {
+            let zxid = zxid(halves);
+            (zxid.epoch().0, zxid.counter()) == halves
+        }
+
+        fn what_follows_is_larger(last: u64, next: u64) -> bool {
+            !Zxid(last).is_followed_by(Zxid(next)) || last < next
+        }
+
+        fn a_set_of_servers_is_a_set(changes: Vec<(bool, u8)>, others: Vec<u8>) -> bool {
+            let (mut set, mut model) = (SidSet::EMPTY, BTreeSet::new());
+            let changed = changes.iter().all(|&(insert, sid)| match insert {
+                true => set.insert(Sid(sid)) == model.insert(Sid(sid)),
+                false => set.remove(Sid(sid)) == model.remove(&Sid(sid)),
+            });
+            let other: SidSet = others.iter().copied().map(Sid).collect();
+            let other_model: BTreeSet<_> = others.into_iter().map(Sid).collect();
+            changed
+                && set.iter().eq(model.iter().copied())
+                && set.len() as usize == model.len()
+                && set.is_empty() == model.is_empty()
+                && (0..=255).all(|sid| set.contains(Sid(sid)) == model.contains(&Sid(sid)))
+                && set.union(&other).iter().eq(model.union(&other_model).copied())
+                && set.intersection(&other).iter().eq(model.intersection(&other_model).copied())
+        }
+    }
+}

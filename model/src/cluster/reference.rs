@@ -1,0 +1,160 @@
+//! The same cluster as a stateright model: states spelt out, fingerprinted and searched by stateright.
+//!
+//! The reference that the own search has to agree with. It shares the transition functions, and nothing of how
+//! states are told apart: there are no ids in its states, no fingerprints of ours, no table of visited states.
+
+use stateright::{Model, Property as Claim};
+
+use super::Cluster;
+use super::action::Act;
+use super::ghost::Ghost;
+use super::link::{Conn, Slot};
+use super::machine::Machine;
+use super::mark::{Companion, Seen};
+use super::node::{Envelope, Node};
+use super::property::Property;
+
+/// A state, spelt out.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Spelt<M> {
+    /// The servers.
+    pub nodes: Vec<Node<M>>,
+    /// The connections of every ordered pair of servers (learner, leader).
+    pub conns: Vec<SpeltConn>,
+    /// The slots of every ordered pair, if the election is real.
+    pub slots: Vec<Slot>,
+    /// The ghosts.
+    pub ghost: Ghost,
+    /// What is left of the budgets.
+    pub budgets: u32,
+    /// Properties violated on the way here.
+    pub violated: u64,
+}
+
+/// A connection, spelt out.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs, reason = "as in `Conn`")]
+pub struct SpeltConn {
+    pub learner_open: bool,
+    pub leader_open: bool,
+    pub to_leader: Vec<Envelope>,
+    pub to_learner: Vec<Envelope>,
+}
+
+impl<M: Machine> Cluster<M> {
+    fn spell(&self, words: &[u32], violated: u64) -> Spelt<M> {
+        let n = self.servers.len();
+        let spell = |ids: &[u32]| {
+            ids.iter().map(|&id| self.tables.envelopes.get(id).clone()).collect::<Vec<_>>()
+        };
+        let conns = words[n..n * n].iter().map(|&id| {
+            let conn = self.tables.conns.get(id);
+            SpeltConn {
+                learner_open: conn.learner_open,
+                leader_open: conn.leader_open,
+                to_leader: spell(&conn.to_leader),
+                to_learner: spell(&conn.to_learner),
+            }
+        });
+        let slots =
+            words[n * n..self.ghost_at()].iter().map(|&id| self.tables.slots.get(id).clone());
+        Spelt {
+            nodes: (0..n).map(|server| self.node(words, server).clone()).collect(),
+            conns: conns.collect(),
+            slots: slots.collect(),
+            ghost: self.ghost(words).clone(),
+            budgets: self.budgets(words),
+            violated,
+        }
+    }
+
+    fn unspell(&self, state: &Spelt<M>) -> Vec<u32> {
+        let tables = &self.tables;
+        let ids = |envelopes: &[Envelope]| {
+            envelopes.iter().map(|envelope| tables.envelopes.intern_ref(envelope)).collect()
+        };
+        let nodes = state.nodes.iter().map(|node| tables.nodes.intern_ref(node));
+        let conns = state.conns.iter().map(|conn| {
+            tables.conns.intern(Conn {
+                learner_open: conn.learner_open,
+                leader_open: conn.leader_open,
+                to_leader: ids(&conn.to_leader),
+                to_learner: ids(&conn.to_learner),
+            })
+        });
+        let slots = state.slots.iter().map(|slot| tables.slots.intern_ref(slot));
+        let rest = [tables.ghosts.intern_ref(&state.ghost), state.budgets];
+        nodes.chain(conns).chain(slots).chain(rest).collect()
+    }
+}
+
+impl<M: Machine> Model for Cluster<M> {
+    type State = Spelt<M>;
+    type Action = Act;
+
+    fn init_states(&self) -> Vec<Self::State> {
+        let named = self.starts();
+        let mut cache = self.tables.small_cache();
+        let mut representative = |words: Vec<u32>| {
+            cache.scratch = words;
+            if self.symmetric {
+                self.canonicalize(&mut cache);
+            }
+            cache.scratch.clone()
+        };
+        named
+            .into_iter()
+            .map(|(words, violated)| self.spell(&representative(words), violated))
+            .collect()
+    }
+
+    fn actions(&self, state: &Self::State, actions: &mut Vec<Act>) {
+        let mut cache = self.tables.small_cache();
+        actions.extend(self.possible(&mut cache, &self.unspell(state)));
+    }
+
+    fn next_state(&self, state: &Self::State, act: Act) -> Option<Self::State> {
+        let mut cache = self.tables.small_cache();
+        let (_, violated) = self.take(&mut cache, &self.unspell(state), act)?;
+        if self.symmetric {
+            self.canonicalize(&mut cache);
+        }
+        Some(self.spell(&cache.scratch, state.violated | violated))
+    }
+
+    fn properties(&self) -> Vec<Claim<Self>> {
+        fn holds<const BIT: u32, M: Machine>(cluster: &Cluster<M>, state: &Spelt<M>) -> bool {
+            let words = cluster.unspell(state);
+            let verdict = cluster.verdict(&mut cluster.tables.small_cache(), &words);
+            (verdict.violated | state.violated) & 1 << BIT == 0
+        }
+        fn reached<const BIT: u32, M: Machine>(cluster: &Cluster<M>, state: &Spelt<M>) -> bool {
+            let words = cluster.unspell(state);
+            cluster.verdict(&mut cluster.tables.small_cache(), &words).reached & 1 << BIT != 0
+        }
+        macro_rules! always {
+            ($($bit:literal)*) => {
+                vec![$(Claim::always(Property::ALL[$bit].name(), holds::<$bit, M>)),*]
+            };
+        }
+        let mut claims = always!(0 1 2 3 4 5 6 7 8 9 10 11 12 14);
+        let in_state = |companion: &Companion| match companion.seen() {
+            Seen::InState(bit) => Some((companion.sentence(), bit)),
+            Seen::OnStep(_) => None,
+        };
+        for (sentence, bit) in Companion::ALL.iter().filter_map(in_state) {
+            let condition = match bit {
+                1 => reached::<0, M>,
+                2 => reached::<1, M>,
+                4 => reached::<2, M>,
+                _ => reached::<3, M>,
+            };
+            claims.push(Claim::sometimes(sentence, condition));
+        }
+        claims
+    }
+
+    fn format_action(&self, act: &Act) -> String {
+        format!("{act:?}")
+    }
+}

@@ -1,0 +1,480 @@
+//! Families of clusters as the front end sees them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use stateright::{Checker as _, Model as _};
+use zab::Action;
+
+use crate::cluster::Cluster;
+use crate::cluster::action::Act;
+use crate::cluster::limits::{BUDGET_MAX, Limits};
+use crate::cluster::machine::Machine;
+use crate::cluster::mark::{Companion, Mark, Seen};
+use crate::cluster::property::Property;
+use crate::cluster::story::tell;
+use crate::report::{
+    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo,
+    Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds,
+    TraceFile, Verdict, Violated, Violation,
+};
+use crate::search::{Options, Outcome, Space, explore};
+
+/// A family of clusters under one name: the same machine, under bounds that depend on the tier.
+#[derive(Clone, Debug)]
+pub(crate) struct Family<M> {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Its letter: Q, X or R.
+    pub letter: &'static str,
+    /// What it shows.
+    pub about: &'static str,
+    /// What is checked.
+    pub properties: &'static [Property],
+    /// Bounds, per tier in which it runs.
+    pub tiers: Vec<(Tier, Preset)>,
+    /// The machine that the servers are made of.
+    pub machine: std::marker::PhantomData<M>,
+}
+
+/// Bounds in the order of zab-correctness 5.3. What is not said is 0, or generous.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "named as the bounds are")]
+pub(crate) struct Preset {
+    pub servers: u8,
+    pub observers: u8,
+    pub txns: u8,
+    pub leaderships: u8,
+    pub crashes: u8,
+    pub timeouts: u8,
+    pub window: u8,
+    pub snapshots: u8,
+    pub syncs: u8,
+    pub elections: u8,
+    pub resends: u8,
+    pub counter_max: u32,
+}
+
+impl Preset {
+    /// Servers, transactions, leaderships, crashes and time-outs.
+    pub(crate) const fn new(
+        servers: u8,
+        txns: u8,
+        leaderships: u8,
+        crashes: u8,
+        timeouts: u8,
+    ) -> Self {
+        Self {
+            servers,
+            observers: 0,
+            txns,
+            leaderships,
+            crashes,
+            timeouts,
+            window: BUDGET_MAX,
+            snapshots: 0,
+            syncs: 0,
+            elections: 0,
+            resends: 0,
+            counter_max: COUNTER_MAX,
+        }
+    }
+}
+
+const COUNTER_MAX: u32 = 1000;
+
+/// Name, meaning, least and greatest value of each bound.
+const BOUNDS: [(&str, &str, u64, u64); 16] = [
+    ("servers", "voters", 1, 5),
+    ("observers", "servers without a vote", 0, 2),
+    ("txns", "transactions proposed", 0, BUDGET_MAX as u64),
+    ("leaderships", "times that a server begins to lead", 0, BUDGET_MAX as u64),
+    ("crashes", "crashes, each with a restart from what is durable", 0, BUDGET_MAX as u64),
+    ("timeouts", "time-outs at one end of a link whose other end is well", 0, BUDGET_MAX as u64),
+    ("window", "delivered transactions kept in memory for DIFF", 0, BUDGET_MAX as u64),
+    ("snapshots", "snapshots that servers write of themselves", 0, BUDGET_MAX as u64),
+    ("syncs", "syncs asked of leaders", 0, BUDGET_MAX as u64),
+    ("elections", "rounds of the real election after each server's first", 0, BUDGET_MAX as u64),
+    ("resends", "votes said again by the real election's timer", 0, BUDGET_MAX as u64),
+    (
+        "counter-max",
+        "largest counter of a zxid; the next proposal rolls over",
+        1,
+        COUNTER_MAX as u64,
+    ),
+    ("epoch-max", "largest epoch", 1, BUDGET_MAX as u64),
+    ("symmetry", "1: one state of each orbit under renaming of servers", 0, 1),
+    ("stale-votes", "1: election messages may stay unread at servers that are not looking", 0, 1),
+    ("exact-disks", "1: disks lag even when no crash is left that could tell", 0, 1),
+];
+
+impl<M: Machine> Family<M> {
+    fn bounds(&self, preset: &Preset) -> Bounds {
+        let symmetry = u64::from(!M::REAL_ELECTION);
+        let values = [
+            u64::from(preset.servers),
+            u64::from(preset.observers),
+            u64::from(preset.txns),
+            u64::from(preset.leaderships),
+            u64::from(preset.crashes),
+            u64::from(preset.timeouts),
+            u64::from(preset.window),
+            u64::from(preset.snapshots),
+            u64::from(preset.syncs),
+            u64::from(preset.elections),
+            u64::from(preset.resends),
+            u64::from(preset.counter_max),
+            u64::from(BUDGET_MAX),
+            symmetry,
+            0,
+            0,
+        ];
+        Bounds::new(BOUNDS.iter().zip(values).map(|((name, ..), value)| (*name, value)))
+    }
+
+    fn cluster(&self, bounds: &Bounds) -> Cluster<M> {
+        let small = |name: &str| u8::try_from(bounds.value(name)).unwrap_or(u8::MAX);
+        let wide = |name: &str| u32::try_from(bounds.value(name)).unwrap_or(u32::MAX);
+        let cluster = Cluster::new(Limits {
+            servers: small("servers"),
+            observers: small("observers"),
+            txns: small("txns"),
+            leaderships: small("leaderships"),
+            crashes: small("crashes"),
+            timeouts: small("timeouts"),
+            window: small("window"),
+            snapshots: small("snapshots"),
+            syncs: small("syncs"),
+            elections: small("elections"),
+            resends: small("resends"),
+            stale_votes: bounds.value("stale-votes") == 1,
+            exact_disks: bounds.value("exact-disks") == 1,
+            counter_max: wide("counter-max"),
+            epoch_max: wide("epoch-max"),
+        });
+        if bounds.value("symmetry") == 1 { cluster.up_to_symmetry() } else { cluster }
+    }
+
+    fn property_info(property: Property) -> PropertyInfo {
+        PropertyInfo {
+            name: property.name(),
+            kind: PropertyKind::Always,
+            source: property.source(),
+            sentence: property.sentence(),
+        }
+    }
+
+    fn companion_info(companion: Companion) -> PropertyInfo {
+        PropertyInfo {
+            name: companion.name(),
+            kind: PropertyKind::Sometimes,
+            source: "zab-correctness 5.3, reachability companions",
+            sentence: companion.sentence(),
+        }
+    }
+
+    fn companions(&self) -> &'static [Companion] {
+        if self.properties.len() > 1 { &Companion::ALL } else { &[] }
+    }
+
+    fn own(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
+        let cluster = self.cluster(bounds);
+        let options = Options {
+            threads: opts.threads,
+            states_max: opts.max_states,
+            stop: Some(&opts.stop),
+            ..Options::default()
+        };
+        let outcome = explore(&cluster, &options, &mut |p| {
+            progress(&Progress {
+                phase: Phase::Exploring,
+                distinct: p.distinct,
+                generated: p.generated,
+                depth: u64::from(p.depth),
+                frontier: p.frontier,
+                memory_bytes: Some(p.bytes),
+            });
+        });
+        let completion = match &outcome.incomplete {
+            None => Completion::Complete,
+            Some(why) => Completion::Incomplete(why.to_string()),
+        };
+        let violations = outcome.violations.iter().filter_map(|violation| {
+            let property = Property::ALL[violation.property as usize];
+            self.properties.contains(&property).then(|| {
+                let (start, run) = cluster.path(&violation.trace.ordinals, property.bit());
+                let start = cluster.starts()[start].0.clone();
+                Violation {
+                    property: property.name().to_owned(),
+                    actions: run.iter().map(|taken| value(taken.act)).collect(),
+                    story: tell(&cluster, self.name, bounds, &start, &run, property),
+                }
+            })
+        });
+        let violations: Vec<_> = violations.take(1).collect();
+        let always = self.properties.iter().map(|&property| {
+            let hit = violations.iter().any(|violation| violation.property == property.name());
+            let met = precondition(&cluster, &outcome, property);
+            PropertyVerdict::judge(&Self::property_info(property), &completion, hit, Some(met))
+        });
+        let limits = *cluster.limits();
+        let sometimes = self.companions().iter().filter_map(|companion| {
+            let seen = seen(&outcome, companion.seen());
+            if !companion.is_due(&limits) && seen == 0 {
+                return None;
+            }
+            let info = Self::companion_info(*companion);
+            Some(PropertyVerdict::judge(&info, &completion, seen > 0, Some(seen)))
+        });
+        let out_of_reach = self.companions().iter().filter(|companion| {
+            !companion.is_due(&limits) && seen(&outcome, companion.seen()) == 0
+        });
+        let symmetric = bounds.value("symmetry") == 1;
+        Verdict {
+            properties: always.chain(sometimes).collect(),
+            completion,
+            distinct: outcome.distinct,
+            generated: outcome.generated,
+            depth: u64::from(outcome.depth),
+            elapsed: Duration::from_secs_f64(outcome.seconds),
+            levels: outcome.levels.clone(),
+            actions: Action::ALL
+                .iter()
+                .map(|&action| ActionCount {
+                    name: format!("{action:?}"),
+                    count: outcome.marks[action as usize],
+                })
+                .collect(),
+            violations,
+            threads: opts.threads,
+            bytes_per_state: Some(outcome.bytes_per_state()),
+            peak_memory_bytes: None,
+            collision_bound: outcome.collision_bound(),
+            out_of_reach: out_of_reach.map(|companion| companion.name()).collect(),
+            reductions: reductions(symmetric, &limits),
+            distinct_without_symmetry: symmetric.then(|| cluster.unreduced()),
+            pruned: 0,
+        }
+    }
+
+    fn stateright(
+        &self,
+        bounds: &Bounds,
+        opts: &CheckOptions,
+        progress: &dyn Fn(&Progress),
+    ) -> Verdict {
+        let begun = Instant::now();
+        let mut builder = self.cluster(bounds).checker().threads(opts.threads);
+        if let Some(states) = opts.max_states {
+            builder = builder.target_state_count(states as usize);
+        }
+        let checker = builder.spawn_bfs();
+        while !checker.is_done() && !opts.stopped() {
+            progress(&Progress {
+                phase: Phase::Exploring,
+                distinct: checker.unique_state_count() as u64,
+                generated: checker.state_count() as u64,
+                depth: checker.max_depth() as u64,
+                frontier: 0,
+                memory_bytes: None,
+            });
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let discoveries = checker.discoveries();
+        let violated = |property: &Property| discoveries.contains_key(property.name());
+        let completion = if opts.stopped() {
+            Completion::Incomplete("interrupted".to_owned())
+        } else if self.properties.iter().any(violated) {
+            Completion::Incomplete("stopped at a violation".to_owned())
+        } else if opts.max_states.is_some_and(|max| checker.state_count() as u64 >= max) {
+            Completion::Incomplete("stopped at the limit of states".to_owned())
+        } else {
+            Completion::Complete
+        };
+        let always = self.properties.iter().map(|property| {
+            let info = Self::property_info(*property);
+            PropertyVerdict::judge(&info, &completion, violated(property), None)
+        });
+        Verdict {
+            properties: always.collect(),
+            distinct: checker.unique_state_count() as u64,
+            generated: checker.state_count() as u64,
+            depth: (checker.max_depth() as u64).saturating_sub(1),
+            elapsed: begun.elapsed(),
+            levels: Vec::new(),
+            actions: Vec::new(),
+            violations: Vec::new(),
+            threads: opts.threads,
+            bytes_per_state: None,
+            peak_memory_bytes: None,
+            collision_bound: "64-bit fingerprints (stateright)".to_owned(),
+            out_of_reach: self.companions().iter().map(|companion| companion.name()).collect(),
+            reductions: reductions(bounds.value("symmetry") == 1, self.cluster(bounds).limits()),
+            distinct_without_symmetry: None,
+            pruned: 0,
+            completion,
+        }
+    }
+}
+
+impl<M: Machine> CheckableModel for Family<M> {
+    fn info(&self) -> ModelInfo {
+        let always = self.properties.iter().map(|&property| Self::property_info(property));
+        let sometimes = self.companions().iter().map(|&c| Self::companion_info(c));
+        ModelInfo {
+            name: self.name,
+            family: self.letter,
+            about: self.about,
+            properties: always.chain(sometimes).collect(),
+            actions: Action::ALL.iter().map(|action| action_name(*action)).collect(),
+            bounds: BOUNDS
+                .iter()
+                .map(|&(name, about, min, max)| BoundInfo { name, about, min, max })
+                .collect(),
+            tiers: self
+                .tiers
+                .iter()
+                .map(|(tier, preset)| TierBounds { tier: *tier, bounds: self.bounds(preset) })
+                .collect(),
+        }
+    }
+
+    fn admits(&self, bounds: &Bounds) -> Result<(), String> {
+        if M::REAL_ELECTION && bounds.value("symmetry") == 1 {
+            return Err("symmetry must be 0: the real election compares ids".to_owned());
+        }
+        if bounds.value("servers") + bounds.value("observers") > 6 {
+            return Err("servers and observers must be at most 6 together".to_owned());
+        }
+        Ok(())
+    }
+
+    fn check(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
+        match opts.engine {
+            Engine::Own => self.own(bounds, opts, progress),
+            Engine::Stateright => self.stateright(bounds, opts, progress),
+        }
+    }
+
+    fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
+        drop(TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?);
+        // Under its own name throughout, a server is easier to follow.
+        let mut bounds = bounds.clone();
+        bounds.set("symmetry", 0);
+        let _checker = self.cluster(&bounds).checker().serve(listen);
+        Ok(())
+    }
+
+    fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {
+        let mut bounds = trace.bounds.clone();
+        bounds.set("symmetry", 0);
+        let cluster = self.cluster(&bounds);
+        let mut cache = cluster.worker();
+        let (start, mut found) = cluster.starts().into_iter().next().ok_or("no initial state")?;
+        let mut run = Vec::new();
+        let mut violated: Vec<Violated> = Vec::new();
+        let mut words = start.clone();
+        for (at, action) in trace.actions.iter().enumerate() {
+            note(&mut violated, self.properties, found, at);
+            let step = at + 1;
+            let act: Act = serde_json::from_value(action.clone())
+                .map_err(|error| format!("step {step}: {action} is no action: {error}"))?;
+            let known = |sid: zab::Sid| cluster.servers().iter().any(|config| config.me == sid);
+            if !act.servers().all(known) {
+                return Err(format!("step {step}: {act:?} names a server that is not there"));
+            }
+            let taken = cluster
+                .after(&mut cache, &words, act)
+                .ok_or_else(|| format!("step {step}: {act:?} is not possible there"))?;
+            found = taken.violated;
+            words.clone_from(&taken.words);
+            run.push(taken);
+        }
+        note(&mut violated, self.properties, found, trace.actions.len());
+        let told = violated.first().and_then(|violated| {
+            self.properties.iter().find(|property| property.name() == violated.property)
+        });
+        let property = told.copied().unwrap_or(self.properties[0]);
+        let story = tell(&cluster, self.name, &trace.bounds, &start, &run, property);
+        Ok(ReplayOutcome { steps: run.len(), violated, story: Some(story) })
+    }
+}
+
+/// What makes a run visit fewer states, and why nothing is lost by it.
+fn reductions(symmetric: bool, limits: &Limits) -> Vec<String> {
+    let mut reductions = vec![
+        "ghosts forget an epoch once no quorum is left that could still choose anything in it: no property \
+         can depend on the rest"
+            .to_owned(),
+    ];
+    if symmetric {
+        reductions.push(
+            "one state of each orbit under renaming of servers: without the real election nothing compares ids"
+                .to_owned(),
+        );
+    }
+    if !limits.exact_disks {
+        reductions.push(
+            "disks stop lagging when no crash is left: from then on a message that waits for the disk is \
+             matched by one that waits to be read"
+                .to_owned(),
+        );
+    }
+    reductions
+}
+
+fn note(violated: &mut Vec<Violated>, properties: &[Property], found: u64, step: usize) {
+    for property in properties.iter().filter(|property| found & property.bit() != 0) {
+        if !violated.iter().any(|old| old.property == property.name()) {
+            violated.push(Violated { property: property.name().to_owned(), step });
+        }
+    }
+}
+
+fn value(act: Act) -> Value {
+    serde_json::to_value(act).unwrap_or(Value::Null)
+}
+
+/// The name of an action of the core. Leaks nothing: there are as many names as actions, made once.
+fn action_name(action: Action) -> &'static str {
+    static NAMES: std::sync::LazyLock<Vec<String>> =
+        std::sync::LazyLock::new(|| Action::ALL.iter().map(|a| format!("{a:?}")).collect());
+    &NAMES[action as usize]
+}
+
+fn marked(outcome: &Outcome, bits: u128) -> u64 {
+    (0..128).filter(|bit| bits & 1 << bit != 0).map(|bit| outcome.marks[bit]).sum()
+}
+
+fn reached(outcome: &Outcome, bits: u64) -> u64 {
+    let found = outcome.reached.iter().filter(|reached| bits & 1 << reached.property != 0);
+    found.map(|reached| reached.states).sum()
+}
+
+fn seen(outcome: &Outcome, seen: Seen) -> u64 {
+    match seen {
+        Seen::InState(bits) => reached(outcome, bits),
+        Seen::OnStep(bits) => marked(outcome, bits),
+    }
+}
+
+/// How often a property had something to say: steps, or states, in which it could have been violated.
+fn precondition<M: Machine>(cluster: &Cluster<M>, outcome: &Outcome, property: Property) -> u64 {
+    let actions = |actions: &[Action]| -> u64 {
+        actions.iter().map(|&action| outcome.marks[action as usize]).sum()
+    };
+    match property {
+        Property::Z1 => actions(&[Action::LeaderElected, Action::LeaderEstablished]),
+        Property::Z2 | Property::Z10 => actions(&[Action::LeaderPropose]),
+        Property::Z3 | Property::Z9 => marked(outcome, Mark::Delivered.bit()),
+        Property::Z4 => actions(&[Action::LeaderElected]),
+        Property::Z5 => reached(outcome, 1 << 4),
+        Property::Z6 => marked(outcome, Mark::Acknowledged.bit()),
+        Property::Z7 => reached(outcome, 1 << 5),
+        Property::Z8 | Property::Z11 | Property::Z14 => outcome.distinct,
+        Property::Z12 => cluster.images(),
+        Property::Z13 => outcome.generated,
+        Property::C4 => actions(&[Action::LeaderSyncConfirmed]),
+    }
+}

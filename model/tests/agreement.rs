@@ -1,0 +1,83 @@
+//! Independent ways to count the same states have to agree: the own search and stateright's, one thread and two,
+//! with symmetry and without, with reductions and without.
+
+use model::registry;
+use model::report::{Bounds, CheckOptions, CheckableModel, Completion, Engine, Verdict};
+
+fn named(name: &str) -> Box<dyn CheckableModel> {
+    registry().into_iter().find(|model| model.info().name == name).expect("a registered model")
+}
+
+fn run(name: &str, changes: &[(&str, u64)], engine: Engine, threads: usize) -> Verdict {
+    let model = named(name);
+    let mut bounds: Bounds = model.info().cheapest().bounds.clone();
+    for &(bound, value) in changes {
+        bounds.set(bound, value);
+    }
+    model.admits(&bounds).expect("admissible bounds");
+    let opts = CheckOptions { threads, max_states: None, engine, stop: Default::default() };
+    let verdict = model.check(&bounds, &opts, &|_| {});
+    assert_eq!(verdict.completion, Completion::Complete, "{name} {changes:?}");
+    assert!(verdict.violations.is_empty(), "{name} {changes:?}");
+    verdict
+}
+
+const SMALL: [(&str, u64); 5] =
+    [("servers", 2), ("txns", 1), ("leaderships", 2), ("crashes", 1), ("timeouts", 1)];
+const THREE: [(&str, u64); 5] =
+    [("servers", 3), ("txns", 1), ("leaderships", 1), ("crashes", 1), ("timeouts", 1)];
+
+fn with(bounds: &[(&'static str, u64)], more: &[(&'static str, u64)]) -> Vec<(&'static str, u64)> {
+    bounds.iter().chain(more).copied().collect()
+}
+
+#[test]
+fn stateright_counts_the_states_of_q_with_and_without_symmetry() {
+    for bounds in [
+        with(&SMALL, &[("symmetry", 0)]),
+        with(&SMALL, &[]),
+        with(&THREE, &[("txns", 0), ("timeouts", 0)]),
+    ] {
+        let own = run("Q1", &bounds, Engine::Own, 1);
+        let reference = run("Q1", &bounds, Engine::Stateright, 1);
+        assert_eq!(own.distinct, reference.distinct, "{bounds:?}");
+        assert_eq!(own.depth, reference.depth, "{bounds:?}");
+    }
+}
+
+#[test]
+fn stateright_counts_the_states_of_x() {
+    let bounds = with(&SMALL, &[("leaderships", 1), ("timeouts", 0), ("elections", 2)]);
+    let own = run("X1", &bounds, Engine::Own, 1);
+    let reference = run("X1", &bounds, Engine::Stateright, 1);
+    assert_eq!(own.distinct, reference.distinct);
+}
+
+#[test]
+fn threads_do_not_change_the_numbers() {
+    let one = run("Q1", &THREE, Engine::Own, 1);
+    let two = run("Q1", &THREE, Engine::Own, 2);
+    assert_eq!((one.distinct, one.generated, one.depth), (two.distinct, two.generated, two.depth));
+    assert_eq!((one.levels, one.actions), (two.levels, two.actions));
+}
+
+#[test]
+fn the_orbits_of_a_symmetric_run_add_up_to_the_run_without_symmetry() {
+    for more in [&[][..], &[("observers", 1), ("timeouts", 0), ("crashes", 0)], &[("syncs", 1)]] {
+        let reduced = run("Q1", &with(&THREE, more), Engine::Own, 2);
+        let full = run("Q1", &with(&THREE, &with(more, &[("symmetry", 0)])), Engine::Own, 2);
+        assert_eq!(reduced.distinct_without_symmetry, Some(full.distinct), "{more:?}");
+        assert!(reduced.distinct < full.distinct);
+    }
+}
+
+#[test]
+fn disks_that_go_on_lagging_without_crashes_change_no_verdict() {
+    let properties = |verdict: &Verdict| -> Vec<_> {
+        verdict.properties.iter().map(|p| (p.name.clone(), p.holds)).collect()
+    };
+    let prompt = run("Q1", &THREE, Engine::Own, 2);
+    let exact = run("Q1", &with(&THREE, &[("exact-disks", 1)]), Engine::Own, 2);
+    assert_eq!(properties(&prompt), properties(&exact));
+    assert!(prompt.distinct < exact.distinct);
+}

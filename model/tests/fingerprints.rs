@@ -1,0 +1,178 @@
+//! A state that differs in any field has another hash: what a checker tells states apart by leaves nothing out.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use model::cluster::ghost::{EpochGhost, Ghost};
+use model::cluster::link::{Conn, Slot};
+use model::cluster::machine::Txn;
+use model::cluster::node::{Disk, Envelope, Gated, Node, Write};
+use zab::{
+    Config, Decision, Epoch, Input, Message, Notification, Outputs, Quorum, Record, ServerState,
+    Sid, Timer, WriteNo, Zab, Zxid,
+};
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn all_differ<T: Hash + Eq + Clone>(what: &str, base: &T, changes: &[&dyn Fn(&mut T)]) {
+    let mut seen = vec![base.clone()];
+    for (at, change) in changes.iter().enumerate() {
+        let mut other = base.clone();
+        change(&mut other);
+        for known in &seen {
+            assert!(*known != other, "{what}: change {at} changes nothing");
+            assert_ne!(hash(known), hash(&other), "{what}: change {at} is not in the hash");
+        }
+        seen.push(other);
+    }
+}
+
+fn config() -> Config {
+    Config::new(Sid(1), Quorum::majority([Sid(1), Sid(2), Sid(3)].into_iter().collect()))
+}
+
+fn txn(counter: u32) -> Txn {
+    Txn { zxid: Zxid::new(Epoch(1), counter), payload: 0 }
+}
+
+fn commit() -> Envelope {
+    Envelope { message: Message::Commit { zxid: txn(1).zxid }, content: Vec::new() }
+}
+
+#[test]
+fn of_a_server() {
+    let (node, _) = Node::<Zab<u8>>::start(config(), Disk::empty());
+    all_differ(
+        "node",
+        &node,
+        &[
+            &|n| n.machine.elected(Decision::Lead, &mut Outputs::new()),
+            &|n| n.machine.elected(Decision::Follow(Sid(2)), &mut Outputs::new()),
+            &|n| n.machine.elected(Decision::Follow(Sid(3)), &mut Outputs::new()),
+            &|n| n.machine = Zab::new(config()),
+            &|n| n.disk.image.accepted = Epoch(1),
+            &|n| n.disk.image.current = Epoch(1),
+            &|n| n.disk.image.snapshot = txn(1).zxid,
+            &|n| n.disk.image.log.push(txn(1)),
+            &|n| n.disk.snapshot.push(txn(1)),
+            &|n| {
+                let record = Record::AcceptedEpoch(Epoch(1));
+                n.disk.pending.push(Write { record, content: Vec::new() });
+            },
+            &|n| {
+                let record = Record::AcceptedEpoch(Epoch(1));
+                n.disk.pending.push(Write { record, content: vec![txn(1)] });
+            },
+            &|n| n.gated.push(Gated { writes: 1, to: Sid(2), envelope: commit() }),
+            &|n| n.gated.push(Gated { writes: 2, to: Sid(2), envelope: commit() }),
+            &|n| n.gated.push(Gated { writes: 1, to: Sid(3), envelope: commit() }),
+            &|n| {
+                n.armed.insert(Timer::InitLimit);
+            },
+            &|n| n.applied.push(txn(1)),
+            &|n| n.dialling = Some(Sid(2)),
+        ],
+    );
+}
+
+#[test]
+fn of_a_leader_at_every_stage() {
+    // Each step of a leadership leads to a server that is told apart from all before it.
+    let mut machine = Zab::<u8>::new(config());
+    let mut out = Outputs::new();
+    machine.step(Input::Start(zab::DiskImage::empty()), &mut out);
+    let mut seen = vec![machine.clone()];
+    machine.elected(Decision::Lead, &mut out);
+    let recv = |message| Input::Recv { peer: Sid(2), message };
+    let steps = [
+        Input::Link { peer: Sid(2), up: true },
+        recv(Message::LearnerInfo { kind: zab::LearnerKind::Follower, accepted: Epoch(0) }),
+        Input::Durable { upto: WriteNo(1) },
+        recv(Message::AckEpoch { current: Some(Epoch(0)), last: Zxid::ZERO }),
+        recv(Message::AckNewLeader { epoch: Epoch(1) }),
+        Input::Durable { upto: WriteNo(2) },
+        Input::Propose(7),
+        Input::Sync { origin: Sid(1), body: 1 },
+        recv(Message::Ping { body: None }),
+        recv(Message::Ack { zxid: txn(1).zxid }),
+        Input::Durable { upto: WriteNo(3) },
+    ];
+    for step in steps {
+        let what = format!("{step:?}");
+        machine.step(step, &mut out);
+        assert!(
+            seen.iter().all(|known| *known != machine && hash(known) != hash(&machine)),
+            "{what}"
+        );
+        seen.push(machine.clone());
+    }
+}
+
+#[test]
+fn of_links() {
+    all_differ(
+        "conn",
+        &Conn::default(),
+        &[
+            &|c| c.learner_open = true,
+            &|c| c.leader_open = true,
+            &|c| c.to_leader.push(1),
+            &|c| c.to_learner.push(1),
+            &|c| c.to_learner.extend([1, 2]),
+        ],
+    );
+    let notification = Notification { state: ServerState::Looking, vote: None, round: 1 };
+    all_differ(
+        "slot",
+        &Slot::default(),
+        &[
+            &|s| s.wire = Some(notification),
+            &|s| s.next = Some(notification),
+            &|s| s.wire = Some(Notification { round: 2, ..notification }),
+            &|s| s.wire = Some(Notification { state: ServerState::Leading, ..notification }),
+        ],
+    );
+}
+
+#[test]
+fn of_ghosts() {
+    let epoch = EpochGhost {
+        leader: Sid(1),
+        established: false,
+        history: Vec::new(),
+        initial: 0,
+        acks: Default::default(),
+        chosen: None,
+    };
+    let mut ghost = Ghost::default();
+    ghost.epochs.insert(Epoch(1), epoch);
+    let of = |change: fn(&mut EpochGhost)| {
+        move |ghost: &mut Ghost| ghost.epochs.values_mut().for_each(change)
+    };
+    all_differ(
+        "ghost",
+        &ghost,
+        &[
+            &|g| {
+                g.elected.insert(Epoch(1));
+            },
+            &|g| g.settled = Epoch(1),
+            &|g| g.settled_chosen.push(txn(1)),
+            &|g| g.delivered.push(txn(1)),
+            &|g| {
+                g.syncs.insert(Sid(1), vec![0]);
+            },
+            &of(|e| e.leader = Sid(2)),
+            &of(|e| e.established = true),
+            &of(|e| e.history.push(txn(1))),
+            &of(|e| e.initial = 1),
+            &of(|e| {
+                e.acks.insert(Sid(1), 1);
+            }),
+            &of(|e| e.chosen = Some(0)),
+        ],
+    );
+}

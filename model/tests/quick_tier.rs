@@ -1,0 +1,45 @@
+//! The quick tier, whole: every model complete, every property as required, and the numbers as they were.
+//!
+//! A number that changes means that the model or the core behaves differently. When that is meant, the new number
+//! belongs in the commit that changes it, with the reason.
+
+use model::registry;
+use model::report::{CheckOptions, Completion, Engine, Tier};
+
+/// Model, distinct states, generated states, depth.
+const PINNED: &[(&str, u64, u64, u64)] = &[
+    ("Q0", 102_127, 397_084, 48),
+    ("Q1", 155_353, 577_957, 55),
+    ("Q2", 1_007_890, 4_032_603, 62),
+    ("Q4", 262_233, 997_699, 55),
+    ("Q5", 5_663, 28_197, 44),
+    ("Q6", 28_467, 118_548, 47),
+    ("Q7", 79_661, 301_197, 54),
+    ("K1", 512_337, 2_090_126, 56),
+    ("X0", 24_490, 47_251, 51),
+    ("X1", 160_964, 598_493, 47),
+    ("R", 262_233, 997_699, 55),
+];
+
+#[test]
+fn every_model_of_the_quick_tier_holds_with_the_pinned_numbers() {
+    let mut numbers = Vec::new();
+    for model in registry() {
+        let info = model.info();
+        let Some(bounds) = info.tier(Tier::Quick) else { continue };
+        let opts = CheckOptions {
+            threads: 2,
+            max_states: None,
+            engine: Engine::Own,
+            stop: Default::default(),
+        };
+        let verdict = model.check(bounds, &opts, &|_| {});
+        assert_eq!(verdict.completion, Completion::Complete, "{}", info.name);
+        assert_eq!(verdict.pruned, 0, "{}", info.name);
+        for property in &verdict.properties {
+            assert_eq!(property.holds, Some(true), "{}: {}", info.name, property.name);
+        }
+        numbers.push((info.name, verdict.distinct, verdict.generated, verdict.depth));
+    }
+    assert_eq!(numbers, PINNED);
+}
