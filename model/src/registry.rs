@@ -11,6 +11,12 @@ use crate::report::{CheckableModel, FlawRunner, Tier};
 
 /// Every model, in the order in which lists show them and `check all` runs them.
 pub fn registry() -> Vec<Box<dyn CheckableModel>> {
+    let clusters = clusters().into_iter();
+    clusters.chain(crate::election::models()).chain(crate::liveness::models()).collect()
+}
+
+/// Families Q, X and R.
+fn clusters() -> Vec<Box<dyn CheckableModel>> {
     let preset = Preset::new;
     let (quick, standard, deep) = (Tier::Quick, Tier::Standard, Tier::Deep);
     vec![

@@ -205,7 +205,7 @@ impl Elections {
             stop: Some(&opts.stop),
             ..Options::default()
         };
-        let mut watch = |phase: Phase, seen: &search::Progress| {
+        let watch = |phase: Phase, seen: &search::Progress| {
             progress(&Progress {
                 phase,
                 distinct: seen.distinct,
