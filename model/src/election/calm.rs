@@ -51,7 +51,13 @@ impl Calms for Ensemble {
                 Act::GiveUp(sid) => {
                     self.calm_step(cache, state, act, out, overtaken.after(sid, due));
                 }
-                _ => self.calm_step(cache, state, act, out, overtaken),
+                Act::ReadNotification(..)
+                | Act::Resend(_)
+                | Act::Finalize(_)
+                | Act::Crash(_)
+                | Act::Start(_)
+                | Act::Establish(_)
+                | Act::UpToDate(_) => self.calm_step(cache, state, act, out, overtaken),
             }
         }
     }

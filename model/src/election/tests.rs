@@ -158,7 +158,8 @@ impl Calms for Without {
 #[test]
 fn what_elections_need_to_end_is_missed_if_it_is_not_there() {
     let limits = Limits { servers: 2, crashes: 1, faults: 1, ..ALONE };
-    let missing: [(&str, fn(Act) -> bool); 4] = [
+    type IsMissing = fn(Act) -> bool;
+    let missing: [(&str, IsMissing); 4] = [
         ("Resend", |act| matches!(act, Act::Resend(_))),
         ("GiveUp", |act| matches!(act, Act::GiveUp(_))),
         ("Finalize", |act| matches!(act, Act::Finalize(_))),

@@ -72,7 +72,7 @@ pub struct PropertyRecord {
     pub kind: PropertyKind,
     /// Whether it holds within the bounds; `null` if the run did not decide it.
     pub holds: Option<bool>,
-    /// See [`PropertyVerdict::occurrences`].
+    /// See `PropertyVerdict::occurrences`.
     pub occurrences: Option<u64>,
     /// True if the bounds put it out of reach: then it is not asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
