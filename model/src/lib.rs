@@ -1,8 +1,10 @@
 //! Models of the deployed Zab core, the search that explores them, and what people see of it.
 
 pub mod cluster;
+pub mod election;
 mod family;
 pub mod flaws;
+pub mod liveness;
 mod registry;
 pub mod report;
 pub mod search;

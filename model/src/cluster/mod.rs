@@ -18,7 +18,7 @@ pub mod mark;
 pub mod node;
 pub mod path;
 pub mod property;
-mod quiet;
+pub(crate) mod quiet;
 pub mod reference;
 mod steps;
 pub mod story;

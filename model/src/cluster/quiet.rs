@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// Runs `f`, whose panics are caught by it, without the message that a panic prints.
-pub(super) fn quietly<T>(f: impl FnOnce() -> T) -> T {
+pub(crate) fn quietly<T>(f: impl FnOnce() -> T) -> T {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let loud = panic::take_hook();

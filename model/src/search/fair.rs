@@ -1,4 +1,4 @@
-//! Liveness: does every weakly fair run of a finite graph reach a goal?
+//! Liveness: does every fair run of a finite graph reach a goal?
 //!
 //! The pass explores the states that are not goals, starting from all states the space calls initial, keeps their
 //! graph, and looks for the two ways of never reaching a goal:
@@ -31,6 +31,8 @@ pub const UNFAIR: u8 = 255;
 pub struct FairOptions<'a> {
     /// Stop once there are more distinct states than this that are not goals.
     pub states_max: Option<u64>,
+    /// Classes from this one on, [`UNFAIR`] excepted, are strongly fair; `None` if all are weakly fair.
+    pub strong_from: Option<u8>,
     /// Set by others to end the pass soon.
     pub stop: Option<&'a AtomicBool>,
 }
@@ -119,30 +121,16 @@ pub fn fair_within<S: Space>(
         bytes: graph.bytes(),
         seconds: 0.0,
     };
-    let components = Components::of(&graph);
-    outcome.bytes += components.bytes();
-
     // The graph is in breadth-first order: smaller numbers are nearer to the start.
     let dead_end = graph.expanded().find(|&state| graph.edges_of(state).is_empty());
-    let mut livelock: Option<&[u32]> = None;
-    for states in components.iter() {
-        let Some(cycle) = Cycle::of(&graph, &components, states) else {
-            continue;
-        };
-        outcome.cycles += 1;
-        outcome.cycle_states_max = outcome.cycle_states_max.max(states.len() as u64);
-        if cycle.is_fair() && livelock.is_none_or(|known| states[0] < known[0]) {
-            livelock = Some(states);
-        }
-    }
+    let livelock = find_livelock(&graph, Classes::from(options.strong_from), &mut outcome);
     outcome.counterexample = match (dead_end, livelock) {
-        (Some(state), livelock) if livelock.is_none_or(|states| state < states[0]) => {
+        (Some(state), livelock) if livelock.as_ref().is_none_or(|known| state < known.home) => {
             Some(Counterexample::DeadEnd { path: graph.trace(space, graph.path(state)) })
         }
-        (_, Some(states)) => {
-            let prefix = graph.path(states[0]);
+        (_, Some(Livelock { home, cycle })) => {
+            let prefix = graph.path(home);
             let length = prefix.len();
-            let cycle = lasso::fair_cycle(&graph, &components, states);
             let whole = graph.trace(space, [prefix, cycle].concat());
             Some(split(whole, length))
         }
@@ -150,6 +138,56 @@ pub fn fair_within<S: Space>(
     };
     outcome.seconds = started.elapsed().as_secs_f64();
     outcome
+}
+
+/// A fair cycle: its first state, and the ordinals from there back to it.
+struct Livelock {
+    home: u32,
+    cycle: Vec<u32>,
+}
+
+/// The component nearest to the start in which a fair run can stay for ever, with a fair cycle in it.
+fn find_livelock(graph: &Graph, strong: Classes, outcome: &mut FairOutcome) -> Option<Livelock> {
+    let mut best: Option<Livelock> = None;
+    let mut removed = vec![false; graph.states()];
+    for turn in 0.. {
+        let components = Components::of(graph, removed);
+        if turn == 0 {
+            outcome.bytes += components.bytes();
+        }
+        let mut avoided: Vec<(u32, Classes)> = Vec::new();
+        for states in components.iter() {
+            let Some(cycle) = Cycle::of(graph, &components, states) else {
+                continue;
+            };
+            if turn == 0 {
+                outcome.cycles += 1;
+                outcome.cycle_states_max = outcome.cycle_states_max.max(states.len() as u64);
+            }
+            if !cycle.is_fair() {
+                continue;
+            }
+            let never_taken = cycle.enabled.and(strong).without(cycle.inside);
+            if never_taken != Classes::default() {
+                avoided.extend(states.iter().map(|&state| (state, never_taken)));
+            } else if best.as_ref().is_none_or(|known| states[0] < known.home) {
+                let cycle = lasso::fair_cycle(graph, &components, states, strong);
+                best = Some(Livelock { home: states[0], cycle });
+            }
+        }
+        removed = components.into_removed();
+        let mut progress = false;
+        for (state, classes) in avoided {
+            if Classes::enabled(graph, state).and(classes) != Classes::default() {
+                removed[state as usize] = true;
+                progress = true;
+            }
+        }
+        if !progress {
+            break;
+        }
+    }
+    best
 }
 
 fn split(mut prefix: Trace, length: usize) -> Counterexample {
@@ -164,6 +202,8 @@ fn split(mut prefix: Trace, length: usize) -> Counterexample {
 struct Cycle {
     /// Classes with a possible step in every state.
     always_enabled: Classes,
+    /// Classes with a possible step in some state.
+    enabled: Classes,
     /// Classes with a step that stays inside.
     inside: Classes,
 }
@@ -171,10 +211,16 @@ struct Cycle {
 impl Cycle {
     /// `None` if no step stays inside: a single state without a step to itself.
     fn of(graph: &Graph, components: &Components, states: &[u32]) -> Option<Self> {
-        let mut cycle = Self { always_enabled: Classes::all(), inside: Classes::default() };
+        let mut cycle = Self {
+            always_enabled: Classes::all(),
+            enabled: Classes::default(),
+            inside: Classes::default(),
+        };
         let mut steps_inside = false;
         for &state in states {
-            cycle.always_enabled = cycle.always_enabled.and(Classes::enabled(graph, state));
+            let enabled = Classes::enabled(graph, state);
+            cycle.always_enabled = cycle.always_enabled.and(enabled);
+            cycle.enabled = cycle.enabled.or(enabled);
             for edge in graph.edges_of(state) {
                 if components.same(state, graph.target(edge)) {
                     steps_inside = true;
@@ -185,6 +231,7 @@ impl Cycle {
         steps_inside.then_some(cycle)
     }
 
+    /// Whether a run through all of it treats every class weakly fairly.
     fn is_fair(&self) -> bool {
         self.always_enabled.iter().all(|class| self.inside.contains(class))
     }
@@ -222,6 +269,29 @@ impl Classes {
             *ours &= theirs;
         }
         self
+    }
+
+    fn or(mut self, other: Self) -> Self {
+        for (ours, theirs) in self.0.iter_mut().zip(other.0) {
+            *ours |= theirs;
+        }
+        self
+    }
+
+    fn without(mut self, other: Self) -> Self {
+        for (ours, theirs) in self.0.iter_mut().zip(other.0) {
+            *ours &= !theirs;
+        }
+        self
+    }
+
+    /// All classes from this number on.
+    fn from(first: Option<u8>) -> Self {
+        let mut classes = Self::default();
+        for class in first.unwrap_or(UNFAIR)..UNFAIR {
+            classes.add(class);
+        }
+        classes
     }
 
     fn iter(self) -> impl Iterator<Item = u8> {

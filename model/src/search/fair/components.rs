@@ -12,12 +12,16 @@ pub(super) struct Components {
     states: Vec<u32>,
     /// Where each component begins in `states`, and one entry more.
     starts: Vec<u32>,
+    /// States that are taken out: each is a component of its own, and no step counts as staying in it.
+    removed: Vec<bool>,
 }
 
 impl Components {
-    pub(super) fn of(graph: &Graph) -> Self {
+    /// The components of what is left without the `removed` states.
+    pub(super) fn of(graph: &Graph, removed: Vec<bool>) -> Self {
         let mut search = Search {
             graph,
+            removed: &removed,
             index: vec![UNSEEN; graph.states()],
             low: vec![0; graph.states()],
             of: vec![UNSEEN; graph.states()],
@@ -30,11 +34,12 @@ impl Components {
                 search.run(root);
             }
         }
-        Self::gather(search.of, search.components)
+        let (of, components) = (search.of, search.components);
+        Self::gather(of, components, removed)
     }
 
     /// Counting sort of the states by component.
-    fn gather(of: Vec<u32>, components: u32) -> Self {
+    fn gather(of: Vec<u32>, components: u32, removed: Vec<bool>) -> Self {
         let mut starts = vec![0u32; components as usize + 1];
         for &component in &of {
             starts[component as usize + 1] += 1;
@@ -49,7 +54,7 @@ impl Components {
             states[*place as usize] = state;
             *place += 1;
         }
-        Self { of, states, starts }
+        Self { of, states, starts, removed }
     }
 
     /// The states of each component, ascending.
@@ -59,17 +64,25 @@ impl Components {
 
     /// Whether an edge from `state` to `target` stays inside its component.
     pub(super) fn same(&self, state: u32, target: u32) -> bool {
-        target != GOAL && self.of[state as usize] == self.of[target as usize]
+        target != GOAL
+            && self.of[state as usize] == self.of[target as usize]
+            && !self.removed[state as usize]
+    }
+
+    /// The states that were taken out, as given.
+    pub(super) fn into_removed(self) -> Vec<bool> {
+        self.removed
     }
 
     /// Bytes held while the components are found: the most at any time.
     pub(super) fn bytes(&self) -> u64 {
-        ((self.of.len() * 5 + self.starts.len() * 2) * 4) as u64
+        ((self.of.len() * 5 + self.starts.len() * 2) * 4 + self.removed.len()) as u64
     }
 }
 
 struct Search<'a> {
     graph: &'a Graph,
+    removed: &'a [bool],
     /// When each state was first seen.
     index: Vec<u32>,
     /// Smallest index known to be reachable from a state within its component.
@@ -93,7 +106,10 @@ impl Search<'_> {
             if next < end {
                 let target = self.graph.target(*next);
                 *next += 1;
-                if target == GOAL || self.of[target as usize] != UNSEEN {
+                if target == GOAL
+                    || self.of[target as usize] != UNSEEN
+                    || self.removed[target as usize]
+                {
                     continue;
                 }
                 if self.index[target as usize] == UNSEEN {
@@ -118,7 +134,8 @@ impl Search<'_> {
         self.seen += 1;
         self.stack.push(state);
         let edges = self.graph.edges_of(state);
-        Call { state, next: edges.start, end: edges.end }
+        let end = if self.removed[state as usize] { edges.start } else { edges.end };
+        Call { state, next: edges.start, end }
     }
 
     fn lower(&mut self, state: u32, index: u32) {

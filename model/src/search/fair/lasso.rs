@@ -7,8 +7,14 @@ use super::graph::Graph;
 use super::{Classes, UNFAIR};
 
 /// Ordinals of a closed walk from the first of `states` that stays in their component and treats every class fairly: it
-/// passes a state where the class is not possible, or takes a step of the class. The component must be a fair one.
-pub(super) fn fair_cycle(graph: &Graph, components: &Components, states: &[u32]) -> Vec<u32> {
+/// passes a state where the class is not possible, or takes a step of the class; of each strong class with a step inside
+/// it takes one. The component must be a fair one.
+pub(super) fn fair_cycle(
+    graph: &Graph,
+    components: &Components,
+    states: &[u32],
+    strong: Classes,
+) -> Vec<u32> {
     let home = states[0];
     let mut walk = Walk {
         graph,
@@ -24,10 +30,17 @@ pub(super) fn fair_cycle(graph: &Graph, components: &Components, states: &[u32])
             walk.satisfy(class);
         }
     }
+    for class in strong.iter() {
+        if !walk.taken.contains(class)
+            && states.iter().any(|&state| walk.inside(state, class).is_some())
+        {
+            walk.take_one(class);
+        }
+    }
     if walk.ordinals.is_empty() {
         walk.step_inside();
     }
-    walk.go(&|state| state == home);
+    walk.go(&|_, state| state == home);
     walk.ordinals
 }
 
@@ -44,22 +57,31 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Goes on to the nearest state where the class is not possible or has a step inside; takes that step.
     fn satisfy(&mut self, class: u8) {
-        let (graph, components) = (self.graph, self.components);
-        let inside = |state: u32| {
-            let mut edges = graph.edges_of(state);
-            edges.find(|&edge| {
-                graph.class(edge) == class && components.same(state, graph.target(edge))
-            })
-        };
-        self.go(&|state| {
-            !Classes::enabled(graph, state).contains(class) || inside(state).is_some()
+        let graph = self.graph;
+        self.go(&|walk, state| {
+            !Classes::enabled(graph, state).contains(class) || walk.inside(state, class).is_some()
         });
         if self.enabled.contains(class)
             && !self.taken.contains(class)
-            && let Some(edge) = inside(self.at)
+            && let Some(edge) = self.inside(self.at, class)
         {
             self.take(edge);
         }
+    }
+
+    /// Goes on to the nearest state where the class has a step inside, and takes it.
+    fn take_one(&mut self, class: u8) {
+        self.go(&|walk, state| walk.inside(state, class).is_some());
+        if let Some(edge) = self.inside(self.at, class) {
+            self.take(edge);
+        }
+    }
+
+    /// A step of the class that stays inside.
+    fn inside(&self, state: u32, class: u8) -> Option<usize> {
+        self.graph.edges_of(state).find(|&edge| {
+            self.graph.class(edge) == class && self.components.same(state, self.graph.target(edge))
+        })
     }
 
     /// Takes the first step that stays inside.
@@ -70,7 +92,7 @@ impl Walk<'_> {
     }
 
     /// Goes a shortest way inside the component to a state that is wanted.
-    fn go(&mut self, wanted: &dyn Fn(u32) -> bool) {
+    fn go(&mut self, wanted: &dyn Fn(&Self, u32) -> bool) {
         for edge in self.way(wanted) {
             self.take(edge);
         }
@@ -88,12 +110,12 @@ impl Walk<'_> {
     }
 
     /// Edges of that way.
-    fn way(&self, wanted: &dyn Fn(u32) -> bool) -> Vec<usize> {
+    fn way(&self, wanted: &dyn Fn(&Self, u32) -> bool) -> Vec<usize> {
         // For each state seen: the edge it was reached by, and from where.
         let mut reached_by = HashMap::new();
         let mut queue = VecDeque::from([self.at]);
         while let Some(state) = queue.pop_front() {
-            if wanted(state) {
+            if wanted(self, state) {
                 return self.way_back(&reached_by, state);
             }
             for edge in self.graph.edges_of(state) {

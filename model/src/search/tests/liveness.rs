@@ -133,6 +133,45 @@ fn the_nearer_of_dead_end_and_livelock_is_shown() {
     assert_eq!(lasso(&near_livelock, &judge(&near_livelock)), (vec![0, 2], vec![2]));
 }
 
+fn judge_strongly(drawn: &Drawn, from: u8) -> FairOutcome {
+    let options = FairOptions { strong_from: Some(from), ..FairOptions::default() };
+    fair_within(drawn, &|label| label as u8, &|state| state[0] == 9, &options)
+}
+
+#[test]
+fn a_strongly_fair_class_that_is_possible_again_and_again_is_taken() {
+    // Class 2 is possible in every other state of the cycle, and leads to the goal.
+    let drawn = Drawn::new(&[(0, 2, 9), (0, 1, 1), (1, 1, 0)]);
+    assert!(!judge_strongly(&drawn, 3).holds());
+    let outcome = judge_strongly(&drawn, 2);
+    assert!(outcome.holds(), "{outcome:?}");
+    assert_eq!(outcome.cycles, 1);
+}
+
+#[test]
+fn a_run_may_avoid_the_states_where_a_strong_class_is_possible() {
+    // Class 2 is possible in state 1 of {0, 1, 2}; {0, 2} goes on without it, at most by class 3, possible in 2.
+    let edges = [(0, 1, 1), (1, 1, 0), (1, 2, 9), (0, 1, 2), (2, 1, 0)];
+    let drawn = Drawn::new(&edges);
+    let (prefix, cycle) = lasso(&drawn, &judge_strongly(&drawn, 2));
+    assert_eq!((prefix, cycle), (vec![0], vec![2, 0]));
+    let left = Drawn::new(&[&edges[..], &[(2, 3, 9)]].concat());
+    assert!(judge_strongly(&left, 2).holds());
+}
+
+#[test]
+fn a_strong_class_that_stays_inside_is_part_of_the_lasso() {
+    let drawn = Drawn::new(&[(0, 1, 1), (1, 1, 0), (1, 2, 2), (2, 1, 0), (2, 2, 9)]);
+    let (prefix, cycle) = lasso(&drawn, &judge_strongly(&drawn, 2));
+    assert_eq!((prefix, cycle), (vec![0], vec![1, 2, 0]));
+}
+
+#[test]
+fn a_weakly_fair_component_that_is_left_has_no_strongly_fair_part() {
+    let drawn = Drawn::new(&[(0, 1, 1), (1, 1, 0), (0, 2, 9), (1, 2, 9), (0, 3, 9)]);
+    assert!(judge_strongly(&drawn, 3).holds());
+}
+
 /// Whether a run confined to `states`, a set of numbers as bits, can visit all of them for ever and be weakly fair.
 fn stays_fairly(drawn: &Drawn, states: u32) -> bool {
     let has = |state: u32| states & 1 << state != 0;

@@ -1,0 +1,413 @@
+//! Family F as the front end sees it: F1 to F4, and the liveness of elections, L1 and L2.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Instant;
+
+use stateright::{Checker, Model as _};
+
+use super::Ensemble;
+use super::action::Act;
+use super::limits::{BUDGET_MAX, Limits};
+use super::property::{Companion, Property, Seen};
+use super::reference::Reference;
+use super::story::story;
+use crate::liveness::{Entry, Found, Z15, find, walk};
+use crate::report::{
+    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo,
+    Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds,
+    TraceFile, Verdict, Violated, Violation,
+};
+use crate::search::{self, Options, Trace, explore};
+
+/// The models of family F.
+pub fn models() -> Vec<Box<dyn CheckableModel>> {
+    KINDS.iter().map(|kind| Box::new(Elections(kind)) as Box<dyn CheckableModel>).collect()
+}
+
+/// One model: the same ensemble, looked at with other bounds and properties.
+struct Elections(&'static Kind);
+
+struct Kind {
+    name: &'static str,
+    about: &'static str,
+    /// Checks Z15, and nothing but what it needs.
+    live: bool,
+    companions: &'static [Companion],
+    /// Values of [`BOUNDS`], in their order.
+    tiers: &'static [(Tier, [u64; 10])],
+}
+
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "F1",
+        about: "the real election alone, from every initial vector of epochs and zxids, with crashes and lost leaders",
+        live: false,
+        companions: &[
+            Companion::TwoLeaders,
+            Companion::Established,
+            Companion::HigherRoundWhileFinalizing,
+            Companion::BetterVoteWhileFinalizing,
+            Companion::JoinByAnotherRound,
+            Companion::Circle,
+        ],
+        tiers: &[
+            (Tier::Quick, [3, 0, 0, 1, 1, 1, 1, 1, 1, 0]),
+            (Tier::Standard, [3, 0, 0, 2, 2, 1, 1, 1, 1, 0]),
+            (Tier::Deep, [3, 0, 0, 2, 2, 1, 1, 2, 2, 0]),
+        ],
+    },
+    Kind {
+        name: "F2",
+        about: "the real election alone, in a larger ensemble without faults, from every initial vector up to order",
+        live: false,
+        companions: &[
+            Companion::TwoLeaders,
+            Companion::Established,
+            Companion::BetterVoteWhileFinalizing,
+        ],
+        tiers: &[
+            (Tier::Quick, [3, 0, 0, 2, 2, 1, 0, 0, 0, 0]),
+            (Tier::Standard, [4, 0, 0, 1, 1, 1, 0, 0, 0, 0]),
+            (Tier::Deep, [4, 0, 0, 1, 2, 1, 0, 0, 0, 0]),
+        ],
+    },
+    Kind {
+        name: "F3",
+        about: "the real election alone: a server joins a running ensemble, with crashes and lost leaders",
+        live: false,
+        companions: &[Companion::TwoLeaders, Companion::Established, Companion::JoinByAnotherRound],
+        tiers: &[
+            (Tier::Quick, [3, 0, 1, 2, 1, 1, 1, 1, 1, 1]),
+            (Tier::Standard, [3, 0, 1, 2, 1, 1, 2, 1, 2, 0]),
+            (Tier::Deep, [3, 0, 1, 2, 2, 1, 2, 1, 3, 0]),
+        ],
+    },
+    Kind {
+        name: "F4",
+        about: "the real election alone, with a server without a vote; and calm runs from every state",
+        live: true,
+        companions: &[
+            Companion::Established,
+            Companion::HigherRoundWhileFinalizing,
+            Companion::JoinByAnotherRound,
+        ],
+        tiers: &[
+            (Tier::Quick, [2, 1, 0, 1, 1, 1, 1, 1, 1, 0]),
+            (Tier::Standard, [2, 1, 0, 2, 1, 1, 1, 1, 2, 0]),
+        ],
+    },
+    Kind {
+        name: "L1",
+        about: "elections end: calm runs from every state of F1's ensemble, one fault before",
+        live: true,
+        companions: &[Companion::Established, Companion::Circle],
+        tiers: &[
+            (Tier::Quick, [3, 0, 0, 1, 1, 1, 1, 0, 1, 0]),
+            (Tier::Standard, [3, 0, 0, 1, 2, 1, 1, 1, 1, 0]),
+            (Tier::Deep, [3, 0, 0, 2, 2, 1, 1, 1, 1, 0]),
+        ],
+    },
+    Kind {
+        name: "L2",
+        about: "newcomers get in: calm runs from every state of F3's ensemble",
+        live: true,
+        companions: &[Companion::Established, Companion::JoinByAnotherRound],
+        tiers: &[
+            (Tier::Quick, [3, 0, 1, 2, 1, 1, 1, 1, 1, 1]),
+            (Tier::Standard, [3, 0, 1, 2, 1, 1, 2, 1, 2, 0]),
+        ],
+    },
+];
+
+const BOUNDS: [BoundInfo; 10] = {
+    const fn bound(name: &'static str, about: &'static str, min: u64, max: u64) -> BoundInfo {
+        BoundInfo { name, about, min, max }
+    }
+    let budget = BUDGET_MAX as u64;
+    [
+        bound("servers", "servers with a vote", 1, 5),
+        bound("observers", "servers without a vote", 0, 2),
+        bound("joiners", "servers that start only once a leader is established", 0, 2),
+        bound("epochs", "epochs that a server may begin with", 1, 3),
+        bound("zxids", "ends of history that a server may begin with", 1, 5),
+        bound("up-to-order", "1: one of the beginnings that compare the same way", 0, 1),
+        bound("crashes", "crashes", 0, budget),
+        bound("timeouts", "leaders and followers that give up", 0, budget),
+        bound("faults", "crashes and time-outs together", 0, budget),
+        bound("resends", "votes said again without need", 0, budget),
+    ]
+};
+
+fn limits(bounds: &Bounds) -> Limits {
+    let value = |name| bounds.value(name) as u8;
+    Limits {
+        servers: value("servers"),
+        observers: value("observers"),
+        joiners: value("joiners"),
+        epochs: value("epochs"),
+        zxids: value("zxids"),
+        up_to_order: value("up-to-order") == 1,
+        crashes: value("crashes"),
+        timeouts: value("timeouts"),
+        faults: value("faults"),
+        resends: value("resends"),
+    }
+}
+
+impl Elections {
+    fn properties(&self) -> Vec<PropertyInfo> {
+        let always = Property::ALL.into_iter().map(|property| PropertyInfo {
+            name: property.name(),
+            kind: PropertyKind::Always,
+            source: property.source(),
+            sentence: property.sentence(),
+        });
+        let sometimes = self.0.companions.iter().map(|companion| PropertyInfo {
+            name: companion.name(),
+            kind: PropertyKind::Sometimes,
+            source: companion.source(),
+            sentence: companion.sentence(),
+        });
+        let live = self.0.live.then_some(Z15_ELECTION);
+        live.into_iter().chain(always).chain(sometimes).collect()
+    }
+
+    /// A violation, from the entries of its trace.
+    fn violation(
+        &self,
+        ensemble: &Ensemble,
+        bounds: &Bounds,
+        property: &str,
+        entries: &[Entry<Act>],
+    ) -> Violation {
+        let walk = walk(ensemble, entries, Act::label).expect("what was found can be walked");
+        let properties = self.properties();
+        let info = properties.iter().find(|info| info.name == property).expect("declared");
+        Violation {
+            property: property.to_owned(),
+            actions: Entry::values(entries),
+            story: story(ensemble, self.0.name, bounds, info, entries, &walk),
+        }
+    }
+
+    fn check_own(
+        &self,
+        bounds: &Bounds,
+        opts: &CheckOptions,
+        progress: &dyn Fn(&Progress),
+    ) -> Verdict {
+        let started = Instant::now();
+        let ensemble = Ensemble::new(limits(bounds));
+        let options = Options {
+            threads: opts.threads,
+            states_max: opts.max_states,
+            stop: Some(&opts.stop),
+            ..Options::default()
+        };
+        let mut watch = |phase: Phase, seen: &search::Progress| {
+            progress(&Progress {
+                phase,
+                distinct: seen.distinct,
+                generated: seen.generated,
+                depth: u64::from(seen.depth),
+                frontier: seen.frontier,
+                memory_bytes: None,
+            });
+        };
+        let found = match self.0.live {
+            true => find(&ensemble, &options, &mut |half, seen| watch(half.phase(), seen)),
+            false => Found {
+                outcome: explore(&ensemble, &options, &mut |seen| watch(Phase::Exploring, seen)),
+                fair: None,
+                lasso: None,
+            },
+        };
+        let completion = found.completion(self.0.live);
+        let outcome = &found.outcome;
+        let entries = |trace: &Trace| {
+            let acts = trace.labels[1..].iter().filter_map(|&label| Act::from_label(label));
+            Entry::path(trace.ordinals[0], acts)
+        };
+        let mut violations: Vec<_> = outcome
+            .violations
+            .iter()
+            .map(|violated| {
+                let property = Property::ALL[violated.property as usize].name();
+                self.violation(&ensemble, bounds, property, &entries(&violated.trace))
+            })
+            .collect();
+        if let Some(lasso) = &found.lasso {
+            let entries = Entry::lasso(lasso, Act::from_label);
+            violations.push(self.violation(&ensemble, bounds, Z15, &entries));
+        }
+        let properties = self.properties().into_iter().map(|info| {
+            let violated = violations.iter().any(|violation| violation.property == info.name);
+            let companion = self.0.companions.iter().find(|one| one.name() == info.name);
+            let seen = companion.map(|companion| match companion.seen() {
+                Seen::InState(bit) => {
+                    let mut reached = outcome.reached.iter();
+                    reached.find(|one| 1 << one.property == bit).map_or(0, |one| one.states)
+                }
+                Seen::OnStep(bit) => outcome.marks[bit.trailing_zeros() as usize],
+            });
+            let hit = seen.map_or(violated, |seen| seen > 0);
+            let occurrences = match info.kind {
+                PropertyKind::Live => found.fair.as_ref().map(|fair| fair.states),
+                PropertyKind::Always | PropertyKind::Sometimes => seen,
+            };
+            PropertyVerdict::judge(&info, &completion, hit, occurrences)
+        });
+        Verdict {
+            properties: properties.collect(),
+            completion: completion.clone(),
+            distinct: outcome.distinct,
+            generated: outcome.generated,
+            depth: u64::from(outcome.depth),
+            elapsed: started.elapsed(),
+            levels: outcome.levels.clone(),
+            actions: Act::NAMES
+                .iter()
+                .enumerate()
+                .map(|(kind, name)| ActionCount {
+                    name: (*name).to_owned(),
+                    count: outcome.marks[96 + kind],
+                })
+                .collect(),
+            violations,
+            threads: opts.threads,
+            bytes_per_state: Some(outcome.bytes_per_state()),
+            peak_memory_bytes: None,
+            collision_bound: outcome.collision_bound(),
+            out_of_reach: Vec::new(),
+            reductions: Vec::new(),
+            distinct_without_symmetry: None,
+            pruned: 0,
+        }
+    }
+
+    fn check_by_stateright(&self, bounds: &Bounds, opts: &CheckOptions) -> Verdict {
+        let started = Instant::now();
+        let ensemble = Arc::new(Ensemble::new(limits(bounds)));
+        let checker = Reference(ensemble).checker().threads(opts.threads).spawn_bfs().join();
+        let discoveries = checker.discoveries();
+        let completion = Completion::Complete;
+        let properties = self.properties().into_iter().filter_map(|info| {
+            let decided =
+                match info.kind {
+                    PropertyKind::Live => false,
+                    PropertyKind::Always => true,
+                    PropertyKind::Sometimes => self.0.companions.iter().any(|one| {
+                        one.name() == info.name && matches!(one.seen(), Seen::InState(_))
+                    }),
+                };
+            let hit = discoveries.contains_key(info.name);
+            decided.then(|| PropertyVerdict::judge(&info, &completion, hit, None))
+        });
+        Verdict {
+            properties: properties.collect(),
+            completion: completion.clone(),
+            distinct: checker.unique_state_count() as u64,
+            generated: checker.state_count() as u64,
+            // stateright counts states along a path, not steps.
+            depth: checker.max_depth() as u64 - 1,
+            elapsed: started.elapsed(),
+            levels: Vec::new(),
+            actions: Vec::new(),
+            violations: Vec::new(),
+            threads: opts.threads,
+            bytes_per_state: None,
+            peak_memory_bytes: None,
+            collision_bound: "64-bit fingerprints".to_owned(),
+            out_of_reach: Vec::new(),
+            reductions: Vec::new(),
+            distinct_without_symmetry: None,
+            pruned: 0,
+        }
+    }
+}
+
+impl CheckableModel for Elections {
+    fn info(&self) -> ModelInfo {
+        let tier = |(tier, values): &(Tier, [u64; 10])| TierBounds {
+            tier: *tier,
+            bounds: Bounds::new(BOUNDS.iter().map(|info| info.name).zip(*values)),
+        };
+        ModelInfo {
+            name: self.0.name,
+            family: "F",
+            about: self.0.about,
+            properties: self.properties(),
+            actions: Act::NAMES.to_vec(),
+            bounds: BOUNDS.to_vec(),
+            tiers: self.0.tiers.iter().map(tier).collect(),
+        }
+    }
+
+    fn admits(&self, bounds: &Bounds) -> Result<(), String> {
+        let [servers, observers, joiners, epochs, zxids] =
+            ["servers", "observers", "joiners", "epochs", "zxids"].map(|name| bounds.value(name));
+        if servers + observers > 5 {
+            return Err("`servers` and `observers` together must not be more than 5".into());
+        }
+        if joiners > observers + (servers - 1) / 2 {
+            return Err("`joiners` must leave a quorum of `servers`".into());
+        }
+        if epochs * zxids > 5 {
+            return Err("`epochs` times `zxids` must not be more than 5".into());
+        }
+        Ok(())
+    }
+
+    fn check(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
+        match opts.engine {
+            Engine::Own => self.check_own(bounds, opts, progress),
+            Engine::Stateright => self.check_by_stateright(bounds, opts),
+        }
+    }
+
+    fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
+        // The Explorer panics if it cannot listen.
+        drop(
+            TcpListener::bind(listen)
+                .map_err(|error| format!("cannot listen on {listen}: {error}"))?,
+        );
+        Reference(Arc::new(Ensemble::new(limits(bounds)))).checker().serve(listen);
+        Ok(())
+    }
+
+    fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {
+        let ensemble = Ensemble::new(limits(&trace.bounds));
+        let entries = Entry::<Act>::parse(&trace.actions)?;
+        let walk = walk(&ensemble, &entries, Act::label)?;
+        let mut violated: Vec<Violated> = Vec::new();
+        let mut worker = search::Space::worker(&ensemble);
+        for (step, stride) in walk.strides.iter().enumerate() {
+            let judged = search::Space::judge(&ensemble, &mut worker, &stride.words).violated;
+            for property in Property::ALL {
+                let name = property.name();
+                let known = violated.iter().any(|one| one.property == name);
+                if (judged | stride.violated) & property.bit() != 0 && !known {
+                    violated.push(Violated { property: name.to_owned(), step });
+                }
+            }
+        }
+        let steps = walk.strides.len() - 1;
+        if walk.never_ends && self.0.live {
+            violated.push(Violated { property: Z15.to_owned(), step: steps });
+        }
+        let properties = self.properties();
+        let named = violated.first().map(|one| one.property.as_str()).or(trace.property.as_deref());
+        let info = named.and_then(|name| properties.iter().find(|info| info.name == name));
+        let story =
+            info.map(|info| story(&ensemble, self.0.name, &trace.bounds, info, &entries, &walk));
+        Ok(ReplayOutcome { steps, violated, story })
+    }
+}
+
+const Z15_ELECTION: PropertyInfo = PropertyInfo {
+    name: Z15,
+    kind: PropertyKind::Live,
+    source: "zab-correctness Z15; ZOOKEEPER-1419, 1514, 1732",
+    sentence: "from every state, once faults stop, every fair run establishes a leader to which every server is attached",
+};

@@ -1,0 +1,256 @@
+//! One server: the deployed election machine, and the little around it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use zab::{
+    Action, Config, Decision, Election, Epoch, Note, Notification, Outputs, Sid, Timer, TimerCmd,
+};
+
+use super::heard::Heard;
+use super::limits::Own;
+use super::property::{Companion, Property};
+use crate::cluster::quiet::quietly;
+
+/// A server. Everything outside `election` stands for its disk, its shell, and Zab proper.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Node {
+    /// The deployed machine.
+    pub election: Election,
+    /// What is on disk.
+    pub own: Own,
+    /// What it is.
+    pub standing: Standing,
+    /// [`Timer::Resend`] runs.
+    pub resend: bool,
+    /// [`Timer::Finalize`] runs.
+    pub finalize: bool,
+    /// Ghost: what it heard while it looks. Empty otherwise.
+    pub heard: Heard,
+    /// Ghost: it has decided, by the wait that ends a round and not by joining others, and is not established.
+    pub waited: bool,
+}
+
+/// What a server is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Standing {
+    /// Not started yet.
+    Down,
+    /// Electing.
+    Looking,
+    /// Has decided to lead; the epoch once it is established.
+    Leading(Option<Epoch>),
+    /// Has decided to follow, or to observe; the leader's epoch once it is up to date.
+    Following(Sid, Option<Epoch>),
+}
+
+impl Standing {
+    /// Whom this server has settled on.
+    pub fn leader(self, me: Sid) -> Option<Sid> {
+        match self {
+            Self::Down | Self::Looking => None,
+            Self::Leading(_) => Some(me),
+            Self::Following(leader, _) => Some(leader),
+        }
+    }
+}
+
+/// What can happen to a server.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Event {
+    /// It starts, or crashes and starts again: whatever the election knew is gone.
+    Start,
+    /// It gives up its leader or its leadership.
+    Look,
+    /// An election message arrives.
+    Notify(Sid, Notification),
+    /// A timer of the election runs out.
+    Timer(Timer),
+    /// It accepts a leader's epoch and history, being one of the quorum that establishes the leader.
+    Accept(Own),
+    /// It leads, and is established in its epoch.
+    Established(Own),
+    /// It is up to date with its leader.
+    UpToDate(Own),
+}
+
+/// What an event did to the rest of the ensemble.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Effects {
+    /// Election messages.
+    pub notifications: Vec<(Sid, Notification)>,
+    /// Coverage: actions of the core, and companions.
+    pub marks: u128,
+    /// Properties that this step violates.
+    pub violated: u64,
+}
+
+impl Node {
+    /// A server that has not started.
+    pub fn down(config: &Config, own: Own) -> Self {
+        Self {
+            election: Election::new(config),
+            own,
+            standing: Standing::Down,
+            resend: false,
+            finalize: false,
+            heard: Heard::default(),
+            waited: false,
+        }
+    }
+
+    /// What happens at the event; `None` if the event cannot happen now.
+    pub fn on(&self, config: &Config, event: Event) -> Option<(Self, Effects)> {
+        let mut node = self.clone();
+        let mut effects = Effects::default();
+        let is_voter = config.is_voter();
+        match event {
+            Event::Start => {
+                node = Self::down(config, self.own);
+                node.standing = Standing::Looking;
+                node.step(self, config, &event, &mut effects);
+            }
+            Event::Look => match self.standing {
+                Standing::Leading(_) | Standing::Following(..) => {
+                    node.standing = Standing::Looking;
+                    node.waited = false;
+                    node.step(self, config, &event, &mut effects);
+                }
+                Standing::Down | Standing::Looking => return None,
+            },
+            Event::Timer(Timer::Resend) if self.resend => {
+                node.resend = false;
+                node.step(self, config, &event, &mut effects);
+            }
+            Event::Timer(Timer::Finalize) if self.finalize => {
+                node.finalize = false;
+                node.step(self, config, &event, &mut effects);
+            }
+            Event::Timer(_) => return None,
+            Event::Notify(..) => node.step(self, config, &event, &mut effects),
+            Event::Accept(own) => node.own = own,
+            Event::Established(own) => {
+                node.own = own;
+                node.waited = false;
+                node.standing = Standing::Leading(Some(own.current));
+                node.election.established(own.current);
+            }
+            Event::UpToDate(own) => {
+                let Standing::Following(leader, _) = self.standing else {
+                    return None;
+                };
+                if is_voter {
+                    node.own = own;
+                }
+                node.waited = false;
+                node.standing = Standing::Following(leader, Some(own.current));
+                node.election.established(own.current);
+            }
+        }
+        Some((node, effects))
+    }
+
+    /// Calls the core, and takes in what it says.
+    fn step(&mut self, before: &Self, config: &Config, event: &Event, effects: &mut Effects) {
+        let mut out = Outputs::<()>::new();
+        let (election, own) = (&mut self.election, self.own);
+        let outcome = quietly(|| {
+            catch_unwind(AssertUnwindSafe(|| match event {
+                Event::Start | Event::Look => {
+                    election.look(own.current, own.last, &mut out);
+                    None
+                }
+                Event::Notify(from, n) => election.notify(*from, n, &mut out),
+                Event::Timer(timer) => election.timer(*timer, &mut out),
+                Event::Accept(_) | Event::Established(_) | Event::UpToDate(_) => None,
+            }))
+        });
+        let Ok(decision) = outcome else {
+            // The step died half-way: what it left behind means nothing.
+            effects.violated |= Property::Z13.bit();
+            *self = before.clone();
+            return;
+        };
+        for cmd in out.timers {
+            let (timer, runs) = match cmd {
+                TimerCmd::Arm(timer) => (timer, true),
+                TimerCmd::Disarm(timer) => (timer, false),
+            };
+            match timer {
+                Timer::Resend => self.resend = runs,
+                Timer::Finalize => self.finalize = runs,
+                Timer::InitLimit
+                | Timer::SyncLimit
+                | Timer::LearnerInitLimit(_)
+                | Timer::LearnerSyncLimit(_)
+                | Timer::QuorumLoss
+                | Timer::Ping => {}
+            }
+        }
+        for note in &out.notes {
+            if let Note::Action(action) = note {
+                effects.marks |= 1 << (*action as u32);
+            }
+        }
+        effects.notifications = out.notifications;
+        if let Event::Notify(from, n) = event
+            && before.standing == Standing::Looking
+        {
+            self.heard.hear(&config.quorum, before.election.round(), *from, n);
+            effects.marks |= companions(before, n, effects.marks);
+        }
+        match decision {
+            Some(decision) => self.decide(before, config, decision, event, effects),
+            None if self.standing == Standing::Looking => {}
+            None => self.heard = Heard::default(),
+        }
+    }
+
+    fn decide(
+        &mut self,
+        before: &Self,
+        config: &Config,
+        decision: Decision,
+        event: &Event,
+        effects: &mut Effects,
+    ) {
+        let leader = match decision {
+            Decision::Lead => config.me,
+            Decision::Follow(leader) => leader,
+        };
+        let heard = std::mem::take(&mut self.heard);
+        let mut check = |holds: bool, property: Property| {
+            if !holds {
+                effects.violated |= property.bit();
+            }
+        };
+        check(before.standing == Standing::Looking, Property::QuorumForLeader);
+        check(config.quorum.is_voter(leader), Property::VotersOnly);
+        let proposed = before.election.vote().is_some_and(|vote| vote.leader == leader);
+        check(heard.is_reason(config, leader, proposed), Property::QuorumForLeader);
+        if let Event::Timer(_) = event {
+            let vote = self.election.vote();
+            check(heard.best() <= vote, Property::BestVoteOfRound);
+            self.waited = true;
+        }
+        self.standing = match decision {
+            Decision::Lead => Standing::Leading(None),
+            Decision::Follow(leader) => Standing::Following(leader, None),
+        };
+    }
+}
+
+/// The interesting situations that a looking server was in when it heard this.
+fn companions(before: &Node, n: &Notification, marks: u128) -> u128 {
+    let took = |action: Action| marks & 1 << (action as u32) != 0;
+    let mut seen = 0;
+    if before.finalize && took(Action::ElectionJoinRound) {
+        seen |= Companion::HigherRoundWhileFinalizing.bit();
+    }
+    if before.finalize && took(Action::ElectionAdoptVote) {
+        seen |= Companion::BetterVoteWhileFinalizing.bit();
+    }
+    if took(Action::ElectionJoinEstablished) && n.round != before.election.round() {
+        seen |= Companion::JoinByAnotherRound.bit();
+    }
+    seen
+}
