@@ -1,0 +1,1 @@
+//! The shell around the core: sockets, timers, the disk thread, sessions.

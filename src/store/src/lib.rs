@@ -1,0 +1,1 @@
+//! ZooKeeper's files: transaction log, snapshots, epochs.
