@@ -36,7 +36,9 @@ impl Patch {
                     return wrong("`+++ b/PATH` has to follow");
                 };
                 if line.strip_prefix("--- a/") != Some(path) {
-                    return wrong("only changes to a file that exists and keeps its name are known");
+                    return wrong(
+                        "only changes to a file that exists and keeps its name are known",
+                    );
                 }
                 files.push(FilePatch { path: path.to_owned(), hunks: Vec::new() });
             } else if line.starts_with("@@ ") {

@@ -27,7 +27,8 @@ fn every_patch_applies_to_the_core_and_is_listed() {
         for path in patch.paths() {
             assert!(path.starts_with("src/zab/src/"), "{name} changes {path}");
             let before = fs::read_to_string(root().join(path)).unwrap();
-            let after = patch.apply(path, &before).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let after =
+                patch.apply(path, &before).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_ne!(before, after);
         }
     }
