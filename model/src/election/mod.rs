@@ -13,7 +13,7 @@
 //! - Who has decided may give up and look again: for a unit of the budget, rightly or wrongly.
 //!
 //! Rounds live in memory: a crash loses them. Election messages travel as in the cluster models
-//! ([`Slot`](crate::cluster::link::Slot)), so one that is stale may still arrive.
+//! ([`Slot`]), so one that is stale may still arrive.
 //!
 //! The property Z15 of this family, that elections end, is in [`calm`].
 
