@@ -13,7 +13,7 @@ type Taken = (u128, u64);
 
 impl<M: Machine> Cluster<M> {
     /// Calls `f` with every action that may be possible, in a fixed order; [`Cluster::take`] tells whether it is.
-    pub(super) fn each_act(
+    pub(crate) fn each_act(
         &self,
         cache: &mut Cache,
         state: &[u32],
@@ -100,7 +100,7 @@ impl<M: Machine> Cluster<M> {
 
     /// Takes an action: the state afterwards is left in the cache's scratch. `None` if it is not possible: its guard
     /// fails, its budget is spent, or it would change nothing but the budget.
-    pub(super) fn take(&self, cache: &mut Cache, state: &[u32], act: Act) -> Option<Taken> {
+    pub(crate) fn take(&self, cache: &mut Cache, state: &[u32], act: Act) -> Option<Taken> {
         let mut words = std::mem::take(&mut cache.scratch);
         words.clear();
         words.extend_from_slice(state);
