@@ -299,7 +299,8 @@ impl Tree {
                 -1 => parent.stat.cversion.wrapping_add(1),
                 cversion => cversion,
             };
-            if cversion > parent.stat.cversion {
+            // Larger, also where the counter has wrapped in between.
+            if cversion.wrapping_sub(parent.stat.cversion) > 0 {
                 parent.stat.cversion = cversion;
                 parent.stat.pzxid = zxid;
             }

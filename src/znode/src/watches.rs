@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::acl::AclList;
 use crate::path;
+use crate::tree::Tree;
 
 /// What a watcher is told; the numbers are those of the wire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -129,6 +130,23 @@ impl WatcherType {
     }
 }
 
+/// The watches a client asks to be set again after it has reconnected (`setWatches`, `setWatches2`).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct SetWatches<'a> {
+    /// The last zxid the client has seen.
+    pub relative_zxid: i64,
+    /// Standard watches of getData, and of exists on nodes that were there.
+    pub data: &'a [String],
+    /// Standard watches of exists on nodes that were not there.
+    pub exist: &'a [String],
+    /// Standard watches of getChildren.
+    pub child: &'a [String],
+    /// Persistent watches.
+    pub persistent: &'a [String],
+    /// Persistent recursive watches.
+    pub persistent_recursive: &'a [String],
+}
+
 /// All watches of one server.
 #[derive(Clone, Default, Debug)]
 pub struct Watches {
@@ -229,6 +247,49 @@ impl Watches {
             fire(&mut self.child, EventKind::NodeChildrenChanged, &parent, parent_acl, &mut out);
         }
         out
+    }
+
+    /// Sets the watches a client had on another connection again, and says what it has missed in between, in the order
+    /// of the lists. What has fired is not set. (`DataTree.setWatches`.)
+    pub fn set_watches(
+        &mut self,
+        tree: &Tree,
+        connection: u64,
+        lists: &SetWatches<'_>,
+    ) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut missed = |kind, path: &String| events.push(Event { kind, path: (**path).into() });
+        for path in lists.data {
+            match tree.node(path) {
+                None => missed(EventKind::NodeDeleted, path),
+                Some(node) if node.stat_persisted().mzxid > lists.relative_zxid => {
+                    missed(EventKind::NodeDataChanged, path);
+                }
+                Some(_) => self.data.add(connection, path, STANDARD),
+            }
+        }
+        for path in lists.exist {
+            match tree.node(path) {
+                None => self.data.add(connection, path, STANDARD),
+                Some(_) => missed(EventKind::NodeCreated, path),
+            }
+        }
+        for path in lists.child {
+            match tree.node(path) {
+                None => missed(EventKind::NodeDeleted, path),
+                Some(node) if node.stat_persisted().pzxid > lists.relative_zxid => {
+                    missed(EventKind::NodeChildrenChanged, path);
+                }
+                Some(_) => self.child.add(connection, path, STANDARD),
+            }
+        }
+        for path in lists.persistent {
+            self.add_persistent(connection, path, false);
+        }
+        for path in lists.persistent_recursive {
+            self.add_persistent(connection, path, true);
+        }
+        events
     }
 
     /// The counts of one table; ZooKeeper's `wchs` shows those of the data table.
