@@ -7,20 +7,17 @@ mod node;
 pub mod path;
 mod prep;
 mod read;
-mod request;
 mod sessions;
 mod tree;
 mod watches;
 
 pub use acl::{AclList, InvalidAcl, fixup};
 pub use node::{Node, NodeOwner};
-pub use prep::{Caller, Prep, Stamp};
-pub use request::{Create, CreateKind, CreateMode, Op, Request};
+pub use prep::{Context, Prep};
 pub use sessions::{Owner, SessionError, SessionId, SessionIds, Sessions};
 pub use tree::{
     Applied, DigestMismatch, LoadError, Options, Outcome, Snapshot, SnapshotNode, Tree, TreeBuilder,
 };
 pub use watches::{
-    Change, ChangeKind, Event, EventKind, Notification, SetWatches, WatchCounts, WatchMode,
-    WatchTable, WatcherType, Watches,
+    Change, ChangeKind, Event, Notification, WatchCounts, WatchMode, WatchTable, Watches,
 };

@@ -7,36 +7,28 @@
 mod ops;
 mod pending;
 
+use wire::client::{OpCode, Request};
+use wire::jute::Reader;
+use wire::quorum::ForwardedRequest;
 use wire::txn::{Txn, TxnBlob, TxnDigest, TxnHeader};
 use wire::{ErrorCode, Id};
 
-use crate::request::{Op, Request};
-use crate::sessions::{Owner, SessionId, Sessions};
+use crate::sessions::{Owner, Sessions};
 use crate::tree::Tree;
+use ops::Ops;
 use pending::Pending;
 
-/// Who asks.
+/// When a request is prepared, and through whom it came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Caller<'a> {
-    /// The session; 0 for the server itself.
-    pub session: SessionId,
-    /// The request's xid; 0 for the server's own requests.
-    pub cxid: i32,
-    /// Through which server the request came.
-    pub owner: Owner,
-    /// What the connection has proved to be, its address included.
-    pub auth: &'a [Id],
-}
-
-/// When.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Stamp {
+pub struct Context {
     /// The transaction's place: one behind the one prepared before.
     pub zxid: i64,
     /// Wall clock, ms since 1970: ends up in `ctime` and `mtime`.
     pub time_ms: i64,
     /// The monotonic clock of [`Sessions`].
     pub now_ms: u64,
+    /// The server that has the client's connection.
+    pub owner: Owner,
 }
 
 /// The leader's view of what is prepared and not applied.
@@ -55,36 +47,38 @@ impl Prep {
         Self::default()
     }
 
-    /// The transaction for a request. A request that may not be done becomes an error transaction: it takes its zxid and
-    /// changes nothing. Tracks sessions that begin, and marks those that end as closing.
+    /// The transaction for a request, made by its session or (session 0) by the leader itself. `auth` is what the
+    /// client's connection has proved to be, its address included.
+    ///
+    /// A request that may not be done becomes an error transaction: it takes its zxid and changes nothing. So does one
+    /// that cannot be parsed (MarshallingError) and one that is no write (Unimplemented). Tracks sessions that begin,
+    /// and marks those that end as closing.
     ///
     /// The order of the checks is ZooKeeper's, since it decides which error a client sees.
     pub fn prepare(
         &mut self,
         tree: &Tree,
         sessions: &mut Sessions,
-        caller: &Caller<'_>,
-        request: Request,
-        stamp: Stamp,
+        request: &ForwardedRequest,
+        auth: &[Id],
+        context: Context,
     ) -> TxnBlob {
+        let ForwardedRequest { session_id, cxid, op, ref body } = *request;
         self.pending.begin(tree);
-        let mut ops = ops::Ops { tree, sessions, caller, stamp, pending: &mut self.pending };
-        let prepared = match request {
-            Request::CreateSession { timeout_ms } => Ok(ops.create_session(timeout_ms)),
-            Request::CloseSession => Ok(ops.close_session()),
-            Request::One(Op::Check { .. }) => Err(ErrorCode::Unimplemented),
-            Request::One(op) => ops.one(op),
-            Request::Multi(list) if !list.iter().all(Op::within_multi) => {
-                Err(ErrorCode::MarshallingError)
-            }
-            Request::Multi(list) => Ok(ops.multi(list)),
-            Request::Refused(code) => Err(code),
+        let mut ops =
+            Ops { tree, sessions, session: session_id, auth, context, pending: &mut self.pending };
+        let prepared = match OpCode::from_code(op) {
+            None => Err(ErrorCode::Unimplemented),
+            Some(op) => match Request::decode(op, &mut Reader::new(body)) {
+                Err(_) => Err(ErrorCode::MarshallingError),
+                Ok(request) => ops.request(request),
+            },
         };
         let header = TxnHeader {
-            client_id: caller.session,
-            cxid: caller.cxid,
-            zxid: stamp.zxid,
-            time: stamp.time_ms,
+            client_id: session_id,
+            cxid,
+            zxid: context.zxid,
+            time: context.time_ms,
             ..TxnHeader::default()
         };
         match prepared {

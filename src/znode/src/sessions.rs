@@ -203,30 +203,25 @@ fn bucket(tick_ms: u64, now_ms: u64, timeout_ms: u64) -> u64 {
     (now_ms.saturating_add(timeout_ms) / tick_ms).saturating_add(1).saturating_mul(tick_ms)
 }
 
-/// Gives out session ids: one byte server id, five bytes of the time the server started, then counting up.
-/// (`SessionTrackerImpl.initializeNextSessionId`.)
+/// Gives out session ids: from [`wire::session::first_id`] up.
 #[derive(Clone, Debug)]
 pub struct SessionIds {
     next: SessionId,
 }
 
 impl SessionIds {
-    /// `elapsed_ms` is a clock that does not go back across restarts of this server; only the lowest byte of
-    /// `server_id` counts.
-    pub fn new(elapsed_ms: u64, server_id: u64) -> Self {
-        Self { next: ((elapsed_ms << 24) >> 8 | server_id << 56).cast_signed() }
+    /// `elapsed_ms` is a clock that does not go back across restarts of this server.
+    pub fn new(elapsed_ms: u64, server_id: u8) -> Self {
+        Self { next: wire::session::first_id(server_id, elapsed_ms) }
     }
 }
 
 impl Iterator for SessionIds {
     type Item = SessionId;
 
-    /// Never `None`, never 0 (no session), never the mark of a container node.
+    /// Never `None`, and never 0, which means no session.
     fn next(&mut self) -> Option<SessionId> {
-        while matches!(self.next, 0 | i64::MIN) {
-            self.next += 1;
-        }
-        let id = self.next;
+        let id = if self.next == 0 { 1 } else { self.next };
         self.next = id.wrapping_add(1);
         Some(id)
     }

@@ -183,7 +183,7 @@ impl Tree {
     /// mzxid the version of the configuration.
     pub fn refresh_config(&mut self, text: Bytes, config_version: i64, time_ms: i64) -> Change {
         self.ensure_config_node();
-        let set = self.set_data(path::CONFIG, Some(text), -1, config_version, time_ms);
+        let set = self.set_data(path::CONFIG, Some(&text), -1, config_version, time_ms);
         set.expect("the node has just been made sure of").1
     }
 
@@ -322,6 +322,7 @@ impl Tree {
             ephemeral_owner: owner.stored(),
             ..StatPersisted::default()
         };
+        let data = data.map(own);
         let node = Node::new(path.into(), data, acl_id, stat);
         let (stat, path) = (self.stat(&node), node.path.clone());
         self.link(node);
@@ -353,14 +354,14 @@ impl Tree {
     fn set_data(
         &mut self,
         path: &str,
-        data: Option<Bytes>,
+        data: Option<&Bytes>,
         version: i32,
         zxid: i64,
         time_ms: i64,
     ) -> Result<(Stat, Change), Refused> {
         let extended_types = self.options.extended_types;
         let updated = self.update(path::canonical(path), |node| {
-            node.set_data(data);
+            node.set_data(data.map(own));
             node.stat.version = version;
             node.stat.mzxid = zxid;
             node.stat.mtime = time_ms;
@@ -393,10 +394,15 @@ impl Tree {
 /// What a node comes into being with.
 struct NewNode<'a> {
     path: &'a str,
-    data: Option<Bytes>,
+    data: Option<&'a Bytes>,
     acl: &'a AclList,
     owner: NodeOwner,
     parent_cversion: i32,
     zxid: i64,
     time_ms: i64,
+}
+
+/// A copy: what comes in a transaction shares memory with the whole frame it came in, which a node must not keep alive.
+fn own(data: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(data)
 }

@@ -5,30 +5,18 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use wire::client::{EventType, SetWatches2, WatcherType};
+
 use crate::acl::AclList;
 use crate::path;
 use crate::tree::Tree;
-
-/// What a watcher is told; the numbers are those of the wire.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[repr(i32)]
-pub enum EventKind {
-    /// The node came into being.
-    NodeCreated = 1,
-    /// The node is gone.
-    NodeDeleted = 2,
-    /// The node's data was set.
-    NodeDataChanged = 3,
-    /// A child of the node was created or deleted.
-    NodeChildrenChanged = 4,
-}
 
 /// One event, as a client sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Event {
     /// What happened.
-    pub kind: EventKind,
-    /// To which node; for [`EventKind::NodeChildrenChanged`] the parent.
+    pub kind: EventType,
+    /// To which node; for [`EventType::NodeChildrenChanged`] the parent.
     pub path: Arc<str>,
 }
 
@@ -88,65 +76,6 @@ pub enum WatchTable {
     Child,
 }
 
-/// Which watches `checkWatches` and `removeWatches` mean; the numbers are those of the wire.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(i32)]
-pub enum WatcherType {
-    /// Standard watches of getChildren.
-    Children = 1,
-    /// Standard watches of exists and getData.
-    Data = 2,
-    /// Every watch.
-    Any = 3,
-    /// Persistent ones.
-    Persistent = 4,
-    /// Persistent recursive ones.
-    PersistentRecursive = 5,
-}
-
-impl WatcherType {
-    /// The type with this number on the wire.
-    pub fn from_wire(number: i32) -> Option<Self> {
-        match number {
-            1 => Some(Self::Children),
-            2 => Some(Self::Data),
-            3 => Some(Self::Any),
-            4 => Some(Self::Persistent),
-            5 => Some(Self::PersistentRecursive),
-            _ => None,
-        }
-    }
-
-    /// The modes it means in each table.
-    fn modes(self) -> [(WatchTable, u8); 2] {
-        let (data, child) = match self {
-            Self::Children => (0, STANDARD),
-            Self::Data => (STANDARD, 0),
-            Self::Any => (ALL, ALL),
-            Self::Persistent => (PERSISTENT, PERSISTENT),
-            Self::PersistentRecursive => (RECURSIVE, 0),
-        };
-        [(WatchTable::Data, data), (WatchTable::Child, child)]
-    }
-}
-
-/// The watches a client asks to be set again after it has reconnected (`setWatches`, `setWatches2`).
-#[derive(Clone, Copy, Default, Debug)]
-pub struct SetWatches<'a> {
-    /// The last zxid the client has seen.
-    pub relative_zxid: i64,
-    /// Standard watches of getData, and of exists on nodes that were there.
-    pub data: &'a [String],
-    /// Standard watches of exists on nodes that were not there.
-    pub exist: &'a [String],
-    /// Standard watches of getChildren.
-    pub child: &'a [String],
-    /// Persistent watches.
-    pub persistent: &'a [String],
-    /// Persistent recursive watches.
-    pub persistent_recursive: &'a [String],
-}
-
 /// All watches of one server.
 #[derive(Clone, Default, Debug)]
 pub struct Watches {
@@ -189,8 +118,7 @@ impl Watches {
 
     /// `checkWatches`: whether the connection has such a watch on the path.
     pub fn contains(&self, connection: u64, path: &str, watcher: WatcherType) -> bool {
-        watcher
-            .modes()
+        modes(watcher)
             .into_iter()
             .any(|(table, modes)| self.table(table).modes(connection, path) & modes != 0)
     }
@@ -198,7 +126,7 @@ impl Watches {
     /// `removeWatches`: removes them; false if there was none.
     pub fn remove(&mut self, connection: u64, path: &str, watcher: WatcherType) -> bool {
         let mut found = false;
-        for (table, modes) in watcher.modes() {
+        for (table, modes) in modes(watcher) {
             found |= self.table_mut(table).remove(connection, path, modes) != 0;
         }
         found
@@ -223,18 +151,18 @@ impl Watches {
         };
         match kind {
             ChangeKind::DataChanged => {
-                fire(&mut self.data, EventKind::NodeDataChanged, path, acl, &mut out);
+                fire(&mut self.data, EventType::NodeDataChanged, path, acl, &mut out);
                 return out;
             }
             ChangeKind::Created => {
-                fire(&mut self.data, EventKind::NodeCreated, path, acl, &mut out);
+                fire(&mut self.data, EventType::NodeCreated, path, acl, &mut out);
             }
             ChangeKind::Deleted => {
-                fire(&mut self.data, EventKind::NodeDeleted, path, acl, &mut out);
+                fire(&mut self.data, EventType::NodeDeleted, path, acl, &mut out);
                 // Whoever has just been told as a watcher of the data is not told again; the watch is used up.
                 let told = out.len();
                 let mut also = Vec::new();
-                fire(&mut self.child, EventKind::NodeDeleted, path, acl, &mut also);
+                fire(&mut self.child, EventType::NodeDeleted, path, acl, &mut also);
                 also.retain(|new| {
                     out[..told].binary_search_by_key(&new.connection, |old| old.connection).is_err()
                 });
@@ -244,49 +172,44 @@ impl Watches {
         if let Some(parent) = path::parent(path)
             && let Some(parent) = self.child.watched(parent)
         {
-            fire(&mut self.child, EventKind::NodeChildrenChanged, &parent, parent_acl, &mut out);
+            fire(&mut self.child, EventType::NodeChildrenChanged, &parent, parent_acl, &mut out);
         }
         out
     }
 
     /// Sets the watches a client had on another connection again, and says what it has missed in between, in the order
     /// of the lists. What has fired is not set. (`DataTree.setWatches`.)
-    pub fn set_watches(
-        &mut self,
-        tree: &Tree,
-        connection: u64,
-        lists: &SetWatches<'_>,
-    ) -> Vec<Event> {
+    pub fn set_watches(&mut self, tree: &Tree, connection: u64, lists: &SetWatches2) -> Vec<Event> {
         let mut events = Vec::new();
         let mut missed = |kind, path: &String| events.push(Event { kind, path: (**path).into() });
-        for path in lists.data {
+        for path in &lists.data_watches {
             match tree.node(path) {
-                None => missed(EventKind::NodeDeleted, path),
+                None => missed(EventType::NodeDeleted, path),
                 Some(node) if node.stat_persisted().mzxid > lists.relative_zxid => {
-                    missed(EventKind::NodeDataChanged, path);
+                    missed(EventType::NodeDataChanged, path);
                 }
                 Some(_) => self.data.add(connection, path, STANDARD),
             }
         }
-        for path in lists.exist {
+        for path in &lists.exist_watches {
             match tree.node(path) {
                 None => self.data.add(connection, path, STANDARD),
-                Some(_) => missed(EventKind::NodeCreated, path),
+                Some(_) => missed(EventType::NodeCreated, path),
             }
         }
-        for path in lists.child {
+        for path in &lists.child_watches {
             match tree.node(path) {
-                None => missed(EventKind::NodeDeleted, path),
+                None => missed(EventType::NodeDeleted, path),
                 Some(node) if node.stat_persisted().pzxid > lists.relative_zxid => {
-                    missed(EventKind::NodeChildrenChanged, path);
+                    missed(EventType::NodeChildrenChanged, path);
                 }
                 Some(_) => self.child.add(connection, path, STANDARD),
             }
         }
-        for path in lists.persistent {
+        for path in &lists.persistent_watches {
             self.add_persistent(connection, path, false);
         }
-        for path in lists.persistent_recursive {
+        for path in &lists.persistent_recursive_watches {
             self.add_persistent(connection, path, true);
         }
         events
@@ -355,6 +278,18 @@ fn bit(mode: WatchMode) -> u8 {
         WatchMode::Persistent => PERSISTENT,
         WatchMode::PersistentRecursive => RECURSIVE,
     }
+}
+
+/// The modes that a type of watcher means in each table.
+fn modes(watcher: WatcherType) -> [(WatchTable, u8); 2] {
+    let (data, child) = match watcher {
+        WatcherType::Children => (0, STANDARD),
+        WatcherType::Data => (STANDARD, 0),
+        WatcherType::Any => (ALL, ALL),
+        WatcherType::Persistent => (PERSISTENT, PERSISTENT),
+        WatcherType::PersistentRecursive => (RECURSIVE, 0),
+    };
+    [(WatchTable::Data, data), (WatchTable::Child, child)]
 }
 
 #[derive(Clone, Default, Debug)]

@@ -1,43 +1,102 @@
 //! The checks of each operation, in ZooKeeper's order, and the transaction it becomes.
 
+use wire::client::{
+    CheckVersionRequest, CreateMode, CreateRequest, CreateTtlRequest, DeleteRequest, MultiOp,
+    Request, SetAclRequest, SetDataRequest,
+};
 use wire::txn::{
     CheckVersionTxn, CreateContainerTxn, CreateTtlTxn, CreateTxn, DeleteTxn, SetAclTxn, SetDataTxn,
     Txn,
 };
-use wire::{Acl, ErrorCode, StatPersisted, perms};
+use wire::{Acl, ErrorCode, Id, StatPersisted, perms};
 
+use super::Context;
 use super::pending::{Pending, Record};
-use super::{Caller, Stamp};
 use crate::acl::{self, AclList};
 use crate::digest;
 use crate::node::NodeOwner;
 use crate::path;
-use crate::request::{Create, CreateKind, CreateMode, Op};
-use crate::sessions::{SessionError, Sessions};
+use crate::sessions::{SessionError, SessionId, Sessions};
 use crate::tree::Tree;
 
 /// One request on its way to a transaction.
 pub(super) struct Ops<'a> {
     pub(super) tree: &'a Tree,
     pub(super) sessions: &'a mut Sessions,
-    pub(super) caller: &'a Caller<'a>,
-    pub(super) stamp: Stamp,
+    pub(super) session: SessionId,
+    pub(super) auth: &'a [Id],
+    pub(super) context: Context,
     pub(super) pending: &'a mut Pending,
+}
+
+/// The four operations that create a node; they decide about the type of the transaction.
+#[derive(Clone, Copy)]
+enum CreateKind {
+    Create,
+    Create2,
+    Container,
+    /// With the time to live in ms.
+    Ttl(i64),
 }
 
 type Prepared = Result<Txn, ErrorCode>;
 
 impl Ops<'_> {
-    pub(super) fn create_session(&mut self, timeout_ms: i32) -> Txn {
-        let Caller { session, owner, .. } = *self.caller;
-        self.sessions.track(session, timeout_ms, self.stamp.now_ms);
+    pub(super) fn request(&mut self, request: Request) -> Prepared {
+        match request {
+            Request::CreateSession { timeout_ms } => Ok(self.create_session(timeout_ms)),
+            Request::CloseSession => Ok(self.close_session()),
+            Request::Create(create) => self.create(CreateKind::Create, create),
+            Request::Create2(create) => self.create(CreateKind::Create2, create),
+            Request::CreateContainer(create) => self.create(CreateKind::Container, create),
+            Request::CreateTtl(create) => {
+                let CreateTtlRequest { path, data, acl, flags, ttl } = create;
+                self.create(CreateKind::Ttl(ttl), CreateRequest { path, data, acl, flags })
+            }
+            Request::Delete(delete) => self.delete(delete),
+            Request::SetData(set) => self.set_data(set),
+            Request::SetAcl(set) => self.set_acl(set),
+            Request::Multi(ops) => Ok(self.multi(ops)),
+            // It checks no ACL: only the leader may want it, for what `Tree::reapable` names.
+            Request::DeleteContainer(delete) if self.session == 0 => {
+                self.delete_container(delete.path)
+            }
+            Request::DeleteContainer(_)
+            // Only within a multi.
+            | Request::Check(_)
+            // Not offered yet.
+            | Request::Reconfig(_)
+            // No writes.
+            | Request::Exists(_)
+            | Request::GetData(_)
+            | Request::GetAcl(_)
+            | Request::GetChildren(_)
+            | Request::Sync(_)
+            | Request::GetChildren2(_)
+            | Request::CheckWatches(_)
+            | Request::RemoveWatches(_)
+            | Request::Auth(_)
+            | Request::SetWatches(_)
+            | Request::GetEphemerals(_)
+            | Request::GetAllChildrenNumber(_)
+            | Request::SetWatches2(_)
+            | Request::AddWatch(_)
+            | Request::Ping
+            | Request::MultiRead(_)
+            | Request::Sasl(_)
+            | Request::WhoAmI => Err(ErrorCode::Unimplemented),
+        }
+    }
+
+    fn create_session(&mut self, timeout_ms: i32) -> Txn {
+        self.sessions.track(self.session, timeout_ms, self.context.now_ms);
         // Fails only for a session that is being closed, which needs no owner any more.
-        let _ = self.sessions.set_owner(session, owner);
+        let _ = self.sessions.set_owner(self.session, self.context.owner);
         Txn::CreateSession { timeout_ms }
     }
 
-    pub(super) fn close_session(&mut self) -> Txn {
-        let session = self.caller.session;
+    fn close_session(&mut self) -> Txn {
+        let session = self.session;
         self.sessions.set_closing(session);
         let mut paths = Vec::new();
         for path in self.pending.ephemerals(self.tree, session) {
@@ -47,18 +106,19 @@ impl Ops<'_> {
             {
                 self.child_deleted(parent);
             }
-            self.pending.delete(self.tree, self.stamp.zxid, path);
+            self.pending.delete(self.tree, self.context.zxid, path);
         }
         Txn::CloseSession(Some(paths))
     }
 
     /// All operations; or, where one fails, those before it as they are, its error, and an error for each behind it.
-    pub(super) fn multi(&mut self, ops: Vec<Op>) -> Txn {
+    fn multi(&mut self, ops: Vec<MultiOp>) -> Txn {
         let mark = self.pending.mark();
         let mut failed = false;
         let mut txns = Vec::with_capacity(ops.len());
         for op in ops {
-            let prepared = if failed { Err(ErrorCode::RuntimeInconsistency) } else { self.one(op) };
+            let prepared =
+                if failed { Err(ErrorCode::RuntimeInconsistency) } else { self.part(op) };
             txns.push(prepared.unwrap_or_else(|code| {
                 failed = true;
                 Txn::Error { err: code.code() }
@@ -70,50 +130,64 @@ impl Ops<'_> {
         Txn::Multi(txns)
     }
 
-    pub(super) fn one(&mut self, op: Op) -> Prepared {
+    /// One operation of a multi.
+    fn part(&mut self, op: MultiOp) -> Prepared {
         match op {
-            Op::Create(create) => self.create(create),
-            Op::Delete { path, version } => self.delete(path, version),
-            Op::DeleteContainer { path } => self.delete_container(path),
-            Op::SetData { path, data, version } => {
-                self.check_session()?;
-                check_path(&path)?;
-                let mut record = self.record(&path)?;
-                self.check_acl(&record, perms::WRITE)?;
-                record.stat.version = next_version(record.stat.version, version)?;
-                record.stat.mzxid = self.stamp.zxid;
-                record.stat.mtime = self.stamp.time_ms;
-                record.content_crc = digest::content_crc(&path, data.as_deref());
-                let version = record.stat.version;
-                self.put(record);
-                Ok(Txn::SetData(SetDataTxn { path, data, version }))
+            MultiOp::Create(create) => self.create(CreateKind::Create, create),
+            MultiOp::Create2(create) => self.create(CreateKind::Create2, create),
+            MultiOp::CreateContainer(create) => self.create(CreateKind::Container, create),
+            MultiOp::CreateTtl(create) => {
+                let CreateTtlRequest { path, data, acl, flags, ttl } = create;
+                self.create(CreateKind::Ttl(ttl), CreateRequest { path, data, acl, flags })
             }
-            Op::SetAcl { path, acl, version } => {
-                self.check_session()?;
-                check_path(&path)?;
-                let acl = self.fixup(&acl)?;
-                let mut record = self.record(&path)?;
-                self.check_acl(&record, perms::ADMIN)?;
-                let version = next_version(record.stat.aversion, version)?;
-                record.stat.aversion = version;
-                record.acl = acl.clone();
-                self.put(record);
-                Ok(Txn::SetAcl(SetAclTxn { path, acl: acl.to_vec(), version }))
-            }
-            Op::Check { path, version } => {
-                self.check_session()?;
-                check_path(&path)?;
-                let record = self.record(&path)?;
-                self.check_acl(&record, perms::READ)?;
-                let version = next_version(record.stat.version, version)?;
-                Ok(Txn::Check(CheckVersionTxn { path, version }))
-            }
+            MultiOp::Delete(delete) => self.delete(delete),
+            MultiOp::SetData(set) => self.set_data(set),
+            MultiOp::Check(check) => self.check(check),
         }
     }
 
-    fn create(&mut self, create: Create) -> Prepared {
-        let Create { kind, mut path, data, acl, flags } = create;
-        let mode = CreateMode::from_flags(flags).ok_or(ErrorCode::BadArguments)?;
+    fn set_data(&mut self, request: SetDataRequest) -> Prepared {
+        let SetDataRequest { path, data, version } = request;
+        self.check_session()?;
+        check_path(&path)?;
+        let mut record = self.record(&path)?;
+        self.check_acl(&record, perms::WRITE)?;
+        let version = next_version(record.stat.version, version)?;
+        record.stat.version = version;
+        record.stat.mzxid = self.context.zxid;
+        record.stat.mtime = self.context.time_ms;
+        record.content_crc = digest::content_crc(&path, data.as_deref());
+        self.put(record);
+        Ok(Txn::SetData(SetDataTxn { path, data, version }))
+    }
+
+    fn set_acl(&mut self, request: SetAclRequest) -> Prepared {
+        let SetAclRequest { path, acl, version } = request;
+        self.check_session()?;
+        check_path(&path)?;
+        let acl = self.fixup(&acl)?;
+        let mut record = self.record(&path)?;
+        self.check_acl(&record, perms::ADMIN)?;
+        let version = next_version(record.stat.aversion, version)?;
+        record.stat.aversion = version;
+        record.acl = acl.clone();
+        self.put(record);
+        Ok(Txn::SetAcl(SetAclTxn { path, acl: acl.to_vec(), version }))
+    }
+
+    fn check(&mut self, request: CheckVersionRequest) -> Prepared {
+        let CheckVersionRequest { path, version } = request;
+        self.check_session()?;
+        check_path(&path)?;
+        let record = self.record(&path)?;
+        self.check_acl(&record, perms::READ)?;
+        let version = next_version(record.stat.version, version)?;
+        Ok(Txn::Check(CheckVersionTxn { path, version }))
+    }
+
+    fn create(&mut self, kind: CreateKind, request: CreateRequest) -> Prepared {
+        let CreateRequest { mut path, data, acl, flags } = request;
+        let mode = CreateMode::try_from(flags).map_err(|_| ErrorCode::BadArguments)?;
         if mode.is_ttl() && !self.tree.options().extended_types {
             return Err(ErrorCode::Unimplemented);
         }
@@ -151,13 +225,13 @@ impl Ops<'_> {
         // The transaction follows the operation, not the mode: so does the node.
         let owner = match kind {
             CreateKind::Create | CreateKind::Create2 if mode.is_ephemeral() => {
-                NodeOwner::Session(self.caller.session)
+                NodeOwner::Session(self.session)
             }
             CreateKind::Create | CreateKind::Create2 => NodeOwner::None,
             CreateKind::Container => NodeOwner::Container,
             CreateKind::Ttl(ttl) => NodeOwner::Ttl(ttl),
         };
-        let Stamp { zxid, time_ms, .. } = self.stamp;
+        let Context { zxid, time_ms, .. } = self.context;
         let parent_cversion = parent.stat.cversion.wrapping_add(1);
         parent.stat.cversion = parent_cversion;
         parent.stat.pzxid = zxid;
@@ -196,7 +270,8 @@ impl Ops<'_> {
         })
     }
 
-    fn delete(&mut self, path: String, version: i32) -> Prepared {
+    fn delete(&mut self, request: DeleteRequest) -> Prepared {
+        let DeleteRequest { path, version } = request;
         self.check_session()?;
         let parent = self.record(deletable_parent(&path)?)?;
         self.check_acl(&parent, perms::DELETE)?;
@@ -206,7 +281,7 @@ impl Ops<'_> {
             return Err(ErrorCode::NotEmpty);
         }
         self.child_deleted(parent);
-        self.pending.delete(self.tree, self.stamp.zxid, record.path);
+        self.pending.delete(self.tree, self.context.zxid, record.path);
         Ok(Txn::Delete(DeleteTxn { path }))
     }
 
@@ -221,12 +296,12 @@ impl Ops<'_> {
         }
         let parent = self.record(parent)?;
         self.child_deleted(parent);
-        self.pending.delete(self.tree, self.stamp.zxid, record.path);
+        self.pending.delete(self.tree, self.context.zxid, record.path);
         Ok(Txn::DeleteContainer(DeleteTxn { path }))
     }
 
     fn check_session(&mut self) -> Result<(), ErrorCode> {
-        self.sessions.check(self.caller.session, self.caller.owner).map_err(|error| match error {
+        self.sessions.check(self.session, self.context.owner).map_err(|error| match error {
             SessionError::Expired => ErrorCode::SessionExpired,
             SessionError::Moved => ErrorCode::SessionMoved,
         })
@@ -234,15 +309,11 @@ impl Ops<'_> {
 
     fn check_acl(&self, record: &Record, wanted: i32) -> Result<(), ErrorCode> {
         let skip = self.tree.options().skip_acl;
-        if skip || record.acl.permits(wanted, self.caller.auth) {
-            Ok(())
-        } else {
-            Err(ErrorCode::NoAuth)
-        }
+        if skip || record.acl.permits(wanted, self.auth) { Ok(()) } else { Err(ErrorCode::NoAuth) }
     }
 
     fn fixup(&self, acl: &[Acl]) -> Result<AclList, ErrorCode> {
-        acl::fixup(acl, self.caller.auth).map_err(|_| ErrorCode::InvalidACL)
+        acl::fixup(acl, self.auth).map_err(|_| ErrorCode::InvalidACL)
     }
 
     fn record(&self, path: &str) -> Result<Record, ErrorCode> {
@@ -250,12 +321,12 @@ impl Ops<'_> {
     }
 
     fn put(&mut self, record: Record) {
-        self.pending.put(self.tree, self.stamp.zxid, record);
+        self.pending.put(self.tree, self.context.zxid, record);
     }
 
     fn child_deleted(&mut self, mut parent: Record) {
         parent.child_count = parent.child_count.saturating_sub(1);
-        parent.stat.pzxid = self.stamp.zxid;
+        parent.stat.pzxid = self.context.zxid;
         self.put(parent);
     }
 

@@ -90,9 +90,9 @@ impl Tree {
 
     fn apply_one(&mut self, header: &TxnHeader, txn: &Txn, changes: &mut Vec<Change>) -> Outcome {
         let &TxnHeader { client_id, zxid, time, .. } = header;
-        let new = |path, data: &Option<_>, acl, owner, parent_cversion| NewNode {
+        let new = |path, data, acl, owner, parent_cversion| NewNode {
             path,
-            data: Option::clone(data),
+            data: Option::as_ref(data),
             acl,
             owner,
             parent_cversion,
@@ -127,7 +127,7 @@ impl Tree {
                 Err(refused) => refused.into(),
             },
             Txn::SetData(txn) | Txn::Reconfig(txn) => {
-                match self.set_data(&txn.path, txn.data.clone(), txn.version, zxid, time) {
+                match self.set_data(&txn.path, txn.data.as_ref(), txn.version, zxid, time) {
                     Ok((stat, change)) => {
                         changes.push(change);
                         Outcome::DataSet(stat)
