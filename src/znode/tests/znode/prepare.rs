@@ -259,6 +259,7 @@ fn a_multi_is_all_or_nothing() {
         [None, Some(ErrorCode::NoChildrenForEphemerals), Some(ErrorCode::RuntimeInconsistency)]
     );
     assert_eq!(blob.digest.unwrap().tree_digest.cast_unsigned(), before);
+    assert_eq!(leader.prep.outstanding(), 0);
     // Nothing of it is left for what comes next, the session's ephemeral node included.
     assert_eq!(leader.refused(&set_data("/a", "y", -1)), Some(ErrorCode::NoNode));
     assert_eq!(leader.prepare(&Request::CloseSession), Txn::CloseSession(Some(vec![])));
