@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tracing::{debug, warn};
-use wire::election::{InitialMessage, MESSAGE_BYTES_MAX};
+use wire::election::{Address, InitialMessage, MESSAGE_BYTES_MAX};
 use zab::{Notification, Sid};
 
 use crate::engine::{Event, EventSender};
@@ -25,8 +25,8 @@ use crate::packets;
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) me: Sid,
-    /// `host:port` of this server's election port, as it tells others.
-    pub(crate) address: String,
+    /// This server's election port, as it tells others.
+    pub(crate) address: Address,
     /// `host:port` of the others.
     pub(crate) peers: BTreeMap<Sid, String>,
     pub(crate) connect_timeout: Duration,
@@ -142,9 +142,9 @@ async fn greet(
     let hello = timeout(settings.handshake_timeout, read_initial_message(&mut stream))
         .await
         .map_err(|_| "no initial message in time".to_owned())??;
-    let sid = u8::try_from(hello.sid)
+    let sid = u8::try_from(hello.sid())
         .map(Sid)
-        .map_err(|_| format!("server id {} is not in 0..=255", hello.sid))?;
+        .map_err(|_| format!("server id {} is not in 0..=255", hello.sid()))?;
     if sid == settings.me {
         return Err(format!("it claims to be this server, {sid}: is an id used twice?"));
     }
@@ -162,19 +162,15 @@ async fn greet(
 }
 
 async fn read_initial_message(stream: &mut TcpStream) -> Result<InitialMessage, String> {
-    let mut bytes = Vec::with_capacity(64);
+    let mut bytes = BytesMut::new();
     loop {
-        match InitialMessage::decode_partial(&bytes).map_err(|error| error.to_string())? {
-            Some(message) => return Ok(message),
-            None => {
-                let mut byte = [0; 1];
-                // One message, and notifications right behind it: those must stay in the socket.
-                if stream.read(&mut byte).await.map_err(|error| error.to_string())? == 0 {
-                    return Err("it ended within the initial message".to_owned());
-                }
-                bytes.push(byte[0]);
-            }
+        let message = InitialMessage::decode(&mut bytes).map_err(|error| error.to_string())?;
+        if let Some(message) = message {
+            return Ok(message);
         }
+        // Byte by byte: the notifications right behind it must stay in the socket.
+        let byte = stream.read_u8().await.map_err(|error| error.to_string())?;
+        bytes.extend_from_slice(&[byte]);
     }
 }
 
@@ -259,7 +255,7 @@ impl Peer {
                 stream.set_nodelay(true)?;
                 let mut hello = Vec::new();
                 let sid = i64::from(settings.me.0);
-                InitialMessage::new(sid, settings.address.clone()).encode(&mut hello);
+                InitialMessage::V1 { sid, address: settings.address.clone() }.encode(&mut hello);
                 // In one write: ZooKeeper takes a short read for a broken message.
                 stream.write_all(&hello).await?;
                 Ok(stream)

@@ -24,7 +24,7 @@ pub(crate) type LinkOutbox = Outbox<Snapshot>;
 pub(crate) struct Link {
     pub(crate) generation: Generation,
     outbox: Arc<LinkOutbox>,
-    tasks: Vec<AbortHandle>,
+    reader: AbortHandle,
     encoder: Encoder,
     /// Messages that may leave only when a record is durable, in order.
     gated: VecDeque<(WriteNo, Message<Bytes>)>,
@@ -35,10 +35,10 @@ impl Link {
     pub(crate) fn new(
         generation: Generation,
         outbox: Arc<LinkOutbox>,
-        tasks: Vec<AbortHandle>,
+        reader: AbortHandle,
         encoder: Encoder,
     ) -> Self {
-        Self { generation, outbox, tasks, encoder, gated: VecDeque::new(), touched: false }
+        Self { generation, outbox, reader, encoder, gated: VecDeque::new(), touched: false }
     }
 
     /// Sends now, or once the disk has caught up.
@@ -92,9 +92,7 @@ impl Drop for Link {
     /// What is on its way still leaves; nothing more is read.
     fn drop(&mut self) {
         self.outbox.close();
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.reader.abort();
     }
 }
 

@@ -5,16 +5,14 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
-use wire::election;
-use wire::quorum::{LearnerInfo, Packet, PacketType};
-use wire::jute::Record;
+use bytes::Bytes;
+use wire::Id;
+use wire::frame::frame;
+use wire::jute::{Error, Field, Reader, Record, Writer};
+use wire::quorum::{ForwardedRequest, LearnerInfo, PROTOCOL_VERSION, Packet, PacketType};
 use zab::{
     Epoch, LearnerKind, Message, Notification, ServerState, SessionMessage, Sid, Txn, Vote, Zxid,
 };
-
-/// The protocol version of `LearnerInfo` and LEADERINFO.
-const PROTOCOL_VERSION: i32 = 0x1_0000;
 
 /// Turns the messages of one link into packets.
 pub(crate) struct Encoder {
@@ -34,7 +32,9 @@ impl Encoder {
     /// Appends the packets of a message. The state that belongs to a SNAP has to follow.
     pub(crate) fn encode(&mut self, message: &Message<Bytes>, out: &mut Vec<u8>) {
         let mut packet = |kind: PacketType, zxid: u64, data: Option<&[u8]>| {
-            Packet::put(out, kind, zxid.cast_signed(), data);
+            head(kind, zxid.cast_signed(), out);
+            out.buffer(data);
+            out.i32(NULL);
         };
         match message {
             Message::LearnerInfo { kind, accepted } => {
@@ -47,7 +47,9 @@ impl Encoder {
                     LearnerKind::Follower => PacketType::FollowerInfo,
                     LearnerKind::Observer => PacketType::ObserverInfo,
                 };
-                packet(kind, beginning(*accepted), Some(&info.to_bytes()));
+                let mut data = Vec::new();
+                info.encode(&mut data);
+                packet(kind, beginning(*accepted), Some(&data));
             }
             Message::LeaderInfo { epoch } => {
                 let version = PROTOCOL_VERSION.to_be_bytes();
@@ -63,7 +65,9 @@ impl Encoder {
             }
             Message::Trunc { to, committed } => {
                 self.planned = *committed;
-                packet(PacketType::Trunc, to.0, None);
+                // ZooKeeper carries nothing here, and reads nothing: there whatever stays is committed. Here it may be
+                // a proposal that nobody has decided on yet.
+                packet(PacketType::Trunc, to.0, Some(&committed.0.to_be_bytes()));
             }
             Message::Snap { zxid } => packet(PacketType::Snap, zxid.0, None),
             Message::NewLeader { epoch } => {
@@ -91,7 +95,8 @@ impl Encoder {
             Message::Inform(txn) => packet(PacketType::Inform, txn.zxid.0, Some(&txn.payload)),
             Message::Ping { body } => packet(PacketType::Ping, 0, body.as_deref()),
             Message::Session(SessionMessage::Request(body)) => {
-                Packet::put_with_tail(out, PacketType::Request, -1, body);
+                head(PacketType::Request, -1, out);
+                out.extend_from_slice(body);
             }
             Message::Session(SessionMessage::Revalidate(body)) => {
                 packet(PacketType::Revalidate, u64::MAX, Some(body));
@@ -101,72 +106,91 @@ impl Encoder {
     }
 }
 
-/// Turns the packets of one link into messages.
-#[derive(Default)]
-pub(crate) struct Decoder {
-    _private: (),
+/// The message that a packet is.
+///
+/// # Errors
+/// The peer broke the protocol: a number in it is none that can be, or it needs what this server does not support.
+pub(crate) fn message(packet: Packet) -> Result<Message<Bytes>, String> {
+    let number = packet.zxid;
+    let data = packet.data.clone().unwrap_or_default();
+    Ok(match packet.kind {
+        PacketType::FollowerInfo => {
+            Message::LearnerInfo { kind: LearnerKind::Follower, accepted: zxid(number)?.epoch() }
+        }
+        PacketType::ObserverInfo => {
+            Message::LearnerInfo { kind: LearnerKind::Observer, accepted: zxid(number)?.epoch() }
+        }
+        PacketType::LeaderInfo => Message::LeaderInfo { epoch: zxid(number)?.epoch() },
+        PacketType::AckEpoch => {
+            let current = match data.first_chunk().copied().map(i32::from_be_bytes) {
+                None => return Err(format!("ACKEPOCH carries {} bytes, not 4", data.len())),
+                Some(-1) => None,
+                Some(epoch) => Some(Epoch(u32::try_from(epoch).map_err(|_| {
+                    format!("ACKEPOCH: currentEpoch is {epoch}; it must be -1 or more")
+                })?)),
+            };
+            Message::AckEpoch { current, last: zxid(number)? }
+        }
+        PacketType::Diff => Message::Diff { committed: zxid(number)? },
+        PacketType::Trunc => {
+            let to = zxid(number)?;
+            let committed = data.first_chunk().copied().map(u64::from_be_bytes);
+            Message::Trunc { to, committed: committed.map_or(to, Zxid) }
+        }
+        PacketType::Snap => Message::Snap { zxid: zxid(number)? },
+        PacketType::NewLeader => Message::NewLeader { epoch: zxid(number)?.epoch() },
+        PacketType::Ack => match zxid(number)? {
+            zxid if zxid.counter() == 0 => Message::AckNewLeader { epoch: zxid.epoch() },
+            zxid => Message::Ack { zxid },
+        },
+        PacketType::UpToDate => Message::UpToDate,
+        PacketType::Proposal => Message::Proposal(Txn { zxid: zxid(number)?, payload: data }),
+        PacketType::Commit => Message::Commit { zxid: zxid(number)? },
+        PacketType::Inform => Message::Inform(Txn { zxid: zxid(number)?, payload: data }),
+        PacketType::Ping => Message::Ping { body: packet.data },
+        PacketType::Request => {
+            let mut tail = Vec::with_capacity(data.len() + 8);
+            tail.buffer(Some(&data));
+            packet.auth.write(&mut tail);
+            Message::Session(SessionMessage::Request(tail.into()))
+        }
+        PacketType::Revalidate => Message::Session(SessionMessage::Revalidate(data)),
+        PacketType::Sync => Message::Session(SessionMessage::Sync(data)),
+        PacketType::CommitAndActivate | PacketType::InformAndActivate => {
+            return Err(format!("{}: reconfiguration is not supported", packet.kind.name()));
+        }
+    })
 }
 
-impl Decoder {
-    /// # Errors
-    /// The peer broke the protocol: the packet's type, or a number in it, is none that can be.
-    pub(crate) fn decode(&mut self, packet: Packet) -> Result<Message<Bytes>, String> {
-        let zxid = packet.zxid;
-        let data = || packet.data.clone().unwrap_or_default();
-        let message = match packet.kind {
-            PacketType::FollowerInfo => Message::LearnerInfo {
-                kind: LearnerKind::Follower,
-                accepted: self::zxid(zxid)?.epoch(),
-            },
-            PacketType::ObserverInfo => Message::LearnerInfo {
-                kind: LearnerKind::Observer,
-                accepted: self::zxid(zxid)?.epoch(),
-            },
-            PacketType::LeaderInfo => Message::LeaderInfo { epoch: self::zxid(zxid)?.epoch() },
-            PacketType::AckEpoch => {
-                let bytes = data();
-                let current = bytes.first_chunk().copied().map(i32::from_be_bytes);
-                let current = match current {
-                    None => return Err(format!("ACKEPOCH carries {} bytes, not 4", bytes.len())),
-                    Some(-1) => None,
-                    Some(epoch) => Some(Epoch(u32::try_from(epoch).map_err(|_| {
-                        format!("ACKEPOCH: currentEpoch is {epoch}; it must be -1 or more")
-                    })?)),
-                };
-                Message::AckEpoch { current, last: self::zxid(zxid)? }
-            }
-            PacketType::Diff => Message::Diff { committed: self::zxid(zxid)? },
-            PacketType::Trunc => {
-                let to = self::zxid(zxid)?;
-                Message::Trunc { to, committed: to }
-            }
-            PacketType::Snap => Message::Snap { zxid: self::zxid(zxid)? },
-            PacketType::NewLeader => Message::NewLeader { epoch: self::zxid(zxid)?.epoch() },
-            PacketType::Ack => match self::zxid(zxid)? {
-                zxid if zxid.counter() == 0 => Message::AckNewLeader { epoch: zxid.epoch() },
-                zxid => Message::Ack { zxid },
-            },
-            PacketType::UpToDate => Message::UpToDate,
-            PacketType::Proposal => {
-                Message::Proposal(Txn { zxid: self::zxid(zxid)?, payload: data() })
-            }
-            PacketType::Commit => Message::Commit { zxid: self::zxid(zxid)? },
-            PacketType::Inform => {
-                Message::Inform(Txn { zxid: self::zxid(zxid)?, payload: data() })
-            }
-            PacketType::Ping => Message::Ping { body: packet.data },
-            PacketType::Request => {
-                Message::Session(SessionMessage::Request(packet.tail()))
-            }
-            PacketType::Revalidate => Message::Session(SessionMessage::Revalidate(data())),
-            PacketType::Sync => Message::Session(SessionMessage::Sync(data())),
-            PacketType::CommitAndActivate | PacketType::InformAndActivate => {
-                return Err(format!("{:?}: reconfiguration is not supported", packet.kind));
-            }
-        };
-        Ok(message)
-    }
+/// What the core carries of a REQUEST: its data, and who the client is.
+pub(crate) fn request_tail(request: &ForwardedRequest, auth: &[Id]) -> Bytes {
+    let mut data = Vec::with_capacity(request.body.len() + 16);
+    request.encode(&mut data);
+    let mut tail = Vec::with_capacity(data.len() + 8);
+    tail.buffer(Some(&data));
+    Some(auth.to_vec()).write(&mut tail);
+    tail.into()
 }
+
+/// The other way round.
+///
+/// # Errors
+/// A peer sent what is no such thing.
+pub(crate) fn decode_request_tail(tail: &Bytes) -> Result<(ForwardedRequest, Vec<Id>), Error> {
+    let mut reader = Reader::with_limit(tail, tail.len());
+    let data = reader.buffer("QuorumPacket.data")?.unwrap_or_default();
+    let auth: Option<Vec<Id>> = Field::read(&mut reader, "QuorumPacket.authinfo")?;
+    let request = ForwardedRequest::decode(&mut Reader::with_limit(&data, data.len()))?;
+    Ok((request, auth.unwrap_or_default()))
+}
+
+fn head(kind: PacketType, zxid: i64, out: &mut Vec<u8>) {
+    out.i32(kind.code());
+    out.i64(zxid);
+}
+
+/// The length of what is absent.
+const NULL: i32 = -1;
 
 /// The zxid that names an epoch on the wire.
 fn beginning(epoch: Epoch) -> u64 {
@@ -184,13 +208,65 @@ pub(crate) fn zxid(number: i64) -> Result<Zxid, String> {
 /// # Errors
 /// It is another packet, or does not say.
 pub(crate) fn learner_of(packet: &Packet) -> Result<Sid, String> {
-    match packet.kind {
-        PacketType::FollowerInfo | PacketType::ObserverInfo => {}
-        _ => return Err(format!("the first packet is {:?}, not FOLLOWERINFO or OBSERVERINFO", packet.kind)),
+    if !matches!(packet.kind, PacketType::FollowerInfo | PacketType::ObserverInfo) {
+        let name = packet.kind.name();
+        return Err(format!("the first packet is {name}, not FOLLOWERINFO or OBSERVERINFO"));
     }
     let data = packet.data.clone().unwrap_or_default();
-    let info = LearnerInfo::from_bytes(&data).map_err(|error| error.to_string())?;
+    let info = LearnerInfo::decode(&mut Reader::new(&data)).map_err(|error| error.to_string())?;
     u8::try_from(info.server_id)
         .map(Sid)
         .map_err(|_| format!("server id {} is not in 0..=255", info.server_id))
+}
+
+/// Appends an election message: length, and payload.
+pub(crate) fn encode_notification(message: &Notification, config: &Bytes, out: &mut Vec<u8>) {
+    let (leader, zxid, peer_epoch) = match message.vote {
+        None => (i64::MIN, i64::MIN, i64::MIN),
+        Some(Vote { leader, zxid, peer_epoch }) => {
+            (i64::from(leader.0), zxid.0.cast_signed(), i64::from(peer_epoch.0))
+        }
+    };
+    let state = match message.state {
+        ServerState::Looking => wire::election::ServerState::Looking,
+        ServerState::Following => wire::election::ServerState::Following,
+        ServerState::Leading => wire::election::ServerState::Leading,
+        ServerState::Observing => wire::election::ServerState::Observing,
+    };
+    let notification = wire::election::Notification {
+        state,
+        leader,
+        zxid,
+        election_epoch: i64::try_from(message.round).unwrap_or(i64::MAX),
+        peer_epoch,
+        version: wire::election::Notification::VERSION,
+        config: config.clone(),
+    };
+    frame(out, |out| notification.encode(out));
+}
+
+/// # Errors
+/// The payload is no notification, or a number in it is none that can be.
+pub(crate) fn decode_notification(payload: &Bytes) -> Result<Notification, String> {
+    let message =
+        wire::election::Notification::decode(payload).map_err(|error| error.to_string())?;
+    let state = match message.state {
+        wire::election::ServerState::Looking => ServerState::Looking,
+        wire::election::ServerState::Following => ServerState::Following,
+        wire::election::ServerState::Leading => ServerState::Leading,
+        wire::election::ServerState::Observing => ServerState::Observing,
+    };
+    let vote = if message.leader == i64::MIN {
+        None
+    } else {
+        let leader = u8::try_from(message.leader).map(Sid);
+        let leader = leader.map_err(|_| format!("leader {} is not in 0..=255", message.leader))?;
+        let peer_epoch = u32::try_from(message.peer_epoch).map(Epoch);
+        let peer_epoch =
+            peer_epoch.map_err(|_| format!("peerEpoch {} is no epoch", message.peer_epoch))?;
+        Some(Vote { peer_epoch, zxid: zxid(message.zxid)?, leader })
+    };
+    let round = u64::try_from(message.election_epoch);
+    let round = round.map_err(|_| format!("electionEpoch {} is negative", message.election_epoch))?;
+    Ok(Notification { state, vote, round })
 }

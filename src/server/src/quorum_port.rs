@@ -2,7 +2,6 @@
 //! `LearnerHandler`, `LearnerCnxAcceptor`.)
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,15 +12,14 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
-use tokio_util::io::SyncIoBridge;
 use tracing::{debug, warn};
-use wire::quorum::{Packet, PacketType};
+use wire::quorum::{Packet, PacketType, Packets};
 use zab::{Message, Sid};
 
 use crate::engine::{Event, EventSender};
 use crate::link::{Generation, LINK_OUTBOX_LIMIT, Link, LinkOutbox};
 use crate::outbox::{Chunk, Next};
-use crate::packets::{self, Decoder, Encoder};
+use crate::packets::{self, Encoder};
 use crate::snapshots;
 
 /// What the port needs to know.
@@ -34,7 +32,7 @@ pub(crate) struct Settings {
     /// How long a learner may take to say who it is.
     pub(crate) hello_timeout: Duration,
     /// The largest packet, in bytes.
-    pub(crate) packet_limit: usize,
+    pub(crate) packet_bytes_max: usize,
     /// The configuration, sent with NEWLEADER.
     pub(crate) config_text: Bytes,
 }
@@ -138,10 +136,10 @@ impl Acceptor {
 
     /// The first packet says who the learner is.
     async fn greet(&self, mut stream: TcpStream) -> Result<(), String> {
-        let mut buffer = BytesMut::new();
+        let (mut buffer, mut packets) = (BytesMut::new(), Packets::new(HELLO_BYTES_MAX));
         let first = timeout(self.settings.hello_timeout, async {
             loop {
-                let packet = Packet::decode_partial(&mut buffer, HELLO_LIMIT);
+                let packet = packets.next(&mut buffer);
                 if let Some(packet) = packet.map_err(|error| error.to_string())? {
                     return Ok::<_, String>(packet);
                 }
@@ -167,7 +165,7 @@ impl Acceptor {
 const GREETINGS_MAX: usize = 256;
 
 /// The first packet carries 20 bytes of data.
-const HELLO_LIMIT: usize = 1024;
+const HELLO_BYTES_MAX: usize = 1024;
 
 /// Which end of a link this server is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -201,8 +199,7 @@ async fn link(
         generation,
         reading,
         buffer,
-        decoder: Decoder::default(),
-        settings: Arc::clone(settings),
+        packets: Packets::new(settings.packet_bytes_max),
         events: events.clone(),
     };
     let (start, started) = tokio::sync::oneshot::channel::<()>();
@@ -218,8 +215,9 @@ async fn link(
     let encoder = Encoder::new(settings.me, settings.config_text.clone());
     // The writing task ends by itself, when the outbox does.
     drop(writer);
-    let link = Link::new(generation, outbox, vec![reader.abort_handle()], encoder);
-    events.send(Event::LinkUp { peer, link: Box::new(link) }).await;
+    let link = Link::new(generation, outbox, reader.abort_handle(), encoder);
+    let dialled = side == Side::Learner;
+    events.send(Event::LinkUp { peer, link: Box::new(link), dialled }).await;
     let _ = start.send(());
 }
 
@@ -248,8 +246,7 @@ struct Reader {
     generation: Generation,
     reading: OwnedReadHalf,
     buffer: BytesMut,
-    decoder: Decoder,
-    settings: Arc<Settings>,
+    packets: Packets,
     events: EventSender,
 }
 
@@ -260,26 +257,29 @@ impl Reader {
     async fn run(mut self, first: Option<Packet>) -> Result<std::convert::Infallible, String> {
         let mut messages = Vec::new();
         if let Some(packet) = first {
-            messages.push(self.decoder.decode(packet)?);
+            messages.push(packets::message(packet)?);
         }
         loop {
-            let limit = self.settings.packet_limit;
-            let packet = Packet::decode_partial(&mut self.buffer, limit);
-            match packet.map_err(|error| error.to_string())? {
+            match self.packets.next(&mut self.buffer).map_err(|error| error.to_string())? {
                 Some(packet) if packet.kind == PacketType::Snap && self.side == Side::Learner => {
                     self.deliver(&mut messages).await;
-                    self = self.read_snapshot(packet.zxid).await?;
+                    self.receive_snapshot(packet.zxid).await?;
                 }
-                Some(packet) => messages.push(self.decoder.decode(packet)?),
+                Some(packet) => messages.push(packets::message(packet)?),
                 None => {
                     self.deliver(&mut messages).await;
-                    self.buffer.reserve(READ_BYTES);
-                    let arrived = self.reading.read_buf(&mut self.buffer).await;
-                    if arrived.map_err(|error| error.to_string())? == 0 {
-                        return Err("the other end closed it".to_owned());
-                    }
+                    self.read().await?;
                 }
             }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), String> {
+        self.buffer.reserve(READ_BYTES);
+        let arrived = self.reading.read_buf(&mut self.buffer).await;
+        match arrived.map_err(|error| error.to_string())? {
+            0 => Err("the other end closed it".to_owned()),
+            _ => Ok(()),
         }
     }
 
@@ -291,41 +291,18 @@ impl Reader {
         }
     }
 
-    /// The state that follows a SNAP packet, read on a thread that may block.
-    async fn read_snapshot(self, zxid: i64) -> Result<Self, String> {
-        let Self { peer, side, generation, reading, buffer, decoder, settings, events } = self;
-        let parse = move || {
-            let mut source = buffer.freeze().as_ref().to_vec();
-            let used;
-            let mut reading = SyncIoBridge::new(reading);
-            let tree = {
-                let mut chained = Counting { head: std::io::Cursor::new(&mut source), tail: &mut reading };
-                let tree = snapshots::read_stream(&mut chained)?;
-                used = usize::try_from(chained.head.position()).unwrap_or(usize::MAX);
-                tree
-            };
-            let rest = BytesMut::from(source.get(used..).unwrap_or_default());
-            Ok::<_, String>((tree, rest, reading.into_inner()))
-        };
-        let parsed = tokio::task::spawn_blocking(parse).await;
-        let (tree, buffer, reading) = parsed.map_err(|error| error.to_string())??;
+    /// The state that follows a SNAP packet.
+    async fn receive_snapshot(&mut self, zxid: i64) -> Result<(), String> {
         let zxid = packets::zxid(zxid)?;
-        events.send(Event::Snapshot { peer, generation, zxid, tree: Box::new(tree) }).await;
-        Ok(Self { peer, side, generation, reading, buffer, decoder, settings, events })
-    }
-}
-
-/// What was read already, then the socket.
-struct Counting<'a, R> {
-    head: std::io::Cursor<&'a mut Vec<u8>>,
-    tail: R,
-}
-
-impl<R: Read> Read for Counting<'_, R> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        match self.head.read(buf)? {
-            0 => self.tail.read(buf),
-            read => Ok(read),
-        }
+        let mut incoming = snapshots::Incoming::new(zxid);
+        let tree = loop {
+            match incoming.feed(&mut self.buffer)? {
+                Some(tree) => break tree,
+                None => self.read().await?,
+            }
+        };
+        let (peer, generation, tree) = (self.peer, self.generation, Box::new(tree));
+        self.events.send(Event::Snapshot { peer, generation, zxid, tree }).await;
+        Ok(())
     }
 }
