@@ -19,6 +19,7 @@ pub mod text;
 mod write;
 
 pub use read::Reader;
+pub(crate) use read::length;
 pub use write::Writer;
 
 use bytes::Bytes;
@@ -83,6 +84,23 @@ pub enum Error {
         /// What is allowed, in words.
         allowed: &'static str,
     },
+    /// Text that does not have the form its field requires.
+    #[error("{field}: {found:?} found, allowed: {allowed}")]
+    Text {
+        /// The field.
+        field: &'static str,
+        /// The text found, cut after 64 characters.
+        found: String,
+        /// What is allowed, in words.
+        allowed: &'static str,
+    },
+}
+
+impl Error {
+    /// An [`Error::Text`] whose excerpt is at most 64 characters long.
+    pub(crate) fn text(field: &'static str, found: &str, allowed: &'static str) -> Self {
+        Self::Text { field, found: found.chars().take(64).collect(), allowed }
+    }
 }
 
 /// A record: fields in order. Decoding leaves the reader behind the last field; bytes that follow

@@ -368,9 +368,12 @@ fn close_session_paths(reader: &mut Reader<'_>) -> Result<Option<Vec<String>>, E
             reader.rest();
             Ok(None)
         }
-        Err(error @ (Error::Length { .. } | Error::Null { .. } | Error::Value { .. })) => {
-            Err(error)
-        }
+        Err(
+            error @ (Error::Length { .. }
+            | Error::Null { .. }
+            | Error::Value { .. }
+            | Error::Text { .. }),
+        ) => Err(error),
     }
 }
 
