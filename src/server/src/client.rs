@@ -26,10 +26,19 @@ pub(crate) struct ClientBatch {
 }
 
 pub(crate) enum ClientRequest {
-    NewSession { timeout_ms: i32 },
+    NewSession {
+        timeout_ms: i32,
+    },
     /// The password was right.
-    RenewSession { session: SessionId, timeout_ms: i32 },
-    Write { xid: i32, op: OpCode, body: Bytes },
+    RenewSession {
+        session: SessionId,
+        timeout_ms: i32,
+    },
+    Write {
+        xid: i32,
+        op: OpCode,
+        body: Bytes,
+    },
     Sync,
     /// Nothing: the client was told that its session is none.
     Refused,

@@ -11,13 +11,15 @@ use store::Store;
 use zab::{Record, WriteNo, Zxid};
 use znode::Snapshot;
 
+use crate::snapshots;
+
 /// Work for the disk, in order.
 pub(crate) enum Job {
     Write(WriteNo, Record<Bytes>),
     /// [`Record::Snapshot`], with what it holds.
     Install(WriteNo, Zxid, Snapshot),
-    /// Begin a new log file with the next transaction: a snapshot is being taken.
-    Roll,
+    /// A snapshot of the state as it is behind everything before. The next transaction begins a new log file.
+    TakeSnapshot(Snapshot, snapshots::Done),
 }
 
 /// How the disk thread reports: called on that thread.
@@ -36,13 +38,18 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    pub(crate) fn start(store: Store, report: impl Report) -> std::io::Result<Self> {
+    /// `purge`: how many snapshots are kept; `None` keeps all.
+    pub(crate) fn start(
+        store: Store,
+        purge: Option<usize>,
+        report: impl Report,
+    ) -> std::io::Result<Self> {
         let (jobs, inbox) = channel();
         let queued = Arc::new(AtomicUsize::new(0));
         let taken = Arc::clone(&queued);
-        let thread = std::thread::Builder::new()
-            .name("disk".into())
-            .spawn(move || Writer { store, inbox, taken, last: None, dirty: false }.run(&report))?;
+        let thread = std::thread::Builder::new().name("disk".into()).spawn(move || {
+            Writer { store, purge, inbox, taken, last: None, dirty: false }.run(&report)
+        })?;
         Ok(Self { jobs: Some(jobs), queued, thread: Some(thread) })
     }
 
@@ -72,6 +79,7 @@ impl Disk {
 
 struct Writer {
     store: Store,
+    purge: Option<usize>,
     inbox: Receiver<Vec<Job>>,
     taken: Arc<AtomicUsize>,
     last: Option<WriteNo>,
@@ -107,13 +115,18 @@ impl Writer {
     /// One order of writes: whatever goes to another file than the log begins only when the log is synced.
     fn write(&mut self, job: Job) -> Result<(), store::Error> {
         match job {
-            Job::Roll => {
+            Job::TakeSnapshot(snapshot, done) => {
                 self.sync()?;
                 self.store.roll()?;
+                let writer = self.store.snapshot_writer(snapshot.zxid().cast_unsigned())?;
+                snapshots::take_in_background(writer, snapshot, done);
+                if let Some(retain) = self.purge {
+                    self.store.purge(retain)?;
+                }
             }
             Job::Install(no, zxid, snapshot) => {
                 self.sync()?;
-                crate::snapshots::install(&mut self.store, zxid, &snapshot)?;
+                snapshots::install(&mut self.store, zxid, &snapshot)?;
                 self.last = Some(no);
             }
             Job::Write(no, record) => {

@@ -58,7 +58,8 @@ struct Latest {
 impl ElectionPort {
     pub(crate) fn start(settings: Settings, listener: TcpListener, events: EventSender) -> Self {
         let settings = Arc::new(settings);
-        let (mut slots, mut inboxes, mut tasks) = (BTreeMap::new(), BTreeMap::new(), JoinSet::new());
+        let (mut slots, mut inboxes, mut tasks) =
+            (BTreeMap::new(), BTreeMap::new(), JoinSet::new());
         for (&sid, address) in &settings.peers {
             let slot = Arc::new(Slot::default());
             let (sender, inbox) = mpsc::channel(16);
@@ -119,7 +120,9 @@ async fn accept(
             }
         };
         if greetings.len() >= GREETINGS_MAX {
-            debug!("election port: {GREETINGS_MAX} connections have not said who they are; one more is closed");
+            debug!(
+                "election port: {GREETINGS_MAX} connections have not said who they are; one more is closed"
+            );
             continue;
         }
         let (settings, inboxes) = (Arc::clone(&settings), Arc::clone(&inboxes));
@@ -203,7 +206,8 @@ impl Peer {
         let slot = Arc::clone(&self.slot);
         let mut dialling: Option<Dialling> = None;
         loop {
-            let broken = self.connection.as_ref().map(|connection| Arc::clone(&connection.is_broken));
+            let broken =
+                self.connection.as_ref().map(|connection| Arc::clone(&connection.is_broken));
             tokio::select! {
                 accepted = inbox.recv() => match accepted {
                     None => return,

@@ -28,7 +28,6 @@ use crate::election_port::ElectionPort;
 use crate::events::Events;
 use crate::link::{Generation, Link, Links};
 use crate::quorum_port::QuorumPort;
-use crate::record::Recorder;
 use crate::snapshots::Snapshots;
 use crate::timers::{Durations, Timers};
 
@@ -36,17 +35,41 @@ use sessions::{LocalSessions, Service};
 
 /// Something that happened outside of the core.
 pub(crate) enum Event {
-    Notification { from: Sid, notification: Notification },
+    Notification {
+        from: Sid,
+        notification: Notification,
+    },
     /// `dialled`: by this server, as a learner.
-    LinkUp { peer: Sid, link: Box<Link>, dialled: bool },
-    LinkDown { peer: Sid, generation: Generation, reason: String },
-    Messages { peer: Sid, generation: Generation, messages: Vec<Message<Bytes>> },
+    LinkUp {
+        peer: Sid,
+        link: Box<Link>,
+        dialled: bool,
+    },
+    LinkDown {
+        peer: Sid,
+        generation: Generation,
+        reason: String,
+    },
+    Messages {
+        peer: Sid,
+        generation: Generation,
+        messages: Vec<Message<Bytes>>,
+    },
     /// A SNAP message, and the state that came with it.
-    Snapshot { peer: Sid, generation: Generation, zxid: Zxid, tree: Box<Tree> },
-    Durable { upto: WriteNo },
+    Snapshot {
+        peer: Sid,
+        generation: Generation,
+        zxid: Zxid,
+        tree: Box<Tree>,
+    },
+    Durable {
+        upto: WriteNo,
+    },
     DiskFailed(store::Error),
     /// SIGINT, SIGTERM.
-    Stop { reason: String },
+    Stop {
+        reason: String,
+    },
 }
 
 /// Events that may wait for the engine. Whoever has more waits itself, and its peer with it.
@@ -98,7 +121,6 @@ pub(crate) struct Parts {
     pub(crate) election: Option<ElectionPort>,
     pub(crate) quorum: QuorumPort,
     pub(crate) snapshots: Snapshots,
-    pub(crate) recorder: Option<Recorder>,
     pub(crate) events: Events,
 }
 
@@ -118,6 +140,8 @@ pub(crate) struct Engine {
     early: BTreeMap<Sid, (Box<Link>, Vec<Message<Bytes>>)>,
     /// The state that came with the SNAP message that is being handled.
     received: Option<Tree>,
+    /// This server has just begun to lead: those who came early are welcome.
+    admits: bool,
     /// Committed, and not yet applied to the tree.
     committed: Vec<Txn<Bytes>>,
     /// From learners, or the leader, for the session layer.
@@ -125,7 +149,6 @@ pub(crate) struct Engine {
     service: Service,
     local: LocalSessions,
     snapshots: Snapshots,
-    recorder: Option<Recorder>,
     events: Events,
     reason: String,
     started: Instant,
@@ -134,8 +157,7 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, peer, shared, disk, election, quorum, snapshots, recorder, events } =
-            parts;
+        let Parts { config, peer, shared, disk, election, quorum, snapshots, events } = parts;
         let durations = Durations {
             tick: config.tick_time,
             init_limit: config.init_limit_ticks,
@@ -156,12 +178,12 @@ impl Engine {
             links: Links::new(),
             early: BTreeMap::new(),
             received: None,
+            admits: false,
             committed: Vec::new(),
             messages: VecDeque::new(),
             service: Service::None,
             local,
             snapshots,
-            recorder,
             events,
             reason: "started".to_owned(),
             started: Instant::now(),
@@ -266,14 +288,8 @@ impl Engine {
 
     /// One step of the core, and everything that it asks for.
     fn step(&mut self, input: Input<Bytes>) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.input(&input);
-        }
         let mut out = std::mem::take(&mut self.out);
         self.peer.step(input, &mut out);
-        if let Some(recorder) = &mut self.recorder {
-            recorder.output(&out);
-        }
         self.carry_out(&mut out);
         out.clear();
         self.out = out;
@@ -329,6 +345,9 @@ impl Engine {
 
     /// Handles what the session layer was told, which may lead to further steps.
     fn converse(&mut self) {
+        if std::mem::take(&mut self.admits) {
+            self.admit_early_learners();
+        }
         while let Some((peer, message)) = self.messages.pop_front() {
             self.session_message(peer, message);
         }
@@ -368,9 +387,6 @@ impl Engine {
         self.flush();
         self.close_clients();
         self.disk.finish();
-        if let Some(recorder) = self.recorder.take() {
-            recorder.finish();
-        }
         let reason = end.to_string();
         self.events.emit(crate::events::Event::Stopped { sid: self.config.me, reason });
         end

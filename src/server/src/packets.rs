@@ -41,7 +41,7 @@ impl Encoder {
                 let info = LearnerInfo {
                     server_id: i64::from(self.me.0),
                     protocol_version: PROTOCOL_VERSION,
-                    config_version: 0,
+                    config_version: Some(0),
                 };
                 let kind = match kind {
                     LearnerKind::Follower => PacketType::FollowerInfo,
@@ -267,6 +267,7 @@ pub(crate) fn decode_notification(payload: &Bytes) -> Result<Notification, Strin
         Some(Vote { peer_epoch, zxid: zxid(message.zxid)?, leader })
     };
     let round = u64::try_from(message.election_epoch);
-    let round = round.map_err(|_| format!("electionEpoch {} is negative", message.election_epoch))?;
+    let round =
+        round.map_err(|_| format!("electionEpoch {} is negative", message.election_epoch))?;
     Ok(Notification { state, vote, round })
 }

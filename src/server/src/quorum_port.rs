@@ -84,8 +84,17 @@ impl QuorumPort {
                 tokio::time::sleep(DIAL_PAUSE).await;
             };
             let generation = Generation(generations.fetch_add(1, Ordering::Relaxed));
-            link(leader, Side::Learner, generation, stream, BytesMut::new(), None, &settings, &events)
-                .await;
+            link(
+                leader,
+                Side::Learner,
+                generation,
+                stream,
+                BytesMut::new(),
+                None,
+                &settings,
+                &events,
+            )
+            .await;
         });
         self.dialling.insert(leader, task.abort_handle());
     }
@@ -122,7 +131,9 @@ impl Acceptor {
                 }
             };
             if greetings.len() >= GREETINGS_MAX {
-                debug!("quorum port: {GREETINGS_MAX} connections have not said who they are; one more is closed");
+                debug!(
+                    "quorum port: {GREETINGS_MAX} connections have not said who they are; one more is closed"
+                );
                 continue;
             }
             let this = Arc::clone(&this);

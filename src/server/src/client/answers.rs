@@ -3,18 +3,31 @@
 use wire::client::{
     Create2Response, MultiResult, OpCode, Response, encode_reply, encode_reply_error,
 };
+use wire::txn::Txn;
 use wire::{ErrorCode, Stat};
 use znode::Outcome;
 
 /// Appends the reply to a write.
-pub(super) fn write(xid: i32, op: OpCode, outcome: &Outcome, zxid: i64, out: &mut Vec<u8>) {
+pub(super) fn write(
+    xid: i32,
+    op: OpCode,
+    (txn, outcome): (&Txn, &Outcome),
+    zxid: i64,
+    out: &mut Vec<u8>,
+) {
     let response = match outcome {
         Outcome::Created { path, stat } => match op {
             OpCode::Create => Response::Path(path.to_string()),
             _ => Response::Create2(create2(path, *stat)),
         },
         Outcome::DataSet(stat) | Outcome::AclSet(stat) => Response::Stat(*stat),
-        Outcome::Multi(results) => Response::Multi(results.iter().map(result).collect()),
+        Outcome::Multi(results) => {
+            let txns = match txn {
+                Txn::Multi(txns) => &txns[..],
+                _ => &[],
+            };
+            Response::Multi(txns.iter().zip(results).map(result).collect())
+        }
         Outcome::Deleted
         | Outcome::Checked
         | Outcome::SessionCreated { .. }
@@ -33,11 +46,13 @@ fn create2(path: &str, stat: Stat) -> Create2Response {
     Create2Response { path: path.to_owned(), stat }
 }
 
-/// An operation of a multi. A create is answered as create2 is if its transaction was one, which the outcome does not
-/// tell apart: ZooKeeper's clients accept the stat only where they asked for it.
-fn result(outcome: &Outcome) -> MultiResult {
+/// An operation of a multi: create alone is answered without a stat.
+fn result((txn, outcome): (&Txn, &Outcome)) -> MultiResult {
     match outcome {
-        Outcome::Created { path, .. } => MultiResult::Create(path.to_string()),
+        Outcome::Created { path, stat } => match txn {
+            Txn::Create(_) => MultiResult::Create(path.to_string()),
+            _ => MultiResult::Create2(create2(path, *stat)),
+        },
         Outcome::Deleted => MultiResult::Delete,
         Outcome::DataSet(stat) => MultiResult::SetData(*stat),
         Outcome::Checked => MultiResult::Check,

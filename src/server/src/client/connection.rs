@@ -12,6 +12,7 @@ use tracing::debug;
 use wire::client::{ConnectResponse, OpCode, Request, encode_reply_error};
 use wire::frame::frame;
 use wire::jute::Record;
+use wire::txn::Txn;
 use wire::{ErrorCode, Id};
 use znode::{Outcome, SessionId, Tree};
 
@@ -193,6 +194,7 @@ impl Connection {
     pub(crate) fn applied(
         &self,
         cxid: i32,
+        txn: &Txn,
         outcome: &Outcome,
         tree: &Tree,
         shared: &Shared,
@@ -202,7 +204,8 @@ impl Connection {
             Some(&Pending::Write { xid, op, since }) if xid == cxid => {
                 state.pending.pop_front();
                 shared.stats.answered(since);
-                self.outbox.push(|out| answers::write(xid, op, outcome, tree.last_zxid(), out));
+                self.outbox
+                    .push(|out| answers::write(xid, op, (txn, outcome), tree.last_zxid(), out));
                 self.answer_reads(&mut state, tree, shared);
                 1
             }
@@ -259,6 +262,11 @@ impl Connection {
                 Pending::Read { .. } | Pending::Refused { .. } => false,
             })
             .count()
+    }
+
+    /// Tells the client something that it did not ask for.
+    pub(crate) fn push(&self, fill: impl FnOnce(&mut Vec<u8>)) {
+        self.outbox.push(fill);
     }
 
     // ---- waking and closing

@@ -28,7 +28,9 @@ pub(crate) async fn listen(
         };
         let connection = Connection::new(shared.next_connection_id(), address);
         if !shared.admit(&connection) {
-            warn!("client port: too many connections, so the one from {address} is closed (maxClientCnxns, maxCnxns)");
+            warn!(
+                "client port: too many connections, so the one from {address} is closed (maxClientCnxns, maxCnxns)"
+            );
             continue;
         }
         debug!("client port: {address} is connected");

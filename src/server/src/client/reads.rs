@@ -1,15 +1,15 @@
 //! Reads, answered from the tree of this server.
 
 use wire::client::{
-    ClientInfo, GetAclResponse, MultiReadOp, MultiResult, Request, Response, WatcherEvent,
-    encode_event, encode_names, encode_reply, encode_reply_error,
+    ClientInfo, GetAclResponse, MultiReadOp, MultiResult, Request, Response, SetWatches2,
+    WatcherEvent, WatcherType, encode_event, encode_names, encode_reply, encode_reply_error,
 };
 use wire::jute::{Record, Writer};
 use wire::{ErrorCode, Id};
-use znode::{Tree, WatchLists, WatchMode, WatchTable, WatcherType};
+use znode::{Tree, WatchMode, WatchTable};
 
 use super::connection::Connection;
-use super::shared::{Shared, event_type};
+use super::shared::Shared;
 
 /// Appends the reply to a read: whatever it sees, every event about something older was queued before.
 pub(super) fn answer(
@@ -79,27 +79,18 @@ pub(super) fn answer(
             Ok(Response::Multi(reads.iter().map(|read| one_of_many(read, auth, tree)).collect()))
         }
         Request::SetWatches(lists) => {
-            let lists = WatchLists {
+            let lists = SetWatches2 {
                 relative_zxid: lists.relative_zxid,
-                data: &lists.data_watches,
-                exist: &lists.exist_watches,
-                child: &lists.child_watches,
-                persistent: &[],
-                persistent_recursive: &[],
+                data_watches: lists.data_watches.clone(),
+                exist_watches: lists.exist_watches.clone(),
+                child_watches: lists.child_watches.clone(),
+                ..SetWatches2::default()
             };
             set_watches(&lists, connection, tree, shared, out);
             Ok(Response::Empty)
         }
         Request::SetWatches2(lists) => {
-            let lists = WatchLists {
-                relative_zxid: lists.relative_zxid,
-                data: &lists.data_watches,
-                exist: &lists.exist_watches,
-                child: &lists.child_watches,
-                persistent: &lists.persistent_watches,
-                persistent_recursive: &lists.persistent_recursive_watches,
-            };
-            set_watches(&lists, connection, tree, shared, out);
+            set_watches(lists, connection, tree, shared, out);
             Ok(Response::Empty)
         }
         Request::AddWatch(watch) => match watch.mode {
@@ -112,9 +103,9 @@ pub(super) fn answer(
         Request::CheckWatches(watch) => watcher(watch.kind, |kind| {
             shared.watches().contains(connection.id(), &watch.path, kind)
         }),
-        Request::RemoveWatches(watch) => watcher(watch.kind, |kind| {
-            shared.watches().remove(connection.id(), &watch.path, kind)
-        }),
+        Request::RemoveWatches(watch) => {
+            watcher(watch.kind, |kind| shared.watches().remove(connection.id(), &watch.path, kind))
+        }
         Request::Create(_)
         | Request::Delete(_)
         | Request::SetData(_)
@@ -184,9 +175,9 @@ fn client_info(id: &Id) -> ClientInfo {
 
 fn one_of_many(read: &MultiReadOp, auth: &[Id], tree: &Tree) -> MultiResult {
     let answered = match read {
-        MultiReadOp::GetData(read) => tree.get_data(&read.path, auth).map(|(data, stat)| {
-            MultiResult::GetData(wire::client::GetDataResponse { data, stat })
-        }),
+        MultiReadOp::GetData(read) => tree
+            .get_data(&read.path, auth)
+            .map(|(data, stat)| MultiResult::GetData(wire::client::GetDataResponse { data, stat })),
         MultiReadOp::GetChildren(read) => tree
             .get_children(&read.path, auth)
             .map(|(names, _)| MultiResult::GetChildren(names.map(str::to_owned).collect())),
@@ -195,21 +186,21 @@ fn one_of_many(read: &MultiReadOp, auth: &[Id], tree: &Tree) -> MultiResult {
 }
 
 fn set_watches(
-    lists: &WatchLists<'_>,
+    lists: &SetWatches2,
     connection: &Connection,
     tree: &Tree,
     shared: &Shared,
     out: &mut Vec<u8>,
 ) {
-    for event in shared.watches().set_watches(connection.id(), tree, lists) {
-        encode_event(out, -1, &WatcherEvent::new(event_type(event.kind), &*event.path));
+    for event in shared.watches().set_watches(tree, connection.id(), lists) {
+        encode_event(out, -1, &WatcherEvent::new(event.kind, &*event.path));
     }
 }
 
 fn watcher(kind: i32, found: impl FnOnce(WatcherType) -> bool) -> Result<Response, ErrorCode> {
-    match WatcherType::from_wire(kind) {
-        None => Err(ErrorCode::MarshallingError),
-        Some(kind) if found(kind) => Ok(Response::Empty),
-        Some(_) => Err(ErrorCode::NoWatcher),
+    match WatcherType::try_from(kind) {
+        Err(_) => Err(ErrorCode::MarshallingError),
+        Ok(kind) if found(kind) => Ok(Response::Empty),
+        Ok(_) => Err(ErrorCode::NoWatcher),
     }
 }

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
-use wire::client::EventType;
 use zab::{Epoch, ServerState};
-use znode::{EventKind, Tree, Watches};
+use znode::{Tree, Watches};
 
 use super::connection::Connection;
 use crate::config::Config;
@@ -75,8 +74,7 @@ impl Stats {
 
 impl Shared {
     pub(crate) fn new(config: Arc<Config>, tree: Tree) -> Self {
-        let status =
-            Status { role: ServerState::Looking, serving: None, since: Instant::now() };
+        let status = Status { role: ServerState::Looking, serving: None, since: Instant::now() };
         Self {
             config,
             tree: RwLock::new(tree),
@@ -125,7 +123,8 @@ impl Shared {
         let mut connections = lock(&self.connections);
         let address = connection.address().ip();
         let from_there = || of_address(&connections, address);
-        let exceeds = |limit: Option<u32>, count: usize| limit.is_some_and(|limit| count >= limit as usize);
+        let exceeds =
+            |limit: Option<u32>, count: usize| limit.is_some_and(|limit| count >= limit as usize);
         if exceeds(self.config.client_connections_max, connections.len())
             || exceeds(self.config.client_connections_per_address_max, from_there())
         {
@@ -169,14 +168,4 @@ fn of_address(connections: &HashMap<u64, Arc<Connection>>, address: IpAddr) -> u
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What `znode` calls an event, on the wire.
-pub(crate) fn event_type(kind: EventKind) -> EventType {
-    match kind {
-        EventKind::NodeCreated => EventType::NodeCreated,
-        EventKind::NodeDeleted => EventType::NodeDeleted,
-        EventKind::NodeDataChanged => EventType::NodeDataChanged,
-        EventKind::NodeChildrenChanged => EventType::NodeChildrenChanged,
-    }
 }

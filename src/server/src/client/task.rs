@@ -220,4 +220,3 @@ impl Client {
 fn text(error: impl ToString) -> String {
     error.to_string()
 }
-

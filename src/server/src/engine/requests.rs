@@ -7,8 +7,9 @@ use bytes::Bytes;
 use tracing::warn;
 use wire::Id;
 use wire::client::OpCode;
+use wire::jute::Record;
 use wire::quorum::ForwardedRequest;
-use zab::{Input, Role, SessionMessage, Sid, Zxid};
+use zab::{Input, SessionMessage, Sid, Zxid};
 use znode::{Owner, SessionId};
 
 use super::Engine;
@@ -87,7 +88,9 @@ impl Engine {
         let context = znode::Context { zxid: zxid.0.cast_signed(), time_ms, now_ms, owner };
         let blob = leading.prep.prepare(&tree, &mut leading.sessions, request, auth, context);
         drop(tree);
-        self.step(Input::Propose(blob));
+        let mut bytes = Vec::with_capacity(256);
+        blob.encode(&mut bytes);
+        self.step(Input::Propose(bytes.into()));
     }
 
     // ---- sync
@@ -151,11 +154,6 @@ impl Engine {
         } else {
             self.prepare(&request, &auth, owner(peer));
         }
-    }
-
-    /// Whether this server is established as the leader.
-    pub(super) fn is_established_leader(&self) -> bool {
-        matches!((self.peer.role(), self.peer.established()), (Role::Leading, Some(_)))
     }
 }
 

@@ -102,7 +102,7 @@ impl Engine {
                 self.timers.begin_election();
                 self.stop_serving();
             }
-            Role::Leading => self.leads = true,
+            Role::Leading => self.admits = true,
             Role::Following(_) | Role::Observing(_) => self.early.clear(),
             Role::Down => {}
         }
@@ -165,7 +165,9 @@ fn explain(refusal: Refusal) -> String {
         Refusal::LearnerAhead { current, last } => {
             format!("its history (epoch {current}, {last}) is more recent than the leader's")
         }
-        Refusal::Gap { last, got } => format!("{got} does not continue the history, which ends at {last}"),
+        Refusal::Gap { last, got } => {
+            format!("{got} does not continue the history, which ends at {last}")
+        }
         Refusal::BadTrunc { last, to } => {
             format!("TRUNC to {to} is impossible: the history ends at {last}")
         }

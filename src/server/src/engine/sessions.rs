@@ -75,7 +75,7 @@ impl LocalSessions {
         Self {
             connections: HashMap::new(),
             creating: HashMap::new(),
-            ids: SessionIds::new(monotonic_ms(), u64::from(me.0)),
+            ids: SessionIds::new(monotonic_ms(), me.0),
             in_progress: 0,
             told: Vec::new(),
         }
@@ -136,7 +136,9 @@ impl Engine {
 
     /// A client without a session asks for one.
     pub(super) fn create_session(&mut self, connection: &Arc<Connection>, timeout_ms: i32) {
-        let session = self.local.ids.next_id();
+        let Some(session) = self.local.ids.next() else {
+            return;
+        };
         self.local.creating.insert(session, Arc::clone(connection));
         let body = Bytes::copy_from_slice(&timeout_ms.to_be_bytes());
         self.write(session, 0, wire::client::OpCode::CreateSession.code(), body, Vec::new());
@@ -184,11 +186,7 @@ impl Engine {
     }
 
     /// The createSession of one of our clients, or of another server's, is applied.
-    pub(super) fn session_created(&mut self, session: SessionId, timeout_ms: i32) {
-        let now = self.now_ms();
-        if let Service::Leader(leading) = &mut self.service {
-            leading.sessions.track(session, timeout_ms, now);
-        }
+    pub(super) fn session_created(&mut self, session: SessionId) {
         if let Some(connection) = self.local.creating.remove(&session) {
             self.local.done(1);
             self.renewed(connection, session, true);
@@ -247,7 +245,8 @@ impl Engine {
 
     /// The sessions heard of since the last PING, as PING carries them.
     pub(super) fn touched_sessions(&mut self) -> Bytes {
-        let touched = self.local.connections.iter().filter(|(_, connection)| connection.take_touched());
+        let touched =
+            self.local.connections.iter().filter(|(_, connection)| connection.take_touched());
         let touched = touched.map(|(&session_id, connection)| TouchedSession {
             session_id,
             timeout_ms: connection.timeout_ms(),
