@@ -16,16 +16,11 @@ pub(super) fn write(
     out: &mut Vec<u8>,
 ) {
     let response = match outcome {
-        Outcome::Created { path, stat } => match op {
-            OpCode::Create => Response::Path(path.to_string()),
-            _ => Response::Create2(create2(path, *stat)),
-        },
+        Outcome::Created { path, .. } if op == OpCode::Create => Response::Path(path.to_string()),
+        Outcome::Created { path, stat } => Response::Create2(create2(path, *stat)),
         Outcome::DataSet(stat) | Outcome::AclSet(stat) => Response::Stat(*stat),
         Outcome::Multi(results) => {
-            let txns = match txn {
-                Txn::Multi(txns) => &txns[..],
-                _ => &[],
-            };
+            let txns = if let Txn::Multi(txns) = txn { &txns[..] } else { &[] };
             Response::Multi(txns.iter().zip(results).map(result).collect())
         }
         Outcome::Deleted
@@ -49,10 +44,10 @@ fn create2(path: &str, stat: Stat) -> Create2Response {
 /// An operation of a multi: create alone is answered without a stat.
 fn result((txn, outcome): (&Txn, &Outcome)) -> MultiResult {
     match outcome {
-        Outcome::Created { path, stat } => match txn {
-            Txn::Create(_) => MultiResult::Create(path.to_string()),
-            _ => MultiResult::Create2(create2(path, *stat)),
-        },
+        Outcome::Created { path, .. } if matches!(txn, Txn::Create(_)) => {
+            MultiResult::Create(path.to_string())
+        }
+        Outcome::Created { path, stat } => MultiResult::Create2(create2(path, *stat)),
         Outcome::Deleted => MultiResult::Delete,
         Outcome::DataSet(stat) => MultiResult::SetData(*stat),
         Outcome::Checked => MultiResult::Check,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tracing::{error, warn};
 use wire::client::{WatcherEvent, encode_event};
 use wire::jute::{Reader, Record};
-use wire::txn::{Txn, TxnBlob};
+use wire::txn::TxnBlob;
 use wire::{ErrorCode, perms};
 use zab::Zxid;
 use znode::{Outcome, Snapshot, Tree};
@@ -80,17 +80,16 @@ impl Engine {
 
     fn answer(&mut self, blob: &TxnBlob, outcome: &Outcome, tree: &Tree, shared: &Shared) {
         let (session, cxid) = (blob.header.client_id, blob.header.cxid);
-        match &blob.txn {
-            Txn::CreateSession { .. } => return self.session_created(session),
-            Txn::Error { err } if *err == ErrorCode::SessionMoved.code() => {
-                // The client talks to another server by now.
-                if let Some(connection) = self.local.get(session).cloned() {
-                    connection.close("its session has moved to another server");
-                    self.connection_closed(&connection);
-                }
-                return;
+        if let Outcome::SessionCreated { .. } = outcome {
+            return self.session_created(session);
+        }
+        if let Outcome::Failed(ErrorCode::SessionMoved) = outcome {
+            // The client talks to another server by now.
+            if let Some(connection) = self.local.get(session).cloned() {
+                connection.close("its session has moved to another server");
+                self.connection_closed(&connection);
             }
-            _ => {}
+            return;
         }
         if let Some(connection) = self.local.get(session).cloned() {
             let answered = connection.applied(cxid, &blob.txn, outcome, tree, shared);
