@@ -1,5 +1,6 @@
 //! The command line: arguments in, exit status out.
 
+mod bench;
 #[cfg(feature = "checker")]
 mod bounds;
 #[cfg(feature = "checker")]
@@ -10,6 +11,7 @@ mod context;
 mod explore;
 #[cfg(feature = "checker")]
 mod replay;
+mod stop;
 
 use clap::{Parser, Subcommand};
 #[cfg(feature = "checker")]
@@ -37,6 +39,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::BenchArgs),
     #[cfg(feature = "checker")]
     Check(check::CheckArgs),
     #[cfg(feature = "checker")]
@@ -73,6 +76,7 @@ pub(crate) fn run(
         }
     };
     match cli.command {
+        Command::Bench(arguments) => bench::run(&arguments),
         #[cfg(feature = "checker")]
         Command::Check(arguments) => check::run(arguments, context),
         #[cfg(feature = "checker")]
