@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use wire::client::{AddWatchMode, EventType, SetWatches2, WatcherType};
+use wire::client::{EventType, SetWatches2, WatcherType};
 
 use crate::acl::AclList;
 use crate::path;
@@ -106,13 +106,12 @@ impl Watches {
     }
 
     /// `addWatch`: a persistent watch is in both tables, a recursive one in that of data only.
-    pub fn add_persistent(&mut self, connection: u64, path: &str, mode: AddWatchMode) {
-        match mode {
-            AddWatchMode::Persistent => {
-                self.data.add(connection, path, PERSISTENT);
-                self.child.add(connection, path, PERSISTENT);
-            }
-            AddWatchMode::PersistentRecursive => self.data.add(connection, path, RECURSIVE),
+    pub fn add_persistent(&mut self, connection: u64, path: &str, recursive: bool) {
+        if recursive {
+            self.data.add(connection, path, RECURSIVE);
+        } else {
+            self.data.add(connection, path, PERSISTENT);
+            self.child.add(connection, path, PERSISTENT);
         }
     }
 
@@ -207,10 +206,10 @@ impl Watches {
             }
         }
         for path in &lists.persistent_watches {
-            self.add_persistent(connection, path, AddWatchMode::Persistent);
+            self.add_persistent(connection, path, false);
         }
         for path in &lists.persistent_recursive_watches {
-            self.add_persistent(connection, path, AddWatchMode::PersistentRecursive);
+            self.add_persistent(connection, path, true);
         }
         events
     }

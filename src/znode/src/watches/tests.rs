@@ -82,7 +82,7 @@ fn a_connection_hears_of_a_deletion_once_though_it_watches_data_and_children() {
 fn a_persistent_watch_stays_and_a_standard_one_beside_it_does_not() {
     let mut watches = Watches::new();
     watches.add(WatchTable::Data, ANNE, "/p", WatchMode::Standard);
-    watches.add_persistent(ANNE, "/p", AddWatchMode::Persistent);
+    watches.add_persistent(ANNE, "/p", false);
     assert!(watches.contains(ANNE, "/p", WatcherType::Data));
     assert_eq!(told(&mut watches, DataChanged, "/p"), [event(ANNE, NodeDataChanged, "/p")]);
     assert!(!watches.contains(ANNE, "/p", WatcherType::Data));
@@ -94,9 +94,9 @@ fn a_persistent_watch_stays_and_a_standard_one_beside_it_does_not() {
 #[test]
 fn a_recursive_watch_sees_all_below_it_and_never_changed_children() {
     let mut watches = Watches::new();
-    watches.add_persistent(ANNE, "/", AddWatchMode::PersistentRecursive);
-    watches.add_persistent(ANNE, "/a", AddWatchMode::PersistentRecursive);
-    watches.add_persistent(BOB, "/a/b", AddWatchMode::PersistentRecursive);
+    watches.add_persistent(ANNE, "/", true);
+    watches.add_persistent(ANNE, "/a", true);
+    watches.add_persistent(BOB, "/a/b", true);
     assert_eq!(
         told(&mut watches, Created, "/a/b/c"),
         [event(ANNE, NodeCreated, "/a/b/c"), event(BOB, NodeCreated, "/a/b/c")]
@@ -123,7 +123,7 @@ fn watches_die_with_their_connection() {
     let mut watches = Watches::new();
     watches.add(WatchTable::Data, ANNE, "/p", WatchMode::Standard);
     watches.add(WatchTable::Data, BOB, "/p", WatchMode::Standard);
-    watches.add_persistent(ANNE, "/q", AddWatchMode::PersistentRecursive);
+    watches.add_persistent(ANNE, "/q", true);
     watches.add(WatchTable::Child, ANNE, "/p", WatchMode::Standard);
     assert_eq!(
         watches.counts(WatchTable::Data),
