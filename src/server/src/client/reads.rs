@@ -1,8 +1,9 @@
 //! Reads, answered from the tree of this server.
 
 use wire::client::{
-    ClientInfo, GetAclResponse, MultiReadOp, MultiResult, Request, Response, SetWatches2,
-    WatcherEvent, WatcherType, encode_event, encode_names, encode_reply, encode_reply_error,
+    AddWatchMode, ClientInfo, GetAclResponse, MultiReadOp, MultiResult, Request, Response,
+    SetWatches2, WatcherEvent, WatcherType, encode_event, encode_names, encode_reply,
+    encode_reply_error,
 };
 use wire::jute::{Record, Writer};
 use wire::{ErrorCode, Id};
@@ -93,12 +94,16 @@ pub(super) fn answer(
             set_watches(lists, connection, tree, shared, out);
             Ok(Response::Empty)
         }
-        Request::AddWatch(watch) => match watch.mode {
-            mode @ (0 | 1) => {
-                shared.watches().add_persistent(connection.id(), &watch.path, mode == 1);
+        Request::AddWatch(watch) => match AddWatchMode::try_from(watch.mode) {
+            Ok(mode) => {
+                shared.watches().add_persistent(
+                    connection.id(),
+                    &watch.path,
+                    mode == AddWatchMode::PersistentRecursive,
+                );
                 Ok(Response::Error(ErrorCode::Ok.code()))
             }
-            _ => Err(ErrorCode::MarshallingError),
+            Err(_) => Err(ErrorCode::MarshallingError),
         },
         Request::CheckWatches(watch) => watcher(watch.kind, |kind| {
             shared.watches().contains(connection.id(), &watch.path, kind)
