@@ -157,11 +157,11 @@ impl Incoming {
     }
 }
 
-/// The tree of the snapshot that a server starts from.
+/// The tree of the snapshot that a server starts from; `base`: its position in the history.
 ///
 /// # Errors
 /// The snapshot cannot be read, although it was found to be valid.
-pub(crate) fn load(recovered: &Recovered<store::Os>) -> Result<Tree, String> {
+pub(crate) fn load(recovered: &Recovered<store::Os>, base: Zxid) -> Result<Tree, String> {
     let Some(file) = &recovered.snapshot else {
         return Ok(Tree::new(Options::default()));
     };
@@ -177,7 +177,7 @@ pub(crate) fn load(recovered: &Recovered<store::Os>) -> Result<Tree, String> {
             }
         }
     }
-    builder.finish(file.zxid().cast_signed()).map_err(|error| error.to_string())
+    builder.finish(base.0.cast_signed()).map_err(|error| error.to_string())
 }
 
 fn tail(snapshot: &Snapshot, zxid: Zxid) -> SnapshotTail {
