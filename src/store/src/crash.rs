@@ -10,12 +10,14 @@
 use std::io::Write;
 use std::path::Path;
 
+use wire::snapshot::Item;
+
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::layout::Compression;
 use crate::recovered::Recovered;
 use crate::sim::{Image, SimDisk};
-use crate::snapshot::{FinishedSnapshot, SnapshotItem, SnapshotTail};
+use crate::snapshot::{FinishedSnapshot, SnapshotTail};
 use crate::store::{Options, Store};
 
 const DATA: &str = "/data";
@@ -100,10 +102,10 @@ fn meaning<D: Disk>(recovered: &Recovered<D>) -> Meaning {
     if let Some(snapshot) = &recovered.snapshot {
         for item in snapshot.items().expect("a snapshot that was read once") {
             match item.expect("a snapshot that was read once") {
-                SnapshotItem::Session { id, timeout_ms } => {
-                    history.push((id.cast_unsigned(), timeout_ms))
+                Item::Session(session) => {
+                    history.push((session.id.cast_unsigned(), session.timeout_ms));
                 }
-                SnapshotItem::Acl { .. } | SnapshotItem::Node { .. } => {}
+                Item::Acl(_) | Item::Node(_) => {}
             }
         }
     }

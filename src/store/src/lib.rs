@@ -41,7 +41,6 @@ pub use layout::Compression;
 pub use myid::read_myid;
 pub use recovered::{LogEntry, Recovered, Repair};
 pub use snapshot::{
-    FinishedSnapshot, SnapshotDigest, SnapshotFile, SnapshotItem, SnapshotItems, SnapshotTail,
-    SnapshotWriter,
+    FinishedSnapshot, SnapshotDigest, SnapshotFile, SnapshotItems, SnapshotTail, SnapshotWriter,
 };
 pub use store::{Options, Store};
