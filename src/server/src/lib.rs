@@ -1,30 +1,29 @@
 //! The shell around the core: sockets, timers, the disk thread, sessions.
+//!
+//! Everything that decides is elsewhere: `zab` says what to write, to send and to deliver, `znode` what a request does to
+//! the tree. Here is one task that owns the core, and around it the sockets, the disk thread and the clock.
 
+mod client;
 mod config;
+mod disk;
+mod election_port;
+mod engine;
 mod events;
+mod link;
+mod outbox;
+mod packets;
+mod quorum_port;
+mod run;
+mod snapshots;
+mod timers;
+
+use std::time::Duration;
 
 pub use config::{
     ClientAddress, Config, ConfigError, DirSizes, FourLetterWords, Member, SnapshotCompression,
 };
 pub use events::{Event, Events};
+pub use run::{Error, Options, run};
 
-/// What a server is started with beside its configuration.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Where its events go.
-    pub events: Events,
-}
-
-/// Why a server ended that was not asked to.
-#[derive(thiserror::Error, Debug)]
-#[error("the server is not part of this build")]
-pub struct Error(());
-
-/// Runs a server until SIGINT or SIGTERM.
-///
-/// # Errors
-///
-/// Always: the server is not part of this build.
-pub fn run(_config: Config, _options: Options) -> Result<(), Error> {
-    Err(Error(()))
-}
+/// After a failure to accept a connection (no more file descriptors, mostly) the next attempt waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

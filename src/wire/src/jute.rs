@@ -97,6 +97,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// The field that was refused, as `Record.field`.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Short { field, .. }
+            | Self::Length { field, .. }
+            | Self::Null { field }
+            | Self::Items { field, .. }
+            | Self::Value { field, .. }
+            | Self::Text { field, .. } => field,
+        }
+    }
+
     /// An [`Error::Text`] whose excerpt is at most 64 characters long.
     pub(crate) fn text(field: &'static str, found: &str, allowed: &'static str) -> Self {
         Self::Text { field, found: found.chars().take(64).collect(), allowed }

@@ -31,6 +31,8 @@ pub mod snapshot;
 pub mod txn;
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod sample;
 
 pub use data::{Acl, Id, Stat, StatPersisted, perms};

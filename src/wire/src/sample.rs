@@ -1,7 +1,7 @@
 //! Arbitrary values of every record, for the laws in the tests.
 
 use bytes::Bytes;
-use quickcheck::{Arbitrary, Gen};
+use quickcheck::{Arbitrary, Gen, QuickCheck};
 
 /// A value drawn from a generator. [`record!`](crate::jute::record) implements it for records;
 /// it is not [`Arbitrary`] because that cannot be implemented for `Option<Bytes>`.
@@ -19,7 +19,7 @@ macro_rules! arbitrary {
     };
 }
 
-arbitrary!(u8, bool, i32, i64, String, Option<String>);
+arbitrary!(u8, u16, bool, i32, i64, String, Option<String>);
 
 impl Sample for Bytes {
     fn sample(g: &mut Gen) -> Self {
@@ -53,4 +53,12 @@ impl<T: Sample + Clone + 'static> Arbitrary for Any<T> {
     fn arbitrary(g: &mut Gen) -> Self {
         Self(T::sample(g))
     }
+}
+
+/// Checks that `law` holds of 200 values, the same ones on each run.
+pub(crate) fn check<T>(law: fn(Any<T>) -> bool)
+where
+    T: Sample + Clone + std::fmt::Debug + 'static,
+{
+    QuickCheck::new().tests(200).rng(Gen::from_size_and_seed(24, 1)).quickcheck(law);
 }

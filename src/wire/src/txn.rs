@@ -112,11 +112,15 @@ impl TryFrom<i32> for TxnType {
     type Error = Error;
 
     fn try_from(code: i32) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|kind| kind.code() == code).ok_or(Error::Value {
-            field: "TxnHeader.type",
-            found: code.into(),
-            allowed: "-11, -10, -1, 1, 2, 5, 7, 13 (in a multi), 14, 15, 16, 19, 20, 21",
-        })
+        Self::ALL.into_iter().find(|kind| kind.code() == code).ok_or(unknown_type(code))
+    }
+}
+
+fn unknown_type(code: i32) -> Error {
+    Error::Value {
+        field: "TxnHeader.type",
+        found: code.into(),
+        allowed: "-11, -10, -1, 1, 2, 5, 7, 13 (in a multi), 14, 15, 16, 19, 20, 21",
     }
 }
 
@@ -354,15 +358,19 @@ impl Txn {
 
 /// The paths of a `CloseSessionTxn`, `None` where there are none. ZooKeeper takes input that ends
 /// early for "no paths". It would also misread a digest that follows missing paths; that digest is
-/// recognised here by its exact length and version, which as paths would be two empty ones.
+/// recognised here by its exact length and version. As paths it would be two empty ones, and no
+/// path is empty.
 fn close_session_paths(reader: &mut Reader<'_>) -> Result<Option<Vec<String>>, Error> {
-    let start = reader.clone();
+    let field = "CloseSessionTxn.paths2Delete";
     let digest_only = reader.remaining() == TxnDigest::BYTES
-        && start.clone().i32("TxnDigest.version")? == TxnDigest::VERSION;
+        && reader.clone().i32("TxnDigest.version")? == TxnDigest::VERSION;
     if digest_only {
         return Ok(None);
     }
-    match Field::read(reader, "CloseSessionTxn.paths2Delete") {
+    match <Vec<String> as Field>::read(reader, field) {
+        Ok(paths) if paths.iter().any(String::is_empty) => {
+            Err(Error::text(field, "", "paths, which are not empty"))
+        }
         Ok(paths) => Ok(Some(paths)),
         Err(Error::Short { .. } | Error::Items { .. }) => {
             reader.rest();
@@ -436,9 +444,13 @@ impl TxnBlob {
 }
 
 impl Record for TxnBlob {
-    /// A digest that is missing or cut off is `None`; bytes behind it are ignored.
+    /// A digest that is missing or cut off is `None`; bytes behind it are ignored. A check alone,
+    /// outside a multi, is refused.
     fn decode(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let header = TxnHeader::decode(reader)?;
+        if header.kind == TxnType::Check.code() {
+            return Err(unknown_type(header.kind));
+        }
         let txn = Txn::decode(header.kind, reader)?;
         let digest = if reader.remaining() < TxnDigest::BYTES {
             None

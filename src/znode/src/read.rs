@@ -38,11 +38,11 @@ impl Tree {
     ///
     /// # Errors
     /// NoNode; NoAuth without READ.
-    pub fn get_children(
-        &self,
+    pub fn get_children<'a>(
+        &'a self,
         path: &str,
         auth: &[Id],
-    ) -> Result<(impl ExactSizeIterator<Item = &str>, Stat), ErrorCode> {
+    ) -> Result<(impl ExactSizeIterator<Item = &'a str> + use<'a>, Stat), ErrorCode> {
         let node = self.readable(path, perms::READ, auth)?;
         Ok((Names::of(node), self.stat(node)))
     }

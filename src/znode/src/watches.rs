@@ -105,8 +105,7 @@ impl Watches {
         self.table_mut(table).add(connection, path, bit(mode));
     }
 
-    /// `addWatch`: a persistent watch is in both tables, a recursive one in that of data only. A standard one goes
-    /// nowhere: it belongs to a read.
+    /// `addWatch`: a persistent watch is in both tables, a recursive one in that of data only.
     pub fn add_persistent(&mut self, connection: u64, path: &str, recursive: bool) {
         if recursive {
             self.data.add(connection, path, RECURSIVE);

@@ -5,8 +5,8 @@ use bytes::BytesMut;
 use super::{BodyDecoder, Item, Step};
 use crate::jute::Error;
 
-/// Most bytes that are made room for before they are read.
-const PIECE_BYTES_MAX: usize = 64 << 10;
+/// Bytes that are made room for before they are read, if no more than that have arrived.
+const PIECE_BYTES_MIN: usize = 1024;
 
 /// Why a snapshot's body could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,8 @@ impl<R: Read> BodyReader<R> {
         let mut missing = bytes;
         while missing > 0 {
             let start = self.buffer.len();
-            let piece = missing.min(PIECE_BYTES_MAX);
+            // As much again as has arrived, so that long data takes few calls.
+            let piece = missing.min(start.max(PIECE_BYTES_MIN));
             self.buffer.resize(start + piece, 0);
             let read = match self.source.read(&mut self.buffer[start..]) {
                 Ok(0) => {
