@@ -49,14 +49,13 @@ fn a_wrong_byte_in_a_record_with_good_ones_behind_it_is_refused_with_its_offset(
         bytes[at] ^= 0x10;
         let dir = Dir::new(&[("log.1", padded(bytes.clone(), 2048))]);
         let begin = bounds.iter().rev().find(|begin| **begin <= at).copied();
-        match dir.found().expect_err("a record is damaged") {
-            Error::Damaged { path, offset, good_at, .. } => {
-                assert_eq!(path, dir.path("log.1"));
-                assert_eq!(Some(offset), begin.map(|begin| begin as u64), "byte {at}");
-                assert!(bounds.contains(&(good_at as usize)), "byte {at}: {good_at}");
-            }
-            other => panic!("byte {at}: {other}"),
-        }
+        let error = dir.found().expect_err("a record is damaged");
+        let Error::Damaged { path, offset, good_at, .. } = error else {
+            panic!("byte {at}: {error}")
+        };
+        assert_eq!(path, dir.path("log.1"));
+        assert_eq!(Some(offset), begin.map(|begin| begin as u64), "byte {at}");
+        assert!(bounds.contains(&(good_at as usize)), "byte {at}: {good_at}");
         assert_eq!(
             dir.read("log.1"),
             padded(bytes, 2048),
