@@ -1,7 +1,8 @@
 //! `vivarium check`.
 
 use super::bounds::BoundArgs;
-use super::context::{Context, stop_flag};
+use super::context::Context;
+use super::stop::stop_flag;
 use clap::{Args, ValueEnum};
 use model::report::{CheckOptions, CheckRequest, Engine, FlawRequest, Tier};
 use std::num::NonZeroUsize;

@@ -1,15 +1,19 @@
 //! The command line: arguments in, exit status out.
 
+mod bench;
 #[cfg(feature = "checker")]
 mod bounds;
 #[cfg(feature = "checker")]
 mod check;
 #[cfg(feature = "checker")]
 mod context;
+mod ensemble;
 #[cfg(feature = "checker")]
 mod explore;
 #[cfg(feature = "checker")]
 mod replay;
+mod server;
+mod stop;
 
 use clap::{Parser, Subcommand};
 #[cfg(feature = "checker")]
@@ -37,6 +41,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Ensemble(ensemble::EnsembleArgs),
+    Server(server::ServerArgs),
+    Bench(bench::BenchArgs),
     #[cfg(feature = "checker")]
     Check(check::CheckArgs),
     #[cfg(feature = "checker")]
@@ -73,6 +80,9 @@ pub(crate) fn run(
         }
     };
     match cli.command {
+        Command::Ensemble(arguments) => ensemble::run(&arguments),
+        Command::Server(arguments) => server::run(arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         #[cfg(feature = "checker")]
         Command::Check(arguments) => check::run(arguments, context),
         #[cfg(feature = "checker")]

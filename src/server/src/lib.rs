@@ -1,1 +1,29 @@
 //! The shell around the core: sockets, timers, the disk thread, sessions.
+//!
+//! Everything that decides is elsewhere: `zab` says what to write, to send and to deliver, `znode` what a request does to
+//! the tree. Here is one task that owns the core, and around it the sockets, the disk thread and the clock.
+
+mod client;
+mod config;
+mod disk;
+mod election_port;
+mod engine;
+mod events;
+mod link;
+mod outbox;
+mod packets;
+mod quorum_port;
+mod run;
+mod snapshots;
+mod timers;
+
+use std::time::Duration;
+
+pub use config::{
+    ClientAddress, Config, ConfigError, DirSizes, FourLetterWords, Member, SnapshotCompression,
+};
+pub use events::{Event, Events};
+pub use run::{Error, Options, run};
+
+/// After a failure to accept a connection (no more file descriptors, mostly) the next attempt waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,1 +1,46 @@
 //! ZooKeeper's files: transaction log, snapshots, epochs.
+//!
+//! One [`Store`] is the disk of one server. It is synchronous and meant to be called by one thread; only snapshots may be
+//! written by others ([`SnapshotWriter`]).
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `dataDir/myid` | the server's id: [`read_myid`] |
+//! | `dataDir/version-2/snapshot.H` (`.gz`, `.snappy`) | the tree after the transaction with zxid H |
+//! | `dataDir/version-2/acceptedEpoch`, `currentEpoch` | the epoch promised, the epoch of the history |
+//! | `dataDir/version-2/vivarium.intent`, `vivarium.tmp.*` | a step over several files that is under way |
+//! | `dataLogDir/version-2/log.H` | transactions, the first of which has zxid H |
+//! | `version-2/vivarium.lock` | held by the running server |
+//!
+//! The formats are Apache ZooKeeper's, which can start from the directory of a stopped server, as this crate can from
+//! its. Where ZooKeeper is lenient this crate is not: a torn tail is told from corruption (`scan`), zxids must continue
+//! (`replay`), directories are fsynced, snapshots are complete before they have their name, and steps that touch several
+//! files happen at once (`intent`).
+
+#[cfg(test)]
+mod crash;
+mod disk;
+mod epochs;
+mod error;
+mod intent;
+mod layout;
+mod log;
+mod myid;
+mod purge;
+mod recovered;
+mod replay;
+mod scan;
+#[cfg(test)]
+mod sim;
+mod snapshot;
+mod store;
+
+pub use disk::{Disk, File, Os};
+pub use error::{Error, Result};
+pub use layout::Compression;
+pub use myid::read_myid;
+pub use recovered::{LogEntry, Recovered, Repair};
+pub use snapshot::{
+    FinishedSnapshot, SnapshotDigest, SnapshotFile, SnapshotItems, SnapshotTail, SnapshotWriter,
+};
+pub use store::{Options, Store};

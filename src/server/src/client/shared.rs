@@ -1,0 +1,171 @@
+//! What the engine and all connections share.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Instant;
+
+use zab::{Epoch, ServerState};
+use znode::{Tree, Watches};
+
+use super::connection::Connection;
+use crate::config::Config;
+
+/// Locks are taken in this order: tree, connection, watches; none is held while waiting for anything else.
+pub(crate) struct Shared {
+    pub(crate) config: Arc<Config>,
+    tree: RwLock<Tree>,
+    watches: Mutex<Watches>,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    status: Mutex<Status>,
+    next_connection: AtomicU64,
+    pub(crate) stats: Stats,
+}
+
+/// What the server is, for handshakes and four-letter words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Status {
+    pub(crate) role: ServerState,
+    /// The epoch in which clients are served.
+    pub(crate) serving: Option<Epoch>,
+    pub(crate) since: Instant,
+}
+
+/// Counters for `srvr`, `stat` and `mntr`.
+#[derive(Default)]
+pub(crate) struct Stats {
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
+    /// Writes and syncs in progress.
+    pub(crate) outstanding: AtomicUsize,
+    latency_ms_sum: AtomicU64,
+    latency_ms_max: AtomicU64,
+    latency_count: AtomicU64,
+    latency_ms_min: AtomicU64,
+}
+
+impl Stats {
+    /// A request that came in `since` is answered.
+    pub(crate) fn answered(&self, since: Instant) {
+        let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.latency_ms_sum.fetch_add(ms, Ordering::Relaxed);
+        self.latency_ms_max.fetch_max(ms, Ordering::Relaxed);
+        if self.latency_count.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.latency_ms_min.store(ms, Ordering::Relaxed);
+        } else {
+            self.latency_ms_min.fetch_min(ms, Ordering::Relaxed);
+        }
+    }
+
+    /// Milliseconds: least, mean, most.
+    pub(crate) fn latency_ms(&self) -> (u64, f64, u64) {
+        let count = self.latency_count.load(Ordering::Relaxed).max(1);
+        let sum = self.latency_ms_sum.load(Ordering::Relaxed);
+        #[allow(clippy::cast_precision_loss, reason = "a mean to be read by people")]
+        let mean = sum as f64 / count as f64;
+        (
+            self.latency_ms_min.load(Ordering::Relaxed),
+            mean,
+            self.latency_ms_max.load(Ordering::Relaxed),
+        )
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(config: Arc<Config>, tree: Tree) -> Self {
+        let status = Status { role: ServerState::Looking, serving: None, since: Instant::now() };
+        Self {
+            config,
+            tree: RwLock::new(tree),
+            watches: Mutex::default(),
+            connections: Mutex::default(),
+            status: Mutex::new(status),
+            next_connection: AtomicU64::new(1),
+            stats: Stats::default(),
+        }
+    }
+
+    pub(crate) fn read_tree(&self) -> RwLockReadGuard<'_, Tree> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write_tree(&self) -> RwLockWriteGuard<'_, Tree> {
+        self.tree.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn watches(&self) -> MutexGuard<'_, Watches> {
+        lock(&self.watches)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        *lock(&self.status)
+    }
+
+    pub(crate) fn set_role(&self, role: ServerState) {
+        lock(&self.status).role = role;
+    }
+
+    pub(crate) fn set_serving(&self, epoch: Option<Epoch>) {
+        let mut status = lock(&self.status);
+        status.serving = epoch;
+        status.since = Instant::now();
+    }
+
+    // ---- connections
+
+    pub(super) fn next_connection_id(&self) -> u64 {
+        self.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// False if there are too many already, in all or from this address.
+    pub(super) fn admit(&self, connection: &Arc<Connection>) -> bool {
+        let mut connections = lock(&self.connections);
+        let address = connection.address().ip();
+        let from_there = || of_address(&connections, address);
+        let exceeds =
+            |limit: Option<u32>, count: usize| limit.is_some_and(|limit| count >= limit as usize);
+        if exceeds(self.config.client_connections_max, connections.len())
+            || exceeds(self.config.client_connections_per_address_max, from_there())
+        {
+            return false;
+        }
+        connections.insert(connection.id(), Arc::clone(connection));
+        true
+    }
+
+    pub(super) fn remove(&self, connection: &Connection) {
+        lock(&self.connections).remove(&connection.id());
+        self.watches().remove_connection(connection.id());
+    }
+
+    pub(crate) fn connection(&self, id: u64) -> Option<Arc<Connection>> {
+        lock(&self.connections).get(&id).cloned()
+    }
+
+    /// All connections, oldest first.
+    pub(super) fn connections(&self) -> Vec<Arc<Connection>> {
+        let mut all: Vec<_> = lock(&self.connections).values().cloned().collect();
+        all.sort_unstable_by_key(|connection| connection.id());
+        all
+    }
+
+    pub(super) fn connection_count(&self) -> usize {
+        lock(&self.connections).len()
+    }
+
+    /// Nobody is served any more.
+    pub(crate) fn close_all(&self) {
+        for connection in self.connections() {
+            connection.close("this server has no leader any more");
+        }
+    }
+}
+
+fn of_address(connections: &HashMap<u64, Arc<Connection>>, address: IpAddr) -> usize {
+    connections.values().filter(|other| other.address().ip() == address).count()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,238 @@
+//! The task of one client's connection: bytes in, answers out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tracing::debug;
+use wire::ErrorCode;
+use wire::client::{Frames, Incoming, OpCode, Request, RequestHeader};
+use wire::jute::{Reader, Record};
+
+use super::connection::Connection;
+use super::handshake::{self, Hello};
+use super::shared::Shared;
+use super::{ClientBatch, ClientRequest, reads, words};
+use crate::outbox::{Chunk, Next};
+
+/// How much is read at once.
+const READ_BYTES: usize = 16 << 10;
+
+/// A connection that does not begin a session within this time is closed. (`zookeeper.nio.sessionlessCnxnTimeout`.)
+const SESSIONLESS_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) async fn serve(
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    shared: Arc<Shared>,
+    engine: mpsc::Sender<ClientBatch>,
+) {
+    let mut client = Client {
+        frames: Frames::new(shared.config.jute_max_buffer as usize),
+        buffer: BytesMut::new(),
+        connection: Arc::clone(&connection),
+        shared: Arc::clone(&shared),
+        engine,
+    };
+    if let Err(reason) = client.run(stream).await {
+        debug!("client {}: {reason}", connection.address());
+    }
+    shared.remove(&connection);
+    client.ask(vec![ClientRequest::Ended]).await;
+}
+
+struct Client {
+    frames: Frames,
+    buffer: BytesMut,
+    connection: Arc<Connection>,
+    shared: Arc<Shared>,
+    engine: mpsc::Sender<ClientBatch>,
+}
+
+impl Client {
+    async fn run(&mut self, stream: TcpStream) -> Result<(), String> {
+        stream.set_nodelay(true).map_err(text)?;
+        let (mut reading, mut writing) = stream.into_split();
+        match tokio::time::timeout(SESSIONLESS_TIMEOUT, self.hello(&mut reading)).await {
+            Err(_) => return Err("it did not begin a session in time".to_owned()),
+            Ok(Err(reason)) => return Err(reason),
+            Ok(Ok(Hello::Word(word))) => {
+                let answer = words::answer(word, &self.shared);
+                writing.write_all(answer.as_bytes()).await.map_err(text)?;
+                return writing.shutdown().await.map_err(text);
+            }
+            Ok(Ok(Hello::Session(request))) => self.ask(vec![request]).await,
+        }
+        self.converse(reading, writing).await
+    }
+
+    /// The first message: a four-letter word, or a ConnectRequest.
+    async fn hello(&mut self, reading: &mut OwnedReadHalf) -> Result<Hello, String> {
+        loop {
+            match self.frames.next(&mut self.buffer).map_err(text)? {
+                Some(Incoming::Word(word)) => return Ok(Hello::Word(word)),
+                Some(Incoming::Frame(frame)) => {
+                    return handshake::connect(&frame, &self.connection, &self.shared);
+                }
+                None => self.read(reading).await?,
+            }
+        }
+    }
+
+    async fn read(&mut self, reading: &mut OwnedReadHalf) -> Result<(), String> {
+        self.buffer.reserve(READ_BYTES);
+        match reading.read_buf(&mut self.buffer).await.map_err(text)? {
+            0 => Err("it went away".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Requests and answers. What the client sends before its session is established stays in the socket.
+    async fn converse(
+        &mut self,
+        mut reading: OwnedReadHalf,
+        mut writing: OwnedWriteHalf,
+    ) -> Result<(), String> {
+        let connection = Arc::clone(&self.connection);
+        loop {
+            let listens = connection.session() != 0 && connection.wants_input();
+            tokio::select! {
+                biased;
+                next = connection.outbox.next() => match next {
+                    Next::Write(Chunk::Bytes(bytes)) => {
+                        tokio::select! {
+                            biased;
+                            written = self.write(&mut writing, &bytes) => written?,
+                            () = connection.closed() => return Ok(()),
+                        }
+                    }
+                    Next::Write(Chunk::Large(never)) => match never {},
+                    Next::End => return writing.shutdown().await.map_err(text),
+                },
+                () = connection.closed() => return Ok(()),
+                arrived = self.read(&mut reading), if listens => {
+                    arrived?;
+                    connection.touch();
+                    self.requests().await?;
+                }
+            }
+        }
+    }
+
+    /// A client that takes nothing for as long as its session may be silent is gone.
+    async fn write(&self, writing: &mut OwnedWriteHalf, mut bytes: &[u8]) -> Result<(), String> {
+        let timeout_ms = u64::try_from(self.connection.timeout_ms()).unwrap_or(0);
+        let patience = Duration::from_millis(timeout_ms).max(SESSIONLESS_TIMEOUT);
+        while !bytes.is_empty() {
+            let written = tokio::time::timeout(patience, writing.write(bytes)).await;
+            match written.map_err(|_| "it does not read what it is sent".to_owned())? {
+                Ok(0) => return Err("it takes no more bytes".to_owned()),
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+
+    /// All requests that have arrived whole.
+    async fn requests(&mut self) -> Result<(), String> {
+        let mut asked = Vec::new();
+        let mut count = 0;
+        while let Some(incoming) = self.frames.next(&mut self.buffer).map_err(text)? {
+            if let Incoming::Frame(frame) = incoming {
+                count += 1;
+                self.request(frame, &mut asked)?;
+            }
+        }
+        self.shared.stats.received.fetch_add(count, Ordering::Relaxed);
+        self.connection.received.fetch_add(count, Ordering::Relaxed);
+        if !asked.is_empty() {
+            self.ask(asked).await;
+        }
+        Ok(())
+    }
+
+    fn request(&self, frame: Bytes, asked: &mut Vec<ClientRequest>) -> Result<(), String> {
+        let mut reader = Reader::with_limit(&frame, self.shared.config.jute_max_buffer as usize);
+        let header = RequestHeader::decode(&mut reader).map_err(text)?;
+        let (connection, shared, xid) = (&self.connection, &self.shared, header.xid);
+        let Some(op) = OpCode::from_code(header.op) else {
+            connection.unimplemented(xid);
+            return Ok(());
+        };
+        if reads::is_read(op) {
+            let tree = shared.read_tree();
+            match Request::decode(op, &mut reader) {
+                Ok(request) => connection.read(xid, request, &tree, shared),
+                Err(error) => {
+                    debug!("client {}: {op}: {error}", connection.address());
+                    connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared);
+                }
+            }
+            return Ok(());
+        }
+        match op {
+            OpCode::Create
+            | OpCode::Delete
+            | OpCode::SetData
+            | OpCode::SetAcl
+            | OpCode::Multi
+            | OpCode::Create2
+            | OpCode::CreateContainer
+            | OpCode::CreateTtl
+            | OpCode::CloseSession => {
+                connection.push_write(xid, op);
+                asked.push(ClientRequest::Write { xid, op, body: reader.rest() });
+            }
+            OpCode::Sync => match Request::decode(op, &mut reader) {
+                Ok(Request::Sync(sync)) => {
+                    connection.push_sync(xid, sync.path);
+                    asked.push(ClientRequest::Sync);
+                }
+                Ok(_) | Err(_) => {
+                    let tree = shared.read_tree();
+                    connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared);
+                }
+            },
+            OpCode::Notification
+            | OpCode::Check
+            | OpCode::Reconfig
+            | OpCode::DeleteContainer
+            | OpCode::Auth
+            | OpCode::Sasl
+            | OpCode::CreateSession
+            | OpCode::Error
+            | OpCode::Exists
+            | OpCode::GetData
+            | OpCode::GetAcl
+            | OpCode::GetChildren
+            | OpCode::GetChildren2
+            | OpCode::Ping
+            | OpCode::CheckWatches
+            | OpCode::RemoveWatches
+            | OpCode::MultiRead
+            | OpCode::SetWatches
+            | OpCode::SetWatches2
+            | OpCode::GetEphemerals
+            | OpCode::GetAllChildrenNumber
+            | OpCode::AddWatch
+            | OpCode::WhoAmI => connection.unimplemented(xid),
+        }
+        Ok(())
+    }
+
+    /// Waits while the engine is behind. One that has ended hears nothing any more.
+    async fn ask(&self, requests: Vec<ClientRequest>) {
+        let connection = Arc::clone(&self.connection);
+        let _ = self.engine.send(ClientBatch { connection, requests }).await;
+    }
+}
+
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}

@@ -1,0 +1,253 @@
+//! The configuration of a server: ZooKeeper's `zoo.cfg`, read strictly.
+//!
+//! What ZooKeeper's `QuorumPeerConfig` accepts means the same here. Four things differ. A key that nobody knows is a
+//! warning, as is one that ZooKeeper knows and this server does not act upon; a key whose neglect would be unsafe (TLS,
+//! authentication, hierarchical quorums) is an error. `forceSync=no` is accepted with a warning and has no effect:
+//! what is acknowledged is on disk. The members are read from this file only (no `dynamicConfigFile`).
+//! And ids go up to 255, so that session ids tell servers apart.
+
+mod keys;
+mod member;
+mod properties;
+mod read;
+mod text;
+
+pub use member::Member;
+pub use text::DirSizes;
+
+use member::Bracketed;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use zab::{LearnerKind, Quorum, Sid};
+
+/// The configuration of one server. Defaults are ZooKeeper's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// This server: what `dataDir/myid` says; 1 if standalone.
+    pub me: Sid,
+    /// True if this server is alone: no `server.N` line, or one participant and not `standaloneEnabled=false`.
+    pub standalone: bool,
+    /// The members by their `server.N` lines; empty if standalone without such a line.
+    pub members: BTreeMap<Sid, Member>,
+    /// Whether this server has a vote. Its `server.N` line decides, not `peerType`.
+    pub kind: LearnerKind,
+    /// Where this server listens for clients (`clientPort`, `clientPortAddress`, or its `server.N` line); `None`: not at all.
+    pub client: Option<ClientAddress>,
+    /// Queue of connections not yet accepted at the client port (`clientPortListenBacklog`); `None`: the system's.
+    pub client_backlog: Option<u32>,
+    /// `quorumListenOnAllIPs`: listen for other servers on every address, not only on that of the own line.
+    pub quorum_listen_on_all_ips: bool,
+    /// The unit of time, `tickTime`.
+    pub tick_time: Duration,
+    /// `initLimit`: how long a learner may take to connect to a leader and to be brought up to date.
+    pub init_limit_ticks: u32,
+    /// `syncLimit`: how long a learner may be silent, and how long a proposal may go without acknowledgement.
+    pub sync_limit_ticks: u32,
+    /// Dialling another server's election port is given up after this (`cnxTimeout`).
+    pub connect_timeout: Duration,
+    /// Shortest session timeout that is granted; 2 ticks unless given.
+    pub session_timeout_min: Duration,
+    /// Longest session timeout that is granted; 20 ticks unless given. Never below the shortest.
+    pub session_timeout_max: Duration,
+    /// Snapshots and epochs are in `version-2` of this directory, and `myid` in itself.
+    pub data_dir: PathBuf,
+    /// Transaction logs are in `version-2` of this directory; `dataDir` unless given.
+    pub data_log_dir: PathBuf,
+    /// Transactions between two snapshots (`snapCount`), at least 2.
+    pub snap_count: u32,
+    /// Transaction logs grow by this many bytes at once (`preAllocSize`, given in KiB).
+    pub pre_alloc_bytes: u64,
+    /// How snapshots are compressed (`snapshot.compression.method`).
+    pub snapshot_compression: SnapshotCompression,
+    /// Snapshots that a purge keeps (`autopurge.snapRetainCount`), at least 3.
+    pub purge_retain: u32,
+    /// Time between purges (`autopurge.purgeInterval`, given in hours); `None`: never.
+    pub purge_interval: Option<Duration>,
+    /// Delivered transactions kept in memory to serve a DIFF (`commitLogCount`).
+    pub commit_log_count: u32,
+    /// Client connections from one address (`maxClientCnxns`); `None`: no limit.
+    pub client_connections_per_address_max: Option<u32>,
+    /// Client connections in all (`maxCnxns`); `None`: no limit.
+    pub client_connections_max: Option<u32>,
+    /// Requests in progress before clients are no longer read from (`globalOutstandingLimit`), as the file says. What
+    /// holds for one server: [`outstanding_limit`](Self::outstanding_limit).
+    pub global_outstanding_limit: u32,
+    /// Largest request and largest data of a node in bytes (`jute.maxbuffer`).
+    pub jute_max_buffer: u32,
+    /// Which four-letter words are answered.
+    pub four_letter_words: FourLetterWords,
+    /// Directory into which every input of the core is recorded (`vivarium.record`).
+    pub record: Option<PathBuf>,
+    /// What the operator should know about the file: ignored keys, and the like, each a sentence.
+    pub warnings: Vec<String>,
+}
+
+/// Where a server listens for clients.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClientAddress {
+    /// Name or address, IPv6 without brackets; [`ANY`](Self::ANY) for every address of the machine.
+    pub host: String,
+    /// Never 0.
+    pub port: u16,
+}
+
+impl ClientAddress {
+    /// Every address of the machine, as ZooKeeper writes it.
+    pub const ANY: &str = "0.0.0.0";
+}
+
+/// `host:port`, IPv6 in brackets.
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", Bracketed(&self.host), self.port)
+    }
+}
+
+/// How snapshots are compressed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SnapshotCompression {
+    /// Not at all.
+    Plain,
+    /// `gz`.
+    Gzip,
+    /// `snappy`.
+    Snappy,
+}
+
+/// Which four-letter words are answered (`4lw.commands.whitelist`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FourLetterWords {
+    /// `*`
+    All,
+    /// These, and always `srvr`.
+    Only(Vec<String>),
+}
+
+impl FourLetterWords {
+    /// True if `word` is answered.
+    pub fn allow(&self, word: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(words) => word == "srvr" || words.iter().any(|allowed| allowed == word),
+        }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(thiserror::Error, Debug)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A line is no property.
+    #[error("line {line}: found `{found}`, allowed: {allowed}")]
+    Syntax {
+        /// Counted from 1.
+        line: usize,
+        /// What stands there.
+        found: String,
+        /// What may stand there.
+        allowed: &'static str,
+    },
+    /// A key has a value that it cannot have.
+    #[error("line {line}: {key}: found `{found}`, allowed: {allowed}")]
+    Value {
+        /// The key.
+        key: String,
+        /// Counted from 1.
+        line: usize,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        allowed: String,
+    },
+    /// A key is known, and what it asks for cannot be left out silently.
+    #[error("line {line}: {key}={found} is not supported: {why}")]
+    Refused {
+        /// The key.
+        key: String,
+        /// Counted from 1.
+        line: usize,
+        /// Its value.
+        found: String,
+        /// What would be wrong without it.
+        why: String,
+    },
+    /// A key is missing.
+    #[error("{key} is not set: {why}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// What it is needed for.
+        why: &'static str,
+    },
+    /// Values that are fine alone do not go together.
+    #[error("{0}")]
+    Conflict(String),
+    /// The file `myid` does not say which server this is.
+    #[error("{}: found `{found}`, allowed: {allowed}", path.display())]
+    MyId {
+        /// The file.
+        path: PathBuf,
+        /// Its first line.
+        found: String,
+        /// What it may be.
+        allowed: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file, and `myid` in its `dataDir`.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, a value that is wrong, missing or refused. The error names the file only where
+    /// it is not the given one.
+    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        let read = |path: &Path| std::fs::read_to_string(path);
+        let text =
+            read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::from_text(&text, read)
+    }
+
+    /// The quorum system: majorities of the participants; of this server alone if standalone.
+    pub fn quorum(&self) -> Quorum {
+        if self.standalone {
+            return Quorum::majority([self.me].into_iter().collect());
+        }
+        let voters = self.members.iter().filter(|(_, member)| member.kind == LearnerKind::Follower);
+        Quorum::majority(voters.map(|(sid, _)| *sid).collect())
+    }
+
+    /// `initLimit` as time.
+    pub fn init_limit(&self) -> Duration {
+        self.tick_time * self.init_limit_ticks
+    }
+
+    /// `syncLimit` as time.
+    pub fn sync_limit(&self) -> Duration {
+        self.tick_time * self.sync_limit_ticks
+    }
+
+    /// Requests in progress at this server before clients are no longer read from: `globalOutstandingLimit`, in ensembles
+    /// of more than two voters divided by their number less one (`ZooKeeperServer.getGlobalOutstandingLimit` of a quorum
+    /// member); at least 1.
+    pub fn outstanding_limit(&self) -> u32 {
+        let voters = self.quorum().voters().len();
+        let divisor = if voters > 2 { voters - 1 } else { 1 };
+        (self.global_outstanding_limit / divisor).max(1)
+    }
+
+    /// Session timeout that is granted to a client that asks for `asked`.
+    pub fn session_timeout(&self, asked: Duration) -> Duration {
+        asked.clamp(self.session_timeout_min, self.session_timeout_max)
+    }
+}

@@ -1,0 +1,332 @@
+//! From the text of a configuration file to a [`Config`].
+
+use super::keys::{Keys, port, wrong};
+use super::{
+    ClientAddress, Config, ConfigError, FourLetterWords, Member, SnapshotCompression, member,
+    properties,
+};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use zab::{LearnerKind, Sid};
+
+impl Config {
+    /// Reads the text of a configuration file. `read_myid` is asked for the content of `dataDir/myid` if there are
+    /// `server.N` lines.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_file`](Self::from_file).
+    pub fn from_text(
+        text: &str,
+        read_myid: impl FnOnce(&Path) -> io::Result<String>,
+    ) -> Result<Self, ConfigError> {
+        let mut keys = Keys::new(properties::parse(text)?);
+        let members = members(&mut keys)?;
+        let data_dir = directory(&mut keys, "dataDir")?.ok_or(ConfigError::Missing {
+            key: "dataDir",
+            why: "snapshots, epochs and myid are there",
+        })?;
+        let data_log_dir = directory(&mut keys, "dataLogDir")?.unwrap_or_else(|| data_dir.clone());
+        let standalone = is_standalone(&mut keys, &members)?;
+        let me = if members.is_empty() || standalone {
+            Sid(1)
+        } else {
+            my_id(&data_dir.join("myid"), read_myid)?
+        };
+        let own_line = if standalone { members.values().next() } else { members.get(&me) };
+        if !standalone && own_line.is_none() {
+            let known: Vec<String> =
+                members.keys().map(|sid| format!("server.{}", sid.0)).collect();
+            return Err(ConfigError::MyId {
+                path: data_dir.join("myid"),
+                found: me.0.to_string(),
+                allowed: format!(
+                    "the id of a server line, of which there are {}",
+                    known.join(", ")
+                ),
+            });
+        }
+        let client = client_address(&mut keys, own_line)?;
+        let kind = kind(&mut keys, own_line)?;
+        let tick_ms = keys.number("tickTime", 1..=3_600_000, " (milliseconds)")?.unwrap_or(3_000);
+        let tick_time = Duration::from_millis(tick_ms);
+        let (init_limit_ticks, sync_limit_ticks) = limits(&mut keys, standalone)?;
+        let (session_timeout_min, session_timeout_max) = session_timeouts(&mut keys, tick_time)?;
+        let purge_retain =
+            small(&mut keys, "autopurge.snapRetainCount", 0, " (snapshots)")?.unwrap_or(3);
+        if purge_retain < 3 {
+            let warning = format!(
+                "autopurge.snapRetainCount={purge_retain} is less than 3: 3 snapshots are kept"
+            );
+            keys.warnings.push(warning);
+        }
+        let purge_hours =
+            keys.number("autopurge.purgeInterval", 0..=1_000_000, " (hours; 0: never)")?;
+        no_other_election(&mut keys)?;
+        force_sync(&mut keys)?;
+        let config = Self {
+            me,
+            standalone,
+            kind,
+            client,
+            client_backlog: backlog(&mut keys)?,
+            quorum_listen_on_all_ips: keys.boolean("quorumListenOnAllIPs", false)?,
+            tick_time,
+            init_limit_ticks,
+            sync_limit_ticks,
+            connect_timeout: keys
+                .number("cnxTimeout", 1..=3_600_000, " (milliseconds)")?
+                .map_or(Duration::from_secs(5), Duration::from_millis),
+            session_timeout_min,
+            session_timeout_max,
+            snap_count: small(&mut keys, "snapCount", 2, " (transactions)")?.unwrap_or(100_000),
+            pre_alloc_bytes: 1024
+                * keys.number("preAllocSize", 1..=4_194_304, " (KiB)")?.unwrap_or(65_536),
+            snapshot_compression: match keys
+                .word("snapshot.compression.method", &["", "gz", "snappy"])?
+            {
+                Some(1) => SnapshotCompression::Gzip,
+                Some(2) => SnapshotCompression::Snappy,
+                Some(_) | None => SnapshotCompression::Plain,
+            },
+            purge_retain: purge_retain.max(3),
+            purge_interval: purge_hours
+                .filter(|hours| *hours > 0)
+                .map(|hours| Duration::from_secs(3_600 * hours)),
+            commit_log_count: small(&mut keys, "commitLogCount", 1, " (transactions)")?
+                .unwrap_or(500),
+            client_connections_per_address_max: Some(
+                small(&mut keys, "maxClientCnxns", 0, " (0: no limit)")?.unwrap_or(60),
+            )
+            .filter(|max| *max > 0),
+            client_connections_max: small(&mut keys, "maxCnxns", 0, " (0: no limit)")?
+                .filter(|max| *max > 0),
+            global_outstanding_limit: small(&mut keys, "globalOutstandingLimit", 1, " (requests)")?
+                .unwrap_or(1_000),
+            jute_max_buffer: small(&mut keys, "jute.maxbuffer", 1_024, " (bytes)")?
+                .unwrap_or(0xf_ffff),
+            four_letter_words: four_letter_words(&mut keys),
+            record: directory(&mut keys, "vivarium.record")?,
+            members,
+            data_dir,
+            data_log_dir,
+            warnings: Vec::new(),
+        };
+        let mut warnings = keys.finish()?;
+        let voters = config.quorum().voters().len();
+        if !config.standalone && voters <= 2 {
+            warnings.push(format!(
+                "{voters} participants: no failure is tolerated, 3 are needed for that"
+            ));
+        } else if !config.standalone && voters.is_multiple_of(2) {
+            warnings.push(format!(
+                "{voters} participants tolerate no more failures than {}",
+                voters - 1
+            ));
+        }
+        Ok(Self { warnings, ..config })
+    }
+}
+
+/// The `server.N` lines.
+fn members(keys: &mut Keys) -> Result<BTreeMap<Sid, Member>, ConfigError> {
+    let mut members = BTreeMap::new();
+    for (key, entry) in keys.take_prefixed("server.") {
+        let sid = member::sid(&key, &entry)?;
+        // `server.1` and `server.01` are two keys of one server.
+        if members.insert(sid, Member::parse(&key, &entry)?).is_some() {
+            return Err(wrong(&key, &entry, format!("one line for server {}", sid.0)));
+        }
+    }
+    Ok(members)
+}
+
+/// `QuorumPeerConfig.parseDynamicConfig`: who is alone, and which ensembles cannot be.
+fn is_standalone(keys: &mut Keys, members: &BTreeMap<Sid, Member>) -> Result<bool, ConfigError> {
+    let enabled = keys.boolean("standaloneEnabled", true)?;
+    let voters = members.values().filter(|member| member.kind == LearnerKind::Follower).count();
+    let observers = members.len() - voters;
+    if voters == 0 && observers > 0 {
+        return Err(ConfigError::Conflict(format!(
+            "{observers} server lines, all of observers: at least one participant is needed"
+        )));
+    }
+    if voters == 0 && !enabled {
+        return Err(ConfigError::Conflict(
+            "standaloneEnabled=false without server lines: at least one participant is needed"
+                .into(),
+        ));
+    }
+    if voters == 1 && enabled {
+        if observers > 0 {
+            return Err(ConfigError::Conflict(
+                "one participant with observers: set standaloneEnabled=false, or add participants"
+                    .into(),
+            ));
+        }
+        keys.warnings
+            .push("one server line: this server runs standalone, the line is not used".into());
+    }
+    Ok(voters <= 1 && enabled)
+}
+
+/// The first line of `myid` is a decimal number and nothing else (`Long.parseLong` of the whole line).
+fn my_id(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Result<Sid, ConfigError> {
+    let text = read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let line = text.lines().next().unwrap_or_default();
+    let digits = !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit());
+    line.parse().ok().filter(|_| digits).map(Sid).ok_or_else(|| ConfigError::MyId {
+        path: path.to_owned(),
+        found: line.to_owned(),
+        allowed: "a first line with a number from 0 to 255 and nothing else".into(),
+    })
+}
+
+/// `clientPort` and `clientPortAddress`, and what the own line says; if both say something they must agree
+/// (`QuorumPeerConfig.setupClientPort`).
+fn client_address(
+    keys: &mut Keys,
+    own_line: Option<&Member>,
+) -> Result<Option<ClientAddress>, ConfigError> {
+    let host = keys.take("clientPortAddress");
+    let from_keys = match keys.take("clientPort") {
+        // As in ZooKeeper, 0 is "not set".
+        Some(entry) if entry.value == "0" => None,
+        Some(entry) => {
+            let port = port(&entry.value)
+                .ok_or_else(|| wrong("clientPort", &entry, "a port from 1 to 65535"))?;
+            let host = host.as_ref().map_or(ClientAddress::ANY, |entry| entry.value.as_str());
+            let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+            Some(ClientAddress { host: host.to_owned(), port })
+        }
+        None => None,
+    };
+    if let (Some(entry), None) = (&host, &from_keys) {
+        return Err(wrong("clientPortAddress", entry, "only together with clientPort"));
+    }
+    match (from_keys, own_line.and_then(|member| member.client.clone())) {
+        (Some(keys), Some(line)) => {
+            let agree = keys.port == line.port
+                && (keys.host == ClientAddress::ANY || keys.host == line.host);
+            if agree {
+                Ok(Some(line))
+            } else {
+                Err(ConfigError::Conflict(format!(
+                    "the client address is {keys} by clientPort, and {line} by the server line"
+                )))
+            }
+        }
+        (keys, line) => Ok(keys.or(line)),
+    }
+}
+
+/// What `peerType` says must be a word it knows; the server line decides (`QuorumPeerConfig.setupPeerType`).
+fn kind(keys: &mut Keys, own_line: Option<&Member>) -> Result<LearnerKind, ConfigError> {
+    let observer = keys.word("peerType", &["participant", "observer"])?.map(|index| index == 1);
+    let kind = own_line.map_or(LearnerKind::Follower, |member| member.kind);
+    if observer.is_some_and(|observer| observer != (kind == LearnerKind::Observer)) {
+        let line = match kind {
+            LearnerKind::Follower => "participant",
+            LearnerKind::Observer => "observer",
+        };
+        keys.warnings.push(format!("peerType is not what the server line says: {line} it is"));
+    }
+    Ok(kind)
+}
+
+/// `initLimit` and `syncLimit`, which ensembles must set. A server alone never waits for another.
+fn limits(keys: &mut Keys, standalone: bool) -> Result<(u32, u32), ConfigError> {
+    let init = small(keys, "initLimit", 1, " (ticks)")?;
+    let sync = small(keys, "syncLimit", 1, " (ticks)")?;
+    let why = "ensembles need it, in ticks";
+    let missing = |key| Err(ConfigError::Missing { key, why });
+    match (init, sync) {
+        (None, _) if !standalone => missing("initLimit"),
+        (_, None) if !standalone => missing("syncLimit"),
+        (init, sync) => Ok((init.unwrap_or(10), sync.unwrap_or(5))),
+    }
+}
+
+fn session_timeouts(keys: &mut Keys, tick: Duration) -> Result<(Duration, Duration), ConfigError> {
+    let mut timeout = |key, ticks| -> Result<Duration, ConfigError> {
+        // As in ZooKeeper, -1 is "not set".
+        if keys.peek(key) == Some("-1") {
+            keys.take(key);
+        }
+        let given = keys.number(key, 1..=i32_max(), " (milliseconds), or -1 for the default")?;
+        Ok(given.map_or(tick * ticks, Duration::from_millis))
+    };
+    let (min, max) = (timeout("minSessionTimeout", 2)?, timeout("maxSessionTimeout", 20)?);
+    if min > max {
+        return Err(ConfigError::Conflict(format!(
+            "minSessionTimeout is {} ms, maxSessionTimeout is {} ms: the first must not be larger",
+            min.as_millis(),
+            max.as_millis()
+        )));
+    }
+    Ok((min, max))
+}
+
+fn backlog(keys: &mut Keys) -> Result<Option<u32>, ConfigError> {
+    if keys.peek("clientPortListenBacklog") == Some("-1") {
+        keys.take("clientPortListenBacklog");
+    }
+    small(keys, "clientPortListenBacklog", 1, " (connections), or -1 for the system's default")
+}
+
+/// Fast leader election, number 3, is the only one that there is.
+fn no_other_election(keys: &mut Keys) -> Result<(), ConfigError> {
+    match keys.take("electionAlg") {
+        Some(entry) if entry.value != "3" => Err(wrong("electionAlg", &entry, "3")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// `forceSync=no` asks for less than is done. It is no error: whoever sets it gets a slower server, not a wrong one.
+fn force_sync(keys: &mut Keys) -> Result<(), ConfigError> {
+    if keys.word("forceSync", &["yes", "no"])? == Some(1) {
+        let warning = "forceSync=no has no effect: nothing is acknowledged that is not on disk";
+        keys.warnings.push(warning.into());
+    }
+    Ok(())
+}
+
+fn four_letter_words(keys: &mut Keys) -> FourLetterWords {
+    let Some(entry) = keys.take("4lw.commands.whitelist") else {
+        return FourLetterWords::Only(Vec::new());
+    };
+    let words: Vec<&str> =
+        entry.value.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+    if words.contains(&"*") {
+        return FourLetterWords::All;
+    }
+    for word in words.iter().filter(|word| !WORDS.contains(word)) {
+        keys.warnings.push(format!("4lw.commands.whitelist: {word} is no four-letter word"));
+    }
+    FourLetterWords::Only(words.into_iter().map(str::to_owned).collect())
+}
+
+/// ZooKeeper's four-letter words.
+const WORDS: [&str; 18] = [
+    "conf", "cons", "crst", "dirs", "dump", "envi", "gtmk", "hash", "isro", "mntr", "ruok", "srst",
+    "srvr", "stat", "stmk", "wchc", "wchp", "wchs",
+];
+
+fn directory(keys: &mut Keys, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+    match keys.take(key) {
+        Some(entry) if entry.value.is_empty() => Err(wrong(key, &entry, "a directory")),
+        entry => Ok(entry.map(|entry| PathBuf::from(entry.value))),
+    }
+}
+
+/// A number from `low` to the largest that Java's int holds.
+fn small(keys: &mut Keys, key: &str, low: u64, unit: &str) -> Result<Option<u32>, ConfigError> {
+    let number = keys.number(key, low..=i32_max(), unit)?;
+    Ok(number.and_then(|number| u32::try_from(number).ok()))
+}
+
+fn i32_max() -> u64 {
+    u64::from(i32::MAX.unsigned_abs())
+}

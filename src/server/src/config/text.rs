@@ -1,0 +1,112 @@
+//! What a server says of its configuration: to other servers, and to the operator.
+
+use super::{Config, SnapshotCompression};
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use zab::LearnerKind;
+
+/// Sizes of a server's directories in bytes, as the four-letter words `conf` and `dirs` show them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct DirSizes {
+    /// Of `version-2` in `dataDir`.
+    pub data: u64,
+    /// Of `version-2` in `dataLogDir`.
+    pub data_log: u64,
+}
+
+impl Config {
+    /// The configuration as NEWLEADER and notifications carry it (`QuorumMaj.toString`): a line per member in the order
+    /// of their ids, then `version=0` without a line end. Empty if standalone.
+    ///
+    /// Client addresses that a `server.N` line does not name are left out.
+    pub fn config_text(&self) -> String {
+        let mut text = String::new();
+        if self.standalone {
+            return text;
+        }
+        for (sid, member) in &self.members {
+            let _ = writeln!(text, "server.{}={member}", sid.0);
+        }
+        text.push_str("version=0");
+        text
+    }
+
+    /// The answer to the four-letter word `conf` (`ZooKeeperServer.dumpConf`).
+    pub fn conf_text(&self, sizes: DirSizes) -> String {
+        let mut text = String::new();
+        let directory = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let me = if self.standalone { 0 } else { self.me.0 };
+        let unlimited = |max: Option<u32>| max.unwrap_or(0);
+        let _ = write!(
+            text,
+            "clientPort={}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={}\ndataLogDir={}\ndataLogSize={}\n\
+             tickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\n\
+             clientPortListenBacklog={}\nserverId={me}\n",
+            self.client.as_ref().map_or(-1, |client| i32::from(client.port)),
+            directory(&self.version_2()).display(),
+            sizes.data,
+            directory(&self.log_version_2()).display(),
+            sizes.data_log,
+            self.tick_time.as_millis(),
+            unlimited(self.client_connections_per_address_max),
+            self.session_timeout_min.as_millis(),
+            self.session_timeout_max.as_millis(),
+            self.client_backlog.map_or(-1, i64::from),
+        );
+        let Some(own) = self.members.get(&self.me).filter(|_| !self.standalone) else {
+            return text;
+        };
+        let kind = match self.kind {
+            LearnerKind::Follower => 0,
+            LearnerKind::Observer => 1,
+        };
+        let _ = write!(
+            text,
+            "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={kind}\n\
+             membership: \n{}",
+            self.init_limit_ticks,
+            self.sync_limit_ticks,
+            own.election_port,
+            own.quorum_port,
+            self.config_text(),
+        );
+        text
+    }
+
+    /// The directory of snapshots and epoch files.
+    pub fn version_2(&self) -> PathBuf {
+        self.data_dir.join("version-2")
+    }
+
+    /// The directory of transaction logs.
+    pub fn log_version_2(&self) -> PathBuf {
+        self.data_log_dir.join("version-2")
+    }
+
+    /// Adds up the files of the two directories now. One that does not exist yet is empty.
+    pub fn dir_sizes(&self) -> DirSizes {
+        let size = |path: &Path| directory_bytes(path).unwrap_or(0);
+        DirSizes { data: size(&self.version_2()), data_log: size(&self.log_version_2()) }
+    }
+}
+
+fn directory_bytes(path: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(path)? {
+        // A file may be purged while its directory is listed.
+        bytes += entry.and_then(|entry| entry.metadata()).map_or(0, |file| file.len());
+    }
+    Ok(bytes)
+}
+
+impl SnapshotCompression {
+    /// What `snapshot.compression.method` calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Gzip => "gz",
+            Self::Snappy => "snappy",
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! The one task that owns the core: every input passes here, and every output is carried out from here.
+
+mod apply;
+mod links;
+mod requests;
+mod roles;
+mod sessions;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, info};
+use zab::{
+    Halt, Input, LinkCmd, Message, Notification, Outputs, Peer, Record, Role, SessionMessage, Sid,
+    Txn, WriteNo, Zxid,
+};
+use znode::Tree;
+
+use crate::client::{ClientBatch, Shared};
+use crate::config::Config;
+use crate::disk::{Disk, Job, Report};
+use crate::election_port::ElectionPort;
+use crate::events::Events;
+use crate::link::{Generation, Link, Links};
+use crate::quorum_port::QuorumPort;
+use crate::snapshots::Snapshots;
+use crate::timers::{Durations, Timers};
+
+use sessions::{LocalSessions, Service};
+
+/// Something that happened outside of the core.
+pub(crate) enum Event {
+    Notification {
+        from: Sid,
+        notification: Notification,
+    },
+    /// `dialled`: by this server, as a learner.
+    LinkUp {
+        peer: Sid,
+        link: Box<Link>,
+        dialled: bool,
+    },
+    LinkDown {
+        peer: Sid,
+        generation: Generation,
+        reason: String,
+    },
+    Messages {
+        peer: Sid,
+        generation: Generation,
+        messages: Vec<Message<Bytes>>,
+    },
+    /// A SNAP message, and the state that came with it.
+    Snapshot {
+        peer: Sid,
+        generation: Generation,
+        zxid: Zxid,
+        tree: Box<Tree>,
+    },
+    Durable {
+        upto: WriteNo,
+    },
+    DiskFailed(store::Error),
+    /// SIGINT, SIGTERM.
+    Stop {
+        reason: String,
+    },
+}
+
+/// Events that may wait for the engine. Whoever has more waits itself, and its peer with it.
+const EVENTS_MAX: usize = 1024;
+
+/// Where everything but clients reports.
+#[derive(Clone)]
+pub(crate) struct EventSender(mpsc::Sender<Event>);
+
+impl EventSender {
+    pub(crate) fn channel() -> (Self, mpsc::Receiver<Event>) {
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        (Self(sender), events)
+    }
+
+    /// Waits while the engine is behind. An engine that has ended hears nothing any more.
+    pub(crate) async fn send(&self, event: Event) {
+        let _ = self.0.send(event).await;
+    }
+}
+
+impl Report for EventSender {
+    fn durable(&self, upto: WriteNo) {
+        let _ = self.0.blocking_send(Event::Durable { upto });
+    }
+
+    fn failed(&self, error: store::Error) {
+        let _ = self.0.blocking_send(Event::DiskFailed(error));
+    }
+}
+
+/// Why the engine ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum End {
+    #[error("asked to stop ({0})")]
+    Asked(String),
+    #[error("the disk failed: {0}")]
+    Disk(#[source] store::Error),
+    #[error("{0}")]
+    Halt(String),
+}
+
+/// What the engine is made of.
+pub(crate) struct Parts {
+    pub(crate) config: Arc<Config>,
+    pub(crate) peer: Peer<Bytes>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) disk: Disk,
+    pub(crate) election: Option<ElectionPort>,
+    pub(crate) quorum: QuorumPort,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) events: Events,
+}
+
+pub(crate) struct Engine {
+    config: Arc<Config>,
+    peer: Peer<Bytes>,
+    out: Outputs<Bytes>,
+    shared: Arc<Shared>,
+    timers: Timers,
+    disk: Disk,
+    jobs: Vec<Job>,
+    durable: WriteNo,
+    election: Option<ElectionPort>,
+    quorum: QuorumPort,
+    links: Links,
+    /// Learners that dialled before this server led, and what they said.
+    early: BTreeMap<Sid, (Box<Link>, Vec<Message<Bytes>>)>,
+    /// The state that came with the SNAP message that is being handled.
+    received: Option<Tree>,
+    /// This server has just begun to lead: those who came early are welcome.
+    admits: bool,
+    /// Committed, and not yet applied to the tree.
+    committed: Vec<Txn<Bytes>>,
+    /// From learners, or the leader, for the session layer.
+    messages: VecDeque<(Sid, SessionMessage<Bytes>)>,
+    service: Service,
+    local: LocalSessions,
+    snapshots: Snapshots,
+    events: Events,
+    reason: String,
+    started: Instant,
+    end: Option<End>,
+}
+
+impl Engine {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { config, peer, shared, disk, election, quorum, snapshots, events } = parts;
+        let durations = Durations {
+            tick: config.tick_time,
+            init_limit: config.init_limit_ticks,
+            sync_limit: config.sync_limit_ticks,
+        };
+        let local = LocalSessions::new(config.me);
+        Self {
+            config,
+            peer,
+            out: Outputs::new(),
+            shared,
+            timers: Timers::new(durations),
+            disk,
+            jobs: Vec::new(),
+            durable: WriteNo(0),
+            election,
+            quorum,
+            links: Links::new(),
+            early: BTreeMap::new(),
+            received: None,
+            admits: false,
+            committed: Vec::new(),
+            messages: VecDeque::new(),
+            service: Service::None,
+            local,
+            snapshots,
+            events,
+            reason: "started".to_owned(),
+            started: Instant::now(),
+            end: None,
+        }
+    }
+
+    /// Runs until it is told to stop, or must.
+    pub(crate) async fn run(
+        mut self,
+        start: Input<Bytes>,
+        mut events: mpsc::Receiver<Event>,
+        mut clients: mpsc::Receiver<ClientBatch>,
+    ) -> End {
+        self.step(start);
+        self.flush();
+        let (mut happened, mut asked) = (Vec::new(), Vec::new());
+        loop {
+            if let Some(end) = self.end.take() {
+                return self.finish(end);
+            }
+            let wake = self.next_deadline();
+            let takes_requests = self.takes_requests();
+            tokio::select! {
+                _ = events.recv_many(&mut happened, EVENTS_MAX) => {}
+                _ = clients.recv_many(&mut asked, BATCHES_MAX), if takes_requests => {}
+                () = sleep_until(wake) => {}
+            }
+            for event in happened.drain(..) {
+                self.handle(event);
+                self.converse();
+            }
+            for batch in asked.drain(..) {
+                self.serve(batch);
+            }
+            self.tick();
+            self.converse();
+            self.flush();
+        }
+    }
+
+    /// Clients' requests are taken only while what is in progress stays within the bounds (`globalOutstandingLimit`).
+    fn takes_requests(&self) -> bool {
+        self.local.in_progress() < self.config.outstanding_limit() as usize
+            && self.disk.queued() < DISK_QUEUE_MAX
+    }
+
+    fn next_deadline(&self) -> Instant {
+        let far = Instant::now() + Duration::from_secs(3600);
+        let expiry = self.service.next_expiry().map(|at| self.started + Duration::from_millis(at));
+        self.timers.next().into_iter().chain(expiry).min().unwrap_or(far)
+    }
+
+    /// Milliseconds of the monotonic clock that sessions are measured with.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn tick(&mut self) {
+        while let Some(timer) = self.timers.expired(Instant::now()) {
+            if timer == zab::Timer::Ping {
+                self.collect_touches();
+            }
+            self.step(Input::Timer(timer));
+        }
+        self.expire_sessions();
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Notification { from, notification } => {
+                self.step(Input::Notify { from, notification });
+            }
+            Event::LinkUp { peer, link, dialled } => self.link_up(peer, link, dialled),
+            Event::LinkDown { peer, generation, reason } => {
+                self.link_down(peer, generation, reason);
+            }
+            Event::Messages { peer, generation, messages } => {
+                self.receive(peer, generation, messages);
+            }
+            Event::Snapshot { peer, generation, zxid, tree } => {
+                self.receive_snapshot(peer, generation, zxid, *tree);
+            }
+            Event::Durable { upto } => {
+                self.durable = upto;
+                for link in self.links.values_mut() {
+                    link.release(upto);
+                }
+                self.step(Input::Durable { upto });
+            }
+            Event::DiskFailed(error) => {
+                error!("the disk failed, so this server stops: {error}");
+                self.end.get_or_insert(End::Disk(error));
+            }
+            Event::Stop { reason } => {
+                info!("stopping: {reason}");
+                self.step(Input::Resign);
+                self.end.get_or_insert(End::Asked(reason));
+            }
+        }
+    }
+
+    /// One step of the core, and everything that it asks for.
+    fn step(&mut self, input: Input<Bytes>) {
+        let mut out = std::mem::take(&mut self.out);
+        self.peer.step(input, &mut out);
+        self.carry_out(&mut out);
+        out.clear();
+        self.out = out;
+    }
+
+    fn carry_out(&mut self, out: &mut Outputs<Bytes>) {
+        if let Some(halt) = out.halt {
+            self.halt(halt);
+        }
+        if let Some(zxid) = out.install {
+            self.install(zxid);
+        }
+        for (no, record) in out.writes.drain(..) {
+            let job = match record {
+                Record::Snapshot { zxid } => Job::Install(no, zxid, self.tree_snapshot()),
+                Record::Txn(_)
+                | Record::Truncate { .. }
+                | Record::AcceptedEpoch(_)
+                | Record::CurrentEpoch(_) => Job::Write(no, record),
+            };
+            self.jobs.push(job);
+        }
+        self.committed.append(&mut out.deliver);
+        for send in out.sends.drain(..) {
+            self.send(send);
+        }
+        for command in out.links.drain(..) {
+            match command {
+                LinkCmd::Connect(leader) => self.quorum.dial(leader),
+                LinkCmd::Close(peer) => {
+                    self.quorum.stop_dialling(peer);
+                    self.links.remove(&peer);
+                }
+            }
+        }
+        if let Some(election) = &self.election {
+            for (to, notification) in out.notifications.drain(..) {
+                election.send(to, notification);
+            }
+        }
+        let now = Instant::now();
+        for command in out.timers.drain(..) {
+            self.timers.apply(command, now);
+        }
+        for note in out.notes.drain(..) {
+            self.note(note);
+        }
+        self.messages.extend(out.session.drain(..));
+        for body in out.synced.drain(..) {
+            self.sync_confirmed(&body);
+        }
+    }
+
+    /// Handles what the session layer was told, which may lead to further steps.
+    fn converse(&mut self) {
+        if std::mem::take(&mut self.admits) {
+            self.admit_early_learners();
+        }
+        while let Some((peer, message)) = self.messages.pop_front() {
+            self.session_message(peer, message);
+        }
+    }
+
+    /// Everything that an iteration has gathered leaves at once: one batch to the disk, one wake-up per connection.
+    fn flush(&mut self) {
+        self.apply_committed();
+        if !self.jobs.is_empty() {
+            self.disk.submit(std::mem::take(&mut self.jobs));
+        }
+        self.flush_links();
+        self.local.flush();
+        self.shared.stats.outstanding.store(self.local.in_progress(), Ordering::Relaxed);
+    }
+
+    fn halt(&mut self, halt: Halt) {
+        let text = match halt {
+            Halt::LogOutOfOrder { last, next } => {
+                format!("the log is not in order: {next} stands behind {last}")
+            }
+            Halt::CurrentEpochAhead { accepted, current } => format!(
+                "currentEpoch is {current} and acceptedEpoch is {accepted}: currentEpoch must not be the greater one"
+            ),
+            Halt::HistoryAhead { accepted, last } => format!(
+                "the history ends at {last}, and acceptedEpoch is {accepted}: no transaction may be of a later epoch"
+            ),
+            Halt::EpochsExhausted { accepted } => {
+                format!("epoch {accepted} is the largest there is: no further leader is possible")
+            }
+        };
+        error!("this server must stop: {text}");
+        self.end.get_or_insert(End::Halt(text));
+    }
+
+    fn finish(mut self, end: End) -> End {
+        self.flush();
+        self.close_clients();
+        self.disk.finish();
+        let reason = end.to_string();
+        self.events.emit(crate::events::Event::Stopped { sid: self.config.me, reason });
+        end
+    }
+
+    fn is_leading(&self) -> bool {
+        match self.peer.role() {
+            Role::Leading => true,
+            Role::Down | Role::Looking | Role::Following(_) | Role::Observing(_) => false,
+        }
+    }
+}
+
+/// Batches of clients' requests taken at once.
+const BATCHES_MAX: usize = 64;
+
+/// Records that may wait for the disk before clients have to wait.
+const DISK_QUEUE_MAX: usize = 10_000;

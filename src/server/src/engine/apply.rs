@@ -1,0 +1,116 @@
+//! What is committed becomes part of the tree, and answers those who wait for it.
+
+use bytes::Bytes;
+use tracing::{error, warn};
+use wire::client::{WatcherEvent, encode_event};
+use wire::jute::{Reader, Record};
+use wire::txn::TxnBlob;
+use wire::{ErrorCode, perms};
+use zab::Zxid;
+use znode::{Outcome, Snapshot, Tree};
+
+use super::Engine;
+use super::sessions::Service;
+use crate::client::Shared;
+
+impl Engine {
+    /// Applies everything that the core has delivered.
+    pub(super) fn apply_committed(&mut self) {
+        if self.committed.is_empty() {
+            return;
+        }
+        let mut committed = std::mem::take(&mut self.committed);
+        let shared = std::sync::Arc::clone(&self.shared);
+        let mut tree = shared.write_tree();
+        for txn in &committed {
+            self.apply(txn.zxid, &txn.payload, &mut tree, &shared);
+        }
+        if let (Service::Leader(leading), Some(last)) = (&mut self.service, committed.last()) {
+            leading.prep.committed(last.zxid.0.cast_signed());
+        }
+        self.snapshots.applied(committed.len(), &tree, &mut self.jobs);
+        drop(tree);
+        committed.clear();
+        self.committed = committed;
+    }
+
+    fn apply(&mut self, zxid: Zxid, payload: &Bytes, tree: &mut Tree, shared: &Shared) {
+        let blob = match TxnBlob::decode(&mut Reader::with_limit(payload, payload.len())) {
+            Ok(blob) => blob,
+            Err(error) => {
+                // A quorum has it on disk. Going on without it would be another history.
+                error!("transaction {zxid} cannot be read, so this server stops: {error}");
+                let text = format!("transaction {zxid} cannot be read: {error}");
+                self.end.get_or_insert(super::End::Halt(text));
+                return;
+            }
+        };
+        let applied = tree.apply(&blob.header, &blob.txn);
+        if let Some(digest) = &blob.digest
+            && let Err(mismatch) = tree.check_digest(blob.header.zxid, digest)
+        {
+            warn!("the tree differs from the leader's: {mismatch:?}");
+        }
+        for change in &applied.changes {
+            self.trigger(change, blob.header.zxid, shared);
+        }
+        self.answer(&blob, &applied.outcome, tree, shared);
+    }
+
+    /// Tells those who watch. Whoever is told was told before an answer shows the change.
+    fn trigger(&mut self, change: &znode::Change, zxid: i64, shared: &Shared) {
+        let notifications = {
+            let mut watches = shared.watches();
+            if watches.is_empty() {
+                return;
+            }
+            watches.trigger(change)
+        };
+        for notification in notifications {
+            let Some(connection) = shared.connection(notification.connection) else {
+                continue;
+            };
+            if notification.acl.permits(perms::READ, &connection.auth_ids()) {
+                let event = WatcherEvent::new(notification.event.kind, &*notification.event.path);
+                connection.reply(shared, |out| encode_event(out, zxid, &event));
+                self.local.tell(&connection);
+            }
+        }
+    }
+
+    fn answer(&mut self, blob: &TxnBlob, outcome: &Outcome, tree: &Tree, shared: &Shared) {
+        let (session, cxid) = (blob.header.client_id, blob.header.cxid);
+        if let Outcome::SessionCreated { .. } = outcome {
+            return self.session_created(session);
+        }
+        if let Outcome::Failed(ErrorCode::SessionMoved) = outcome {
+            // The client talks to another server by now.
+            if let Some(connection) = self.local.get(session).cloned() {
+                connection.close("its session has moved to another server");
+                self.connection_closed(&connection);
+            }
+            return;
+        }
+        if let Some(connection) = self.local.get(session).cloned() {
+            let answered = connection.applied(cxid, &blob.txn, outcome, tree, shared);
+            self.local.done(answered);
+            self.local.tell(&connection);
+        }
+        if let Outcome::SessionClosed = outcome {
+            self.session_closed(session);
+        }
+    }
+
+    /// A snapshot from the leader replaces the tree.
+    pub(super) fn install(&mut self, zxid: Zxid) {
+        self.committed.clear();
+        match self.received.take() {
+            Some(tree) => *self.shared.write_tree() = tree,
+            None => unreachable!("the core installs a snapshot only when it is given one: {zxid}"),
+        }
+    }
+
+    pub(super) fn tree_snapshot(&self) -> Snapshot {
+        self.shared.read_tree().snapshot()
+    }
+}

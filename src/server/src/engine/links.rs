@@ -1,0 +1,145 @@
+//! Links of the quorum port.
+
+use bytes::Bytes;
+use tracing::{debug, info, warn};
+use zab::{Input, Message, Send, Sid, Zxid};
+use znode::{Snapshot, Tree};
+
+use super::Engine;
+use crate::link::{Generation, Link};
+
+/// What an early learner may have said: FOLLOWERINFO, and it waits for the answer.
+const EARLY_MESSAGES_MAX: usize = 1;
+
+impl Engine {
+    /// A learner may dial before this server knows that it was elected: it is kept until that is decided.
+    pub(super) fn link_up(&mut self, peer: Sid, link: Box<Link>, dialled: bool) {
+        if dialled || self.is_leading() {
+            self.links.insert(peer, *link);
+            self.step(Input::Link { peer, up: true });
+            if !self.links_are_of_use(peer) {
+                self.links.remove(&peer);
+            }
+        } else {
+            self.early.insert(peer, (link, Vec::new()));
+        }
+    }
+
+    fn links_are_of_use(&self, peer: Sid) -> bool {
+        use zab::Role;
+        match self.peer.role() {
+            Role::Leading => true,
+            Role::Following(leader) | Role::Observing(leader) => leader == peer,
+            Role::Down | Role::Looking => false,
+        }
+    }
+
+    /// This server leads: learners that came early are welcome.
+    pub(super) fn admit_early_learners(&mut self) {
+        for (peer, (link, messages)) in std::mem::take(&mut self.early) {
+            let generation = link.generation;
+            self.link_up(peer, link, false);
+            self.receive(peer, generation, messages);
+        }
+    }
+
+    pub(super) fn link_down(&mut self, peer: Sid, generation: Generation, reason: String) {
+        if self.early.get(&peer).is_some_and(|(link, _)| link.generation == generation) {
+            self.early.remove(&peer);
+        }
+        if !self.is_current(peer, generation) {
+            return;
+        }
+        debug!("link to {peer} broke: {reason}");
+        self.links.remove(&peer);
+        self.reason = format!("the link to {peer} broke ({reason})");
+        self.step(Input::Link { peer, up: false });
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        peer: Sid,
+        generation: Generation,
+        messages: Vec<Message<Bytes>>,
+    ) {
+        if let Some((link, said)) = self.early.get_mut(&peer)
+            && link.generation == generation
+        {
+            said.extend(messages);
+            if said.len() > EARLY_MESSAGES_MAX {
+                warn!("quorum port: {peer} does not wait for LEADERINFO; its link is closed");
+                self.early.remove(&peer);
+            }
+            return;
+        }
+        for message in messages {
+            if !self.is_current(peer, generation) {
+                return;
+            }
+            if let Message::Ping { body: Some(sessions) } = &message {
+                self.touch_reported(peer, sessions);
+            }
+            self.step(Input::Recv { peer, message });
+        }
+    }
+
+    pub(super) fn receive_snapshot(
+        &mut self,
+        peer: Sid,
+        generation: Generation,
+        zxid: Zxid,
+        tree: Tree,
+    ) {
+        if self.is_current(peer, generation) {
+            self.received = Some(tree);
+            self.step(Input::Recv { peer, message: Message::Snap { zxid } });
+            self.received = None;
+        }
+    }
+
+    /// What arrives over a link that was replaced is dropped.
+    fn is_current(&self, peer: Sid, generation: Generation) -> bool {
+        self.links.get(&peer).is_some_and(|link| link.generation == generation)
+    }
+
+    pub(super) fn send(&mut self, send: Send<Bytes>) {
+        let Send { to, mut message, after } = send;
+        if let Message::Ping { body: body @ None } = &mut message
+            && !self.is_leading()
+        {
+            *body = Some(self.touched_sessions());
+        }
+        if let Message::Diff { committed } = message {
+            info!(
+                "{to} gets a DIFF: its history is a part of this one, which is committed up to {committed}"
+            );
+        } else if let Message::Trunc { to: last, .. } = message {
+            info!("{to} gets a TRUNC to {last}: what it has behind that is no part of the history");
+        } else if let Message::Snap { zxid } = message {
+            self.apply_committed();
+            info!(
+                "{to} gets a SNAP: it lacks more than is at hand here, so it is sent the state at {zxid}"
+            );
+        }
+        let shared = &self.shared;
+        let snapshot = || -> Snapshot { shared.read_tree().snapshot() };
+        if let Some(link) = self.links.get_mut(&to) {
+            link.send(message, after, self.durable, snapshot);
+        }
+    }
+
+    /// Wakes the writing tasks. A peer that does not read what it is sent loses its link.
+    pub(super) fn flush_links(&mut self) {
+        let mut broken = Vec::new();
+        for (&peer, link) in &mut self.links {
+            link.flush();
+            if link.is_closed() {
+                broken.push((peer, link.generation));
+            }
+        }
+        for (peer, generation) in broken {
+            let reason = "writing failed, or it does not read what it is sent".to_owned();
+            self.link_down(peer, generation, reason);
+        }
+    }
+}

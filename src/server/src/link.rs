@@ -1,0 +1,100 @@
+//! Links of the quorum port as the engine sees them: what waits for the disk, and what is on its way.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::task::AbortHandle;
+use zab::{After, Message, Sid, WriteNo};
+use znode::Snapshot;
+
+use crate::outbox::Outbox;
+use crate::packets::Encoder;
+
+/// Tells two links to the same server apart. Numbers are never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Generation(pub(crate) u64);
+
+/// How much may wait for a peer that reads slowly, in bytes, snapshots apart.
+pub(crate) const LINK_OUTBOX_LIMIT: usize = 256 << 20;
+
+pub(crate) type LinkOutbox = Outbox<Snapshot>;
+
+/// A link that is up, or about to be.
+pub(crate) struct Link {
+    pub(crate) generation: Generation,
+    outbox: Arc<LinkOutbox>,
+    reader: AbortHandle,
+    encoder: Encoder,
+    /// Messages that may leave only when a record is durable, in order.
+    gated: VecDeque<(WriteNo, Message<Bytes>)>,
+    touched: bool,
+}
+
+impl Link {
+    pub(crate) fn new(
+        generation: Generation,
+        outbox: Arc<LinkOutbox>,
+        reader: AbortHandle,
+        encoder: Encoder,
+    ) -> Self {
+        Self { generation, outbox, reader, encoder, gated: VecDeque::new(), touched: false }
+    }
+
+    /// Sends now, or once the disk has caught up.
+    pub(crate) fn send(
+        &mut self,
+        message: Message<Bytes>,
+        after: After,
+        durable: WriteNo,
+        snapshot: impl FnOnce() -> Snapshot,
+    ) {
+        match after {
+            After::Durable(no) if no > durable => self.gated.push_back((no, message)),
+            After::Durable(_) | After::Now => self.transmit(&message, snapshot),
+        }
+    }
+
+    /// The disk has caught up to `durable`.
+    pub(crate) fn release(&mut self, durable: WriteNo) {
+        while let Some((no, _)) = self.gated.front()
+            && *no <= durable
+        {
+            if let Some((_, message)) = self.gated.pop_front() {
+                self.transmit(&message, || unreachable!("SNAP never waits for the disk"));
+            }
+        }
+    }
+
+    fn transmit(&mut self, message: &Message<Bytes>, snapshot: impl FnOnce() -> Snapshot) {
+        self.touched = true;
+        let Self { outbox, encoder, .. } = self;
+        outbox.push(|bytes| encoder.encode(message, bytes));
+        if let Message::Snap { .. } = message {
+            outbox.push_large(snapshot());
+        }
+    }
+
+    /// Wakes the writer if anything was sent since the last flush.
+    pub(crate) fn flush(&mut self) {
+        if std::mem::take(&mut self.touched) {
+            self.outbox.wake();
+        }
+    }
+
+    /// True if the peer reads too slowly, or the connection broke.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.outbox.is_closed()
+    }
+}
+
+impl Drop for Link {
+    /// What is on its way still leaves; nothing more is read.
+    fn drop(&mut self) {
+        self.outbox.close();
+        self.reader.abort();
+    }
+}
+
+/// The links that the core knows of.
+pub(crate) type Links = BTreeMap<Sid, Link>;

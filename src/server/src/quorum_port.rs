@@ -1,0 +1,319 @@
+//! The quorum port: learners dial their leader; packets of ZooKeeper's protocol both ways. (ZooKeeper: `Learner`,
+//! `LearnerHandler`, `LearnerCnxAcceptor`.)
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+use tracing::{debug, warn};
+use wire::quorum::{Packet, PacketType, Packets};
+use zab::{Message, Sid};
+
+use crate::engine::{Event, EventSender};
+use crate::link::{Generation, LINK_OUTBOX_LIMIT, Link, LinkOutbox};
+use crate::outbox::{Chunk, Next};
+use crate::packets::{self, Encoder};
+use crate::snapshots;
+
+/// What the port needs to know.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) me: Sid,
+    /// `host:port` of the others' quorum ports.
+    pub(crate) peers: BTreeMap<Sid, String>,
+    pub(crate) connect_timeout: Duration,
+    /// How long a learner may take to say who it is.
+    pub(crate) hello_timeout: Duration,
+    /// The largest packet, in bytes.
+    pub(crate) packet_bytes_max: usize,
+    /// The configuration, sent with NEWLEADER.
+    pub(crate) config_text: Bytes,
+}
+
+/// The engine's end.
+pub(crate) struct QuorumPort {
+    settings: Arc<Settings>,
+    events: EventSender,
+    generations: Arc<AtomicU64>,
+    dialling: BTreeMap<Sid, AbortHandle>,
+    _tasks: JoinSet<()>,
+}
+
+impl QuorumPort {
+    /// `listener` is absent in a standalone server.
+    pub(crate) fn start(
+        settings: Settings,
+        listener: Option<TcpListener>,
+        events: EventSender,
+    ) -> Self {
+        let (settings, generations) = (Arc::new(settings), Arc::new(AtomicU64::new(1)));
+        let mut tasks = JoinSet::new();
+        if let Some(listener) = listener {
+            let port = Acceptor {
+                settings: Arc::clone(&settings),
+                events: events.clone(),
+                generations: Arc::clone(&generations),
+            };
+            tasks.spawn(port.accept(listener));
+        }
+        Self { settings, events, generations, dialling: BTreeMap::new(), _tasks: tasks }
+    }
+
+    /// Dials a leader until it answers or [`Self::stop_dialling`] is called.
+    pub(crate) fn dial(&mut self, leader: Sid) {
+        self.stop_dialling(leader);
+        let Some(address) = self.settings.peers.get(&leader).cloned() else {
+            return;
+        };
+        let (settings, events) = (Arc::clone(&self.settings), self.events.clone());
+        let generations = Arc::clone(&self.generations);
+        let task = tokio::spawn(async move {
+            let stream = loop {
+                match timeout(settings.connect_timeout, TcpStream::connect(&address)).await {
+                    Ok(Ok(stream)) => break stream,
+                    Ok(Err(error)) => debug!("quorum port: {leader} at {address}: {error}"),
+                    Err(_) => debug!("quorum port: {leader} at {address} does not answer"),
+                }
+                tokio::time::sleep(DIAL_PAUSE).await;
+            };
+            let generation = Generation(generations.fetch_add(1, Ordering::Relaxed));
+            link(
+                leader,
+                Side::Learner,
+                generation,
+                stream,
+                BytesMut::new(),
+                None,
+                &settings,
+                &events,
+            )
+            .await;
+        });
+        self.dialling.insert(leader, task.abort_handle());
+    }
+
+    /// Stops dialling; a link that is up already is not touched.
+    pub(crate) fn stop_dialling(&mut self, leader: Sid) {
+        if let Some(task) = self.dialling.remove(&leader) {
+            task.abort();
+        }
+    }
+}
+
+/// `Learner.leaderConnectDelayDuringRetryMs` is 100 ms; a leader that was just elected is there much sooner.
+const DIAL_PAUSE: Duration = Duration::from_millis(20);
+
+struct Acceptor {
+    settings: Arc<Settings>,
+    events: EventSender,
+    generations: Arc<AtomicU64>,
+}
+
+impl Acceptor {
+    async fn accept(self, listener: TcpListener) {
+        let mut greetings = JoinSet::new();
+        let this = Arc::new(self);
+        loop {
+            while greetings.try_join_next().is_some() {}
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!("quorum port: accepting a connection failed: {error}");
+                    tokio::time::sleep(crate::ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            if greetings.len() >= GREETINGS_MAX {
+                debug!(
+                    "quorum port: {GREETINGS_MAX} connections have not said who they are; one more is closed"
+                );
+                continue;
+            }
+            let this = Arc::clone(&this);
+            greetings.spawn(async move {
+                if let Err(reason) = this.greet(stream).await {
+                    warn!("quorum port: connection refused: {reason}");
+                }
+            });
+        }
+    }
+
+    /// The first packet says who the learner is.
+    async fn greet(&self, mut stream: TcpStream) -> Result<(), String> {
+        let (mut buffer, mut packets) = (BytesMut::new(), Packets::new(HELLO_BYTES_MAX));
+        let first = timeout(self.settings.hello_timeout, async {
+            loop {
+                let packet = packets.next(&mut buffer);
+                if let Some(packet) = packet.map_err(|error| error.to_string())? {
+                    return Ok::<_, String>(packet);
+                }
+                let arrived = stream.read_buf(&mut buffer).await;
+                if arrived.map_err(|error| error.to_string())? == 0 {
+                    return Err("it ended before FOLLOWERINFO or OBSERVERINFO".to_owned());
+                }
+            }
+        });
+        let packet = first.await.map_err(|_| "it did not say who it is in time".to_owned())??;
+        let sid = packets::learner_of(&packet)?;
+        if sid == self.settings.me || !self.settings.peers.contains_key(&sid) {
+            return Err(format!("{sid} is not another member"));
+        }
+        let generation = Generation(self.generations.fetch_add(1, Ordering::Relaxed));
+        let (settings, events) = (&self.settings, &self.events);
+        link(sid, Side::Leader, generation, stream, buffer, Some(packet), settings, events).await;
+        Ok(())
+    }
+}
+
+/// Connections that may be in the middle of their first packet.
+const GREETINGS_MAX: usize = 256;
+
+/// The first packet carries 20 bytes of data.
+const HELLO_BYTES_MAX: usize = 1024;
+
+/// Which end of a link this server is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Leader,
+    Learner,
+}
+
+/// Tells the engine of a link, and moves its bytes in tasks of their own.
+#[allow(clippy::too_many_arguments, reason = "called at two places, once for each end")]
+async fn link(
+    peer: Sid,
+    side: Side,
+    generation: Generation,
+    stream: TcpStream,
+    buffer: BytesMut,
+    first: Option<Packet>,
+    settings: &Arc<Settings>,
+    events: &EventSender,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!("quorum port: {peer}: {error}");
+        return;
+    }
+    let (reading, writing) = stream.into_split();
+    let outbox = Arc::new(LinkOutbox::new(LINK_OUTBOX_LIMIT));
+    let writer = tokio::spawn(write(writing, Arc::clone(&outbox)));
+    let reader = Reader {
+        peer,
+        side,
+        generation,
+        reading,
+        buffer,
+        packets: Packets::new(settings.packet_bytes_max),
+        events: events.clone(),
+    };
+    let (start, started) = tokio::sync::oneshot::channel::<()>();
+    let (down, ended) = (events.clone(), Arc::clone(&outbox));
+    let reader = tokio::spawn(async move {
+        if started.await.is_err() {
+            return;
+        }
+        let Err(reason) = reader.run(first).await;
+        ended.abort();
+        down.send(Event::LinkDown { peer, generation, reason }).await;
+    });
+    let encoder = Encoder::new(settings.me, settings.config_text.clone());
+    // The writing task ends by itself, when the outbox does.
+    drop(writer);
+    let link = Link::new(generation, outbox, reader.abort_handle(), encoder);
+    let dialled = side == Side::Learner;
+    events.send(Event::LinkUp { peer, link: Box::new(link), dialled }).await;
+    let _ = start.send(());
+}
+
+async fn write(mut writing: OwnedWriteHalf, outbox: Arc<LinkOutbox>) {
+    let written = async {
+        loop {
+            match outbox.next().await {
+                Next::Write(Chunk::Bytes(bytes)) => writing.write_all(&bytes).await?,
+                Next::Write(Chunk::Large(snapshot)) => {
+                    snapshots::stream(&snapshot, &mut writing).await?;
+                }
+                Next::End => return writing.shutdown().await,
+            }
+        }
+    };
+    if let Err(error) = written.await {
+        debug!("quorum port: writing failed: {error}");
+    }
+    // The reading half notices the end of the connection.
+    outbox.abort();
+}
+
+struct Reader {
+    peer: Sid,
+    side: Side,
+    generation: Generation,
+    reading: OwnedReadHalf,
+    buffer: BytesMut,
+    packets: Packets,
+    events: EventSender,
+}
+
+/// How much is read at once.
+const READ_BYTES: usize = 64 << 10;
+
+impl Reader {
+    async fn run(mut self, first: Option<Packet>) -> Result<std::convert::Infallible, String> {
+        let mut messages = Vec::new();
+        if let Some(packet) = first {
+            messages.push(packets::message(packet)?);
+        }
+        loop {
+            match self.packets.next(&mut self.buffer).map_err(|error| error.to_string())? {
+                Some(packet) if packet.kind == PacketType::Snap && self.side == Side::Learner => {
+                    self.deliver(&mut messages).await;
+                    self.receive_snapshot(packet.zxid).await?;
+                }
+                Some(packet) => messages.push(packets::message(packet)?),
+                None => {
+                    self.deliver(&mut messages).await;
+                    self.read().await?;
+                }
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(), String> {
+        self.buffer.reserve(READ_BYTES);
+        let arrived = self.reading.read_buf(&mut self.buffer).await;
+        match arrived.map_err(|error| error.to_string())? {
+            0 => Err("the other end closed it".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn deliver(&self, messages: &mut Vec<Message<Bytes>>) {
+        if !messages.is_empty() {
+            let (peer, generation) = (self.peer, self.generation);
+            let messages = std::mem::take(messages);
+            self.events.send(Event::Messages { peer, generation, messages }).await;
+        }
+    }
+
+    /// The state that follows a SNAP packet.
+    async fn receive_snapshot(&mut self, zxid: i64) -> Result<(), String> {
+        let zxid = packets::zxid(zxid)?;
+        let mut incoming = snapshots::Incoming::new(zxid);
+        let tree = loop {
+            match incoming.feed(&mut self.buffer)? {
+                Some(tree) => break tree,
+                None => self.read().await?,
+            }
+        };
+        let (peer, generation, tree) = (self.peer, self.generation, Box::new(tree));
+        self.events.send(Event::Snapshot { peer, generation, zxid, tree }).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! How long the core's timers last, and which of them run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use zab::{Timer, TimerCmd};
+
+/// The durations behind the kinds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Durations {
+    pub(crate) tick: Duration,
+    /// Ticks.
+    pub(crate) init_limit: u32,
+    /// Ticks.
+    pub(crate) sync_limit: u32,
+}
+
+impl Durations {
+    /// `FastLeaderElection`'s notification interval: it doubles from here while nobody says anything new.
+    const RESEND_MIN: Duration = Duration::from_millis(200);
+    /// ZooKeeper backs off to a minute; a partition that heals should not be noticed so late.
+    const RESEND_MAX: Duration = Duration::from_secs(5);
+    /// `FastLeaderElection.finalizeWait`, where it is 200 ms. A better vote that comes later than this costs time, never
+    /// safety.
+    const FINALIZE_MAX: Duration = Duration::from_millis(200);
+
+    fn finalize(&self) -> Duration {
+        (self.tick / 40).min(Self::FINALIZE_MAX)
+    }
+}
+
+/// The timers that run. Arming is cheap, because most are armed again by every message.
+pub(crate) struct Timers {
+    durations: Durations,
+    armed: BTreeMap<Timer, Instant>,
+    resend: Duration,
+}
+
+impl Timers {
+    pub(crate) fn new(durations: Durations) -> Self {
+        Self { durations, armed: BTreeMap::new(), resend: Durations::RESEND_MIN }
+    }
+
+    /// An election begins: its messages are repeated quickly again.
+    pub(crate) fn begin_election(&mut self) {
+        self.resend = Durations::RESEND_MIN;
+    }
+
+    pub(crate) fn apply(&mut self, command: TimerCmd, now: Instant) {
+        match command {
+            TimerCmd::Arm(timer) => {
+                let after = self.duration(timer);
+                self.armed.insert(timer, now + after);
+            }
+            TimerCmd::Disarm(timer) => {
+                self.armed.remove(&timer);
+            }
+        }
+    }
+
+    /// When the next timer runs out.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.armed.values().min().copied()
+    }
+
+    /// A timer that has run out; it runs no longer.
+    pub(crate) fn expired(&mut self, now: Instant) -> Option<Timer> {
+        let timer = *self.armed.iter().find(|(_, at)| **at <= now)?.0;
+        self.armed.remove(&timer);
+        Some(timer)
+    }
+
+    fn duration(&mut self, timer: Timer) -> Duration {
+        let Durations { tick, init_limit, sync_limit } = self.durations;
+        match timer {
+            Timer::Resend => {
+                let this = self.resend;
+                self.resend = (this * 2).min(Durations::RESEND_MAX);
+                this
+            }
+            Timer::Finalize => self.durations.finalize(),
+            Timer::InitLimit | Timer::LearnerInitLimit(_) => tick * init_limit,
+            Timer::SyncLimit | Timer::LearnerSyncLimit(_) => tick * sync_limit,
+            Timer::QuorumLoss => tick,
+            Timer::Ping => tick / 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zab::Sid;
+
+    const TICK: Duration = Duration::from_millis(2000);
+
+    fn timers() -> Timers {
+        Timers::new(Durations { tick: TICK, init_limit: 10, sync_limit: 5 })
+    }
+
+    #[test]
+    fn a_timer_runs_out_once_and_arming_it_again_starts_it_anew() {
+        let (mut timers, start) = (timers(), Instant::now());
+        timers.apply(TimerCmd::Arm(Timer::SyncLimit), start);
+        timers.apply(TimerCmd::Arm(Timer::SyncLimit), start + TICK);
+        timers.apply(TimerCmd::Arm(Timer::LearnerSyncLimit(Sid(2))), start + 2 * TICK);
+        assert_eq!(timers.next(), Some(start + 6 * TICK));
+        assert_eq!(timers.expired(start + 5 * TICK), None);
+        assert_eq!(timers.expired(start + 6 * TICK), Some(Timer::SyncLimit));
+        assert_eq!(timers.expired(start + 6 * TICK), None);
+        timers.apply(TimerCmd::Disarm(Timer::LearnerSyncLimit(Sid(2))), start);
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn resends_become_rarer_until_the_next_election() {
+        let (mut timers, start) = (timers(), Instant::now());
+        let mut waits = Vec::new();
+        for _ in 0..7 {
+            timers.apply(TimerCmd::Arm(Timer::Resend), start);
+            waits.push(timers.next().map(|at| (at - start).as_millis()));
+        }
+        let expected = [200, 400, 800, 1600, 3200, 5000, 5000];
+        assert_eq!(waits, expected.map(Some));
+        timers.begin_election();
+        timers.apply(TimerCmd::Arm(Timer::Resend), start);
+        assert_eq!(timers.next(), Some(start + Duration::from_millis(200)));
+    }
+}

@@ -1,0 +1,364 @@
+//! Configuration files: what operators write, and what they are told.
+
+use server::{ClientAddress, Config, ConfigError, DirSizes, FourLetterWords, SnapshotCompression};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use zab::{LearnerKind, Sid};
+
+const ENSEMBLE: &str = "\
+# The example of ZooKeeper's administrator's guide.
+tickTime=2000
+dataDir=/var/lib/zookeeper/
+clientPort=2181
+initLimit=5
+syncLimit=2
+server.1=zoo1:2888:3888
+server.2=zoo2:2888:3888
+server.3=zoo3:2888:3888
+";
+
+fn read(text: &str, myid: &str) -> Result<Config, ConfigError> {
+    Config::from_text(text, |_| Ok(myid.to_owned()))
+}
+
+fn ensemble(more: &str) -> Config {
+    read(&format!("{ENSEMBLE}{more}"), "2\n").unwrap_or_else(|error| panic!("{more}: {error}"))
+}
+
+fn refused(more: &str) -> String {
+    match read(&format!("{ENSEMBLE}{more}"), "2") {
+        Ok(_) => panic!("{more} was accepted"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A server alone, from a file with nothing but these lines and `dataDir`.
+fn alone(lines: &str) -> Result<Config, ConfigError> {
+    Config::from_text(&format!("dataDir=data\n{lines}"), |_| panic!("myid is not read"))
+}
+
+fn address(host: &str, port: u16) -> Option<ClientAddress> {
+    Some(ClientAddress { host: host.into(), port })
+}
+
+#[test]
+fn the_example_of_the_guide_means_what_it_says() {
+    let config = ensemble("");
+    assert_eq!((config.me, config.standalone, config.kind), (Sid(2), false, LearnerKind::Follower));
+    assert_eq!(config.tick_time, Duration::from_secs(2));
+    assert_eq!(
+        (config.init_limit(), config.sync_limit()),
+        (Duration::from_secs(10), Duration::from_secs(4))
+    );
+    assert_eq!(config.session_timeout_min, Duration::from_secs(4));
+    assert_eq!(config.session_timeout_max, Duration::from_secs(40));
+    assert_eq!(config.data_dir, Path::new("/var/lib/zookeeper/"));
+    assert_eq!(config.data_log_dir, config.data_dir);
+    assert_eq!(config.client, address(ClientAddress::ANY, 2181));
+    assert_eq!(config.members.keys().copied().collect::<Vec<_>>(), [Sid(1), Sid(2), Sid(3)]);
+    let first = &config.members[&Sid(1)];
+    assert_eq!((first.host.as_str(), first.quorum_port, first.election_port), ("zoo1", 2888, 3888));
+    assert_eq!(config.quorum().voters().len(), 3);
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn what_is_not_set_has_the_default_of_zookeeper() {
+    let config = alone("clientPort=2181").expect("enough to run alone");
+    assert!(config.standalone && config.members.is_empty());
+    assert_eq!((config.me, config.quorum().voters().len()), (Sid(1), 1));
+    assert_eq!(config.tick_time, Duration::from_secs(3));
+    assert_eq!(config.snap_count, 100_000);
+    assert_eq!(config.pre_alloc_bytes, 64 << 20);
+    assert_eq!(config.snapshot_compression, SnapshotCompression::Plain);
+    assert_eq!((config.purge_retain, config.purge_interval), (3, None));
+    assert_eq!(config.commit_log_count, 500);
+    assert_eq!(config.client_connections_per_address_max, Some(60));
+    assert_eq!((config.client_connections_max, config.client_backlog), (None, None));
+    assert_eq!((config.global_outstanding_limit, config.outstanding_limit()), (1_000, 1_000));
+    assert_eq!(config.jute_max_buffer, 1_048_575);
+    assert_eq!(config.connect_timeout, Duration::from_secs(5));
+    assert_eq!((config.record, config.quorum_listen_on_all_ips), (None, false));
+    assert!(config.four_letter_words.allow("srvr") && !config.four_letter_words.allow("ruok"));
+}
+
+#[test]
+fn every_key_is_taken() {
+    let config = ensemble(
+        "dataLogDir=/log\nsnapCount=2\npreAllocSize=1\nautopurge.snapRetainCount=5\n\
+         autopurge.purgeInterval=24\nmaxClientCnxns=0\nmaxCnxns=9\nminSessionTimeout=100\n\
+         maxSessionTimeout=200\n4lw.commands.whitelist=ruok, mntr\nglobalOutstandingLimit=7\n\
+         jute.maxbuffer=4194304\nsnapshot.compression.method=snappy\npeerType=participant\n\
+         forceSync=yes\nstandaloneEnabled=false\nquorumListenOnAllIPs=true\ncommitLogCount=1\n\
+         cnxTimeout=10\nelectionAlg=3\nclientPortListenBacklog=11\nclientPortAddress=[::1]\n\
+         vivarium.record=/rec\n",
+    );
+    assert_eq!(config.warnings, Vec::<String>::new());
+    assert_eq!(config.data_log_dir, Path::new("/log"));
+    assert_eq!((config.snap_count, config.pre_alloc_bytes), (2, 1024));
+    assert_eq!(
+        (config.purge_retain, config.purge_interval),
+        (5, Some(Duration::from_secs(86_400)))
+    );
+    assert_eq!(config.client_connections_per_address_max, None);
+    assert_eq!((config.client_connections_max, config.client_backlog), (Some(9), Some(11)));
+    let granted = |ms| config.session_timeout(Duration::from_millis(ms)).as_millis();
+    assert_eq!([granted(1), granted(150), granted(999)], [100, 150, 200]);
+    let words = FourLetterWords::Only(vec!["ruok".into(), "mntr".into()]);
+    assert_eq!(config.four_letter_words, words);
+    // 7 / (3 voters - 1).
+    assert_eq!((config.global_outstanding_limit, config.outstanding_limit()), (7, 3));
+    assert_eq!(config.jute_max_buffer, 4_194_304);
+    assert_eq!(config.snapshot_compression, SnapshotCompression::Snappy);
+    assert_eq!((config.commit_log_count, config.connect_timeout.as_millis()), (1, 10));
+    assert_eq!(config.client, address("::1", 2181));
+    assert_eq!(
+        (config.record, config.quorum_listen_on_all_ips),
+        (Some(PathBuf::from("/rec")), true)
+    );
+    assert_eq!(ensemble("4lw.commands.whitelist=*").four_letter_words, FourLetterWords::All);
+}
+
+#[test]
+fn server_lines_have_many_forms() {
+    for (line, host, kind, client) in [
+        ("a.b:1:2", "a.b", LearnerKind::Follower, None),
+        ("a:1:2:participant", "a", LearnerKind::Follower, None),
+        ("a:1:2:OBSERVER", "a", LearnerKind::Observer, None),
+        ("a:1:2;2181", "a", LearnerKind::Follower, address("0.0.0.0", 2181)),
+        ("a:1:2:observer;127.0.0.1:9", "a", LearnerKind::Observer, address("127.0.0.1", 9)),
+        ("[::1]:1:2;[fe80::1]:9", "::1", LearnerKind::Follower, address("fe80::1", 9)),
+    ] {
+        let config = ensemble(&format!("server.9={line}"));
+        let member = &config.members[&Sid(9)];
+        assert_eq!((member.host.as_str(), member.kind), (host, kind), "{line}");
+        assert_eq!((member.quorum_port, member.election_port), (1, 2), "{line}");
+        assert_eq!(member.client, client, "{line}");
+    }
+}
+
+#[test]
+fn a_wrong_server_line_is_named_with_what_is_allowed() {
+    for (line, say) in [
+        ("server.9=a", "line 10: server.9: found `a`, allowed: host:quorumPort:electionPort["),
+        ("server.9=a:1", "allowed: host:quorumPort:electionPort["),
+        ("server.9=a:1:70000", "found `a:1:70000`, allowed: host:quorumPort"),
+        ("server.9=a:0:1", "allowed: host:quorumPort"),
+        ("server.9=::1:1:2", "IPv6 addresses in brackets"),
+        ("server.9=a:1:2:learner", "allowed: participant or observer"),
+        ("server.9=a:1:2:observer:x", "allowed: host:quorumPort"),
+        ("server.9=a:1:1", "allowed: two different ports"),
+        ("server.9=a:1:2;x", "after the `;`, a client port or host:port"),
+        ("server.9=a:1:2|b:1:2", "one address per server"),
+        ("server.9=a:1:2;3;4", "secure client addresses are not supported"),
+        ("server.256=a:1:2", "server.256: found `256`, allowed: server.N with N from 0 to 255"),
+        ("server.-1=a:1:2", "found `-1`, allowed: server.N with N from 0 to 255"),
+        ("server.02=a:1:2", "allowed: one line for server 2"),
+    ] {
+        let error = refused(line);
+        assert!(error.contains(say), "{line}: {error}");
+    }
+}
+
+#[test]
+fn a_wrong_value_says_key_line_what_was_found_and_what_is_allowed() {
+    for (line, say) in [
+        (
+            "tickTime=2s",
+            "line 10: tickTime: found `2s`, allowed: a whole number from 1 to 3600000 (milliseconds)",
+        ),
+        ("tickTime=", "line 10: tickTime: found ``, allowed"),
+        (
+            "snapCount=1",
+            "snapCount: found `1`, allowed: a whole number from 2 to 2147483647 (transactions)",
+        ),
+        ("initLimit=0", "initLimit: found `0`, allowed: a whole number from 1"),
+        ("snapshot.compression.method=zip", "found `zip`, allowed: nothing or gz or snappy"),
+        ("clientPort=65536", "clientPort: found `65536`, allowed: a port from 1 to 65535"),
+        ("peerType=voter", "peerType: found `voter`, allowed: participant or observer"),
+        ("standaloneEnabled=1", "found `1`, allowed: false or true"),
+        ("electionAlg=0", "electionAlg: found `0`, allowed: 3"),
+        ("dataDir=", "dataDir: found ``, allowed: a directory"),
+        ("vivarium.recrod=x", "vivarium.recrod: found `x`, allowed: one of vivarium.record"),
+        (
+            "minSessionTimeout=50000",
+            "minSessionTimeout is 50000 ms, maxSessionTimeout is 40000 ms: ",
+        ),
+    ] {
+        let error = refused(line);
+        assert!(error.contains(say), "{line}: {error}");
+    }
+}
+
+#[test]
+fn what_would_be_unsafe_to_leave_out_is_refused() {
+    for (line, why) in [
+        ("sslQuorum=true", "the quorum ports have no TLS yet"),
+        ("secureClientPort=2281", "the client port has no TLS yet"),
+        ("quorum.auth.enableSasl=true", "the quorum ports do not authenticate yet"),
+        ("sessionRequireClientSASLAuth=true", "clients would not be asked for it"),
+        ("group.1=1:2:3", "hierarchical quorums are not supported"),
+        ("weight.1=2", "hierarchical quorums are not supported"),
+        ("dynamicConfigFile=zoo.cfg.dynamic", "put the server.N lines here"),
+    ] {
+        let error = refused(line);
+        assert!(error.contains("is not supported: ") && error.contains(why), "{line}: {error}");
+    }
+    assert!(ensemble("sslQuorum=false\nquorum.auth.enableSasl=false").warnings.is_empty());
+}
+
+#[test]
+fn what_is_left_out_safely_is_a_warning_by_name() {
+    for (line, warning) in [
+        (
+            "admin.serverPort=8080",
+            "line 10: known to ZooKeeper, not supported: admin.serverPort=8080",
+        ),
+        (
+            "reconfigEnabled=true",
+            "line 10: known to ZooKeeper, not supported: reconfigEnabled=true",
+        ),
+        ("tick_time=2", "line 10: unknown key tick_time: ignored (is tickTime meant?)"),
+        ("colour=green", "line 10: unknown key colour: ignored"),
+        ("tickTime=1000", "tickTime is given in line 2 and again in line 10: the last one counts"),
+        ("forceSync=no", "forceSync=no has no effect: nothing is acknowledged that is not on disk"),
+        (
+            "autopurge.snapRetainCount=1",
+            "autopurge.snapRetainCount=1 is less than 3: 3 snapshots are kept",
+        ),
+        ("peerType=observer", "peerType is not what the server line says: participant it is"),
+        ("4lw.commands.whitelist=ruko", "4lw.commands.whitelist: ruko is no four-letter word"),
+        ("server.4=a:1:2", "4 participants tolerate no more failures than 3"),
+    ] {
+        assert_eq!(ensemble(line).warnings, [warning], "{line}");
+    }
+    // Asking for what is done anyway is nothing to warn of.
+    let same = "reconfigEnabled=false\nadmin.enableServer=false\nskipACL=no\nmaxSessionTimeout=-1";
+    assert!(ensemble(same).warnings.is_empty());
+}
+
+#[test]
+fn ensembles_need_their_limits_and_a_data_directory() {
+    let without = |key: &str| {
+        let lines = ENSEMBLE.lines().filter(|line| !line.starts_with(key));
+        read(&lines.collect::<Vec<_>>().join("\n"), "2").expect_err(key).to_string()
+    };
+    assert_eq!(without("initLimit"), "initLimit is not set: ensembles need it, in ticks");
+    assert_eq!(without("syncLimit"), "syncLimit is not set: ensembles need it, in ticks");
+    assert_eq!(without("dataDir"), "dataDir is not set: snapshots, epochs and myid are there");
+}
+
+#[test]
+fn myid_is_one_number_on_the_first_line() {
+    for fine in ["3", "3\n", "3\r\n", "3\nanything"] {
+        assert_eq!(read(ENSEMBLE, fine).expect(fine).me, Sid(3));
+    }
+    for (wrong, found) in
+        [("", ""), (" 3", " 3"), ("3 ", "3 "), ("x", "x"), ("-1", "-1"), ("256", "256")]
+    {
+        let error = read(ENSEMBLE, wrong).expect_err(wrong).to_string();
+        let say = format!(
+            "/var/lib/zookeeper/myid: found `{found}`, allowed: a first line with a number"
+        );
+        assert!(error.starts_with(&say), "{error}");
+    }
+    let error = read(ENSEMBLE, "7").expect_err("no such line").to_string();
+    assert!(
+        error
+            .contains("found `7`, allowed: the id of a server line, of which there are server.1, "),
+        "{error}"
+    );
+    let missing = Config::from_text(ENSEMBLE, |_| Err(std::io::ErrorKind::NotFound.into()));
+    let error = missing.expect_err("there is no file").to_string();
+    assert!(error.starts_with("/var/lib/zookeeper/myid: "), "{error}");
+}
+
+#[test]
+fn a_single_participant_runs_alone_unless_told_otherwise() {
+    let line = "server.5=localhost:2888:3888;2181\ninitLimit=1\nsyncLimit=1\n";
+    let config = alone(line).expect("myid is not needed");
+    assert_eq!((config.standalone, config.me), (true, Sid(1)));
+    assert_eq!(config.client, address("0.0.0.0", 2181));
+    assert_eq!(config.config_text(), "");
+    let quorum = read(&format!("dataDir=d\nstandaloneEnabled=false\n{line}"), "5")
+        .expect("an ensemble of one");
+    assert_eq!((quorum.standalone, quorum.me), (false, Sid(5)));
+    for (lines, say) in [
+        ("server.1=a:1:2:observer", "1 server lines, all of observers"),
+        ("server.1=a:1:2\nserver.2=b:1:2:observer", "one participant with observers"),
+        ("standaloneEnabled=false", "at least one participant is needed"),
+    ] {
+        let error = alone(lines).expect_err(lines).to_string();
+        assert!(error.contains(say), "{lines}: {error}");
+    }
+}
+
+#[test]
+fn the_client_address_has_two_sources_that_must_agree() {
+    let text = ENSEMBLE
+        .replace("clientPort=2181\n", "")
+        .replace("zoo2:2888:3888", "zoo2:2888:3888;10.0.0.2:2182");
+    let with = |more: &str| read(&format!("{text}{more}"), "2").map(|config| config.client);
+    assert_eq!(with("").expect("from the line"), address("10.0.0.2", 2182));
+    assert_eq!(with("clientPort=2182").expect("any address"), address("10.0.0.2", 2182));
+    let error = with("clientPort=2181").expect_err("another port").to_string();
+    assert_eq!(
+        error,
+        "the client address is 0.0.0.0:2181 by clientPort, and 10.0.0.2:2182 by the server line"
+    );
+    assert!(with("clientPort=2182\nclientPortAddress=10.0.0.3").is_err());
+    assert!(with("clientPortAddress=10.0.0.2").is_err(), "an address without a port");
+    assert_eq!(alone("").expect("no clients").client, None);
+    assert_eq!(alone("clientPort=0").expect("no clients").client, None);
+}
+
+#[test]
+fn the_text_for_other_servers_is_that_of_zookeeper() {
+    let more = "server.10=[::1]:1:2:observer;2181\nserver.04=zoo4:1:2;zoo4:2182\nserver.5=zoo5:1:2";
+    assert_eq!(
+        ensemble(more).config_text(),
+        "server.1=zoo1:2888:3888:participant\n\
+         server.2=zoo2:2888:3888:participant\n\
+         server.3=zoo3:2888:3888:participant\n\
+         server.4=zoo4:1:2:participant;zoo4:2182\n\
+         server.5=zoo5:1:2:participant\n\
+         server.10=[::1]:1:2:observer;0.0.0.0:2181\n\
+         version=0"
+    );
+}
+
+#[test]
+fn conf_answers_as_zookeeper_does() {
+    let sizes = DirSizes { data: 12, data_log: 34 };
+    assert_eq!(
+        ensemble("").conf_text(sizes),
+        "clientPort=2181\nsecureClientPort=-1\ndataDir=/var/lib/zookeeper/version-2\ndataDirSize=12\n\
+         dataLogDir=/var/lib/zookeeper/version-2\ndataLogSize=34\ntickTime=2000\nmaxClientCnxns=60\n\
+         minSessionTimeout=4000\nmaxSessionTimeout=40000\nclientPortListenBacklog=-1\nserverId=2\n\
+         initLimit=5\nsyncLimit=2\nelectionAlg=3\nelectionPort=3888\nquorumPort=2888\npeerType=0\n\
+         membership: \nserver.1=zoo1:2888:3888:participant\nserver.2=zoo2:2888:3888:participant\n\
+         server.3=zoo3:2888:3888:participant\nversion=0"
+    );
+    let text = alone("maxClientCnxns=0").expect("runs").conf_text(sizes);
+    assert!(text.starts_with("clientPort=-1\n") && text.ends_with("serverId=0\n"), "{text}");
+    assert!(text.contains("\nmaxClientCnxns=0\n"), "{text}");
+}
+
+#[test]
+fn files_are_read_from_disk_and_directories_measured() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (file, data) = (directory.path().join("zoo.cfg"), directory.path().join("data"));
+    let text = ENSEMBLE.replace("/var/lib/zookeeper/", data.to_str().expect("UTF-8"));
+    std::fs::write(&file, text).expect("writes");
+    assert!(
+        matches!(Config::from_file(&file), Err(ConfigError::Read { path, .. }) if path == data.join("myid"))
+    );
+    std::fs::create_dir_all(data.join("version-2")).expect("writes");
+    std::fs::write(data.join("myid"), "1\n").expect("writes");
+    std::fs::write(data.join("version-2/log.1"), [0; 100]).expect("writes");
+    let config = Config::from_file(&file).expect("is complete");
+    assert_eq!(config.me, Sid(1));
+    assert_eq!(config.dir_sizes(), DirSizes { data: 100, data_log: 100 });
+    let missing = Config::from_file(&directory.path().join("none"));
+    assert!(matches!(missing, Err(ConfigError::Read { .. })));
+}

@@ -1,0 +1,111 @@
+//! `acceptedEpoch` and `currentEpoch`: decimal text, replaced in one step (`QuorumPeer.loadDataBase`,
+//! `writeLongToFile`).
+
+use std::path::Path;
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::layout::Layout;
+use crate::recovered::Repair;
+
+pub(crate) const ACCEPTED: &str = "acceptedEpoch";
+pub(crate) const CURRENT: &str = "currentEpoch";
+const CURRENT_TMP: &str = "currentEpoch.tmp";
+/// The largest epoch a zxid can carry: it is a signed 64-bit number.
+const EPOCH_MAX: u32 = 0x7fff_ffff;
+
+/// Both epochs, and what has to be written so that the files say so.
+#[derive(Debug)]
+pub(crate) struct Epochs {
+    pub(crate) accepted: u32,
+    pub(crate) current: u32,
+    write_accepted: bool,
+    write_current: bool,
+    remove_tmp: bool,
+    pub(crate) repairs: Vec<Repair>,
+}
+
+/// Reads the epoch files of a server whose history ends at `last`. Nothing is changed yet.
+///
+/// - A file that is missing gets the epoch of `last`, as in ZooKeeper. Because both files exist from the first
+///   [`Epochs::settle`] on, this concerns directories without quorum peers' files only.
+/// - ZooKeeper refuses a history beyond currentEpoch, except that it adopts `currentEpoch.tmp` if there is one. A
+///   history beyond currentEpoch is an ordinary state here: a learner logs its leader's history before it writes
+///   currentEpoch, and may crash between. It is refused only beyond acceptedEpoch. `currentEpoch.tmp` is adopted if it
+///   says the same as acceptedEpoch: then everything before it was durable when it was begun. Half a number never
+///   says the same.
+/// - A `currentEpoch.tmp` that is not adopted is removed, or it would be taken for a later attempt.
+pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64) -> Result<Epochs> {
+    let dir = &layout.snap;
+    let last_epoch = u32::try_from(last >> 32).unwrap_or(u32::MAX);
+    let read = |name| -> Result<Option<u32>> {
+        let path = dir.join(name);
+        layout.read_small(&path)?.map(|text| parse(&path, &text)).transpose()
+    };
+    let (accepted_file, current_file) = (read(ACCEPTED)?, read(CURRENT)?);
+    let accepted = accepted_file.unwrap_or(last_epoch);
+    let mut current = current_file.unwrap_or(last_epoch);
+    let mut repairs = Vec::new();
+    let tmp = dir.join(CURRENT_TMP);
+    let tmp_text = layout.read_small(&tmp)?;
+    let mut adopted = false;
+    if let Some(text) = &tmp_text
+        && last_epoch > current
+        && parse(&tmp, text).is_ok_and(|value| value == accepted)
+    {
+        adopted = true;
+        current = accepted;
+        repairs.push(Repair::CurrentEpochAdopted { path: tmp, epoch: accepted });
+    }
+    let rule = if current > accepted {
+        Some("currentEpoch is at most acceptedEpoch")
+    } else if last_epoch > accepted {
+        Some("the epoch of the last zxid is at most acceptedEpoch")
+    } else {
+        None
+    };
+    if let Some(rule) = rule {
+        return Err(Error::Epochs { path: dir.clone(), rule, accepted, current, last });
+    }
+    Ok(Epochs {
+        accepted,
+        current,
+        write_accepted: accepted_file.is_none(),
+        write_current: adopted || current_file.is_none(),
+        remove_tmp: tmp_text.is_some(),
+        repairs,
+    })
+}
+
+impl Epochs {
+    /// Makes the files say what was read.
+    pub(crate) fn settle<D: Disk>(&self, layout: &Layout<D>) -> Result<()> {
+        if self.write_accepted {
+            write(layout, ACCEPTED, self.accepted)?;
+        }
+        if self.write_current {
+            // Replaces `currentEpoch.tmp`, too.
+            write(layout, CURRENT, self.current)?;
+        } else if self.remove_tmp {
+            layout.remove(&layout.snap.join(CURRENT_TMP))?;
+            layout.sync_dir(&layout.snap)?;
+        }
+        Ok(())
+    }
+}
+
+/// Replaces the file, durably.
+pub(crate) fn write<D: Disk>(layout: &Layout<D>, name: &str, epoch: u32) -> Result<()> {
+    layout.write_atomically(name, &epoch.to_string())
+}
+
+fn parse(path: &Path, text: &str) -> Result<u32> {
+    let line = text.lines().next().unwrap_or("");
+    let digits = !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit());
+    let epoch = line.parse().ok().filter(|epoch| digits && *epoch <= EPOCH_MAX);
+    epoch.ok_or_else(|| Error::Content {
+        path: path.to_owned(),
+        rule: "the first line is an epoch, a decimal number from 0 to 2147483647",
+        found: line.chars().take(40).collect(),
+    })
+}

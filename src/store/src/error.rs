@@ -1,0 +1,227 @@
+//! What can be wrong with a directory, and what can go wrong with a disk.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Everything that this crate refuses, or that the operating system refused it. Each message names the file, the rule
+/// and the value found.
+///
+/// The error is cheap to clone: the first failed write or fsync is kept, and every later call answers with it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused. A failed write or fsync is never retried: what the disk holds is unknown from
+    /// then on.
+    #[error("{path}: cannot {action}: {source}")]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// Another server works on the directory.
+    #[error("{path}: locked; a directory belongs to one running server, and another one holds it")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// `FileTxnSnapLog`: with separate directories, logs belong into one and snapshots into the other.
+    #[error("{path}: misplaced; with separate dataDir and dataLogDir it belongs into {belongs}")]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+        /// `dataDir` or `dataLogDir`.
+        belongs: &'static str,
+    },
+    /// A record is damaged, and a good one stands behind it: this is no torn tail, records that were acknowledged may
+    /// be missing.
+    #[error(
+        "{path}: offset {offset}: {rule}, found {found}; a good record stands behind the damage at offset \
+         {good_at}, so this is not the torn end of a crash and nothing is cut. Let this server fetch its data \
+         from the ensemble (stop it, move both version-2 directories away, start it), or restore the file"
+    )]
+    Damaged {
+        /// The log file.
+        path: PathBuf,
+        /// Where the damaged record begins.
+        offset: u64,
+        /// What a record must fulfil.
+        rule: &'static str,
+        /// What it holds.
+        found: String,
+        /// Where a record begins that is intact and newer than the last one before the damage.
+        good_at: u64,
+    },
+    /// A log file that is not the last one ends in damage, and what follows does not prove that nothing is missing.
+    #[error(
+        "{path}: offset {offset}: {rule}, found {found}; the log goes on in {next} with zxid 0x{next_zxid:x}, which \
+         is not the next one after 0x{last:x} in its epoch, so records may be missing and nothing is cut. Let this \
+         server fetch its data from the ensemble (stop it, move both version-2 directories away, start it), or \
+         restore the file"
+    )]
+    DamagedBeforeEnd {
+        /// The log file.
+        path: PathBuf,
+        /// Where the damaged record begins.
+        offset: u64,
+        /// What a record must fulfil.
+        rule: &'static str,
+        /// What it holds.
+        found: String,
+        /// The last zxid known before the damage.
+        last: u64,
+        /// The file behind it.
+        next: String,
+        /// The zxid with which that file begins.
+        next_zxid: u64,
+    },
+    /// The bytes are as they were written, but not what a ZooKeeper log may hold.
+    #[error("{path}: offset {offset}: {rule}, found {found}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+        /// What must be there.
+        rule: &'static str,
+        /// What is there.
+        found: String,
+    },
+    /// The log does not continue: between `last` and `found` records are missing.
+    #[error(
+        "{path}: offset {offset}: zxid 0x{found:x} does not continue 0x{last:x}; within an epoch each zxid is the one \
+         before plus 1, and an epoch begins with counter 1"
+    )]
+    Gap {
+        /// The log file.
+        path: PathBuf,
+        /// Where the record begins.
+        offset: u64,
+        /// What stands before it, in the log or as the snapshot's zxid.
+        last: u64,
+        /// Its zxid.
+        found: u64,
+    },
+    /// A record goes back behind what was read, and is not a repetition of it.
+    #[error(
+        "{path}: offset {offset}: zxid 0x{found:x} stands behind 0x{last:x}; only an identical repetition of a \
+         record may do so"
+    )]
+    Order {
+        /// The log file.
+        path: PathBuf,
+        /// Where the record begins.
+        offset: u64,
+        /// The newest zxid before it.
+        last: u64,
+        /// Its zxid.
+        found: u64,
+    },
+    /// There are snapshots, and none of them is whole.
+    #[error("{path}: no valid snapshot among {tried}; the newest: {newest}")]
+    NoValidSnapshot {
+        /// The directory.
+        path: PathBuf,
+        /// How many were tried.
+        tried: usize,
+        /// What is wrong with the newest.
+        newest: String,
+    },
+    /// A snapshot newer than the one that can be read is damaged, and the log does not show that it leads there: the
+    /// damaged one may have come from another server, as the only copy of what lies between.
+    #[error(
+        "{path}: damaged ({why}), and the log behind the older snapshot 0x{older:x} does not lead to it, so falling \
+         back would lose what is between. Let this server fetch its data from the ensemble (stop it, move both \
+         version-2 directories away, start it), or restore the file"
+    )]
+    SnapshotLost {
+        /// The damaged snapshot.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+        /// The zxid of the newest one that is whole.
+        older: u64,
+    },
+    /// A snapshot is not what a ZooKeeper snapshot may be.
+    #[error("{path}: offset {offset} (uncompressed): {rule}, found {found}")]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// Where, in the uncompressed bytes.
+        offset: u64,
+        /// What must be there.
+        rule: &'static str,
+        /// What is there.
+        found: String,
+    },
+    /// `FileTxnSnapLog.restore`: logs without any snapshot are the remains of a state that is lost.
+    #[error(
+        "{path}: there is no snapshot, but the log {log}; the state before it is lost \
+         (zookeeper.snapshot.trust.empty=true replays it onto an empty tree)"
+    )]
+    LogWithoutSnapshot {
+        /// The snapshot directory.
+        path: PathBuf,
+        /// A log file.
+        log: String,
+    },
+    /// An epoch file, `myid`, or this crate's intent file holds something else.
+    #[error("{path}: {rule}, found {found:?}")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What must be in it.
+        rule: &'static str,
+        /// What is in it (the beginning).
+        found: String,
+    },
+    /// epoch(last zxid) <= acceptedEpoch and currentEpoch <= acceptedEpoch hold at every moment.
+    #[error(
+        "{path}: {rule}, found acceptedEpoch {accepted}, currentEpoch {current}, last zxid 0x{last:x}"
+    )]
+    Epochs {
+        /// The directory.
+        path: PathBuf,
+        /// What is broken.
+        rule: &'static str,
+        /// As found.
+        accepted: u32,
+        /// As found.
+        current: u32,
+        /// The end of the history.
+        last: u64,
+    },
+    /// The caller broke a rule of this crate; nothing was changed.
+    #[error("{rule}, got 0x{got:x} where the history ends at 0x{last:x}")]
+    Refused {
+        /// What the caller must fulfil.
+        rule: &'static str,
+        /// The zxid given.
+        got: u64,
+        /// The end of the history.
+        last: u64,
+    },
+}
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), action, source: Arc::new(source) }
+    }
+}
+
+/// Adds to an [`io::Error`] what was tried on what.
+pub(crate) trait At<T> {
+    fn at(self, path: &Path, action: &'static str) -> Result<T>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, path: &Path, action: &'static str) -> Result<T> {
+        self.map_err(|source| Error::io(path, action, source))
+    }
+}

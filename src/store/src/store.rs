@@ -1,0 +1,378 @@
+//! The disk of one server.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::disk::{Disk, Os};
+use crate::epochs;
+use crate::error::{At, Error, Result};
+use crate::intent::{self, Intent};
+use crate::layout::{Compression, Layout, log_name};
+use crate::log::{LogFile, blob_zxid};
+use crate::recovered::{Recovered, Repair};
+use crate::replay::{continues, replay};
+use crate::scan::{Next, scan};
+use crate::snapshot::{self, FinishedSnapshot, Skipped, SnapshotWriter};
+
+/// What a store is opened with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// By how many bytes a log file grows ahead of what is written; 0 turns it off (`zookeeper.preAllocSize`, there in
+    /// KiB).
+    pub preallocate_bytes: u64,
+    /// How new snapshots are compressed (`zookeeper.snapshot.compression.method`). All kinds are read.
+    pub compression: Compression,
+    /// Replays a log without any snapshot onto the empty tree (`zookeeper.snapshot.trust.empty`).
+    pub trust_empty_snapshot: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            preallocate_bytes: 64 << 20,
+            compression: Compression::None,
+            trust_empty_snapshot: false,
+        }
+    }
+}
+
+/// The files of one server: dataDir and dataLogDir, locked against other processes as long as this lives.
+///
+/// The records that a server issues form one sequence, and a crash leaves a prefix of it: each method that touches another
+/// file than the log makes first durable what was appended, and returns only when its own effect is durable.
+/// Appended records become durable by [`Store::sync`], together.
+///
+/// A write or fsync that failed is never tried again, since nobody can tell what the disk then holds: that call and
+/// every later one answer with the same error.
+#[derive(Debug)]
+pub struct Store<D: Disk = Os> {
+    layout: Layout<D>,
+    options: Options,
+    shared: Arc<Shared>,
+    log: Option<LogFile<D::File>>,
+    /// The end of the history, as issued.
+    last: u64,
+    _locks: Vec<D::Lock>,
+}
+
+/// What the store and its snapshot writers, which may run on other threads, both know.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    failed: OnceLock<Error>,
+    /// The end of the history, as synced.
+    pub(crate) durable: AtomicU64,
+    /// The zxid of the newest snapshot.
+    pub(crate) base: AtomicU64,
+    /// There is a snapshot.
+    pub(crate) has_snapshot: AtomicBool,
+    /// Numbers the temporary names.
+    pub(crate) writers: AtomicU64,
+    /// How often history was replaced or cut: a snapshot begun before that is of no use. Held while names of snapshots
+    /// change.
+    generation: Mutex<u64>,
+}
+
+impl Shared {
+    /// The first failure, if there was one.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Remembers a failure of the disk; a call that was refused is none.
+    pub(crate) fn note(&self, error: Error) -> Error {
+        if let Error::Refused { .. } = error {
+            return error;
+        }
+        self.failed.get_or_init(|| error).clone()
+    }
+
+    pub(crate) fn generation(&self) -> MutexGuard<'_, u64> {
+        self.generation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store<Os> {
+    /// Opens the directories `data_dir/version-2` and `data_log_dir/version-2` (which may be the same), creating what is
+    /// missing, and reads what a crash or an orderly stop has left there.
+    ///
+    /// A fresh directory has no snapshot. Before the first record is appended there has to be one, of the empty
+    /// tree and with zxid 0: ZooKeeper does not start from a log alone.
+    ///
+    /// # Errors
+    /// What is wrong with the directory, or what the system refused. Whatever looks like lost records is refused.
+    pub fn open(
+        data_dir: &Path,
+        data_log_dir: &Path,
+        options: Options,
+    ) -> Result<(Self, Recovered<Os>)> {
+        Self::open_on(Os, data_dir, data_log_dir, options)
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// As [`Store::open`], on another file system.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_on(
+        disk: D,
+        data_dir: &Path,
+        data_log_dir: &Path,
+        options: Options,
+    ) -> Result<(Self, Recovered<D>)> {
+        let layout = Layout::new(disk, data_dir, data_log_dir);
+        for dir in [&layout.snap, &layout.log] {
+            layout.disk.create_dirs(dir).at(dir, "create")?;
+        }
+        let locks = layout.lock()?;
+        layout.check_places()?;
+        let mut repairs = Vec::new();
+        if let Some(intent) = intent::recover(&layout)? {
+            repairs.push(Repair::Finished { what: intent.to_string() });
+        }
+        let (snapshot, skipped) = snapshot::newest(&layout)?;
+        let logs = layout.logs()?;
+        if let (None, Some(log), false) = (&snapshot, logs.last(), options.trust_empty_snapshot) {
+            return Err(Error::LogWithoutSnapshot { path: layout.snap, log: log.name.clone() });
+        }
+        let base = snapshot.as_ref().map_or(0, |snapshot| snapshot.zxid());
+        let replay = replay(&layout, &logs, base)?;
+        for Skipped { zxid, path, why } in skipped {
+            if !replay.leads_to(zxid) {
+                return Err(Error::SnapshotLost { path, why, older: base });
+            }
+            repairs.push(Repair::SnapshotSkipped { path, why });
+        }
+        let last = replay.log.last().map_or(base, |entry| entry.zxid);
+        let epochs = epochs::load(&layout, last)?;
+        // Everything was found in order: now the repairs.
+        replay.settle(&layout)?;
+        epochs.settle(&layout)?;
+        repairs.extend(replay.repairs);
+        repairs.extend(epochs.repairs);
+        for repair in &repairs {
+            tracing::warn!("{repair}");
+        }
+        let shared = Shared {
+            durable: AtomicU64::new(last),
+            base: AtomicU64::new(base),
+            has_snapshot: AtomicBool::new(snapshot.is_some()),
+            ..Shared::default()
+        };
+        let store =
+            Self { layout, options, shared: Arc::new(shared), log: None, last, _locks: locks };
+        let recovered = Recovered {
+            accepted: epochs.accepted,
+            current: epochs.current,
+            snapshot,
+            log: replay.log,
+            before: replay.before,
+            repairs,
+        };
+        Ok((store, recovered))
+    }
+
+    /// The end of the history as appended: the last record, or the zxid of the snapshot.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Appends a record: TxnHeader, transaction, digest, as they were proposed. It is durable after the next
+    /// [`Store::sync`]. The first one after open or [`Store::roll`] begins a new file.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the zxid does not continue the history, or is not the one in the blob, or if there is no
+    /// snapshot yet. Else what the system refused.
+    pub fn append(&mut self, zxid: u64, blob: &[u8]) -> Result<()> {
+        self.checked(|store| {
+            let trusted = store.options.trust_empty_snapshot;
+            if !trusted && !store.shared.has_snapshot.load(Ordering::Acquire) {
+                return Err(store
+                    .refused("a log begins behind a snapshot, of the empty tree at least", zxid));
+            }
+            if !continues(store.last, zxid) || i64::try_from(zxid).is_err() {
+                return Err(store.refused("a record continues the history", zxid));
+            }
+            let len = u32::try_from(blob.len()).ok().filter(|len| i32::try_from(*len).is_ok());
+            let Some(len) = len.filter(|_| blob_zxid(blob) == Some(zxid)) else {
+                return Err(store
+                    .refused("a record has a TxnHeader with its zxid, and less than 2 GiB", zxid));
+            };
+            let log = match &mut store.log {
+                Some(log) => log,
+                None => store.log.insert(LogFile::create(
+                    &store.layout.disk,
+                    &store.layout.log,
+                    &log_name(zxid),
+                    store.options.preallocate_bytes,
+                )?),
+            };
+            log.append(blob, len)?;
+            store.last = zxid;
+            Ok(())
+        })
+    }
+
+    /// Makes everything appended durable, with one fdatasync.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn sync(&mut self) -> Result<()> {
+        self.checked(Self::sync_log)
+    }
+
+    fn sync_log(&mut self) -> Result<()> {
+        if self.shared.durable.load(Ordering::Acquire) != self.last
+            && let Some(log) = &mut self.log
+        {
+            log.sync()?;
+        }
+        self.shared.durable.store(self.last, Ordering::Release);
+        Ok(())
+    }
+
+    /// Ends the present log file, durably; the next record begins another one.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn roll(&mut self) -> Result<()> {
+        self.checked(Self::close_log)
+    }
+
+    fn close_log(&mut self) -> Result<()> {
+        self.sync_log()?;
+        self.log.take().map_or(Ok(()), LogFile::close)
+    }
+
+    /// Replaces `acceptedEpoch`, durably, behind everything appended.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn write_accepted_epoch(&mut self, epoch: u32) -> Result<()> {
+        self.checked(|store| {
+            store.sync_log()?;
+            epochs::write(&store.layout, epochs::ACCEPTED, epoch)
+        })
+    }
+
+    /// Replaces `currentEpoch`, durably, behind everything appended.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn write_current_epoch(&mut self, epoch: u32) -> Result<()> {
+        self.checked(|store| {
+            store.sync_log()?;
+            epochs::write(&store.layout, epochs::CURRENT, epoch)
+        })
+    }
+
+    /// Removes every record above `to`, durably and in one step, however many files that touches.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if `to` is neither the zxid of the newest snapshot nor that of a record behind it. Else what the
+    /// system refused.
+    pub fn truncate(&mut self, to: u64) -> Result<()> {
+        self.checked(|store| {
+            if to == store.last {
+                return store.sync_log();
+            }
+            let base = store.shared.base.load(Ordering::Acquire);
+            if to != base && !(to > base && to < store.last && store.holds(to)?) {
+                return Err(
+                    store.refused("a log is cut at one of its records or at the snapshot", to)
+                );
+            }
+            store.close_log()?;
+            let shared = Arc::clone(&store.shared);
+            let mut generation = shared.generation();
+            *generation += 1;
+            intent::carry_out(&store.layout, &Intent::Truncate { to })?;
+            store.ends_at(to);
+            Ok(())
+        })
+    }
+
+    /// True if the log has a record with this zxid, on disk or still in memory.
+    fn holds(&mut self, zxid: u64) -> Result<bool> {
+        self.sync_log()?;
+        let logs = self.layout.logs()?;
+        let Some(log) = logs.iter().rev().find(|log| log.zxid <= zxid) else { return Ok(false) };
+        let path = self.layout.log.join(&log.name);
+        let file = self.layout.disk.open(&path).at(&path, "open")?;
+        let mut found = false;
+        scan(&file, &path, |entry| {
+            found = entry.zxid == zxid;
+            Ok(if entry.zxid < zxid { Next::Go } else { Next::Stop })
+        })?;
+        Ok(found)
+    }
+
+    /// Begins a snapshot; the writer may be used on another thread while records are appended. It ends as
+    /// [`FinishedSnapshot::publish`] (an ordinary snapshot) or [`Store::install`] (what came with a SNAP message).
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn snapshot_writer(&self, zxid: u64) -> Result<SnapshotWriter<D>> {
+        self.shared.check()?;
+        SnapshotWriter::create(&self.layout, &self.shared, zxid, self.options.compression)
+    }
+
+    /// Replaces snapshot and log by this snapshot, durably and in one step.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn install(&mut self, snapshot: FinishedSnapshot<D>) -> Result<()> {
+        self.checked(|store| {
+            store.close_log()?;
+            let shared = Arc::clone(&store.shared);
+            let mut generation = shared.generation();
+            *generation += 1;
+            let zxid = snapshot.zxid();
+            let (pending, name) = snapshot.into_names();
+            intent::carry_out(&store.layout, &Intent::Install { pending, name })?;
+            shared.base.store(zxid, Ordering::Release);
+            shared.has_snapshot.store(true, Ordering::Release);
+            store.ends_at(zxid);
+            Ok(())
+        })
+    }
+
+    /// Removes what the newest `retain` snapshots (3 at least) make unnecessary, and answers how many files that were
+    /// (`PurgeTxnLog`): older snapshots, and logs of which every record is covered by the oldest of them.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn purge(&mut self, retain: usize) -> Result<usize> {
+        self.checked(|store| {
+            let shared = Arc::clone(&store.shared);
+            let _names_stay = shared.generation();
+            crate::purge::purge(&store.layout, retain)
+        })
+    }
+
+    /// Sizes of all files in the data directory and in the log directory, in bytes (the words `conf` and `dirs`); a
+    /// directory that is both counts for both.
+    ///
+    /// # Errors
+    /// What the system refused.
+    pub fn sizes(&self) -> Result<(u64, u64)> {
+        let sum = |dir| Ok(self.layout.list(dir)?.iter().map(|(_, len)| len).sum());
+        Ok((sum(&self.layout.snap)?, sum(&self.layout.log)?))
+    }
+
+    fn ends_at(&mut self, zxid: u64) {
+        self.last = zxid;
+        self.shared.durable.store(zxid, Ordering::Release);
+    }
+
+    fn refused(&self, rule: &'static str, got: u64) -> Error {
+        Error::Refused { rule, got, last: self.last }
+    }
+
+    /// Runs a step unless an earlier one failed, and remembers if this one does.
+    fn checked<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.shared.check()?;
+        step(self).map_err(|error| self.shared.note(error))
+    }
+}

@@ -1,0 +1,108 @@
+//! From request to transaction, ahead of what is applied.
+//!
+//! The leader judges a request before those in front of it are committed. So it looks at the tree as it will be: the tree
+//! as applied, under the changes of all transactions that are prepared and not yet applied. (ZooKeeper:
+//! `PrepRequestProcessor` and its outstanding changes.)
+
+mod ops;
+mod pending;
+
+use wire::client::{OpCode, Request};
+use wire::jute::Reader;
+use wire::quorum::ForwardedRequest;
+use wire::txn::{Txn, TxnBlob, TxnDigest, TxnHeader};
+use wire::{ErrorCode, Id};
+
+use crate::sessions::{Owner, Sessions};
+use crate::tree::Tree;
+use ops::Ops;
+use pending::Pending;
+
+/// When a request is prepared, and through whom it came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Context {
+    /// The transaction's place: one behind the one prepared before.
+    pub zxid: i64,
+    /// Wall clock, ms since 1970: ends up in `ctime` and `mtime`.
+    pub time_ms: i64,
+    /// The monotonic clock of [`Sessions`].
+    pub now_ms: u64,
+    /// The server that has the client's connection.
+    pub owner: Owner,
+}
+
+/// The leader's view of what is prepared and not applied.
+///
+/// Who uses it keeps this order: all transactions of earlier epochs are applied before the first one is prepared; each
+/// prepared transaction is applied to the tree, in order; [`Prep::committed`] is called only after that. Whoever stops
+/// leading calls [`Prep::reset`], or throws it away.
+#[derive(Debug, Default)]
+pub struct Prep {
+    pending: Pending,
+}
+
+impl Prep {
+    /// Nothing is prepared.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The transaction for a request, made by its session or (session 0) by the leader itself. `auth` is what the
+    /// client's connection has proved to be, its address included.
+    ///
+    /// A request that may not be done becomes an error transaction: it takes its zxid and changes nothing. So does one
+    /// that cannot be parsed (MarshallingError) and one that is no write (Unimplemented). Tracks sessions that begin,
+    /// and marks those that end as closing.
+    ///
+    /// The order of the checks is ZooKeeper's, since it decides which error a client sees.
+    pub fn prepare(
+        &mut self,
+        tree: &Tree,
+        sessions: &mut Sessions,
+        request: &ForwardedRequest,
+        auth: &[Id],
+        context: Context,
+    ) -> TxnBlob {
+        let ForwardedRequest { session_id, cxid, op, ref body } = *request;
+        self.pending.begin(tree);
+        let mut ops =
+            Ops { tree, sessions, session: session_id, auth, context, pending: &mut self.pending };
+        let prepared = match OpCode::from_code(op) {
+            None => Err(ErrorCode::Unimplemented),
+            Some(op) => match Request::decode(op, &mut Reader::new(body)) {
+                Err(_) => Err(ErrorCode::MarshallingError),
+                Ok(request) => ops.request(request),
+            },
+        };
+        let header = TxnHeader {
+            client_id: session_id,
+            cxid,
+            zxid: context.zxid,
+            time: context.time_ms,
+            ..TxnHeader::default()
+        };
+        match prepared {
+            Ok(txn) => {
+                let tree_digest = self.pending.digest().cast_signed();
+                let digest = TxnDigest { version: TxnDigest::VERSION, tree_digest };
+                TxnBlob::new(header, txn, Some(digest))
+            }
+            Err(code) => TxnBlob::new(header, Txn::Error { err: code.code() }, None),
+        }
+    }
+
+    /// Everything up to this transaction is applied.
+    pub fn committed(&mut self, zxid: i64) {
+        self.pending.committed(zxid);
+    }
+
+    /// Nothing is prepared any more: this server begins to lead, or stops.
+    pub fn reset(&mut self) {
+        self.pending = Pending::default();
+    }
+
+    /// How many changes of nodes are prepared and not applied.
+    pub fn outstanding(&self) -> usize {
+        self.pending.len()
+    }
+}

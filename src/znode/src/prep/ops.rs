@@ -1,0 +1,360 @@
+//! The checks of each operation, in ZooKeeper's order, and the transaction it becomes.
+
+use wire::client::{
+    CheckVersionRequest, CreateMode, CreateRequest, CreateTtlRequest, DeleteRequest, MultiOp,
+    Request, SetAclRequest, SetDataRequest,
+};
+use wire::txn::{
+    CheckVersionTxn, CreateContainerTxn, CreateTtlTxn, CreateTxn, DeleteTxn, SetAclTxn, SetDataTxn,
+    Txn,
+};
+use wire::{Acl, ErrorCode, Id, StatPersisted, perms};
+
+use super::Context;
+use super::pending::{Pending, Record};
+use crate::acl::{self, AclList};
+use crate::digest;
+use crate::node::NodeOwner;
+use crate::path;
+use crate::sessions::{SessionError, SessionId, Sessions};
+use crate::tree::Tree;
+
+/// One request on its way to a transaction.
+pub(super) struct Ops<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) sessions: &'a mut Sessions,
+    pub(super) session: SessionId,
+    pub(super) auth: &'a [Id],
+    pub(super) context: Context,
+    pub(super) pending: &'a mut Pending,
+}
+
+/// The four operations that create a node; they decide about the type of the transaction.
+#[derive(Clone, Copy)]
+enum CreateKind {
+    Create,
+    Create2,
+    Container,
+    /// With the time to live in ms.
+    Ttl(i64),
+}
+
+type Prepared = Result<Txn, ErrorCode>;
+
+impl Ops<'_> {
+    pub(super) fn request(&mut self, request: Request) -> Prepared {
+        match request {
+            Request::CreateSession { timeout_ms } => Ok(self.create_session(timeout_ms)),
+            Request::CloseSession => Ok(self.close_session()),
+            Request::Create(create) => self.create(CreateKind::Create, create),
+            Request::Create2(create) => self.create(CreateKind::Create2, create),
+            Request::CreateContainer(create) => self.create(CreateKind::Container, create),
+            Request::CreateTtl(create) => {
+                let CreateTtlRequest { path, data, acl, flags, ttl } = create;
+                self.create(CreateKind::Ttl(ttl), CreateRequest { path, data, acl, flags })
+            }
+            Request::Delete(delete) => self.delete(delete),
+            Request::SetData(set) => self.set_data(set),
+            Request::SetAcl(set) => self.set_acl(set),
+            Request::Multi(ops) => Ok(self.multi(ops)),
+            // It checks no ACL: only the leader may want it, for what `Tree::reapable` names.
+            Request::DeleteContainer(delete) if self.session == 0 => {
+                self.delete_container(delete.path)
+            }
+            Request::DeleteContainer(_)
+            // Only within a multi.
+            | Request::Check(_)
+            // Not offered yet.
+            | Request::Reconfig(_)
+            // No writes.
+            | Request::Exists(_)
+            | Request::GetData(_)
+            | Request::GetAcl(_)
+            | Request::GetChildren(_)
+            | Request::Sync(_)
+            | Request::GetChildren2(_)
+            | Request::CheckWatches(_)
+            | Request::RemoveWatches(_)
+            | Request::Auth(_)
+            | Request::SetWatches(_)
+            | Request::GetEphemerals(_)
+            | Request::GetAllChildrenNumber(_)
+            | Request::SetWatches2(_)
+            | Request::AddWatch(_)
+            | Request::Ping
+            | Request::MultiRead(_)
+            | Request::Sasl(_)
+            | Request::WhoAmI => Err(ErrorCode::Unimplemented),
+        }
+    }
+
+    fn create_session(&mut self, timeout_ms: i32) -> Txn {
+        self.sessions.track(self.session, timeout_ms, self.context.now_ms);
+        // Fails only for a session that is being closed, which needs no owner any more.
+        let _ = self.sessions.set_owner(self.session, self.context.owner);
+        Txn::CreateSession { timeout_ms }
+    }
+
+    fn close_session(&mut self) -> Txn {
+        let session = self.session;
+        self.sessions.set_closing(session);
+        let mut paths = Vec::new();
+        for path in self.pending.ephemerals(self.tree, session) {
+            paths.push(path.to_string());
+            if let Some(parent) = path::parent(&path)
+                && let Ok(parent) = self.record(parent)
+            {
+                self.child_deleted(parent);
+            }
+            self.pending.delete(self.tree, self.context.zxid, path);
+        }
+        Txn::CloseSession(Some(paths))
+    }
+
+    /// All operations; or, where one fails, those before it as they are, its error, and an error for each behind it.
+    fn multi(&mut self, ops: Vec<MultiOp>) -> Txn {
+        let mark = self.pending.mark();
+        let mut failed = false;
+        let mut txns = Vec::with_capacity(ops.len());
+        for op in ops {
+            let prepared =
+                if failed { Err(ErrorCode::RuntimeInconsistency) } else { self.part(op) };
+            txns.push(prepared.unwrap_or_else(|code| {
+                failed = true;
+                Txn::Error { err: code.code() }
+            }));
+        }
+        if failed {
+            self.pending.roll_back(&mark);
+        }
+        Txn::Multi(txns)
+    }
+
+    /// One operation of a multi.
+    fn part(&mut self, op: MultiOp) -> Prepared {
+        match op {
+            MultiOp::Create(create) => self.create(CreateKind::Create, create),
+            MultiOp::Create2(create) => self.create(CreateKind::Create2, create),
+            MultiOp::CreateContainer(create) => self.create(CreateKind::Container, create),
+            MultiOp::CreateTtl(create) => {
+                let CreateTtlRequest { path, data, acl, flags, ttl } = create;
+                self.create(CreateKind::Ttl(ttl), CreateRequest { path, data, acl, flags })
+            }
+            MultiOp::Delete(delete) => self.delete(delete),
+            MultiOp::SetData(set) => self.set_data(set),
+            MultiOp::Check(check) => self.check(check),
+        }
+    }
+
+    fn set_data(&mut self, request: SetDataRequest) -> Prepared {
+        let SetDataRequest { path, data, version } = request;
+        self.check_session()?;
+        check_path(&path)?;
+        let mut record = self.record(&path)?;
+        self.check_acl(&record, perms::WRITE)?;
+        let version = next_version(record.stat.version, version)?;
+        record.stat.version = version;
+        record.stat.mzxid = self.context.zxid;
+        record.stat.mtime = self.context.time_ms;
+        record.content_crc = digest::content_crc(&path, data.as_deref());
+        self.put(record);
+        Ok(Txn::SetData(SetDataTxn { path, data, version }))
+    }
+
+    fn set_acl(&mut self, request: SetAclRequest) -> Prepared {
+        let SetAclRequest { path, acl, version } = request;
+        self.check_session()?;
+        check_path(&path)?;
+        let acl = self.fixup(&acl)?;
+        let mut record = self.record(&path)?;
+        self.check_acl(&record, perms::ADMIN)?;
+        let version = next_version(record.stat.aversion, version)?;
+        record.stat.aversion = version;
+        record.acl = acl.clone();
+        self.put(record);
+        Ok(Txn::SetAcl(SetAclTxn { path, acl: acl.to_vec(), version }))
+    }
+
+    fn check(&mut self, request: CheckVersionRequest) -> Prepared {
+        let CheckVersionRequest { path, version } = request;
+        self.check_session()?;
+        check_path(&path)?;
+        let record = self.record(&path)?;
+        self.check_acl(&record, perms::READ)?;
+        let version = next_version(record.stat.version, version)?;
+        Ok(Txn::Check(CheckVersionTxn { path, version }))
+    }
+
+    fn create(&mut self, kind: CreateKind, request: CreateRequest) -> Prepared {
+        let CreateRequest { mut path, data, acl, flags } = request;
+        let mode = CreateMode::try_from(flags).map_err(|_| ErrorCode::BadArguments)?;
+        if mode.is_ttl() && !self.tree.options().extended_types {
+            return Err(ErrorCode::Unimplemented);
+        }
+        let ttl = match kind {
+            CreateKind::Ttl(ttl) => ttl,
+            CreateKind::Create | CreateKind::Create2 | CreateKind::Container => -1,
+        };
+        let wants_ttl = matches!(kind, CreateKind::Ttl(_));
+        let ttl_fits = if mode.is_ttl() {
+            (1..=NodeOwner::TTL_MS_MAX).contains(&ttl)
+        } else {
+            // Upstream lets createTTL pass with another mode and a negative ttl, and fails when it is applied.
+            ttl < 0 && !wants_ttl
+        };
+        if !ttl_fits {
+            return Err(ErrorCode::BadArguments);
+        }
+        self.check_session()?;
+        let parent_path = path.rfind('/').filter(|_| !path.contains('\0'));
+        let parent_path = &path[..parent_path.ok_or(ErrorCode::BadArguments)?];
+        let acl = self.fixup(&acl)?;
+        let mut parent = self.record(parent_path)?;
+        self.check_acl(&parent, perms::CREATE)?;
+        if mode.is_sequential() {
+            path = path::sequential(&path, parent.stat.cversion);
+        }
+        check_path(&path)?;
+        if self.pending.contains(self.tree, &path) {
+            return Err(ErrorCode::NodeExists);
+        }
+        if let NodeOwner::Session(_) = self.owner_of(&parent) {
+            return Err(ErrorCode::NoChildrenForEphemerals);
+        }
+
+        // The transaction follows the operation, not the mode: so does the node.
+        let owner = match kind {
+            CreateKind::Create | CreateKind::Create2 if mode.is_ephemeral() => {
+                NodeOwner::Session(self.session)
+            }
+            CreateKind::Create | CreateKind::Create2 => NodeOwner::None,
+            CreateKind::Container => NodeOwner::Container,
+            CreateKind::Ttl(ttl) => NodeOwner::Ttl(ttl),
+        };
+        let Context { zxid, time_ms, .. } = self.context;
+        let parent_cversion = parent.stat.cversion.wrapping_add(1);
+        parent.stat.cversion = parent_cversion;
+        parent.stat.pzxid = zxid;
+        parent.child_count += 1;
+        self.put(parent);
+        self.put(Record {
+            content_crc: digest::content_crc(&path, data.as_deref()),
+            path: path.as_str().into(),
+            stat: StatPersisted {
+                czxid: zxid,
+                mzxid: zxid,
+                pzxid: zxid,
+                ctime: time_ms,
+                mtime: time_ms,
+                ephemeral_owner: owner.stored(),
+                ..StatPersisted::default()
+            },
+            child_count: 0,
+            acl: acl.clone(),
+        });
+        let acl = acl.to_vec();
+        let ephemeral = mode.is_ephemeral();
+        Ok(match kind {
+            CreateKind::Create => {
+                Txn::Create(CreateTxn { path, data, acl, ephemeral, parent_cversion })
+            }
+            CreateKind::Create2 => {
+                Txn::Create2(CreateTxn { path, data, acl, ephemeral, parent_cversion })
+            }
+            CreateKind::Container => {
+                Txn::CreateContainer(CreateContainerTxn { path, data, acl, parent_cversion })
+            }
+            CreateKind::Ttl(ttl) => {
+                Txn::CreateTtl(CreateTtlTxn { path, data, acl, parent_cversion, ttl })
+            }
+        })
+    }
+
+    fn delete(&mut self, request: DeleteRequest) -> Prepared {
+        let DeleteRequest { path, version } = request;
+        self.check_session()?;
+        let parent = self.record(deletable_parent(&path)?)?;
+        self.check_acl(&parent, perms::DELETE)?;
+        let record = self.record(&path)?;
+        next_version(record.stat.version, version)?;
+        if record.child_count > 0 {
+            return Err(ErrorCode::NotEmpty);
+        }
+        self.child_deleted(parent);
+        self.pending.delete(self.tree, self.context.zxid, record.path);
+        Ok(Txn::Delete(DeleteTxn { path }))
+    }
+
+    fn delete_container(&mut self, path: String) -> Prepared {
+        let parent = deletable_parent(&path)?;
+        let record = self.record(&path)?;
+        if record.child_count > 0 {
+            return Err(ErrorCode::NotEmpty);
+        }
+        if let NodeOwner::Session(_) = self.owner_of(&record) {
+            return Err(ErrorCode::BadVersion);
+        }
+        let parent = self.record(parent)?;
+        self.child_deleted(parent);
+        self.pending.delete(self.tree, self.context.zxid, record.path);
+        Ok(Txn::DeleteContainer(DeleteTxn { path }))
+    }
+
+    fn check_session(&mut self) -> Result<(), ErrorCode> {
+        self.sessions.check(self.session, self.context.owner).map_err(|error| match error {
+            SessionError::Expired => ErrorCode::SessionExpired,
+            SessionError::Moved => ErrorCode::SessionMoved,
+        })
+    }
+
+    fn check_acl(&self, record: &Record, wanted: i32) -> Result<(), ErrorCode> {
+        let skip = self.tree.options().skip_acl;
+        if skip || record.acl.permits(wanted, self.auth) { Ok(()) } else { Err(ErrorCode::NoAuth) }
+    }
+
+    fn fixup(&self, acl: &[Acl]) -> Result<AclList, ErrorCode> {
+        acl::fixup(acl, self.auth).map_err(|_| ErrorCode::InvalidACL)
+    }
+
+    fn record(&self, path: &str) -> Result<Record, ErrorCode> {
+        self.pending.get(self.tree, path).ok_or(ErrorCode::NoNode)
+    }
+
+    fn put(&mut self, record: Record) {
+        self.pending.put(self.tree, self.context.zxid, record);
+    }
+
+    fn child_deleted(&mut self, mut parent: Record) {
+        parent.child_count = parent.child_count.saturating_sub(1);
+        parent.stat.pzxid = self.context.zxid;
+        self.put(parent);
+    }
+
+    fn owner_of(&self, record: &Record) -> NodeOwner {
+        NodeOwner::of(record.stat.ephemeral_owner, self.tree.options().extended_types)
+    }
+}
+
+fn check_path(path: &str) -> Result<(), ErrorCode> {
+    path::check(path).map_err(|_| ErrorCode::BadArguments)
+}
+
+/// The parent of a path that may be deleted.
+fn deletable_parent(path: &str) -> Result<&str, ErrorCode> {
+    if path.contains('\0') || path::is_special(path) {
+        return Err(ErrorCode::BadArguments);
+    }
+    path.rfind('/').map(|at| &path[..at]).ok_or(ErrorCode::BadArguments)
+}
+
+/// The version behind `current`, if that is the `expected` one or any (-1) will do. A result of -1, which would mean any, is
+/// stepped over.
+fn next_version(current: i32, expected: i32) -> Result<i32, ErrorCode> {
+    if expected != -1 && expected != current {
+        return Err(ErrorCode::BadVersion);
+    }
+    match current.wrapping_add(1) {
+        -1 => Ok(0),
+        next => Ok(next),
+    }
+}

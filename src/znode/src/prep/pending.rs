@@ -1,0 +1,194 @@
+//! The changes that are prepared and not applied.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use foldhash::quality::RandomState;
+use wire::StatPersisted;
+
+use crate::acl::AclList;
+use crate::digest;
+use crate::node::NodeOwner;
+use crate::path;
+use crate::sessions::SessionId;
+use crate::tree::Tree;
+
+/// A node as it will be, as far as checks and the digest need it (`ChangeRecord`).
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) path: Arc<str>,
+    pub(super) stat: StatPersisted,
+    pub(super) child_count: usize,
+    pub(super) acl: AclList,
+    /// [`digest::content_crc`] of the path and the data.
+    pub(super) content_crc: u32,
+}
+
+impl Record {
+    fn digest(&self) -> u32 {
+        digest::node_digest(&self.path, self.content_crc, &self.stat)
+    }
+}
+
+/// What the newest prepared transaction that touches a path makes of it.
+#[derive(Debug)]
+struct Change {
+    zxid: i64,
+    /// `None`: deleted.
+    record: Option<Record>,
+    /// Of the record; 0 if deleted.
+    digest: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    by_path: HashMap<Arc<str>, Change, RandomState>,
+    /// Every change with the zxid of its transaction, ascending: what to forget when. A path of which `by_path` has a
+    /// newer change is to be kept.
+    order: VecDeque<(i64, Arc<str>)>,
+    /// The paths of `by_path` that are ephemeral nodes of a session.
+    ephemerals: HashMap<SessionId, BTreeSet<Arc<str>>>,
+    /// The digest of the tree after all changes; that of the tree itself if there are none.
+    digest: u64,
+    /// What the transaction that is being prepared has replaced, to take it back.
+    undo: Vec<(Arc<str>, Option<Change>)>,
+    /// The session ids with a first byte of 0xff are no times to live.
+    extended_types: bool,
+}
+
+/// How things were before an operation that may have to be taken back.
+pub(super) struct Mark {
+    changes: usize,
+    digest: u64,
+    undo: usize,
+}
+
+impl Pending {
+    /// A transaction is going to be prepared.
+    pub(super) fn begin(&mut self, tree: &Tree) {
+        self.undo.clear();
+        self.extended_types = tree.options().extended_types;
+        if self.order.is_empty() {
+            self.digest = tree.digest();
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    pub(super) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// The node as it will be; `None` if it will not exist.
+    pub(super) fn get(&self, tree: &Tree, path: &str) -> Option<Record> {
+        let path = path::canonical(path);
+        if let Some(change) = self.by_path.get(path) {
+            return change.record.clone();
+        }
+        let node = tree.node(path)?;
+        Some(Record {
+            path: node.path.clone(),
+            stat: node.stat,
+            child_count: node.children.len(),
+            acl: tree.acl(node),
+            content_crc: node.content_crc(),
+        })
+    }
+
+    /// Whether the node will exist.
+    pub(super) fn contains(&self, tree: &Tree, path: &str) -> bool {
+        match self.by_path.get(path) {
+            Some(change) => change.record.is_some(),
+            None => tree.node(path).is_some(),
+        }
+    }
+
+    /// The node will be so.
+    pub(super) fn put(&mut self, tree: &Tree, zxid: i64, record: Record) {
+        self.replace(tree, zxid, record.path.clone(), Some(record));
+    }
+
+    /// The node will not exist.
+    pub(super) fn delete(&mut self, tree: &Tree, zxid: i64, path: Arc<str>) {
+        self.replace(tree, zxid, path, None);
+    }
+
+    /// The paths of the ephemeral nodes the session will have.
+    pub(super) fn ephemerals(&self, tree: &Tree, session: SessionId) -> BTreeSet<Arc<str>> {
+        let untouched = tree.ephemerals(session).filter(|path| !self.by_path.contains_key(*path));
+        untouched.chain(self.ephemerals.get(&session).into_iter().flatten()).cloned().collect()
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark { changes: self.order.len(), digest: self.digest, undo: self.undo.len() }
+    }
+
+    /// Takes back all changes since the mark, which is of the same transaction.
+    pub(super) fn roll_back(&mut self, mark: &Mark) {
+        while self.undo.len() > mark.undo
+            && let Some((path, before)) = self.undo.pop()
+        {
+            self.enter(path, before);
+        }
+        self.order.truncate(mark.changes);
+        self.digest = mark.digest;
+    }
+
+    /// Forgets what is applied.
+    pub(super) fn committed(&mut self, zxid: i64) {
+        while let Some((first, _)) = self.order.front()
+            && *first <= zxid
+            && let Some((zxid, path)) = self.order.pop_front()
+        {
+            if self.by_path.get(&path).is_some_and(|change| change.zxid == zxid) {
+                self.enter(path, None);
+            }
+        }
+    }
+
+    fn replace(&mut self, tree: &Tree, zxid: i64, path: Arc<str>, record: Option<Record>) {
+        let old = match self.by_path.get(&path) {
+            Some(change) => change.digest,
+            None => tree.node(&path).map_or(0, |node| node.digest()),
+        };
+        let digest = record.as_ref().map_or(0, Record::digest);
+        self.digest = self.digest.wrapping_sub(u64::from(old)).wrapping_add(u64::from(digest));
+        self.order.push_back((zxid, path.clone()));
+        let before = self.enter(path.clone(), Some(Change { zxid, record, digest }));
+        self.undo.push((path, before));
+    }
+
+    /// Sets what `by_path` has for a path, keeps `ephemerals` in step, and gives back what was there.
+    fn enter(&mut self, path: Arc<str>, change: Option<Change>) -> Option<Change> {
+        let extended_types = self.extended_types;
+        let session = |change: &Option<Change>| {
+            let owner = change.as_ref()?.record.as_ref()?.stat.ephemeral_owner;
+            match NodeOwner::of(owner, extended_types) {
+                NodeOwner::Session(session) => Some(session),
+                NodeOwner::None | NodeOwner::Container | NodeOwner::Ttl(_) => None,
+            }
+        };
+        let new = session(&change);
+        let before = match change {
+            Some(change) => self.by_path.insert(path.clone(), change),
+            None => self.by_path.remove(&path),
+        };
+        let old = session(&before);
+        if old != new {
+            if let Some(old) = old
+                && let Some(paths) = self.ephemerals.get_mut(&old)
+            {
+                paths.remove(&path);
+                if paths.is_empty() {
+                    self.ephemerals.remove(&old);
+                }
+            }
+            if let Some(new) = new {
+                self.ephemerals.entry(new).or_default().insert(path);
+            }
+        }
+        before
+    }
+}

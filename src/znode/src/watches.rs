@@ -1,0 +1,409 @@
+//! Who is told of which change: the watches of one server's connections, as data.
+//!
+//! (ZooKeeper: `WatchManager`, and the trigger calls of `DataTree`.)
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use wire::client::{EventType, SetWatches2, WatcherType};
+
+use crate::acl::AclList;
+use crate::path;
+use crate::tree::Tree;
+
+/// One event, as a client sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventType,
+    /// To which node; for [`EventType::NodeChildrenChanged`] the parent.
+    pub path: Arc<str>,
+}
+
+/// What a transaction did to a node.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ChangeKind {
+    /// It was created.
+    Created,
+    /// It was deleted.
+    Deleted,
+    /// Its data was set.
+    DataChanged,
+}
+
+/// A change that watches react to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The node it happened to.
+    pub path: Arc<str>,
+    /// The ACL of the node: after the change if it was created, else before.
+    pub acl: AclList,
+    /// The ACL of its parent.
+    pub parent_acl: AclList,
+}
+
+/// An event for a connection.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notification {
+    /// The number the shell gave when the watch was set.
+    pub connection: u64,
+    /// What to tell.
+    pub event: Event,
+    /// Only a connection that may READ under this list is told (ZooKeeper since 3.8.4); the watch is used up all the
+    /// same.
+    pub acl: AclList,
+}
+
+/// How a watch stays.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum WatchMode {
+    /// Fires once.
+    Standard,
+    /// Fires until it is removed.
+    Persistent,
+    /// Fires until it is removed, for the node and everything below it; never for changed children.
+    PersistentRecursive,
+}
+
+/// Which of the two tables.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum WatchTable {
+    /// Set by exists and getData.
+    Data,
+    /// Set by getChildren.
+    Child,
+}
+
+/// All watches of one server.
+#[derive(Clone, Default, Debug)]
+pub struct Watches {
+    data: Table,
+    child: Table,
+}
+
+/// How many there are, for `wchs` and `mntr`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct WatchCounts {
+    /// Connections with a watch in the table.
+    pub connections: usize,
+    /// Paths with a watch in the table.
+    pub paths: usize,
+    /// Pairs of connection and path.
+    pub watches: usize,
+}
+
+impl Watches {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a watch; setting it twice changes nothing.
+    pub fn add(&mut self, table: WatchTable, connection: u64, path: &str, mode: WatchMode) {
+        self.table_mut(table).add(connection, path, bit(mode));
+    }
+
+    /// `addWatch`: a persistent watch is in both tables, a recursive one in that of data only.
+    pub fn add_persistent(&mut self, connection: u64, path: &str, recursive: bool) {
+        if recursive {
+            self.data.add(connection, path, RECURSIVE);
+        } else {
+            self.data.add(connection, path, PERSISTENT);
+            self.child.add(connection, path, PERSISTENT);
+        }
+    }
+
+    /// `checkWatches`: whether the connection has such a watch on the path.
+    pub fn contains(&self, connection: u64, path: &str, watcher: WatcherType) -> bool {
+        modes(watcher)
+            .into_iter()
+            .any(|(table, modes)| self.table(table).modes(connection, path) & modes != 0)
+    }
+
+    /// `removeWatches`: removes them; false if there was none.
+    pub fn remove(&mut self, connection: u64, path: &str, watcher: WatcherType) -> bool {
+        let mut found = false;
+        for (table, modes) in modes(watcher) {
+            found |= self.table_mut(table).remove(connection, path, modes) != 0;
+        }
+        found
+    }
+
+    /// The connection is gone, and its watches with it.
+    pub fn remove_connection(&mut self, connection: u64) {
+        self.data.remove_connection(connection);
+        self.child.remove_connection(connection);
+    }
+
+    /// Whom a change concerns, in the order in which to tell: per table ascending by connection. Uses up the standard
+    /// watches that fire.
+    pub fn trigger(&mut self, change: &Change) -> Vec<Notification> {
+        let mut out = Vec::new();
+        let Change { kind, path, acl, parent_acl } = change;
+        let fire = |table: &mut Table, kind, path: &Arc<str>, acl: &AclList, out: &mut Vec<_>| {
+            table.fire(path, |connection| {
+                let event = Event { kind, path: path.clone() };
+                out.push(Notification { connection, event, acl: acl.clone() });
+            });
+        };
+        match kind {
+            ChangeKind::DataChanged => {
+                fire(&mut self.data, EventType::NodeDataChanged, path, acl, &mut out);
+                return out;
+            }
+            ChangeKind::Created => {
+                fire(&mut self.data, EventType::NodeCreated, path, acl, &mut out);
+            }
+            ChangeKind::Deleted => {
+                fire(&mut self.data, EventType::NodeDeleted, path, acl, &mut out);
+                // Whoever has just been told as a watcher of the data is not told again; the watch is used up.
+                let told = out.len();
+                let mut also = Vec::new();
+                fire(&mut self.child, EventType::NodeDeleted, path, acl, &mut also);
+                also.retain(|new| {
+                    out[..told].binary_search_by_key(&new.connection, |old| old.connection).is_err()
+                });
+                out.append(&mut also);
+            }
+        }
+        if let Some(parent) = path::parent(path)
+            && let Some(parent) = self.child.watched(parent)
+        {
+            fire(&mut self.child, EventType::NodeChildrenChanged, &parent, parent_acl, &mut out);
+        }
+        out
+    }
+
+    /// Sets the watches a client had on another connection again, and says what it has missed in between, in the order
+    /// of the lists. What has fired is not set. (`DataTree.setWatches`.)
+    pub fn set_watches(&mut self, tree: &Tree, connection: u64, lists: &SetWatches2) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut missed = |kind, path: &String| events.push(Event { kind, path: (**path).into() });
+        for path in &lists.data_watches {
+            match tree.node(path) {
+                None => missed(EventType::NodeDeleted, path),
+                Some(node) if node.stat_persisted().mzxid > lists.relative_zxid => {
+                    missed(EventType::NodeDataChanged, path);
+                }
+                Some(_) => self.data.add(connection, path, STANDARD),
+            }
+        }
+        for path in &lists.exist_watches {
+            match tree.node(path) {
+                None => self.data.add(connection, path, STANDARD),
+                Some(_) => missed(EventType::NodeCreated, path),
+            }
+        }
+        for path in &lists.child_watches {
+            match tree.node(path) {
+                None => missed(EventType::NodeDeleted, path),
+                Some(node) if node.stat_persisted().pzxid > lists.relative_zxid => {
+                    missed(EventType::NodeChildrenChanged, path);
+                }
+                Some(_) => self.child.add(connection, path, STANDARD),
+            }
+        }
+        for path in &lists.persistent_watches {
+            self.add_persistent(connection, path, false);
+        }
+        for path in &lists.persistent_recursive_watches {
+            self.add_persistent(connection, path, true);
+        }
+        events
+    }
+
+    /// The counts of one table; ZooKeeper's `wchs` shows those of the data table.
+    pub fn counts(&self, table: WatchTable) -> WatchCounts {
+        let table = self.table(table);
+        WatchCounts {
+            connections: table.by_connection.len(),
+            paths: table.by_path.len(),
+            watches: table.watches,
+        }
+    }
+
+    /// All watches of both tables, as `mntr` counts them.
+    pub fn len(&self) -> usize {
+        self.data.watches + self.child.watches
+    }
+
+    /// Whether nobody watches anything.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Each connection with the paths it watches in a table, both ascending (`wchc`).
+    pub fn by_connection(&self, table: WatchTable) -> BTreeMap<u64, Vec<Arc<str>>> {
+        let mut all = BTreeMap::new();
+        for (&connection, paths) in &self.table(table).by_connection {
+            let mut paths: Vec<_> = paths.iter().cloned().collect();
+            paths.sort_unstable();
+            all.insert(connection, paths);
+        }
+        all
+    }
+
+    /// Each watched path of a table with the connections that watch it, both ascending (`wchp`).
+    pub fn by_path(&self, table: WatchTable) -> BTreeMap<Arc<str>, Vec<u64>> {
+        let paths = self.table(table).by_path.iter();
+        paths.map(|(path, watchers)| (path.clone(), watchers.keys().copied().collect())).collect()
+    }
+
+    fn table(&self, table: WatchTable) -> &Table {
+        match table {
+            WatchTable::Data => &self.data,
+            WatchTable::Child => &self.child,
+        }
+    }
+
+    fn table_mut(&mut self, table: WatchTable) -> &mut Table {
+        match table {
+            WatchTable::Data => &mut self.data,
+            WatchTable::Child => &mut self.child,
+        }
+    }
+}
+
+const STANDARD: u8 = 1;
+const PERSISTENT: u8 = 2;
+const RECURSIVE: u8 = 4;
+const ALL: u8 = STANDARD | PERSISTENT | RECURSIVE;
+
+fn bit(mode: WatchMode) -> u8 {
+    match mode {
+        WatchMode::Standard => STANDARD,
+        WatchMode::Persistent => PERSISTENT,
+        WatchMode::PersistentRecursive => RECURSIVE,
+    }
+}
+
+/// The modes that a type of watcher means in each table.
+fn modes(watcher: WatcherType) -> [(WatchTable, u8); 2] {
+    let (data, child) = match watcher {
+        WatcherType::Children => (0, STANDARD),
+        WatcherType::Data => (STANDARD, 0),
+        WatcherType::Any => (ALL, ALL),
+        WatcherType::Persistent => (PERSISTENT, PERSISTENT),
+        WatcherType::PersistentRecursive => (RECURSIVE, 0),
+    };
+    [(WatchTable::Data, data), (WatchTable::Child, child)]
+}
+
+#[derive(Clone, Default, Debug)]
+struct Table {
+    /// The modes of each watcher, never 0; no entry is empty.
+    by_path: HashMap<Arc<str>, BTreeMap<u64, u8>>,
+    /// The same pairs from the other side.
+    by_connection: HashMap<u64, HashSet<Arc<str>>>,
+    /// The number of those pairs.
+    watches: usize,
+    /// The number of pairs with a recursive mode: only if there are any do ancestors matter.
+    recursive: usize,
+}
+
+impl Table {
+    fn modes(&self, connection: u64, path: &str) -> u8 {
+        self.by_path.get(path).and_then(|watchers| watchers.get(&connection)).copied().unwrap_or(0)
+    }
+
+    /// The shared form of a path somebody watches exactly.
+    fn watched(&self, path: &str) -> Option<Arc<str>> {
+        self.by_path.get_key_value(path).map(|(path, _)| path.clone())
+    }
+
+    fn add(&mut self, connection: u64, path: &str, mode: u8) {
+        let path = self.watched(path).unwrap_or_else(|| path.into());
+        let modes = self.by_path.entry(path.clone()).or_default().entry(connection).or_insert(0);
+        if *modes == 0 {
+            self.watches += 1;
+            self.by_connection.entry(connection).or_default().insert(path);
+        }
+        self.recursive += usize::from(mode & !*modes & RECURSIVE != 0);
+        *modes |= mode;
+    }
+
+    /// Removes those of the modes that there are, and says which.
+    fn remove(&mut self, connection: u64, path: &str, modes: u8) -> u8 {
+        let Some(watchers) = self.by_path.get_mut(path) else { return 0 };
+        let Some(present) = watchers.get_mut(&connection) else { return 0 };
+        let removed = *present & modes;
+        *present &= !modes;
+        self.recursive -= usize::from(removed & RECURSIVE != 0);
+        if *present == 0 {
+            watchers.remove(&connection);
+            if watchers.is_empty() {
+                self.by_path.remove(path);
+            }
+            self.forget(connection, path);
+        }
+        removed
+    }
+
+    fn remove_connection(&mut self, connection: u64) {
+        for path in self.by_connection.remove(&connection).unwrap_or_default() {
+            self.watches -= 1;
+            let Some(watchers) = self.by_path.get_mut(&path) else { continue };
+            let modes = watchers.remove(&connection).unwrap_or(0);
+            self.recursive -= usize::from(modes & RECURSIVE != 0);
+            if watchers.is_empty() {
+                self.by_path.remove(&path);
+            }
+        }
+    }
+
+    /// Calls `tell` once for each connection that watches the path, or recursively one above it, ascending; uses up
+    /// standard watches.
+    fn fire(&mut self, path: &str, mut tell: impl FnMut(u64)) {
+        if self.recursive == 0 {
+            for connection in self.use_up(path) {
+                tell(connection);
+            }
+            return;
+        }
+        let mut told = self.use_up(path);
+        let mut ancestor = path::parent(path);
+        while let Some(path) = ancestor {
+            let watchers = self.by_path.get(path).into_iter().flatten();
+            told.extend(watchers.filter(|(_, modes)| **modes & RECURSIVE != 0).map(|(id, _)| *id));
+            ancestor = path::parent(path);
+        }
+        told.sort_unstable();
+        told.dedup();
+        told.into_iter().for_each(tell);
+    }
+
+    /// All watchers of exactly this path, ascending; their standard watches are removed.
+    fn use_up(&mut self, path: &str) -> Vec<u64> {
+        let Some(watchers) = self.by_path.get_mut(path) else { return Vec::new() };
+        let told: Vec<u64> = watchers.keys().copied().collect();
+        watchers.retain(|_, modes| {
+            *modes &= !STANDARD;
+            *modes != 0
+        });
+        let gone: Vec<u64> =
+            told.iter().copied().filter(|connection| !watchers.contains_key(connection)).collect();
+        if watchers.is_empty() {
+            self.by_path.remove(path);
+        }
+        for connection in gone {
+            self.forget(connection, path);
+        }
+        told
+    }
+
+    /// The pair is no longer in `by_path`.
+    fn forget(&mut self, connection: u64, path: &str) {
+        self.watches -= 1;
+        if let Some(paths) = self.by_connection.get_mut(&connection) {
+            paths.remove(path);
+            if paths.is_empty() {
+                self.by_connection.remove(&connection);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

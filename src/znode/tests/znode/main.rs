@@ -1,0 +1,7 @@
+//! The state machine as a whole, in stories and laws.
+
+mod harness;
+mod laws;
+mod prepare;
+mod read;
+mod tree;
