@@ -9,8 +9,11 @@
 EXTENDS Naturals, FiniteSets, Histories
 
 CONSTANTS
-  Node,      \* the servers
-  Entry      \* zxids that may be given
+  Node,          \* the servers
+  MaxEpoch,      \* zxids that may be given: epochs 1..MaxEpoch,
+  MaxCounter     \* counters 1..MaxCounter
+
+Entry == (1..MaxEpoch) \X (1..MaxCounter)
 
 VARIABLES
   sent,      \* broadcast so far
@@ -35,19 +38,22 @@ MayFollow(l, x) ==
 Broadcast(x) ==
   /\ x \notin sent
   /\ sent' = sent \cup {x}
-  /\ UNCHANGED <<agreed, got>>
+  /\ agreed' = agreed
+  /\ got' = got
 
 \* The sequence grows by one entry.
 Agree(x) ==
   /\ MayFollow(agreed, x)
   /\ agreed' = Snoc(agreed, x)
-  /\ UNCHANGED <<sent, got>>
+  /\ sent' = sent
+  /\ got' = got
 
 \* A server delivers a prefix of the sequence.
 Deliver(f, d) ==
-  /\ d \sqsubseteq agreed
+  /\ d \preceq agreed
   /\ got' = [got EXCEPT ![f] = @ \cup {d}]
-  /\ UNCHANGED <<sent, agreed>>
+  /\ sent' = sent
+  /\ agreed' = agreed
 
 Next ==
   \/ \E x \in Entry : Broadcast(x)
@@ -62,10 +68,10 @@ Spec == Init /\ [][Next]_vars
 (* deliver many entries, so that step is this one.                         *)
 (***************************************************************************)
 AgreeAndDeliver(f) ==
-  /\ agreed \sqsubseteq agreed'
-  /\ \A i \in (Length(agreed) + 1)..Length(agreed') : MayFollow(First(i - 1, agreed'), agreed'[i])
+  /\ agreed \preceq agreed'
+  /\ \A i \in (Len(agreed) + 1)..Len(agreed') : MayFollow(First(i - 1, agreed'), agreed'[i])
   /\ got' = [got EXCEPT ![f] = @ \cup {agreed'}]
-  /\ UNCHANGED sent
+  /\ sent' = sent
 
 Steps == Next \/ \E f \in Node : AgreeAndDeliver(f)
 
@@ -80,13 +86,19 @@ TypeOK ==
 
 AgreedWasSent == Entries(agreed) \subseteq sent
 
-GotIsPrefix == \A f \in Node : \A d \in got[f] : d \sqsubseteq agreed
+GotIsPrefix == \A f \in Node : \A d \in got[f] : d \preceq agreed
 
 AgreedIsSorted == Sorted(agreed)
 
-\* Behind a broadcast that is agreed nothing older of its epoch can come in any more.
-NothingSkipped == \A x \in Entries(agreed) : \A y \in sent : y[1] = x[1] /\ y[2] < x[2] => Before(y, x, agreed)
+\* Each zxid is given once, so it is in the sequence once.
+AgreedOnce == Cardinality(Entries(agreed)) = Len(agreed)
+
+\* Whatever was broadcast before something in its epoch is agreed before it. (A zxid that is given out of turn, too late,
+\* can never be agreed.)
+NothingSkipped ==
+  [][\A x \in Entries(agreed') \ Entries(agreed) : \A y \in sent :
+       y[1] = x[1] /\ y[2] < x[2] => Before(y, x, agreed')]_vars
 
 \* Nothing is lost: the sequence only grows, and what was delivered stays delivered.
-NothingLost == [][agreed \sqsubseteq agreed' /\ \A f \in Node : got[f] \subseteq got'[f]]_vars
+NothingLost == [][agreed \preceq agreed' /\ \A f \in Node : got[f] \subseteq got'[f]]_vars
 =============================================================================

@@ -5,19 +5,14 @@
 (* is given to one transaction only (I4 in Zab.tla, log_matching in        *)
 (* proofs/theories/Structure.v). As in proofs/theories/Lists.v and         *)
 (* Entries.v.                                                              *)
-(*                                                                         *)
-(* Sequences is instantiated locally, so that the protocol's own action    *)
-(* may be called Append.                                                   *)
 (***************************************************************************)
-EXTENDS Naturals
-LOCAL INSTANCE Sequences
+EXTENDS Naturals, Sequences
 
 Zero == <<0, 0>>                       \* the end of the empty history
 
 ZLt(x, y) == x[1] < y[1] \/ (x[1] = y[1] /\ x[2] < y[2])
 ZLe(x, y) == x[1] < y[1] \/ (x[1] = y[1] /\ x[2] <= y[2])
 
-Length(l) == Len(l)
 Entries(l) == {l[i] : i \in 1..Len(l)}
 LastZxid(l) == IF Len(l) = 0 THEN Zero ELSE l[Len(l)]
 Snoc(l, x) == l \o <<x>>
@@ -26,13 +21,13 @@ Snoc(l, x) == l \o <<x>>
 First(n, l) == IF n < Len(l) THEN SubSeq(l, 1, n) ELSE l
 
 \* l is a prefix of m.
-l \sqsubseteq m == Len(l) <= Len(m) /\ \A i \in 1..Len(l) : l[i] = m[i]
+l \preceq m == Len(l) <= Len(m) /\ \A i \in 1..Len(l) : l[i] = m[i]
 
-Comparable(l, m) == l \sqsubseteq m \/ m \sqsubseteq l
+Comparable(l, m) == l \preceq m \/ m \preceq l
 Prefixes(l) == {First(n, l) : n \in 0..Len(l)}
 
 \* l keeps everything that l1 and l2 have in common from the start.
-Keeps(l1, l2, l) == \A c \in Prefixes(l1) : c \sqsubseteq l2 => c \sqsubseteq l
+Keeps(l1, l2, l) == \A c \in Prefixes(l1) : c \preceq l2 => c \preceq l
 
 \* x stands somewhere before y in l.
 Before(x, y, l) == \E i, j \in 1..Len(l) : i < j /\ l[i] = x /\ l[j] = y

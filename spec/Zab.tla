@@ -77,10 +77,10 @@ Electable(e, c, rc) ==
             r.node = f /\ r.epoch = e /\ r.cand = c /\ RankLe(r, rc)
 
 \* The zxid that the next transaction of epoch e gets.
-NextZxid(e) == <<e, Length(H[e]) - Length(I[e]) + 1>>
+NextZxid(e) == <<e, Len(H[e]) - Len(I[e]) + 1>>
 
 \* What epoch e has broadcast.
-Own(e) == {H[e][i] : i \in (Length(I[e]) + 1)..Length(H[e])}
+Own(e) == {H[e][i] : i \in (Len(I[e]) + 1)..Len(H[e])}
 
 \* Everything broadcast so far.
 Sent == UNION {Own(e) : e \in Epoch}
@@ -112,7 +112,7 @@ Sync(f, e, l) ==
   /\ lead[e] # NONE
   /\ p[f] = e
   /\ a[f] < e
-  /\ l \sqsubseteq H[e]
+  /\ l \preceq H[e]
   /\ Keeps(log[f], I[e], l)
   /\ log' = [log EXCEPT ![f] = l]
   /\ UNCHANGED <<p, a, lead, I, H, prom, ack, act, D>>
@@ -122,18 +122,18 @@ SetEpoch(f, e) ==
   /\ lead[e] # NONE
   /\ p[f] = e
   /\ a[f] < e
-  /\ I[e] \sqsubseteq log[f]
-  /\ log[f] \sqsubseteq H[e]
+  /\ I[e] \preceq log[f]
+  /\ log[f] \preceq H[e]
   /\ a' = [a EXCEPT ![f] = e]
-  /\ ack' = ack \cup {<<f, e, Length(I[e])>>}
+  /\ ack' = ack \cup {<<f, e, Len(I[e])>>}
   /\ UNCHANGED <<p, log, lead, I, H, prom, act, D>>
 
-\* Proposals of the epoch reach the disk.
-Append(f, e, l) ==
+\* Proposals of the epoch reach the disk. (In Coq Append, which is an operator of Sequences here.)
+AppendLog(f, e, l) ==
   /\ p[f] = e
   /\ a[f] = e
-  /\ log[f] \sqsubseteq l
-  /\ l \sqsubseteq H[e]
+  /\ log[f] \preceq l
+  /\ l \preceq H[e]
   /\ log' = [log EXCEPT ![f] = l]
   /\ UNCHANGED <<p, a, lead, I, H, prom, ack, act, D>>
 
@@ -142,8 +142,8 @@ Ack(f, e, n) ==
   /\ 0 < e
   /\ p[f] = e
   /\ a[f] = e
-  /\ Length(I[e]) <= n
-  /\ n <= Length(log[f])
+  /\ Len(I[e]) <= n
+  /\ n <= Len(log[f])
   /\ ack' = ack \cup {<<f, e, n>>}
   /\ UNCHANGED <<p, a, log, lead, I, H, prom, act, D>>
 
@@ -151,8 +151,8 @@ Ack(f, e, n) ==
 \* transaction.
 Propose(e, x) ==
   /\ act[e] = TRUE
-  /\ Chosen(e, Length(I[e]))
-  /\ \E d \in D[lead[e]] : I[e] \sqsubseteq d
+  /\ Chosen(e, Len(I[e]))
+  /\ \E d \in D[lead[e]] : I[e] \preceq d
   /\ x = NextZxid(e)
   /\ Cardinality(Sent) < MaxTxns                                                                            \* bound
   /\ H' = [H EXCEPT ![e] = Snoc(H[e], x)]
@@ -177,10 +177,10 @@ Next ==
   \/ \E e \in Epoch : \E rc \in prom : Elect(e, rc.node, rc)
   \/ \E f \in Node, e \in Epoch : \E l \in Prefixes(H[e]) : Sync(f, e, l)
   \/ \E f \in Node, e \in Epoch : SetEpoch(f, e)
-  \/ \E f \in Node, e \in Epoch : \E l \in Prefixes(H[e]) : Append(f, e, l)
-  \/ \E f \in Node, e \in Epoch : \E n \in Length(I[e])..Length(log[f]) : Ack(f, e, n)
+  \/ \E f \in Node, e \in Epoch : \E l \in Prefixes(H[e]) : AppendLog(f, e, l)
+  \/ \E f \in Node, e \in Epoch : \E n \in Len(I[e])..Len(log[f]) : Ack(f, e, n)
   \/ \E e \in Epoch : Propose(e, NextZxid(e))
-  \/ \E f \in Node, e \in Epoch : \E n \in 0..Length(H[e]) : Deliver(f, e, n)
+  \/ \E f \in Node, e \in Epoch : \E n \in 0..Len(H[e]) : Deliver(f, e, n)
   \/ \E f \in Node : Crash(f)
 
 Spec == Init /\ [][Next]_vars
@@ -194,7 +194,7 @@ HistoryOf(e) == IF e = 0 THEN <<>> ELSE H[e]
 
 \* Each prefix of l that ends in an entry of epoch g is what g proposed up to there.
 Rooted(l) ==
-  \A i \in 1..Length(l) : lead[l[i][1]] # NONE /\ First(i, l) \sqsubseteq H[l[i][1]]
+  \A i \in 1..Len(l) : lead[l[i][1]] # NONE /\ First(i, l) \preceq H[l[i][1]]
 
 \* Every history that somebody has, or had when it promised.
 Histories == {log[f] : f \in Node} \cup {r.log : r \in prom} \cup {I[e] : e \in Epoch} \cup {H[e] : e \in Epoch}
@@ -226,21 +226,21 @@ I2 ==
 I3 ==
   /\ \A f \in Node : \A x \in Entries(log[f]) : x[1] <= p[f]
   /\ \A e \in Epoch : \A x \in Entries(I[e]) : x[1] < e
-  /\ \A e \in Epoch : I[e] \sqsubseteq H[e]
-  /\ \A e \in Epoch : \A i \in (Length(I[e]) + 1)..Length(H[e]) : H[e][i] = <<e, i - Length(I[e])>>
+  /\ \A e \in Epoch : I[e] \preceq H[e]
+  /\ \A e \in Epoch : \A i \in (Len(I[e]) + 1)..Len(H[e]) : H[e][i] = <<e, i - Len(I[e])>>
 
 \* I4: histories are sorted and without holes; histories that share a zxid agree up to it; those that end alike are
 \* equal.
 I4 ==
   /\ \A l \in Histories : Sorted(l) /\ Rooted(l) /\ NoHoles(l)
-  /\ \A l, m \in Histories : \A i \in 1..Length(l), j \in 1..Length(m) :
+  /\ \A l, m \in Histories : \A i \in 1..Len(l), j \in 1..Len(m) :
        l[i] = m[j] => First(i, l) = First(j, m)
   /\ \A l, m \in Histories : LastZxid(l) = LastZxid(m) => l = m
 
 \* I5: a log is a piece of what some epoch between a and p proposed.
 I5 ==
-  /\ \A f \in Node : \E e \in a[f]..p[f] : log[f] \sqsubseteq HistoryOf(e)
-  /\ \A r \in prom : \E e \in r.a..(r.epoch - 1) : r.log \sqsubseteq HistoryOf(e)
+  /\ \A f \in Node : \E e \in a[f]..p[f] : log[f] \preceq HistoryOf(e)
+  /\ \A r \in prom : \E e \in r.a..(r.epoch - 1) : r.log \preceq HistoryOf(e)
 
 \* I6: what a node acknowledged in an older epoch, it did before the promise.
 I6 == \A r \in prom : \A y \in ack : y[1] = r.node /\ y[2] < r.epoch => y[2] <= r.a
@@ -248,15 +248,15 @@ I6 == \A r \in prom : \A y \in ack : y[1] = r.node /\ y[2] < r.epoch => y[2] <= 
 \* I7: what an acknowledger keeps, as long as all later leaders have it.
 I7 ==
   /\ \A y \in ack : \A c \in Prefixes(First(y[3], H[y[2]])) :
-       (\A e \in Epoch : y[2] < e /\ e <= p[y[1]] /\ lead[e] # NONE => c \sqsubseteq I[e])
-         => c \sqsubseteq log[y[1]]
+       (\A e \in Epoch : y[2] < e /\ e <= p[y[1]] /\ lead[e] # NONE => c \preceq I[e])
+         => c \preceq log[y[1]]
   /\ \A r \in prom : \A y \in ack : y[1] = r.node /\ y[2] < r.epoch =>
        \A c \in Prefixes(First(y[3], H[y[2]])) :
-         (\A e \in Epoch : y[2] < e /\ e < r.epoch /\ lead[e] # NONE => c \sqsubseteq I[e])
-           => c \sqsubseteq r.log
+         (\A e \in Epoch : y[2] < e /\ e < r.epoch /\ lead[e] # NONE => c \preceq I[e])
+           => c \preceq r.log
 
 \* J1: an acknowledgement is of an elected epoch, and of something that exists.
-J1 == \A y \in ack : lead[y[2]] # NONE /\ Length(I[y[2]]) <= y[3] /\ y[3] <= Length(H[y[2]])
+J1 == \A y \in ack : lead[y[2]] # NONE /\ Len(I[y[2]]) <= y[3] /\ y[3] <= Len(H[y[2]])
 
 \* J2: an accepted epoch has been acknowledged.
 J2 ==
@@ -274,12 +274,12 @@ J3 ==
 J4 == \A r1, r2 \in prom : r1.node = r2.node /\ r1.epoch = r2.epoch => r1 = r2
 
 \* J5: an initial history is a piece of what an older epoch proposed.
-J5 == \A e \in Epoch : lead[e] # NONE => \E g \in 0..(e - 1) : I[e] \sqsubseteq HistoryOf(g)
+J5 == \A e \in Epoch : lead[e] # NONE => \E g \in 0..(e - 1) : I[e] \preceq HistoryOf(g)
 
 \* Key: what is chosen in an epoch is in the initial history of every later one.
 Key ==
   \A g, e \in Epoch : g < e /\ lead[e] # NONE =>
-    \A n \in 0..Length(H[g]) : Chosen(g, n) => First(n, H[g]) \sqsubseteq I[e]
+    \A n \in 0..Len(H[g]) : Chosen(g, n) => First(n, H[g]) \preceq I[e]
 
 -----------------------------------------------------------------------------
 (* The paper's properties, of everything ever delivered, before and after    *)
@@ -294,7 +294,7 @@ Delivered(f) == UNION {Entries(d) : d \in D[f]}
 Integrity ==
   \A d \in EverDelivered :
     /\ Entries(d) \subseteq Sent
-    /\ Cardinality(Entries(d)) = Length(d)
+    /\ Cardinality(Entries(d)) = Len(d)
 
 \* Total order: if x is delivered before y somewhere, then whoever delivers y delivers x before it.
 TotalOrder ==
@@ -307,7 +307,7 @@ Agreement ==
 
 \* Local primary order: one primary broadcasts x, then y; who delivers y delivers x before it. For all x and y.
 LocalPrimaryOrder ==
-  \A e \in Epoch : \A i, j \in (Length(I[e]) + 1)..Length(H[e]) : i < j =>
+  \A e \in Epoch : \A i, j \in (Len(I[e]) + 1)..Len(H[e]) : i < j =>
     \A d \in EverDelivered : H[e][j] \in Entries(d) => Before(H[e][i], H[e][j], d)
 
 \* Global primary order: x of an older epoch than y, both delivered; every sequence with y has x before it.
@@ -333,14 +333,14 @@ PrefixConsistency == \A d1, d2 \in EverDelivered : Comparable(d1, d2)
 
 \* What is chosen is on the disks of a quorum.
 ChosenOnDisk ==
-  \A e \in Epoch : \A n \in 0..Length(H[e]) : Chosen(e, n) =>
-    \E Q \in Quorums : \A f \in Q : First(n, H[e]) \sqsubseteq log[f]
+  \A e \in Epoch : \A n \in 0..Len(H[e]) : Chosen(e, n) =>
+    \E Q \in Quorums : \A f \in Q : First(n, H[e]) \preceq log[f]
 
 \* An epoch has one leader and one initial history for ever, histories of epochs only grow, nothing said or delivered is
 \* taken back.
 OnlyGrows ==
   [][/\ \A e \in Epoch : lead[e] # NONE => lead'[e] = lead[e] /\ I'[e] = I[e]
-     /\ \A e \in Epoch : H[e] \sqsubseteq H'[e]
+     /\ \A e \in Epoch : H[e] \preceq H'[e]
      /\ \A f \in Node : p[f] <= p'[f] /\ a[f] <= a'[f] /\ D[f] \subseteq D'[f]
      /\ prom \subseteq prom' /\ ack \subseteq ack']_vars
 
@@ -348,13 +348,13 @@ OnlyGrows ==
 (* Zab => AtomicBroadcast. Clients see: what was broadcast; the longest        *)
 (* sequence that was delivered anywhere; the deliveries.                       *)
 
-Longest == CHOOSE d \in EverDelivered \cup {<<>>} : \A d1 \in EverDelivered : Length(d1) <= Length(d)
+Longest == CHOOSE d \in EverDelivered \cup {<<>>} : \A d1 \in EverDelivered : Len(d1) <= Len(d)
 
 Atomic == INSTANCE AtomicBroadcast WITH
-  Node <- Node, Entry <- Epoch \X (1..MaxTxns), sent <- Sent, agreed <- Longest, got <- D
+  Node <- Node, MaxEpoch <- MaxEpoch, MaxCounter <- MaxTxns, sent <- Sent, agreed <- Longest, got <- D
 
 \* Each step of Zab is a step of AtomicBroadcast, or several told as one, or none that can be seen.
-Refinement == Atomic!SpecSteps
+Refinement == Atomic!Init /\ [][Atomic!Steps]_<<Sent, Longest, D>>
 
 THEOREM Spec => Refinement
 =============================================================================
