@@ -7,10 +7,12 @@ mod bounds;
 mod check;
 #[cfg(feature = "checker")]
 mod context;
+mod ensemble;
 #[cfg(feature = "checker")]
 mod explore;
 #[cfg(feature = "checker")]
 mod replay;
+mod server;
 mod stop;
 
 use clap::{Parser, Subcommand};
@@ -39,6 +41,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Ensemble(ensemble::EnsembleArgs),
+    Server(server::ServerArgs),
     Bench(bench::BenchArgs),
     #[cfg(feature = "checker")]
     Check(check::CheckArgs),
@@ -76,6 +80,8 @@ pub(crate) fn run(
         }
     };
     match cli.command {
+        Command::Ensemble(arguments) => ensemble::run(&arguments),
+        Command::Server(arguments) => server::run(arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         #[cfg(feature = "checker")]
         Command::Check(arguments) => check::run(arguments, context),

@@ -1,6 +1,7 @@
 //! One client session over one connection at a time: requests are appended to a buffer and leave together, replies are
 //! read in place.
 
+use bytes::Bytes;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -9,14 +10,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use wire::jute::{Reader, Writer};
+use wire::client::{ConnectRequest, ConnectResponse, OpCode, xid};
+use wire::jute::{Reader, Record, Writer};
 
 /// Who a client is to the ensemble, over all its connections.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
     /// 0 before the first connection.
     pub(super) id: i64,
-    password: [u8; 16],
+    password: Option<Bytes>,
     /// What was granted, or before that, what is asked for.
     pub(super) timeout: Duration,
     /// A server that has seen less must not serve this client.
@@ -26,7 +28,8 @@ pub(super) struct Identity {
 impl Identity {
     /// Somebody new who asks for this session timeout.
     pub(super) fn new(timeout: Duration) -> Self {
-        Self { id: 0, password: [0; 16], timeout, last_zxid: 0 }
+        let password = Some(Bytes::from_static(&[0; 16]));
+        Self { id: 0, password, timeout, last_zxid: 0 }
     }
 }
 
@@ -51,9 +54,6 @@ pub(super) struct Reply {
     pub(super) xid: i32,
     pub(super) error: i32,
 }
-
-/// Replies to these are not replies to requests.
-pub(super) const PING_XID: i32 = -2;
 
 /// A connection with an established session.
 pub(super) struct Session {
@@ -90,15 +90,15 @@ impl Session {
             output: Vec::with_capacity(BUFFER),
             sent: 0,
         };
-        let millis = i32::try_from(identity.timeout.as_millis()).unwrap_or(i32::MAX);
-        session.output.nested(|out| {
-            out.i32(0);
-            out.i64(identity.last_zxid);
-            out.i32(millis);
-            out.i64(identity.id);
-            out.buffer(Some(&identity.password));
-            out.bool(false);
-        });
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: identity.last_zxid,
+            timeout_ms: i32::try_from(identity.timeout.as_millis()).unwrap_or(i32::MAX),
+            session_id: identity.id,
+            passwd: identity.password.clone(),
+            read_only: Some(false),
+        };
+        session.output.nested(|out| request.encode(out));
         loop {
             session.exchange().await?;
             if let Some(answer) = session.input.whole_frame()? {
@@ -150,7 +150,7 @@ impl Session {
 
     /// Asks the server to end the session, and waits a moment for it to do so.
     pub(super) async fn close(mut self) {
-        request(&mut self.output, 0, CLOSE, |_| ());
+        request(&mut self.output, 0, OpCode::CloseSession, |_| ());
         let ends = async {
             while self.exchange().await.is_ok() {
                 while let Ok(Some(_)) = self.reply() {}
@@ -162,23 +162,14 @@ impl Session {
 
 impl Identity {
     fn accept(&mut self, answer: &[u8]) -> Result<(), ConnectError> {
-        let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
-        let mut reader = Reader::copying(answer, answer.len());
-        let mut read = || -> Result<_, wire::jute::Error> {
-            reader.i32("ConnectResponse.protocolVersion")?;
-            let timeout = reader.i32("ConnectResponse.timeOut")?;
-            let id = reader.i64("ConnectResponse.sessionId")?;
-            Ok((timeout, id, reader.slice("ConnectResponse.passwd")?.unwrap_or_default()))
-        };
-        let (timeout, id, password) = read().map_err(invalid)?;
-        match u64::try_from(timeout) {
+        let answer = ConnectResponse::decode(&mut Reader::copying(answer, answer.len()))
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        match u64::try_from(answer.timeout_ms) {
             Ok(millis @ 1..) => self.timeout = Duration::from_millis(millis),
             Ok(0) | Err(_) => return Err(ConnectError::Expired),
         }
-        self.id = id;
-        if let Ok(password) = password.try_into() {
-            self.password = password;
-        }
+        self.id = answer.session_id;
+        self.password = answer.passwd;
         Ok(())
     }
 }
@@ -260,24 +251,18 @@ impl Input {
     }
 }
 
-const CREATE: i32 = 1;
-const DELETE: i32 = 2;
-const GET: i32 = 4;
-const SET: i32 = 5;
-const PING: i32 = 11;
-const CLOSE: i32 = -11;
-
-fn request(out: &mut Vec<u8>, xid: i32, kind: i32, body: impl FnOnce(&mut Vec<u8>)) {
+/// Appends a request whose body is borrowed. (The records of `wire` own their paths and data.)
+fn request(out: &mut Vec<u8>, xid: i32, op: OpCode, body: impl FnOnce(&mut Vec<u8>)) {
     out.nested(|out| {
         out.i32(xid);
-        out.i32(kind);
+        out.i32(op.code());
         body(out);
     });
 }
 
 /// Appends a create of a persistent node that anybody may do anything to.
 pub(super) fn create(out: &mut Vec<u8>, xid: i32, path: &str, data: &[u8]) {
-    request(out, xid, CREATE, |out| {
+    request(out, xid, OpCode::Create, |out| {
         out.str(path);
         out.buffer(Some(data));
         out.count(1);
@@ -290,7 +275,7 @@ pub(super) fn create(out: &mut Vec<u8>, xid: i32, path: &str, data: &[u8]) {
 
 /// Appends a delete of any version.
 pub(super) fn delete(out: &mut Vec<u8>, xid: i32, path: &str) {
-    request(out, xid, DELETE, |out| {
+    request(out, xid, OpCode::Delete, |out| {
         out.str(path);
         out.i32(-1);
     });
@@ -298,7 +283,7 @@ pub(super) fn delete(out: &mut Vec<u8>, xid: i32, path: &str) {
 
 /// Appends a getData without a watch.
 pub(super) fn get(out: &mut Vec<u8>, xid: i32, path: &str) {
-    request(out, xid, GET, |out| {
+    request(out, xid, OpCode::GetData, |out| {
         out.str(path);
         out.bool(false);
     });
@@ -306,7 +291,7 @@ pub(super) fn get(out: &mut Vec<u8>, xid: i32, path: &str) {
 
 /// Appends a setData of any version.
 pub(super) fn set(out: &mut Vec<u8>, xid: i32, path: &str, data: &[u8]) {
-    request(out, xid, SET, |out| {
+    request(out, xid, OpCode::SetData, |out| {
         out.str(path);
         out.buffer(Some(data));
         out.i32(-1);
@@ -315,7 +300,7 @@ pub(super) fn set(out: &mut Vec<u8>, xid: i32, path: &str, data: &[u8]) {
 
 /// Appends a ping.
 pub(super) fn ping(out: &mut Vec<u8>) {
-    request(out, PING_XID, PING, |_| ());
+    request(out, xid::PING, OpCode::Ping, |_| ());
 }
 
 #[cfg(test)]
@@ -394,17 +379,18 @@ mod tests {
     #[test]
     fn a_session_timeout_of_zero_is_an_expired_session() {
         let mut identity = Identity::new(Duration::from_secs(10));
-        let answer = |timeout: i32, id: i64| {
+        let bytes = |answer: ConnectResponse| {
             let mut out = Vec::new();
-            out.i32(0);
-            out.i32(timeout);
-            out.i64(id);
-            out.buffer(Some(&[3; 16]));
+            answer.encode(&mut out);
             out
         };
-        assert!(identity.accept(&answer(4_000, 9)).is_ok());
-        assert_eq!((identity.id, identity.password, identity.timeout.as_secs()), (9, [3; 16], 4));
-        assert!(matches!(identity.accept(&answer(0, 0)), Err(ConnectError::Expired)));
+        assert!(
+            identity.accept(&bytes(ConnectResponse::established(9, 4_000, Some(false)))).is_ok()
+        );
+        assert_eq!((identity.id, identity.timeout.as_secs()), (9, 4));
+        assert_eq!(identity.password.as_deref(), Some(&wire::password(9)[..]));
+        let expired = identity.accept(&bytes(ConnectResponse::expired(Some(false))));
+        assert!(matches!(expired, Err(ConnectError::Expired)));
         assert!(matches!(identity.accept(&[0; 7]), Err(ConnectError::Lost(_))));
     }
 }

@@ -1,6 +1,6 @@
 //! One connection under load: as many requests in flight as asked for, until the time is over.
 
-use super::session::{self, ConnectError, Identity, PING_XID, Session};
+use super::session::{self, ConnectError, Identity, Session};
 use super::stats::Stats;
 use super::subtree::Subtree;
 use super::{OpArg, Plan};
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, sleep_until};
 use wire::ErrorCode;
+use wire::client::xid;
 
 /// What all connections of a run share. Times are nanoseconds since `base`.
 pub(super) struct Shared {
@@ -256,7 +257,7 @@ impl Worker {
         let mut stats = stats.lock().unwrap_or_else(PoisonError::into_inner);
         let mut acknowledged = false;
         while let Some(reply) = session.reply()? {
-            if reply.xid == PING_XID {
+            if reply.xid == xid::PING {
                 continue;
             }
             let flight = self.in_flight.pop_front().filter(|flight| flight.xid == reply.xid);

@@ -17,6 +17,8 @@
 //! (`replay`), directories are fsynced, snapshots are complete before they have their name, and steps that touch several
 //! files happen at once (`intent`).
 
+#[cfg(test)]
+mod crash;
 mod disk;
 mod epochs;
 mod error;
@@ -28,6 +30,8 @@ mod purge;
 mod recovered;
 mod replay;
 mod scan;
+#[cfg(test)]
+mod sim;
 mod snapshot;
 mod store;
 
@@ -37,7 +41,6 @@ pub use layout::Compression;
 pub use myid::read_myid;
 pub use recovered::{LogEntry, Recovered, Repair};
 pub use snapshot::{
-    FinishedSnapshot, SnapshotDigest, SnapshotFile, SnapshotItem, SnapshotItems, SnapshotTail,
-    SnapshotWriter,
+    FinishedSnapshot, SnapshotDigest, SnapshotFile, SnapshotItems, SnapshotTail, SnapshotWriter,
 };
 pub use store::{Options, Store};

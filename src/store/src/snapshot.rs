@@ -23,7 +23,7 @@ use crate::disk::{Disk, File};
 use crate::error::{At, Error, Result};
 use crate::layout::{Compression, Layout, SnapshotName};
 
-pub use read::{SnapshotItem, SnapshotItems};
+pub use read::SnapshotItems;
 pub use write::{FinishedSnapshot, SnapshotWriter};
 
 /// "ZKSN", version 2, dbid -1.

@@ -130,14 +130,9 @@ impl<F: File> Source<F> {
         Self { bytes, offset: 0, sum: simd_adler32::Adler32::new() }
     }
 
-    /// The running sum, to go on with by hand.
+    /// The Adler-32 of everything read so far, to go on with.
     pub(crate) fn clone_sum(&self) -> simd_adler32::Adler32 {
         self.sum.clone()
-    }
-
-    /// The Adler-32 of everything read so far.
-    pub(crate) fn sum(&self) -> u64 {
-        u64::from(self.sum.finish())
     }
 }
 

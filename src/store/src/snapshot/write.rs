@@ -96,7 +96,11 @@ impl<D: Disk> SnapshotWriter<D> {
         }
         let Self { aside, sink, .. } = self;
         let path = aside.path();
-        sink.finish().at(&path, "write and fsync").map_err(|error| aside.shared.note(error))?;
+        let synced = sink.finish().at(&path, "write and fsync");
+        // The temporary name, too: an intent that names the file must not outlive it.
+        synced
+            .and_then(|()| aside.layout.sync_dir(&aside.layout.snap))
+            .map_err(|error| aside.shared.note(error))?;
         Ok(FinishedSnapshot { aside })
     }
 

@@ -1,0 +1,99 @@
+//! The server processes of a local ensemble.
+
+use super::layout::{Layout, Server};
+use server::Event;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+/// What a server process lets know.
+pub(super) enum News {
+    /// It said so.
+    Event(Event),
+    /// It has ended, or is about to: its standard output is closed. The index is that of the server.
+    Gone(usize),
+}
+
+/// A server process that has not been seen to end.
+pub(super) struct Running {
+    process: Child,
+    /// While this is open the server runs. The kernel closes it when this process dies, however it dies.
+    stdin: Option<ChildStdin>,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Starts a server. `index` is its place among the servers of `layout`; news go to `news`.
+    pub(super) fn start(
+        layout: &Layout,
+        index: usize,
+        record: bool,
+        news: Sender<News>,
+    ) -> Result<Self, String> {
+        let Server { sid, directory, .. } = &layout.servers[index];
+        let log = directory.join("server.log");
+        let failed = |what: &Path, error| format!("server {}: {}: {error}", sid.0, what.display());
+        let append = File::options().create(true).append(true).open(&log);
+        let append = append.map_err(|error| failed(&log, error))?;
+        let binary = std::env::current_exe()
+            .map_err(|error| format!("this program cannot find itself: {error}"))?;
+        let mut command = Command::new(&binary);
+        command.arg("server").arg(directory.join("zoo.cfg"));
+        command.args(["--events", "--stop-with-stdin"]);
+        if record {
+            command.arg("--record").arg(directory.join("record"));
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(append);
+        // A Ctrl-C in a terminal goes to a whole process group: it shall reach this process only, which
+        // then stops the servers in good order.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut process = command.spawn().map_err(|error| failed(&binary, error))?;
+        let stdin = process.stdin.take();
+        if let Some(stdout) = process.stdout.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                    if let Some(event) = Event::from_line(&line) {
+                        let _ = news.send(News::Event(event));
+                    }
+                }
+                let _ = news.send(News::Gone(index));
+            });
+        }
+        Ok(Self { process, stdin, log })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks the server to stop, without waiting.
+    pub(super) fn ask_to_stop(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Waits until the process has ended, and ends it by force at `deadline`; then `None`.
+    pub(super) fn wait_until(&mut self, deadline: Instant) -> Option<ExitStatus> {
+        while Instant::now() < deadline {
+            match self.process.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+                Err(_) => break,
+            }
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        None
+    }
+
+    /// The last line of the server's log that says something.
+    pub(super) fn last_words(&self) -> Option<String> {
+        let log = std::fs::read(&self.log).ok()?;
+        let tail = &log[log.len().saturating_sub(4_096)..];
+        let tail = String::from_utf8_lossy(tail);
+        tail.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
+    }
+}

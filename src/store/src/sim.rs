@@ -1,0 +1,349 @@
+//! A disk in memory that remembers what was durable, and enumerates what a crash may leave.
+//!
+//! Every change is an operation in a list. A crash after any number of them leaves any of these, in any combination:
+//!
+//! - of the changes to names since the directory was last fsynced: any subset;
+//! - of the changes to a file since it was last fsynced: any prefix, the last write of it torn at several places; or its
+//!   sizes without the bytes; or all, with a hole of zeros in a write (a *hole*: later sectors written, earlier not). A
+//!   log's header fits into one sector, so it has none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::disk::{Disk, File};
+
+/// Names and contents of files.
+pub(crate) type Image = BTreeMap<PathBuf, Vec<u8>>;
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Op {
+    Link { path: PathBuf, inode: usize },
+    Move { from: PathBuf, to: PathBuf, inode: usize },
+    Unlink { path: PathBuf },
+    SyncDir { dir: PathBuf },
+    Write { inode: usize, at: usize, bytes: Vec<u8> },
+    SetLen { inode: usize, len: usize },
+    Sync { inode: usize },
+}
+
+#[derive(Debug, Default)]
+struct World {
+    names: BTreeMap<PathBuf, usize>,
+    inodes: Vec<Vec<u8>>,
+    ops: Vec<Op>,
+    /// The operation with this number fails, and every later one works again.
+    fails: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct SimDisk {
+    base: Arc<Image>,
+    world: Arc<Mutex<World>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct SimFile {
+    world: Arc<Mutex<World>>,
+    inode: usize,
+}
+
+fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().expect("no test panics while it holds the disk")
+}
+
+impl SimDisk {
+    /// A disk on which these files are durable.
+    pub(crate) fn new(base: Image) -> Self {
+        let mut world = World::default();
+        for (path, bytes) in &base {
+            world.names.insert(path.clone(), world.inodes.len());
+            world.inodes.push(bytes.clone());
+        }
+        Self { base: Arc::new(base), world: Arc::new(Mutex::new(world)) }
+    }
+
+    /// The operation with this number, counted from 0, fails.
+    pub(crate) fn fail_at(&self, op: usize) {
+        lock(&self.world).fails = Some(op);
+    }
+
+    /// How many operations there were.
+    pub(crate) fn ops(&self) -> usize {
+        lock(&self.world).ops.len()
+    }
+
+    /// The files as a process that did not crash sees them.
+    pub(crate) fn visible(&self) -> Image {
+        let world = lock(&self.world);
+        world
+            .names
+            .iter()
+            .map(|(path, inode)| (path.clone(), world.inodes[*inode].clone()))
+            .collect()
+    }
+
+    /// Everything that a crash after the first `count` operations may leave, without holes or with.
+    pub(crate) fn crashes(&self, count: usize) -> Vec<(Image, bool)> {
+        crashes(&self.base, &lock(&self.world).ops[..count])
+    }
+}
+
+impl World {
+    fn op(&mut self, op: Op) -> io::Result<()> {
+        if self.fails == Some(self.ops.len()) {
+            self.fails = None;
+            return Err(io::Error::other("injected"));
+        }
+        match &op {
+            Op::Link { path, inode } => {
+                self.names.insert(path.clone(), *inode);
+            }
+            Op::Move { from, to, inode } => {
+                self.names.remove(from);
+                self.names.insert(to.clone(), *inode);
+            }
+            Op::Unlink { path } => {
+                self.names.remove(path);
+            }
+            Op::SyncDir { .. } | Op::Sync { .. } => {}
+            Op::Write { inode, .. } | Op::SetLen { inode, .. } => {
+                change(&mut self.inodes[*inode], &op);
+            }
+        }
+        self.ops.push(op);
+        Ok(())
+    }
+
+    fn find(&self, path: &Path) -> io::Result<usize> {
+        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+fn change(content: &mut Vec<u8>, op: &Op) {
+    match op {
+        Op::Write { at, bytes, .. } => {
+            content.resize(content.len().max(at + bytes.len()), 0);
+            content[*at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        Op::SetLen { len, .. } => content.resize(*len, 0),
+        Op::Link { .. } | Op::Move { .. } | Op::Unlink { .. } => {}
+        Op::SyncDir { .. } | Op::Sync { .. } => {}
+    }
+}
+
+fn crashes(base: &Image, ops: &[Op]) -> Vec<(Image, bool)> {
+    let mut names: BTreeMap<&Path, usize> = BTreeMap::new();
+    let mut contents: Vec<Vec<u8>> = Vec::new();
+    for (path, bytes) in base {
+        names.insert(path, contents.len());
+        contents.push(bytes.clone());
+    }
+    let mut pending_names: Vec<&Op> = Vec::new();
+    let mut pending_bytes: BTreeMap<usize, Vec<&Op>> = BTreeMap::new();
+    for op in ops {
+        match op {
+            Op::Link { inode, .. } => {
+                contents.resize(contents.len().max(inode + 1), Vec::new());
+                pending_names.push(op);
+            }
+            Op::Move { .. } | Op::Unlink { .. } => pending_names.push(op),
+            Op::SyncDir { dir } => pending_names.retain(|pending| {
+                let synced = directory(pending) == Some(dir);
+                if synced {
+                    rename(&mut names, pending);
+                }
+                !synced
+            }),
+            Op::Write { inode, .. } | Op::SetLen { inode, .. } => {
+                pending_bytes.entry(*inode).or_default().push(op);
+            }
+            Op::Sync { inode } => {
+                for op in pending_bytes.remove(inode).unwrap_or_default() {
+                    change(&mut contents[*inode], op);
+                }
+            }
+        }
+    }
+    assert!(pending_names.len() <= 10, "too many names pending: {pending_names:?}");
+    let versions: BTreeMap<usize, BTreeSet<(Vec<u8>, bool)>> = (pending_bytes.iter())
+        .map(|(inode, ops)| (*inode, versions(&contents[*inode], ops)))
+        .collect();
+    let mut outcomes = BTreeSet::new();
+    for subset in 0_u32..1 << pending_names.len() {
+        let mut names = names.clone();
+        for (bit, op) in pending_names.iter().enumerate() {
+            if subset & 1 << bit != 0 {
+                rename(&mut names, op);
+            }
+        }
+        let mut images = vec![(Image::new(), false)];
+        for (path, inode) in names {
+            let only = BTreeSet::from([(contents[inode].clone(), false)]);
+            let versions = versions.get(&inode).unwrap_or(&only);
+            images = (images.iter())
+                .flat_map(|(image, hole)| {
+                    versions.iter().map(move |(bytes, torn)| {
+                        let mut image = image.clone();
+                        image.insert(path.to_owned(), bytes.clone());
+                        (image, *hole || *torn)
+                    })
+                })
+                .collect();
+        }
+        outcomes.extend(images);
+    }
+    outcomes.into_iter().collect()
+}
+
+fn directory(op: &Op) -> Option<&Path> {
+    match op {
+        Op::Link { path, .. } | Op::Unlink { path } => path.parent(),
+        Op::Move { to, .. } => to.parent(),
+        Op::SyncDir { .. } | Op::Write { .. } | Op::SetLen { .. } | Op::Sync { .. } => None,
+    }
+}
+
+fn rename<'a>(names: &mut BTreeMap<&'a Path, usize>, op: &'a Op) {
+    match op {
+        Op::Link { path, inode } => {
+            names.insert(path, *inode);
+        }
+        Op::Move { from, to, inode } => {
+            if names.get(from.as_path()) == Some(inode) {
+                names.remove(from.as_path());
+            }
+            names.insert(to, *inode);
+        }
+        Op::Unlink { path } => {
+            names.remove(path.as_path());
+        }
+        Op::SyncDir { .. } | Op::Write { .. } | Op::SetLen { .. } | Op::Sync { .. } => {}
+    }
+}
+
+/// What may be left of a file, and whether there is a hole in it.
+fn versions(durable: &[u8], ops: &[&Op]) -> BTreeSet<(Vec<u8>, bool)> {
+    let mut found = BTreeSet::new();
+    let mut sizes = durable.to_vec();
+    let mut content = durable.to_vec();
+    found.insert((content.clone(), false));
+    for op in ops {
+        if let Op::Write { inode, at, bytes } = op {
+            let len = bytes.len();
+            let part = |from: usize, to: usize| Op::Write {
+                inode: *inode,
+                at: at + from,
+                bytes: bytes[from..to].to_vec(),
+            };
+            for cut in [1, 9, len / 3, len / 2, len.saturating_sub(1)] {
+                if cut < len {
+                    let mut torn = content.clone();
+                    change(&mut torn, &part(0, cut));
+                    found.insert((torn, false));
+                }
+            }
+            for hole in [0..len / 3, len / 3..2 * len / 3] {
+                if len <= 16 {
+                    continue;
+                }
+                let mut torn = content.clone();
+                change(&mut torn, &part(0, hole.start));
+                change(&mut torn, &part(hole.end, len));
+                found.insert((torn, true));
+            }
+        } else {
+            change(&mut sizes, op);
+        }
+        change(&mut content, op);
+        found.insert((content.clone(), false));
+    }
+    found.insert((sizes, false));
+    found
+}
+
+impl Disk for SimDisk {
+    type File = SimFile;
+    type Lock = ();
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<(String, u64)>> {
+        let world = lock(&self.world);
+        Ok((world.names.iter())
+            .filter(|(path, _)| path.parent() == Some(dir))
+            .filter_map(|(path, inode)| {
+                let name = path.file_name()?.to_str()?.to_owned();
+                Some((name, world.inodes[*inode].len() as u64))
+            })
+            .collect())
+    }
+
+    fn create_dirs(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<SimFile> {
+        let inode = lock(&self.world).find(path)?;
+        Ok(SimFile { world: Arc::clone(&self.world), inode })
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<SimFile> {
+        let mut world = lock(&self.world);
+        if world.names.contains_key(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let inode = world.inodes.len();
+        world.inodes.push(Vec::new());
+        world.op(Op::Link { path: path.to_owned(), inode })?;
+        Ok(SimFile { world: Arc::clone(&self.world), inode })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut world = lock(&self.world);
+        let inode = world.find(from)?;
+        world.op(Op::Move { from: from.to_owned(), to: to.to_owned(), inode })
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut world = lock(&self.world);
+        world.find(path)?;
+        world.op(Op::Unlink { path: path.to_owned() })
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        lock(&self.world).op(Op::SyncDir { dir: dir.to_owned() })
+    }
+
+    fn lock(&self, _: &Path) -> io::Result<Option<()>> {
+        Ok(Some(()))
+    }
+}
+
+impl File for SimFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(lock(&self.world).inodes[self.inode].len() as u64)
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let world = lock(&self.world);
+        let content = &world.inodes[self.inode];
+        let from = usize::try_from(offset).map_or(content.len(), |from| from.min(content.len()));
+        let count = buf.len().min(content.len() - from);
+        buf[..count].copy_from_slice(&content[from..from + count]);
+        Ok(count)
+    }
+
+    fn write_all_at(&mut self, buf: &[u8], offset: u64) -> io::Result<()> {
+        let at = usize::try_from(offset).map_err(io::Error::other)?;
+        lock(&self.world).op(Op::Write { inode: self.inode, at, bytes: buf.to_vec() })
+    }
+
+    fn set_len(&mut self, len: u64) -> io::Result<()> {
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        lock(&self.world).op(Op::SetLen { inode: self.inode, len })
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        lock(&self.world).op(Op::Sync { inode: self.inode })
+    }
+}
