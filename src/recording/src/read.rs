@@ -348,12 +348,7 @@ fn read_header(source: &mut impl Read, end: u64) -> Result<Option<Vec<u8>>, Refu
     let (body, sum) = bytes.split_at(bytes.len() - SUM);
     if xxh3_64(body) != u64_at(sum, 0) {
         let at = body.len() as u64;
-        return Err(wrong(
-            at,
-            "the checksum of the header",
-            format!("{sum:02x?}"),
-            "its XXH3-64",
-        ));
+        return Err(wrong(at, "the checksum of the header", format!("{sum:02x?}"), "its XXH3-64"));
     }
     Ok(Some(bytes))
 }
