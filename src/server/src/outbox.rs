@@ -142,3 +142,57 @@ impl<L> State<L> {
         self.bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// What the writing task would do now; `None` if it would wait.
+    fn next(outbox: &Outbox<&'static str>) -> Option<String> {
+        let mut future = std::pin::pin!(outbox.next());
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => None,
+            Poll::Ready(Next::Write(Chunk::Bytes(bytes))) => {
+                Some(String::from_utf8(bytes).expect("text"))
+            }
+            Poll::Ready(Next::Write(Chunk::Large(large))) => Some(format!("<{large}>")),
+            Poll::Ready(Next::End) => Some("end".to_owned()),
+        }
+    }
+
+    #[test]
+    fn what_is_said_leaves_in_order_in_as_few_pieces_as_possible() {
+        let outbox = Outbox::new(100);
+        assert_eq!(next(&outbox), None);
+        outbox.push(|out| out.extend(b"one "));
+        outbox.push(|out| out.extend(b"two"));
+        outbox.push_large("snapshot");
+        outbox.push(|out| out.extend(b"three"));
+        assert_eq!(outbox.queued(), 12);
+        let left: Vec<_> = std::iter::from_fn(|| next(&outbox)).collect();
+        assert_eq!(left, ["one two", "<snapshot>", "three"]);
+        assert_eq!(outbox.queued(), 0);
+    }
+
+    #[test]
+    fn closing_lets_leave_what_was_said_before_and_nothing_after() {
+        let outbox = Outbox::new(100);
+        outbox.push(|out| out.extend(b"last words"));
+        outbox.close();
+        outbox.push(|out| out.extend(b"too late"));
+        assert!(outbox.is_closed());
+        assert_eq!(next(&outbox).as_deref(), Some("last words"));
+        assert_eq!(next(&outbox).as_deref(), Some("end"));
+    }
+
+    #[test]
+    fn whoever_does_not_read_is_given_up_and_holds_no_memory() {
+        let outbox = Outbox::new(100);
+        outbox.push(|out| out.extend([0; 101]));
+        assert!(outbox.is_closed());
+        assert_eq!(outbox.queued(), 0);
+        assert_eq!(next(&outbox).as_deref(), Some("end"));
+    }
+}

@@ -148,22 +148,32 @@ fn open(config: &Config) -> Result<(Store, DiskImage<Bytes>, znode::Tree), Error
         ..store::Options::default()
     };
     let (store, recovered) = Store::open(&config.data_dir, &config.data_log_dir, options)?;
-    let tree = snapshots::load(&recovered).map_err(Error::Snapshot)?;
+    let base = base(&recovered);
+    let tree = snapshots::load(&recovered, base).map_err(Error::Snapshot)?;
     if recovered.snapshot.is_none() && recovered.log.is_empty() {
         snapshots::begin(&store, &tree)?;
     }
-    let image = image(recovered);
+    let image = image(recovered, base);
     Ok((store, image, tree))
 }
 
-fn image(recovered: Recovered<store::Os>) -> DiskImage<Bytes> {
-    let snapshot = recovered.snapshot.as_ref().map_or(0, store::SnapshotFile::zxid);
+/// The position in the history that the snapshot holds everything up to. ZooKeeper names snapshots that it writes at the
+/// beginning of an epoch after the epoch, with counter 0: no transaction has that number.
+fn base(recovered: &Recovered<store::Os>) -> Zxid {
+    let named = Zxid(recovered.snapshot.as_ref().map_or(0, store::SnapshotFile::zxid));
+    match recovered.before {
+        Some(before) if named.counter() == 0 => Zxid(before),
+        Some(_) | None => named,
+    }
+}
+
+fn image(recovered: Recovered<store::Os>, snapshot: Zxid) -> DiskImage<Bytes> {
     let log =
         recovered.log.into_iter().map(|entry| Txn { zxid: Zxid(entry.zxid), payload: entry.blob });
     DiskImage {
         accepted: Epoch(recovered.accepted),
         current: Epoch(recovered.current),
-        snapshot: Zxid(snapshot),
+        snapshot,
         log: log.collect(),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Buf, BytesMut};
-use store::{Recovered, SnapshotDigest, SnapshotItem, SnapshotTail, Store};
+use store::{Recovered, SnapshotDigest, SnapshotTail, Store};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tracing::{info, warn};
 use wire::jute::{Record, Writer};
@@ -122,7 +122,10 @@ impl Incoming {
     pub(crate) fn feed(&mut self, buffer: &mut BytesMut) -> Result<Option<Tree>, String> {
         while !self.has_ended {
             match self.decoder.step(buffer).map_err(|error| error.to_string())? {
-                Step::Item(item) => self.add(item)?,
+                Step::Item(item) => match &mut self.builder {
+                    Some(builder) => add(builder, item)?,
+                    None => return Err("the snapshot had ended".to_owned()),
+                },
                 Step::End => self.has_ended = true,
                 Step::Need { .. } => return Ok(None),
             }
@@ -139,45 +142,33 @@ impl Incoming {
         };
         builder.finish(self.zxid.0.cast_signed()).map(Some).map_err(|error| error.to_string())
     }
-
-    fn add(&mut self, item: Item) -> Result<(), String> {
-        let Some(builder) = &mut self.builder else {
-            return Err("the snapshot had ended".to_owned());
-        };
-        match item {
-            Item::Session(session) => builder.session(session.id, session.timeout_ms),
-            Item::Acl(entry) => {
-                builder.acl(entry.id, entry.acl).map_err(|error| error.to_string())?;
-            }
-            Item::Node(node) => builder
-                .node(&node.path, node.data, node.acl_id, node.stat)
-                .map_err(|error| error.to_string())?,
-        }
-        Ok(())
-    }
 }
 
-/// The tree of the snapshot that a server starts from.
+fn add(builder: &mut TreeBuilder, item: Item) -> Result<(), String> {
+    match item {
+        Item::Session(session) => {
+            builder.session(session.id, session.timeout_ms);
+            Ok(())
+        }
+        Item::Acl(entry) => builder.acl(entry.id, entry.acl),
+        Item::Node(node) => builder.node(&node.path, node.data, node.acl_id, node.stat),
+    }
+    .map_err(|error| error.to_string())
+}
+
+/// The tree of the snapshot that a server starts from; `base`: its position in the history.
 ///
 /// # Errors
 /// The snapshot cannot be read, although it was found to be valid.
-pub(crate) fn load(recovered: &Recovered<store::Os>) -> Result<Tree, String> {
+pub(crate) fn load(recovered: &Recovered<store::Os>, base: Zxid) -> Result<Tree, String> {
     let Some(file) = &recovered.snapshot else {
         return Ok(Tree::new(Options::default()));
     };
     let mut builder = TreeBuilder::new(Options::default());
     for item in file.items().map_err(|error| error.to_string())? {
-        match item.map_err(|error| error.to_string())? {
-            SnapshotItem::Session { id, timeout_ms } => builder.session(id, timeout_ms),
-            SnapshotItem::Acl { id, acl } => {
-                builder.acl(id, acl).map_err(|error| error.to_string())?;
-            }
-            SnapshotItem::Node { path, data, acl, stat } => {
-                builder.node(&path, data, acl, stat).map_err(|error| error.to_string())?;
-            }
-        }
+        add(&mut builder, item.map_err(|error| error.to_string())?)?;
     }
-    builder.finish(file.zxid().cast_signed()).map_err(|error| error.to_string())
+    builder.finish(base.0.cast_signed()).map_err(|error| error.to_string())
 }
 
 fn tail(snapshot: &Snapshot, zxid: Zxid) -> SnapshotTail {

@@ -74,16 +74,6 @@ impl SimDisk {
         lock(&self.world).ops.len()
     }
 
-    /// The files as a process that did not crash sees them.
-    pub(crate) fn visible(&self) -> Image {
-        let world = lock(&self.world);
-        world
-            .names
-            .iter()
-            .map(|(path, inode)| (path.clone(), world.inodes[*inode].clone()))
-            .collect()
-    }
-
     /// Everything that a crash after the first `count` operations may leave, without holes or with.
     pub(crate) fn crashes(&self, count: usize) -> Vec<(Image, bool)> {
         crashes(&self.base, &lock(&self.world).ops[..count])

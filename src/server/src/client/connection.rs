@@ -38,6 +38,7 @@ pub(crate) struct Connection {
     timeout_ms: AtomicI64,
     touched: AtomicBool,
     told: AtomicBool,
+    ended: AtomicBool,
     state: Mutex<State>,
     closed: Notify,
     pub(super) received: AtomicU64,
@@ -74,6 +75,7 @@ impl Connection {
             timeout_ms: AtomicI64::new(0),
             touched: AtomicBool::new(false),
             told: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             state: Mutex::new(State { read_only: None, auth: vec![ip], pending: VecDeque::new() }),
             closed: Notify::new(),
             received: AtomicU64::new(0),
@@ -164,7 +166,7 @@ impl Connection {
     pub(super) fn read(&self, xid: i32, request: Request, tree: &Tree, shared: &Shared) {
         let mut state = self.lock();
         if state.pending.is_empty() {
-            self.outbox.push(|out| {
+            self.reply(shared, |out| {
                 reads::answer(xid, &request, self, &state.auth, tree, shared, out);
             });
         } else {
@@ -173,10 +175,10 @@ impl Connection {
     }
 
     /// Answers with an error, in its turn.
-    pub(super) fn refuse(&self, xid: i32, error: ErrorCode, tree: &Tree) {
+    pub(super) fn refuse(&self, xid: i32, error: ErrorCode, tree: &Tree, shared: &Shared) {
         let mut state = self.lock();
         if state.pending.is_empty() {
-            self.outbox.push(|out| encode_reply_error(out, xid, tree.last_zxid(), error));
+            self.reply(shared, |out| encode_reply_error(out, xid, tree.last_zxid(), error));
         } else {
             state.pending.push_back(Pending::Refused { xid, error });
         }
@@ -204,8 +206,8 @@ impl Connection {
             Some(&Pending::Write { xid, op, since }) if xid == cxid => {
                 state.pending.pop_front();
                 shared.stats.answered(since);
-                self.outbox
-                    .push(|out| answers::write(xid, op, (txn, outcome), tree.last_zxid(), out));
+                let zxid = tree.last_zxid();
+                self.reply(shared, |out| answers::write(xid, op, (txn, outcome), zxid, out));
                 self.answer_reads(&mut state, tree, shared);
                 1
             }
@@ -228,7 +230,7 @@ impl Connection {
         };
         if let Some(Pending::Sync { xid, path, since }) = state.pending.pop_front() {
             shared.stats.answered(since);
-            self.outbox.push(|out| answers::sync(xid, &path, tree.last_zxid(), out));
+            self.reply(shared, |out| answers::sync(xid, &path, tree.last_zxid(), out));
             self.answer_reads(&mut state, &tree, shared);
         }
         1
@@ -240,7 +242,7 @@ impl Connection {
             Pending::Read { .. } | Pending::Refused { .. } => true,
             Pending::Write { .. } | Pending::Sync { .. } => false,
         }) {
-            self.outbox.push(|out| match first {
+            self.reply(shared, |out| match first {
                 Pending::Read { xid, request } => {
                     reads::answer(xid, &request, self, auth, tree, shared, out);
                 }
@@ -264,12 +266,24 @@ impl Connection {
             .count()
     }
 
-    /// Tells the client something that it did not ask for.
-    pub(crate) fn push(&self, fill: impl FnOnce(&mut Vec<u8>)) {
+    /// Appends one message to what the client is sent: an answer, or an event.
+    pub(crate) fn reply(&self, shared: &Shared, fill: impl FnOnce(&mut Vec<u8>)) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        shared.stats.sent.fetch_add(1, Ordering::Relaxed);
         self.outbox.push(fill);
     }
 
     // ---- waking and closing
+
+    /// The engine has heard that the connection is gone.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::end`] was called: nothing may be kept for this connection any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
 
     /// True if nobody else has to remember to call [`Self::flush`].
     pub(crate) fn mark_told(&self) -> bool {

@@ -107,7 +107,7 @@ impl Client {
                     Next::Write(Chunk::Bytes(bytes)) => {
                         tokio::select! {
                             biased;
-                            written = writing.write_all(&bytes) => written.map_err(text)?,
+                            written = self.write(&mut writing, &bytes) => written?,
                             () = connection.closed() => return Ok(()),
                         }
                     }
@@ -122,6 +122,21 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// A client that takes nothing for as long as its session may be silent is gone.
+    async fn write(&self, writing: &mut OwnedWriteHalf, mut bytes: &[u8]) -> Result<(), String> {
+        let timeout_ms = u64::try_from(self.connection.timeout_ms()).unwrap_or(0);
+        let patience = Duration::from_millis(timeout_ms).max(SESSIONLESS_TIMEOUT);
+        while !bytes.is_empty() {
+            let written = tokio::time::timeout(patience, writing.write(bytes)).await;
+            match written.map_err(|_| "it does not read what it is sent".to_owned())? {
+                Ok(0) => return Err("it takes no more bytes".to_owned()),
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(())
     }
 
     /// All requests that have arrived whole.
@@ -156,7 +171,7 @@ impl Client {
                 Ok(request) => connection.read(xid, request, &tree, shared),
                 Err(error) => {
                     debug!("client {}: {op}: {error}", connection.address());
-                    connection.refuse(xid, ErrorCode::MarshallingError, &tree);
+                    connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared);
                 }
             }
             return Ok(());
@@ -180,7 +195,8 @@ impl Client {
                     asked.push(ClientRequest::Sync);
                 }
                 Ok(_) | Err(_) => {
-                    connection.refuse(xid, ErrorCode::MarshallingError, &shared.read_tree());
+                    let tree = shared.read_tree();
+                    connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared);
                 }
             },
             OpCode::Notification

@@ -113,7 +113,8 @@ fn server(shared: &Shared) -> String {
         shared.stats.outstanding.load(Ordering::Relaxed),
         tree.last_zxid(),
         mode(shared),
-        tree.node_count(),
+        // ZooKeeper counts the root twice.
+        tree.node_count() + 1,
     )
 }
 

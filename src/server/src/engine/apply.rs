@@ -72,7 +72,7 @@ impl Engine {
             };
             if notification.acl.permits(perms::READ, &connection.auth_ids()) {
                 let event = WatcherEvent::new(notification.event.kind, &*notification.event.path);
-                connection.push(|out| encode_event(out, zxid, &event));
+                connection.reply(shared, |out| encode_event(out, zxid, &event));
                 self.local.tell(&connection);
             }
         }

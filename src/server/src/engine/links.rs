@@ -1,7 +1,7 @@
 //! Links of the quorum port.
 
 use bytes::Bytes;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 use zab::{Input, Message, Send, Sid, Zxid};
 use znode::{Snapshot, Tree};
 
@@ -109,9 +109,17 @@ impl Engine {
         {
             *body = Some(self.touched_sessions());
         }
-        if let Message::Snap { zxid } = message {
+        if let Message::Diff { committed } = message {
+            info!(
+                "{to} gets a DIFF: its history is a part of this one, which is committed up to {committed}"
+            );
+        } else if let Message::Trunc { to: last, .. } = message {
+            info!("{to} gets a TRUNC to {last}: what it has behind that is no part of the history");
+        } else if let Message::Snap { zxid } = message {
             self.apply_committed();
-            tracing::info!("{to} is sent a snapshot at {zxid}");
+            info!(
+                "{to} gets a SNAP: it lacks more than is at hand here, so it is sent the state at {zxid}"
+            );
         }
         let shared = &self.shared;
         let snapshot = || -> Snapshot { shared.read_tree().snapshot() };

@@ -18,14 +18,9 @@ impl Engine {
         }
     }
 
-    /// The decisions that an operator may have to understand.
+    /// Why the role is about to change.
     fn action(&mut self, action: Action) {
         match action {
-            Action::LeaderSyncDiff => info!("a learner is brought up to date by DIFF"),
-            Action::LeaderSyncTrunc | Action::LeaderSyncTruncDiff => {
-                info!("a learner has transactions that were never committed: TRUNC");
-            }
-            Action::LeaderSyncSnap => info!("a learner is too far behind: SNAP"),
             Action::LeaderRollOver => {
                 self.reason = "the counter of zxids is used up: a new epoch begins".to_owned();
             }
@@ -40,7 +35,11 @@ impl Engine {
             Action::ElectionJoinEstablished => {
                 self.reason = "a quorum follows it already".to_owned();
             }
-            Action::Start
+            Action::LeaderSyncDiff
+            | Action::LeaderSyncTrunc
+            | Action::LeaderSyncTruncDiff
+            | Action::LeaderSyncSnap
+            | Action::Start
             | Action::ElectionStartRound
             | Action::ElectionJoinRound
             | Action::ElectionAdoptVote

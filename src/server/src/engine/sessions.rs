@@ -175,7 +175,9 @@ impl Engine {
     }
 
     fn renewed(&mut self, connection: Arc<Connection>, session: SessionId, alive: bool) {
-        if alive {
+        if connection.has_ended() {
+            // Its session waits for the client to come again.
+        } else if alive {
             connection.establish(session);
             self.local.tell(&connection);
             self.local.connections.insert(session, connection);
@@ -207,8 +209,14 @@ impl Engine {
 
     /// A connection ended. Its session lives on until it expires.
     pub(super) fn connection_closed(&mut self, connection: &Arc<Connection>) {
-        self.local.connections.retain(|_, other| other.id() != connection.id());
+        connection.end();
+        let session = connection.session();
+        if self.local.get(session).is_some_and(|current| current.id() == connection.id()) {
+            self.local.connections.remove(&session);
+        }
+        let creating = self.local.creating.len();
         self.local.creating.retain(|_, other| other.id() != connection.id());
+        self.local.done(creating - self.local.creating.len());
         self.forget(connection);
     }
 
