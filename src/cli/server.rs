@@ -29,7 +29,7 @@ Exit status:
 pub(crate) struct ServerArgs {
     /// ZooKeeper's configuration file
     config: PathBuf,
-    /// Record every input of the core into this directory, for `vivarium replay`
+    /// Record every step of the core into this directory, for `vivarium replay`
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
     /// How much to log
