@@ -32,7 +32,7 @@ mod write;
 pub use digest::{Digest, digest_input, digest_outputs};
 pub use files::{file_name, next_number, parse_file_name};
 pub use read::{Reader, Refused, Step, Tail};
-pub use write::{Buffer, chunk, header};
+pub use write::{Buffer, chunk, encode_outputs, header};
 
 use serde::{Deserialize, Serialize};
 

@@ -97,6 +97,11 @@ impl Buffer {
     }
 }
 
+/// Adds outputs to `bytes` as a step has them.
+pub fn encode_outputs(outputs: &Outputs<Digest>, bytes: Vec<u8>) -> Vec<u8> {
+    append(outputs, bytes)
+}
+
 /// Serialisation of the types of a recording is total: no map, no failing `Serialize`.
 fn append(value: &impl serde::Serialize, bytes: Vec<u8>) -> Vec<u8> {
     postcard::to_extend(value, bytes).unwrap_or_else(|error| unreachable!("{error}"))
