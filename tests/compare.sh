@@ -1,32 +1,44 @@
 #!/usr/bin/env bash
 # Apache ZooKeeper and Vivarium in turn on this machine: three servers on loopback, the same load, and the ratios.
 #
-#   tests/compare.sh [--apache|--vivarium] [--seconds N=10] [--warmup N=5] [--connections N=64] [--depth N=16]
+#   tests/compare.sh [--apache|--vivarium] [--rounds N=3] [--seconds N=10] [--warmup N=5]
+#                    [--connections N=64] [--depth N=16] [--port N=22181]
 #
-# Apache is Debian's package `zookeeper`, with a heap of 1 GiB a server. Both use tickTime 2000, and data below the
-# directory named by TMPDIR. Every run is `vivarium bench` with 100 bytes a node; VIVARIUM names the binary. The records are
-# left in compare-results/, and nothing else is. Without the package Apache's part is skipped, and says so.
+# The two take turns, and each quantity is shown as the median of the rounds with its range: on a machine that does anything
+# else, single runs of one binary have differed by a factor of three. Trust a ratio only if the ranges are narrow.
+# Apache is Debian's package `zookeeper`, with a heap of 1 GiB a server. Both use tickTime 2000, data below the directory that
+# TMPDIR names, and loopback ports from --port on. Every run is `vivarium bench` with 100 bytes a node; VIVARIUM names the
+# binary. The records are left in compare-results/. Without the package Apache's part is skipped, and says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 vivarium=${VIVARIUM:-target/release/vivarium}
 results=compare-results
-seconds=10 warmup=5 connections=64 depth=16
+seconds=10 warmup=5 connections=64 depth=16 port=22181 rounds=3
 which=both
 while (($#)); do
     case $1 in
         --apache | --vivarium) which=${1#--} ;;
-        --seconds | --warmup | --connections | --depth)
+        --seconds | --warmup | --connections | --depth | --port | --rounds)
             [[ ${2-} =~ ^[0-9]+$ ]] || { echo "$1: found \`${2-}\`, allowed: a whole number" >&2; exit 2; }
             declare "${1#--}=$2"
             shift
             ;;
-        *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
     shift
 done
 [[ -x $vivarium ]] || { echo "$vivarium: not built (cargo build --release)" >&2; exit 1; }
+# What listens there already would be measured instead.
+for used in $port $((port + 1)) $((port + 2)); do
+    if { : <>"/dev/tcp/127.0.0.1/$used"; } 2>/dev/null; then
+        echo "port $used is in use: --port names another" >&2
+        exit 1
+    fi
+done
+connect=127.0.0.1:$port,127.0.0.1:$((port + 1)),127.0.0.1:$((port + 2))
 jar=/usr/share/java/zookeeper.jar
+rm -rf "$results"
 mkdir -p "$results"
 work=$(mktemp -d)
 pids=()
@@ -45,28 +57,32 @@ mode() {
     exec 9>&-
 }
 
-# await PORT...: until each of them serves, for at most a minute
+# await: until all three servers serve, for at most a minute; a process in pids that has ended ends the wait
 await() {
-    for port in "$@"; do
+    local server tries pid
+    for ((server = port; server < port + 3; server++)); do
         for ((tries = 0; ; tries++)); do
-            [[ -n $(mode "$port") ]] && break
-            ((tries < 240)) || { echo "the server at port $port does not serve" >&2; exit 1; }
+            [[ -n $(mode "$server") ]] && break
+            for pid in "${pids[@]}"; do
+                kill -0 "$pid" 2>/dev/null || { echo "a server has ended: $(tail -n 3 "$work"/*.out)" >&2; exit 1; }
+            done
+            ((tries < 240)) || { echo "the server at port $server does not serve" >&2; exit 1; }
             sleep 0.25
         done
     done
 }
 
-# measure NAME CONNECT PID...
+# measure NAME PID...: the load of one round
 measure() {
-    local name=$1 connect=$2
-    shift 2
+    local name=$1
+    shift
     for op in set get; do
         "$vivarium" bench "$connect" --op "$op" --seconds "$seconds" --warmup "$warmup" \
-            --connections "$connections" --depth "$depth" --json "$results/$name-$op.json"
+            --connections "$connections" --depth "$depth" --json "$results/$name-$op-$round.json"
     done
     for pid in "$@"; do
         sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status"
-    done >"$results/$name-rss-kib.txt"
+    done >"$results/$name-rss-$round.txt"
 }
 
 apache() {
@@ -75,49 +91,64 @@ apache() {
         return
     fi
     local sid lines=""
-    for sid in 1 2 3; do lines+="server.$sid=127.0.0.1:$((23000 + sid)):$((23100 + sid))"$'\n'; done
+    for sid in 1 2 3; do lines+="server.$sid=127.0.0.1:$((port + 99 + sid)):$((port + 199 + sid))"$'\n'; done
     # Debian's package logs through log4j; without a configuration it says nothing.
     for sid in 1 2 3; do
+        rm -rf "$work/apache$sid"
         mkdir -p "$work/apache$sid"
         echo "$sid" >"$work/apache$sid/myid"
         printf '%s\n' tickTime=2000 initLimit=10 syncLimit=5 "dataDir=$work/apache$sid" \
-            "clientPort=$((22180 + sid))" clientPortAddress=127.0.0.1 maxClientCnxns=0 \
+            "clientPort=$((port - 1 + sid))" clientPortAddress=127.0.0.1 maxClientCnxns=0 \
             admin.enableServer=false "$lines" >"$work/apache$sid/zoo.cfg"
         java -Xmx1g -cp "$jar" org.apache.zookeeper.server.quorum.QuorumPeerMain \
-            "$work/apache$sid/zoo.cfg" >"$work/apache$sid/out" 2>&1 &
+            "$work/apache$sid/zoo.cfg" >"$work/apache$sid.out" 2>&1 &
         pids+=($!)
     done
-    await 22181 22182 22183
-    measure apache 127.0.0.1:22181,127.0.0.1:22182,127.0.0.1:22183 "${pids[@]}"
+    await
+    measure apache "${pids[@]}"
     stop
 }
 
 vivarium() {
-    "$vivarium" ensemble --servers 3 --data "$work/vivarium" --client-port 22191 >"$work/out" &
+    rm -rf "$work/vivarium"
+    "$vivarium" ensemble --servers 3 --data "$work/vivarium" --client-port "$port" >"$work/vivarium.out" 2>&1 &
     pids+=($!)
-    await 22191 22192 22193
+    await
     local servers
     servers=$(pgrep -P "${pids[0]}")
     # shellcheck disable=SC2086 # one word per process
-    measure vivarium 127.0.0.1:22191,127.0.0.1:22192,127.0.0.1:22193 $servers
+    measure vivarium $servers
     stop
 }
 
-[[ $which == vivarium ]] || apache
-[[ $which == apache ]] || vivarium
+for ((round = 1; round <= rounds; round++)); do
+    echo "round $round of $rounds, load average $(cut -d' ' -f1 /proc/loadavg)"
+    [[ $which == vivarium ]] || apache
+    [[ $which == apache ]] || vivarium
+done
 
-# One line per quantity; the ratio only where both were measured, now or in an earlier run.
-number() { sed -n "s/^ *\"$2\": \([0-9.]*\),\{0,1\}$/\1/p" "$results/$1.json" 2>/dev/null | head -1; }
-rss() { sort -n "$results/$1-rss-kib.txt" 2>/dev/null | tail -1; }
-row() { awk -v what="$1" -v a="$2" -v v="$3" 'BEGIN {
-    printf "%-26s %12s %12s", what, a == "" ? "-" : a, v == "" ? "-" : v
-    if (a > 0 && v != "") printf "   %.2fx", v / a
-    print "" }'; }
-printf '\n%-26s %12s %12s   Vivarium / Apache\n' "" Apache Vivarium
+# numbers NAME-OP KEY: one a round, in ascending order
+numbers() { cat "$results/$1"-[0-9]*.json 2>/dev/null | sed -n "s/^ *\"$2\": \([0-9.]*\),\{0,1\}$/\1/p" | sort -n; }
+# The largest server of each round.
+rss() { for file in "$results/$1"-rss-*.txt; do [[ ! -e $file ]] || sort -n "$file" | tail -1; done | sort -n; }
+row() { awk -v what="$1" -v a="$2" -v v="$3" '
+    function show(text,   n, all) {
+        n = split(text, all, "\n")
+        if (n == 0) { median = ""; return "-" }
+        median = all[int((n + 1) / 2)]
+        return sprintf("%.0f (%.0f..%.0f)", median, all[1], all[n])
+    }
+    BEGIN {
+        left = show(a); ma = median; right = show(v); mv = median
+        printf "%-22s %28s %28s", what, left, right
+        if (ma > 0 && mv != "") printf "   %.2fx", mv / ma
+        print ""
+    }'; }
+printf '\n%-22s %28s %28s   Vivarium / Apache\n' "median (range)" Apache Vivarium
 for op in set get; do
-    row "$op a second" "$(number apache-$op operations_per_second)" "$(number vivarium-$op operations_per_second)"
+    row "$op a second" "$(numbers apache-$op operations_per_second)" "$(numbers vivarium-$op operations_per_second)"
     for quantile in p50 p99 p999; do
-        row "$op $quantile (us)" "$(number apache-$op $quantile)" "$(number vivarium-$op $quantile)"
+        row "$op $quantile (us)" "$(numbers apache-$op $quantile)" "$(numbers vivarium-$op $quantile)"
     done
 done
 row "largest server (KiB)" "$(rss apache)" "$(rss vivarium)"

@@ -150,6 +150,7 @@ impl<M: Machine> Family<M> {
             resends: small("resends"),
             stale_votes: bounds.value("stale-votes") == 1,
             exact_disks: bounds.value("exact-disks") == 1,
+            locked_out: false,
             counter_max: wide("counter-max"),
             epoch_max: wide("epoch-max"),
         });

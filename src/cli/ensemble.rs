@@ -8,7 +8,7 @@ use children::{News, Running};
 use clap::Args;
 use layout::{Layout, LayoutError, Wish};
 use server::Event;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
-use zab::{ServerState, Sid};
+use zab::{Epoch, ServerState, Sid};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,10 +89,10 @@ struct Ensemble {
     /// By the index of the server; `None` once it has ended.
     running: Vec<Option<Running>>,
     begin: Instant,
-    /// Those that serve clients.
-    serving: BTreeSet<Sid>,
-    /// True once the connect string has been printed.
-    announced: bool,
+    /// Those that serve clients, and in which epoch.
+    serving: BTreeMap<Sid, Epoch>,
+    /// The last epoch that was said to be served.
+    announced: Option<Epoch>,
 }
 
 impl Ensemble {
@@ -111,8 +111,8 @@ impl Ensemble {
             say(&format!("server {}: pid {pid}, client port {port}", server.sid.0));
             running.push(Some(process));
         }
-        let serving = BTreeSet::new();
-        Ok((Self { layout, running, begin: Instant::now(), serving, announced: false }, news))
+        let serving = BTreeMap::new();
+        Ok((Self { layout, running, begin: Instant::now(), serving, announced: None }, news))
     }
 
     /// Reports what happens until the user wants an end, or no server is left.
@@ -134,7 +134,7 @@ impl Ensemble {
                     ),
                 );
             }
-            if !impatient && !self.announced && self.begin.elapsed() > PATIENCE {
+            if !impatient && self.announced.is_none() && self.begin.elapsed() > PATIENCE {
                 impatient = true;
                 self.line(&format!(
                     "no leader yet; the logs in {}/N/server.log may say why",
@@ -161,10 +161,12 @@ impl Ensemble {
                 ));
             }
             Event::Serving { sid, epoch, .. } => {
-                self.serving.insert(*sid);
+                self.serving.insert(*sid, *epoch);
                 // With a majority serving there is an established leader, and every client finds a server.
-                if !self.announced && self.serving.len() * 2 > self.layout.servers.len() {
-                    self.announced = true;
+                let together = self.serving.values().filter(|other| *other == epoch).count();
+                let fresh = self.announced.is_none_or(|last| last < *epoch);
+                if fresh && together * 2 > self.layout.servers.len() {
+                    self.announced = Some(*epoch);
                     let connect = self.layout.connect_string();
                     self.line(&format_args!("serving in epoch {}, connect to {connect}", epoch.0));
                 }

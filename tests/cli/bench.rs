@@ -2,6 +2,7 @@
 
 use crate::fake::{Answer, Fake};
 use crate::vivarium;
+use bytes::Bytes;
 use serde_json::Value;
 use wire::client::OpCode;
 
@@ -43,14 +44,14 @@ fn nodes_are_kept_when_asked_for() {
     let path = ["--connections", "1", "--keys", "3", "--path", "/kept"];
     assert_eq!(vivarium(&[&arguments[..], &path].concat()).status.code(), Some(0));
     let nodes = &fake.seen.lock().expect("no panic").nodes;
-    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    let nodes: Vec<&str> = nodes.keys().map(String::as_str).collect();
     assert_eq!(nodes, ["/kept", "/kept/k0", "/kept/k1", "/kept/k2"]);
 }
 
 #[test]
 fn a_node_that_exists_already_is_not_touched() {
     let fake = Fake::start(|_, _| Answer::Ok, true);
-    fake.seen.lock().expect("no panic").nodes.insert("/mine".into());
+    fake.seen.lock().expect("no panic").nodes.insert("/mine".into(), Bytes::new());
     let output = vivarium(&["bench", &fake.address, "--path", "/mine"]);
     let text = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(1));
@@ -74,6 +75,18 @@ fn operations_that_fail_are_counted_by_name_and_not_as_operations() {
     let operations = record["operations"].as_u64().expect("a number");
     assert!(failed > 0 && operations > failed, "{record}");
     assert_eq!(record["errors"].as_object().expect("an object").len(), 1);
+}
+
+#[test]
+fn a_get_that_is_answered_without_the_data_is_no_success() {
+    let fake =
+        Fake::start(|op, _| if op == OpCode::GetData { Answer::Empty } else { Answer::Ok }, true);
+    let (status, record) = bench(&fake, "get");
+    assert_eq!((status, &record["operations"]), (Some(1), &Value::from(0)));
+    assert!(
+        record["errors"]["DataInconsistency"].as_u64().is_some_and(|count| count > 0),
+        "{record}"
+    );
 }
 
 #[test]

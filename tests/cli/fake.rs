@@ -1,7 +1,7 @@
 //! A server that speaks the client protocol and behaves as a test wants.
 
 use bytes::Bytes;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -14,6 +14,8 @@ pub(crate) enum Answer {
     Ok,
     /// Refuses it with this error.
     Error(i32),
+    /// Says that it is done, and nothing else: a getData without data.
+    Empty,
     /// Closes the connection.
     Close,
 }
@@ -21,8 +23,8 @@ pub(crate) enum Answer {
 /// What was asked of the server.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// Paths that were created and not deleted.
-    pub(crate) nodes: BTreeSet<String>,
+    /// What was created and not deleted, with its data.
+    pub(crate) nodes: BTreeMap<String, Bytes>,
     /// Session ids that clients connected with; 0 for a new one.
     pub(crate) sessions: Vec<i64>,
     /// Requests carried out or refused, of all clients.
@@ -88,6 +90,7 @@ fn serve(
         let (xid, code) = (reader.i32("xid").expect("xid"), reader.i32("type").expect("type"));
         let op = OpCode::from_code(code).expect("a known operation");
         let path = |reader: &mut Reader<'_>| reader.string("path").expect("a path");
+        let mut body = Vec::new();
         let error = {
             let mut seen = seen.lock().expect("no panic");
             let before = seen.requests;
@@ -96,20 +99,19 @@ fn serve(
                 Answer::Close => return Ok(()),
                 Answer::Error(code) => code,
                 Answer::Ok if op == OpCode::Create => {
-                    if seen.nodes.insert(path(&mut reader)) {
-                        0
-                    } else {
-                        -110
-                    }
+                    let path = path(&mut reader);
+                    let data = reader.buffer("data").expect("data").unwrap_or_default();
+                    if seen.nodes.insert(path, data).is_none() { 0 } else { -110 }
                 }
                 Answer::Ok if op == OpCode::Delete => {
-                    if seen.nodes.remove(&path(&mut reader)) {
-                        0
-                    } else {
-                        -101
-                    }
+                    if seen.nodes.remove(&path(&mut reader)).is_some() { 0 } else { -101 }
                 }
-                Answer::Ok => 0,
+                Answer::Ok if op == OpCode::GetData => {
+                    body.buffer(Some(&seen.nodes[&path(&mut reader)]));
+                    wire::Stat::default().encode(&mut body);
+                    0
+                }
+                Answer::Ok | Answer::Empty => 0,
             }
         };
         let mut out = Vec::new();
@@ -117,6 +119,7 @@ fn serve(
             out.i32(xid);
             out.i64(7);
             out.i32(error);
+            out.extend(body);
         });
         output.write_all(&out)?;
         if op == OpCode::CloseSession {

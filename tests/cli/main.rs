@@ -1,6 +1,7 @@
 //! The operator's commands as a user meets them: the binary, its messages and exit statuses.
 
 mod bench;
+mod ensemble;
 mod fake;
 
 use std::fs;

@@ -430,7 +430,6 @@ impl<M: Machine> Node<M> {
 
     fn ghost_of(&self, me: Sid, action: Action, applied: &[Txn], effects: &mut Effects) {
         let history = || self.disk.issued_history();
-        #[allow(clippy::wildcard_enum_match_arm, reason = "three of fifty actions have ghosts")]
         match action {
             Action::LeaderElected => effects.ghost.push(GhostEvent::Elected {
                 leader: me,
@@ -444,7 +443,54 @@ impl<M: Machine> Node<M> {
                 }
             }
             Action::LeaderSyncRequest => effects.ghost.push(GhostEvent::SyncAsked(me)),
-            _ => {}
+            Action::Start
+            | Action::ElectionStartRound
+            | Action::ElectionJoinRound
+            | Action::ElectionAdoptVote
+            | Action::ElectionCountVote
+            | Action::ElectionResend
+            | Action::ElectionAnswer
+            | Action::ElectionFinalize
+            | Action::ElectionElectSelf
+            | Action::ElectionElectOther
+            | Action::ElectionJoinEstablished
+            | Action::BecomeLeading
+            | Action::BecomeLearner
+            | Action::LeaderAcceptLink
+            | Action::LeaderProcessLearnerInfo
+            | Action::LeaderChooseEpoch
+            | Action::LeaderProcessAckEpoch
+            | Action::LeaderSyncDiff
+            | Action::LeaderSyncTrunc
+            | Action::LeaderSyncTruncDiff
+            | Action::LeaderSyncSnap
+            | Action::LeaderProcessAckNewLeader
+            | Action::LeaderEstablished
+            | Action::LeaderUpToDate
+            | Action::LeaderRollOver
+            | Action::LeaderProcessAck
+            | Action::LeaderCommit
+            | Action::LeaderPing
+            | Action::LeaderProcessPing
+            | Action::LeaderSyncConfirmed
+            | Action::LeaderLearnerGone
+            | Action::LeaderStepDown
+            | Action::LearnerSendInfo
+            | Action::LearnerPromise
+            | Action::LearnerPromiseAgain
+            | Action::LearnerProcessDiff
+            | Action::LearnerProcessTrunc
+            | Action::LearnerProcessSnap
+            | Action::LearnerProcessNewLeader
+            | Action::LearnerProcessUpToDate
+            | Action::LearnerProcessProposal
+            | Action::LearnerProcessCommit
+            | Action::LearnerProcessInform
+            | Action::LearnerProcessPing
+            | Action::LearnerLeave
+            | Action::SessionForward
+            | Action::SessionDeliver
+            | Action::Durable => {}
         }
     }
 

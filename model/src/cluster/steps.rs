@@ -13,7 +13,7 @@ type Taken = (u128, u64);
 
 impl<M: Machine> Cluster<M> {
     /// Calls `f` with every action that may be possible, in a fixed order; [`Cluster::take`] tells whether it is.
-    pub(super) fn each_act(
+    pub(crate) fn each_act(
         &self,
         cache: &mut Cache,
         state: &[u32],
@@ -100,7 +100,7 @@ impl<M: Machine> Cluster<M> {
 
     /// Takes an action: the state afterwards is left in the cache's scratch. `None` if it is not possible: its guard
     /// fails, its budget is spent, or it would change nothing but the budget.
-    pub(super) fn take(&self, cache: &mut Cache, state: &[u32], act: Act) -> Option<Taken> {
+    pub(crate) fn take(&self, cache: &mut Cache, state: &[u32], act: Act) -> Option<Taken> {
         let mut words = std::mem::take(&mut cache.scratch);
         words.clear();
         words.extend_from_slice(state);
@@ -249,12 +249,12 @@ impl<M: Machine> Cluster<M> {
             Act::Propose(a) => {
                 self.spend(words, Budget::Txns)?;
                 let taken = self.event(cache, words, self.index(a), ids.propose)?;
-                changed(state, words).then_some(taken)
+                tells(taken, state, words)
             }
             Act::Sync(a) => {
                 self.spend(words, Budget::Syncs)?;
                 let taken = self.event(cache, words, self.index(a), ids.sync)?;
-                changed(state, words).then_some(taken)
+                tells(taken, state, words)
             }
             Act::Compact(a) => {
                 self.spend(words, Budget::Snapshots)?;
@@ -265,7 +265,7 @@ impl<M: Machine> Cluster<M> {
                 let i = self.index(a);
                 let taken = self.event(cache, words, i, ids.crash)?;
                 self.drop_links(cache, words, i);
-                changed(state, words).then_some(taken)
+                tells(taken, state, words)
             }
             Act::ReadNotification(a, b) => {
                 let (i, j) = (self.index(a), self.index(b));
@@ -399,10 +399,10 @@ impl<M: Machine> Cluster<M> {
     }
 }
 
-/// True if more than the budgets differs.
-fn changed(before: &[u32], after: &[u32]) -> bool {
+/// A step counts if it changed more than the budgets, or violates a property: a server that panics stays as it was.
+fn tells(taken: Taken, before: &[u32], after: &[u32]) -> Option<Taken> {
     let budgets = before.len() - 1;
-    before[..budgets] != after[..budgets]
+    (before[..budgets] != after[..budgets] || taken.1 != 0).then_some(taken)
 }
 
 fn both(a: Taken, b: Taken) -> Taken {

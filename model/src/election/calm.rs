@@ -13,7 +13,7 @@ use super::action::Act;
 use super::limits::{BUDGET_MAX, Budget, Limits};
 use super::node::Standing;
 use super::tables::{Cache, Info};
-use crate::liveness::{Calms, STRONG_FROM};
+use crate::liveness::{Calms, Overtaken, STRONG_FROM};
 use crate::search::Successors;
 
 /// No server begins a round after this one in a calm run. The first phase of a run of the bounds checked ends by round 4 at
@@ -43,13 +43,10 @@ impl Calms for Ensemble {
         };
         let overtaken = Overtaken(self.budgets(state));
         for &act in acts.iter().filter(|act| is_timer(act)) {
-            match act {
-                Act::GiveUp(sid)
-                    if !due.contains(sid)
-                        || infos[self.index(sid)].round >= ROUND_MAX
-                        || due.iter().any(|other| overtaken.by(sid, other)) => {}
+            let after = match act {
                 Act::GiveUp(sid) => {
-                    self.calm_step(cache, state, act, out, overtaken.after(sid, due));
+                    let may = infos[self.index(sid)].round < ROUND_MAX;
+                    (may && overtaken.allows(sid, due)).then(|| overtaken.after(sid, due))
                 }
                 Act::ReadNotification(..)
                 | Act::Resend(_)
@@ -57,7 +54,10 @@ impl Calms for Ensemble {
                 | Act::Crash(_)
                 | Act::Start(_)
                 | Act::Establish(_)
-                | Act::UpToDate(_) => self.calm_step(cache, state, act, out, overtaken),
+                | Act::UpToDate(_) => Some(overtaken),
+            };
+            if let Some(after) = after {
+                self.calm_step(cache, state, act, out, after);
             }
         }
     }
@@ -133,37 +133,6 @@ impl Ensemble {
             }
         }
     }
-}
-
-/// Who gave up while whose time was up too: 5 bits for each who waits on, in the word of the budgets.
-///
-/// All have the same limits. One that gives up, looks, decides again and gives up again has waited for the whole
-/// limit once more, so the others' time has run out before: nobody overtakes another twice.
-#[derive(Clone, Copy)]
-struct Overtaken(u32);
-
-impl Overtaken {
-    fn by(self, sid: Sid, other: Sid) -> bool {
-        self.0 & bit(sid, other) != 0
-    }
-
-    /// One of those that are due gives up.
-    fn after(self, sid: Sid, due: SidSet) -> Self {
-        let mut after = 0;
-        for other in due.iter().filter(|&other| other != sid) {
-            let row = self.0 >> shift(other) & 31;
-            after |= row << shift(other) | bit(sid, other);
-        }
-        Self(after)
-    }
-}
-
-fn shift(other: Sid) -> u32 {
-    5 * (u32::from(other.0) - 1)
-}
-
-fn bit(sid: Sid, other: Sid) -> u32 {
-    1 << (shift(other) + u32::from(sid.0) - 1)
 }
 
 /// Budgets that never run out.

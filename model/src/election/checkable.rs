@@ -2,158 +2,31 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use stateright::{Checker, Model as _};
+use zab::Action;
 
 use super::Ensemble;
 use super::action::Act;
-use super::limits::{BUDGET_MAX, Limits};
+use super::kinds::{BOUNDS, KINDS, Kind, limits};
 use super::property::{Companion, Property, Seen};
 use super::reference::Reference;
 use super::story::story;
 use crate::liveness::{Entry, Found, Z15, find, walk};
 use crate::report::{
-    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo,
-    Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds,
+    ActionCount, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo, Phase,
+    Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds,
     TraceFile, Verdict, Violated, Violation,
 };
-use crate::search::{self, Options, Trace, explore};
+use crate::search::{self, Options, Outcome, Trace, explore};
 
 /// The models of family F.
 pub fn models() -> Vec<Box<dyn CheckableModel>> {
     KINDS.iter().map(|kind| Box::new(Elections(kind)) as Box<dyn CheckableModel>).collect()
 }
 
-/// One model: the same ensemble, looked at with other bounds and properties.
 struct Elections(&'static Kind);
-
-struct Kind {
-    name: &'static str,
-    about: &'static str,
-    /// Checks Z15, and nothing but what it needs.
-    live: bool,
-    companions: &'static [Companion],
-    /// Values of [`BOUNDS`], in their order.
-    tiers: &'static [(Tier, [u64; 10])],
-}
-
-const KINDS: &[Kind] = &[
-    Kind {
-        name: "F1",
-        about: "the real election alone, from every initial vector of epochs and zxids, with crashes and lost leaders",
-        live: false,
-        companions: &[
-            Companion::TwoLeaders,
-            Companion::Established,
-            Companion::HigherRoundWhileFinalizing,
-            Companion::BetterVoteWhileFinalizing,
-            Companion::JoinByAnotherRound,
-            Companion::Circle,
-        ],
-        tiers: &[
-            (Tier::Quick, [3, 0, 0, 1, 1, 1, 1, 1, 1, 0]),
-            (Tier::Standard, [3, 0, 0, 2, 2, 1, 1, 1, 1, 0]),
-            (Tier::Deep, [3, 0, 0, 2, 2, 1, 1, 2, 2, 0]),
-        ],
-    },
-    Kind {
-        name: "F2",
-        about: "the real election alone, in a larger ensemble without faults, from every initial vector up to order",
-        live: false,
-        companions: &[
-            Companion::TwoLeaders,
-            Companion::Established,
-            Companion::BetterVoteWhileFinalizing,
-        ],
-        tiers: &[
-            (Tier::Quick, [3, 0, 0, 2, 2, 1, 0, 0, 0, 0]),
-            (Tier::Standard, [4, 0, 0, 1, 1, 1, 0, 0, 0, 0]),
-            (Tier::Deep, [4, 0, 0, 1, 2, 1, 0, 0, 0, 0]),
-        ],
-    },
-    Kind {
-        name: "F3",
-        about: "the real election alone: a server joins a running ensemble, with crashes and lost leaders",
-        live: false,
-        companions: &[Companion::TwoLeaders, Companion::Established, Companion::JoinByAnotherRound],
-        tiers: &[
-            (Tier::Quick, [3, 0, 1, 2, 1, 1, 1, 1, 1, 1]),
-            (Tier::Standard, [3, 0, 1, 2, 1, 1, 2, 1, 2, 0]),
-            (Tier::Deep, [3, 0, 1, 2, 2, 1, 2, 1, 3, 0]),
-        ],
-    },
-    Kind {
-        name: "F4",
-        about: "the real election alone, with a server without a vote; and calm runs from every state",
-        live: true,
-        companions: &[
-            Companion::Established,
-            Companion::HigherRoundWhileFinalizing,
-            Companion::JoinByAnotherRound,
-        ],
-        tiers: &[
-            (Tier::Quick, [2, 1, 0, 1, 1, 1, 1, 1, 1, 0]),
-            (Tier::Standard, [2, 1, 0, 2, 1, 1, 1, 1, 2, 0]),
-        ],
-    },
-    Kind {
-        name: "L1",
-        about: "elections end: calm runs from every state of F1's ensemble, one fault before",
-        live: true,
-        companions: &[Companion::Established, Companion::Circle],
-        tiers: &[
-            (Tier::Quick, [3, 0, 0, 1, 1, 1, 1, 0, 1, 0]),
-            (Tier::Standard, [3, 0, 0, 1, 2, 1, 1, 1, 1, 0]),
-            (Tier::Deep, [3, 0, 0, 2, 2, 1, 1, 1, 1, 0]),
-        ],
-    },
-    Kind {
-        name: "L2",
-        about: "newcomers get in: calm runs from every state of F3's ensemble",
-        live: true,
-        companions: &[Companion::Established, Companion::JoinByAnotherRound],
-        tiers: &[
-            (Tier::Quick, [3, 0, 1, 2, 1, 1, 1, 1, 1, 1]),
-            (Tier::Standard, [3, 0, 1, 2, 1, 1, 2, 1, 2, 0]),
-        ],
-    },
-];
-
-const BOUNDS: [BoundInfo; 10] = {
-    const fn bound(name: &'static str, about: &'static str, min: u64, max: u64) -> BoundInfo {
-        BoundInfo { name, about, min, max }
-    }
-    let budget = BUDGET_MAX as u64;
-    [
-        bound("servers", "servers with a vote", 1, 5),
-        bound("observers", "servers without a vote", 0, 2),
-        bound("joiners", "servers that start only once a leader is established", 0, 2),
-        bound("epochs", "epochs that a server may begin with", 1, 3),
-        bound("zxids", "ends of history that a server may begin with", 1, 5),
-        bound("up-to-order", "1: one of the beginnings that compare the same way", 0, 1),
-        bound("crashes", "crashes", 0, budget),
-        bound("timeouts", "leaders and followers that give up", 0, budget),
-        bound("faults", "crashes and time-outs together", 0, budget),
-        bound("resends", "votes said again without need", 0, budget),
-    ]
-};
-
-fn limits(bounds: &Bounds) -> Limits {
-    let value = |name| bounds.value(name) as u8;
-    Limits {
-        servers: value("servers"),
-        observers: value("observers"),
-        joiners: value("joiners"),
-        epochs: value("epochs"),
-        zxids: value("zxids"),
-        up_to_order: value("up-to-order") == 1,
-        crashes: value("crashes"),
-        timeouts: value("timeouts"),
-        faults: value("faults"),
-        resends: value("resends"),
-    }
-}
 
 impl Elections {
     fn properties(&self) -> Vec<PropertyInfo> {
@@ -241,26 +114,36 @@ impl Elections {
             let entries = Entry::lasso(lasso, Act::from_label);
             violations.push(self.violation(&ensemble, bounds, Z15, &entries));
         }
-        let properties = self.properties().into_iter().map(|info| {
+        let seen = |companion: &Companion| match companion.seen() {
+            Seen::InState(bit) => {
+                let mut reached = outcome.reached.iter();
+                reached.find(|one| 1 << one.property == bit).map_or(0, |one| one.states)
+            }
+            Seen::OnStep(bit) => outcome.marks[bit.trailing_zeros() as usize],
+        };
+        let (absent, due): (Vec<&Companion>, Vec<_>) = self
+            .0
+            .companions
+            .iter()
+            .partition(|one| !one.is_due(ensemble.limits()) && seen(one) == 0);
+        let out_of_reach: Vec<_> = absent.iter().map(|companion| companion.name()).collect();
+        let infos = self.properties();
+        let infos = infos.iter().filter(|info| !out_of_reach.contains(&info.name));
+        let properties = infos.map(|info| {
             let violated = violations.iter().any(|violation| violation.property == info.name);
-            let companion = self.0.companions.iter().find(|one| one.name() == info.name);
-            let seen = companion.map(|companion| match companion.seen() {
-                Seen::InState(bit) => {
-                    let mut reached = outcome.reached.iter();
-                    reached.find(|one| 1 << one.property == bit).map_or(0, |one| one.states)
-                }
-                Seen::OnStep(bit) => outcome.marks[bit.trailing_zeros() as usize],
-            });
+            let seen = due.iter().find(|one| one.name() == info.name).map(|one| seen(one));
             let hit = seen.map_or(violated, |seen| seen > 0);
             let occurrences = match info.kind {
                 PropertyKind::Live => found.fair.as_ref().map(|fair| fair.states),
-                PropertyKind::Always | PropertyKind::Sometimes => seen,
+                PropertyKind::Always => Some(precondition(outcome, info.name)),
+                PropertyKind::Sometimes => seen,
             };
-            PropertyVerdict::judge(&info, &completion, hit, occurrences)
+            PropertyVerdict::judge(info, &completion, hit, occurrences)
         });
+        let properties: Vec<_> = properties.collect();
         Verdict {
-            properties: properties.collect(),
-            completion: completion.clone(),
+            properties,
+            completion,
             distinct: outcome.distinct,
             generated: outcome.generated,
             depth: u64::from(outcome.depth),
@@ -279,19 +162,44 @@ impl Elections {
             bytes_per_state: Some(outcome.bytes_per_state()),
             peak_memory_bytes: None,
             collision_bound: outcome.collision_bound(),
-            out_of_reach: Vec::new(),
+            out_of_reach,
             reductions: Vec::new(),
             distinct_without_symmetry: None,
             pruned: 0,
         }
     }
 
-    fn check_by_stateright(&self, bounds: &Bounds, opts: &CheckOptions) -> Verdict {
+    fn check_by_stateright(
+        &self,
+        bounds: &Bounds,
+        opts: &CheckOptions,
+        progress: &dyn Fn(&Progress),
+    ) -> Verdict {
         let started = Instant::now();
         let ensemble = Arc::new(Ensemble::new(limits(bounds)));
-        let checker = Reference(ensemble).checker().threads(opts.threads).spawn_bfs().join();
+        let checker = Reference(ensemble).checker().threads(opts.threads).spawn_bfs();
+        while !checker.is_done() && !opts.stopped() {
+            progress(&Progress {
+                phase: Phase::Exploring,
+                distinct: checker.unique_state_count() as u64,
+                generated: checker.state_count() as u64,
+                depth: checker.max_depth() as u64,
+                frontier: 0,
+                memory_bytes: None,
+            });
+            std::thread::sleep(Duration::from_millis(100));
+        }
         let discoveries = checker.discoveries();
-        let completion = Completion::Complete;
+        let violated = Property::ALL.iter().any(|one| discoveries.contains_key(one.name()));
+        let completion = if opts.stopped() {
+            Completion::Incomplete("interrupted".to_owned())
+        } else if violated {
+            Completion::Incomplete("stopped at a violation".to_owned())
+        } else if self.0.live {
+            Completion::Incomplete("stateright does not decide liveness".to_owned())
+        } else {
+            Completion::Complete
+        };
         let properties = self.properties().into_iter().filter_map(|info| {
             let decided =
                 match info.kind {
@@ -310,7 +218,7 @@ impl Elections {
             distinct: checker.unique_state_count() as u64,
             generated: checker.state_count() as u64,
             // stateright counts states along a path, not steps.
-            depth: checker.max_depth() as u64 - 1,
+            depth: (checker.max_depth() as u64).saturating_sub(1),
             elapsed: started.elapsed(),
             levels: Vec::new(),
             actions: Vec::new(),
@@ -362,7 +270,7 @@ impl CheckableModel for Elections {
     fn check(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
         match opts.engine {
             Engine::Own => self.check_own(bounds, opts, progress),
-            Engine::Stateright => self.check_by_stateright(bounds, opts),
+            Engine::Stateright => self.check_by_stateright(bounds, opts, progress),
         }
     }
 
@@ -402,6 +310,21 @@ impl CheckableModel for Elections {
         let story =
             info.map(|info| story(&ensemble, self.0.name, &trace.bounds, info, &entries, &walk));
         Ok(ReplayOutcome { steps, violated, story })
+    }
+}
+
+/// How often a property had something to say: decisions, or states.
+fn precondition(outcome: &Outcome, name: &str) -> u64 {
+    let steps = |actions: &[Action]| -> u64 {
+        actions.iter().map(|&action| outcome.marks[action as usize]).sum()
+    };
+    let waited = [Action::ElectionElectSelf, Action::ElectionElectOther];
+    let joined = [Action::ElectionJoinEstablished];
+    match Property::ALL.into_iter().find(|property| property.name() == name) {
+        Some(Property::QuorumForLeader | Property::VotersOnly) => steps(&waited) + steps(&joined),
+        Some(Property::BestVoteOfRound) => steps(&waited),
+        Some(Property::Z13) => outcome.generated,
+        Some(Property::NoVoteCircle | Property::Z14) | None => outcome.distinct,
     }
 }
 

@@ -21,6 +21,7 @@ pub mod action;
 pub mod calm;
 mod checkable;
 mod heard;
+mod kinds;
 pub mod limits;
 pub mod node;
 pub mod property;

@@ -1,5 +1,7 @@
 //! What is checked of the election alone.
 
+use super::limits::Limits;
+
 /// A property that has to hold always. The number is its bit in verdicts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[allow(missing_docs, reason = "`sentence` says what each one means")]
@@ -116,6 +118,26 @@ impl Companion {
             Self::HigherRoundWhileFinalizing
             | Self::BetterVoteWhileFinalizing
             | Self::JoinByAnotherRound => Seen::OnStep(self.bit()),
+        }
+    }
+
+    /// Whether a run within these limits has to reach it.
+    pub const fn is_due(self, limits: &Limits) -> bool {
+        let faults = limits.faults > 0;
+        match self {
+            Self::TwoLeaders | Self::BetterVoteWhileFinalizing => {
+                limits.servers >= 3 && limits.joiners == 0
+            }
+            Self::Established => true,
+            Self::HigherRoundWhileFinalizing | Self::JoinByAnotherRound => {
+                faults && limits.timeouts > 0 && limits.servers >= 2
+            }
+            Self::Circle => {
+                faults
+                    && limits.timeouts + limits.crashes > 0
+                    && limits.servers >= 3
+                    && limits.joiners == 0
+            }
         }
     }
 

@@ -11,9 +11,10 @@ use super::limits::Limits;
 use super::models;
 use super::reference::Reference;
 use super::tables::is_strict_total_order;
+use crate::liveness::tests::Without;
 use crate::liveness::{Calms, Entry, Found, find, walk};
 use crate::report::{CheckOptions, Completion, Engine, Tier, TraceFile, Verdict};
-use crate::search::{Judgement, Options, Outcome, Space, Successors, explore};
+use crate::search::{Options, Outcome, explore};
 
 const ALONE: Limits = Limits {
     servers: 3,
@@ -104,69 +105,21 @@ fn elections_end() {
     assert!(found.fair.expect("both halves ran").holds());
 }
 
-/// An ensemble whose calm runs lack some steps.
-struct Without(Ensemble, fn(Act) -> bool);
-
-impl Space for Without {
-    type Worker = <Ensemble as Space>::Worker;
-
-    fn worker(&self) -> Self::Worker {
-        self.0.worker()
-    }
-
-    fn words(&self) -> usize {
-        self.0.words()
-    }
-
-    fn initial(&self, worker: &mut Self::Worker, out: &mut Successors) {
-        self.0.initial(worker, out);
-    }
-
-    fn expand(&self, worker: &mut Self::Worker, state: &[u32], out: &mut Successors) {
-        self.0.expand(worker, state, out);
-    }
-
-    fn judge(&self, worker: &mut Self::Worker, state: &[u32]) -> Judgement {
-        self.0.judge(worker, state)
-    }
-}
-
-impl Calms for Without {
-    fn calmed(&self, state: &mut [u32]) {
-        self.0.calmed(state);
-    }
-
-    fn calm_steps(&self, worker: &mut Self::Worker, state: &[u32], out: &mut Successors) {
-        let mut all = Successors::new(self.0.words());
-        self.0.calm_steps(worker, state, &mut all);
-        for edge in all.iter() {
-            if !Act::from_label(edge.label).is_some_and(self.1) {
-                out.push(edge.label, edge.marks, edge.violated, edge.words);
-            }
-        }
-    }
-
-    fn is_goal(&self, worker: &mut Self::Worker, state: &[u32]) -> bool {
-        self.0.is_goal(worker, state)
-    }
-
-    fn class(&self, label: u32) -> u8 {
-        self.0.class(label)
-    }
-}
+/// What is taken away.
+type Missing = (&'static str, fn(Act) -> bool);
 
 #[test]
 fn what_elections_need_to_end_is_missed_if_it_is_not_there() {
     let limits = Limits { servers: 2, crashes: 1, faults: 1, ..ALONE };
-    type IsMissing = fn(Act) -> bool;
-    let missing: [(&str, IsMissing); 4] = [
+    let missing: [Missing; 4] = [
         ("Resend", |act| matches!(act, Act::Resend(_))),
         ("GiveUp", |act| matches!(act, Act::GiveUp(_))),
         ("Finalize", |act| matches!(act, Act::Finalize(_))),
         ("answers to s1", |act| act == Act::ReadNotification(Sid(1), Sid(2))),
     ];
     for (what, is_missing) in missing {
-        let space = Without(Ensemble::new(limits), is_missing);
+        let ensemble = Ensemble::new(limits);
+        let space = Without(ensemble, |label| Act::from_label(label).is_some_and(is_missing));
         let found = live(&space);
         assert!(!found.fair.expect("both halves ran").holds(), "without {what}");
         let lasso = found.lasso.expect("a run that shows it");

@@ -210,10 +210,10 @@ impl Places {
         }
         if !built.status.success() {
             let message = text(&built.stderr);
-            let at = message.find("error").unwrap_or(0);
-            progress(&message[at..]);
-            let first = message[at..].lines().next().unwrap_or_default();
-            return Err(format!("does not build: {first}"));
+            let message = message.find("error").map_or(&message[..], |at| &message[at..]);
+            progress(message);
+            let first = message.lines().next().unwrap_or_default();
+            return Err(format!("does not build: {} {first}", built.status));
         }
         Ok(self.build.join("release/vivarium"))
     }

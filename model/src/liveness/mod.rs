@@ -12,11 +12,18 @@
 //! A calm run may begin only so many rounds of the election. Reaching that limit is no excuse: a state that only the limit
 //! keeps from going on is a dead end, and reported like any other.
 
+mod checkable;
+pub mod cluster;
 mod entry;
+mod overtaken;
 mod pass;
+#[cfg(test)]
+pub(crate) mod tests;
 mod walk;
 
+pub use checkable::models;
 pub use entry::Entry;
+pub use overtaken::Overtaken;
 pub use pass::{Found, Half, Lasso, find};
 pub use walk::{Stride, Walk, walk};
 
@@ -43,8 +50,3 @@ pub const STRONG_FROM: u8 = 128;
 
 /// The property's name, as on the command line.
 pub const Z15: &str = "Z15 liveness";
-
-/// The models of liveness that have no family of their own.
-pub fn models() -> Vec<Box<dyn crate::report::CheckableModel>> {
-    Vec::new()
-}

@@ -67,11 +67,9 @@ pub fn walk<S: Calms, A: Copy + std::fmt::Debug + Serialize + DeserializeOwned>(
                 let mut words = last.words.clone();
                 space.calmed(&mut words);
                 goal = space.is_goal(&mut worker, &words);
-                let (act, violated, marks) = (None, 0, 0);
-                let stop = Stride { act, calm, violated, marks, words };
                 if let Some(last) = strides.last_mut() {
                     // The same moment: nobody did anything.
-                    *last = Stride { act: last.act, violated: last.violated, ..stop };
+                    last.words = words;
                 }
             }
             Entry::ForEver => home = Some(number - 1),

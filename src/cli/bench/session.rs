@@ -53,6 +53,13 @@ impl From<io::Error> for ConnectError {
 pub(super) struct Reply {
     pub(super) xid: i32,
     pub(super) error: i32,
+    /// Bytes of the body, which is not looked at.
+    pub(super) body: usize,
+}
+
+/// Bytes of the body of an answer to a getData, for a node with `bytes` of data: its length, itself, the Stat.
+pub(super) const fn get_body(bytes: usize) -> usize {
+    4 + bytes + 68
 }
 
 /// A connection with an established session.
@@ -220,15 +227,16 @@ impl Input {
         let [l0, l1, l2, l3, x0, x1, x2, x3, z0, z1, z2, z3, z4, z5, z6, z7, e0, e1, e2, e3] =
             *head;
         let length = i32::from_be_bytes([l0, l1, l2, l3]);
-        let reply = Reply {
-            xid: i32::from_be_bytes([x0, x1, x2, x3]),
-            error: i32::from_be_bytes([e0, e1, e2, e3]),
-        };
         let rest = usize::try_from(length).ok().and_then(|length| (length + 4).checked_sub(HEAD));
         self.skip = rest.ok_or_else(|| {
             let what = format!("a reply of {length} bytes, allowed: 16 or more");
             io::Error::new(io::ErrorKind::InvalidData, what)
         })?;
+        let reply = Reply {
+            xid: i32::from_be_bytes([x0, x1, x2, x3]),
+            error: i32::from_be_bytes([e0, e1, e2, e3]),
+            body: self.skip,
+        };
         self.start += HEAD;
         Ok(Some((reply, i64::from_be_bytes([z0, z1, z2, z3, z4, z5, z6, z7]))))
     }
@@ -361,7 +369,10 @@ mod tests {
             while let Some(head) = input.head().expect("valid") {
                 heads.push(head);
             }
-            let expected = [(Reply { xid: 1, error: 0 }, 7), (Reply { xid: 2, error: -101 }, 8)];
+            let expected = [
+                (Reply { xid: 1, error: 0, body: 100 }, 7),
+                (Reply { xid: 2, error: -101, body: 0 }, 8),
+            ];
             assert_eq!(heads, expected, "cut after {cut} bytes");
         }
     }

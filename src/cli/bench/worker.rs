@@ -256,6 +256,7 @@ impl Worker {
         let Some(stats) = stats.get() else { return Ok(()) };
         let mut stats = stats.lock().unwrap_or_else(PoisonError::into_inner);
         let mut acknowledged = false;
+        let get_body = session::get_body(self.shared.plan.data.len());
         while let Some(reply) = session.reply()? {
             if reply.xid == xid::PING {
                 continue;
@@ -265,7 +266,10 @@ impl Worker {
                 let what = format!("a reply to request {} out of order", reply.xid);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, what));
             };
-            if reply.error == 0 {
+            if reply.error == 0 && !flight.write && reply.body != get_body {
+                // An answer that cannot hold the data is none, however fast it is.
+                stats.failure(ErrorCode::DataInconsistency.code(), 1, now);
+            } else if reply.error == 0 {
                 stats.success(flight.sent, now);
                 acknowledged |= flight.write;
             } else {

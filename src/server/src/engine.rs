@@ -51,6 +51,12 @@ pub(crate) enum Event {
         generation: Generation,
         reason: String,
     },
+    /// The leader that was to be followed is not there.
+    Unreachable {
+        leader: Sid,
+        dialling: Generation,
+        reason: String,
+    },
     Messages {
         peer: Sid,
         generation: Generation,
@@ -276,6 +282,9 @@ impl Engine {
             Event::LinkDown { peer, generation, reason } => {
                 self.link_down(peer, generation, reason);
             }
+            Event::Unreachable { leader, dialling, reason } => {
+                self.unreachable(leader, dialling, reason);
+            }
             Event::Messages { peer, generation, messages } => {
                 self.receive(peer, generation, messages);
             }
@@ -299,6 +308,9 @@ impl Engine {
             }
             Event::Stop { reason } => {
                 info!("stopping: {reason}");
+                // It takes no part in the election that follows: the others must not elect who is about to be gone.
+                self.election = None;
+                self.reason = format!("asked to stop ({reason})");
                 self.step(Input::Resign);
                 self.end.get_or_insert(End::Asked(reason));
             }

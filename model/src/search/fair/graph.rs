@@ -192,9 +192,8 @@ struct Index {
 }
 
 fn reason_to_end(graph: &Graph, options: &FairOptions<'_>) -> Option<Incomplete> {
-    match options.states_max {
-        Some(max) if graph.states() as u64 > max => return Some(Incomplete::States { max }),
-        _ => {}
+    if let Some(max) = options.states_max.filter(|max| graph.states() as u64 > *max) {
+        return Some(Incomplete::States { max });
     }
     options.stop.filter(|stop| stop.load(Ordering::Relaxed)).map(|_| Incomplete::Stopped)
 }

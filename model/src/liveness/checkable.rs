@@ -1,0 +1,340 @@
+//! The liveness of everything together as the front end sees it: L3 to L5.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use stateright::{Checker as _, Model as _};
+use zab::Peer;
+
+use super::{Entry, Walk, Z15, find, walk};
+use crate::cluster::Cluster;
+use crate::cluster::action::Act;
+use crate::cluster::limits::{BUDGET_MAX, Limits};
+use crate::cluster::machine::Origin;
+use crate::cluster::path::Taken;
+use crate::cluster::property::Property;
+use crate::cluster::story::tell;
+use crate::report::{
+    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo,
+    Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Story, Tier,
+    TierBounds, TraceFile, Verdict, Violated, Violation,
+};
+use crate::search::Options;
+
+/// The models of liveness that belong to no other family's module.
+pub fn models() -> Vec<Box<dyn CheckableModel>> {
+    KINDS.iter().map(|kind| Box::new(Live(kind)) as Box<dyn CheckableModel>).collect()
+}
+
+struct Live(&'static Kind);
+
+struct Kind {
+    name: &'static str,
+    about: &'static str,
+    /// Values of [`BOUNDS`], in their order.
+    tiers: &'static [(Tier, [u64; 11])],
+}
+
+const KINDS: &[Kind] = &[
+    Kind {
+        name: "L3",
+        about: "two servers, election and all, come to serve clients: calm runs from every state",
+        tiers: &[
+            (Tier::Quick, [2, 0, 1, 2, 1, 1, 15, 2, 0, 1, 0]),
+            (Tier::Standard, [2, 0, 2, 3, 2, 2, 15, 6, 1, 0, 0]),
+        ],
+    },
+    Kind {
+        name: "L4",
+        about: "three servers, election and all, come to serve clients: calm runs from every state",
+        tiers: &[
+            (Tier::Quick, [3, 0, 1, 1, 1, 0, 15, 1, 0, 0, 0]),
+            (Tier::Standard, [3, 0, 1, 2, 1, 0, 15, 2, 0, 0, 0]),
+        ],
+    },
+    Kind {
+        name: "L5",
+        about: "three servers, with a time-out that may lock one out until the next election: calm runs from every state",
+        tiers: &[
+            (Tier::Quick, [3, 0, 1, 2, 1, 1, 15, 1, 0, 0, 1]),
+            (Tier::Standard, [3, 0, 1, 2, 1, 1, 15, 2, 0, 0, 1]),
+        ],
+    },
+];
+
+const BOUNDS: [BoundInfo; 11] = {
+    const fn bound(name: &'static str, about: &'static str, min: u64, max: u64) -> BoundInfo {
+        BoundInfo { name, about, min, max }
+    }
+    let budget = BUDGET_MAX as u64;
+    // Rounds and epochs of calm runs are capped: what happens before has to leave room.
+    let few = 6;
+    [
+        bound("servers", "voters", 1, 4),
+        bound("observers", "servers without a vote", 0, 2),
+        bound("txns", "transactions proposed before faults stop", 0, budget),
+        bound("leaderships", "times that a server begins to lead before faults stop", 0, few),
+        bound("crashes", "crashes, each with a restart from what is durable", 0, few),
+        bound("timeouts", "time-outs at one end of a link whose other end is well", 0, few),
+        bound("window", "delivered transactions kept in memory for DIFF", 0, budget),
+        bound(
+            "elections",
+            "rounds of the election before faults stop, after each server's first",
+            0,
+            few,
+        ),
+        bound("resends", "votes said again before faults stop", 0, budget),
+        bound("stale-votes", "1: votes may stay unread at servers that are not looking", 0, 1),
+        bound(
+            "locked-out",
+            "1: who promised an epoch above the established one may wait for the next election",
+            0,
+            1,
+        ),
+    ]
+};
+
+const PROPERTY: PropertyInfo = PropertyInfo {
+    name: Z15,
+    kind: PropertyKind::Live,
+    source: "zab-correctness Z15; ZOOKEEPER-790, 1270, 1732, 2247",
+    sentence: "from every state, once faults stop, every fair run establishes a leader with whom a quorum and all servers that are not locked out are up to date, and a write of its epoch that all these have delivered",
+};
+
+fn cluster(bounds: &Bounds) -> Cluster<Peer<Origin>> {
+    let value = |name| bounds.value(name) as u8;
+    Cluster::new(Limits {
+        servers: value("servers"),
+        observers: value("observers"),
+        txns: value("txns"),
+        leaderships: value("leaderships"),
+        crashes: value("crashes"),
+        timeouts: value("timeouts"),
+        window: value("window"),
+        snapshots: 0,
+        syncs: 0,
+        elections: value("elections"),
+        resends: value("resends"),
+        stale_votes: bounds.value("stale-votes") == 1,
+        exact_disks: false,
+        locked_out: bounds.value("locked-out") == 1,
+        counter_max: 1000,
+        epoch_max: u32::from(BUDGET_MAX),
+    })
+}
+
+impl Live {
+    fn story(
+        &self,
+        cluster: &Cluster<Peer<Origin>>,
+        bounds: &Bounds,
+        entries: &[Entry<Act>],
+        walk: &Walk<Act>,
+    ) -> Story {
+        let strides = &walk.strides;
+        let taken = strides.iter().filter_map(|stride| {
+            let (words, marks, violated) = (stride.words.clone(), stride.marks, stride.violated);
+            Some(Taken { act: stride.act?, words, marks, violated })
+        });
+        let run: Vec<_> = taken.collect();
+        let start = &strides[0].words;
+        let mut story = tell(cluster, self.0.name, bounds, start, &run, Property::Z13);
+        for (step, stride) in story.steps.iter_mut().zip(&strides[1..]) {
+            if stride.calm {
+                step.text.push_str(" (no more faults)");
+            }
+        }
+        let calm = strides.iter().filter(|stride| stride.calm && stride.act.is_some()).count();
+        let after = format!("faults have stopped before the last {calm} steps");
+        let end = match entries.iter().position(|entry| *entry == Entry::ForEver) {
+            Some(at) => format!(
+                "the last {} steps repeat themselves for ever, and treat everybody fairly",
+                entries.len() - at - 1
+            ),
+            None if walk.never_ends => "nothing more can happen within the caps".to_owned(),
+            None => "the trace does not show that it goes on like that".to_owned(),
+        };
+        story.property = PROPERTY.name.to_owned();
+        story.property_sentence = PROPERTY.sentence.to_owned();
+        story.property_source = PROPERTY.source.to_owned();
+        story.facts = [after, end];
+        story
+    }
+
+    fn own(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
+        let started = Instant::now();
+        let cluster = cluster(bounds);
+        let options = Options {
+            threads: opts.threads,
+            states_max: opts.max_states,
+            stop: Some(&opts.stop),
+            ..Options::default()
+        };
+        let found = find(&cluster, &options, &mut |half, seen| {
+            progress(&Progress {
+                phase: half.phase(),
+                distinct: seen.distinct,
+                generated: seen.generated,
+                depth: u64::from(seen.depth),
+                frontier: seen.frontier,
+                memory_bytes: Some(seen.bytes),
+            });
+        });
+        let outcome = &found.outcome;
+        let completion = match outcome.violations.first() {
+            Some(violated) => Completion::Incomplete(format!(
+                "{} is violated (check it in family X), so liveness was not looked at",
+                Property::ALL[violated.property as usize].name()
+            )),
+            None => found.completion(true),
+        };
+        let violations: Vec<_> = found
+            .lasso
+            .iter()
+            .map(|lasso| {
+                let entries = Entry::lasso(lasso, Act::from_label);
+                let walk =
+                    walk(&cluster, &entries, Act::label).expect("what was found can be walked");
+                Violation {
+                    property: Z15.to_owned(),
+                    actions: Entry::values(&entries),
+                    story: self.story(&cluster, bounds, &entries, &walk),
+                }
+            })
+            .collect();
+        let judged = found.fair.as_ref().map(|fair| fair.states);
+        let hit = !violations.is_empty();
+        let properties = vec![PropertyVerdict::judge(&PROPERTY, &completion, hit, judged)];
+        let mut reductions = vec![
+            "disks stop lagging when no crash is left: from then on a message that waits for the disk is \
+             matched by one that waits to be read"
+                .to_owned(),
+        ];
+        if bounds.value("stale-votes") == 0 {
+            reductions.push(
+                "servers that do not look read election messages at once (see the bound stale-votes)"
+                    .to_owned(),
+            );
+        }
+        Verdict {
+            properties,
+            completion,
+            distinct: outcome.distinct,
+            generated: outcome.generated,
+            depth: u64::from(outcome.depth),
+            elapsed: started.elapsed(),
+            levels: outcome.levels.clone(),
+            actions: zab::Action::ALL
+                .iter()
+                .map(|&action| ActionCount {
+                    name: format!("{action:?}"),
+                    count: outcome.marks[action as usize],
+                })
+                .collect(),
+            violations,
+            threads: opts.threads,
+            bytes_per_state: Some(outcome.bytes_per_state()),
+            peak_memory_bytes: None,
+            collision_bound: outcome.collision_bound(),
+            out_of_reach: Vec::new(),
+            reductions,
+            distinct_without_symmetry: None,
+            pruned: 0,
+        }
+    }
+
+    /// The states from which liveness is asked, counted by stateright; the question itself is not its own.
+    fn stateright(
+        &self,
+        bounds: &Bounds,
+        opts: &CheckOptions,
+        progress: &dyn Fn(&Progress),
+    ) -> Verdict {
+        let started = Instant::now();
+        let checker = cluster(bounds).checker().threads(opts.threads).spawn_bfs();
+        while !checker.is_done() && !opts.stopped() {
+            progress(&Progress {
+                phase: Phase::Exploring,
+                distinct: checker.unique_state_count() as u64,
+                generated: checker.state_count() as u64,
+                depth: checker.max_depth() as u64,
+                frontier: 0,
+                memory_bytes: None,
+            });
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let why =
+            if opts.stopped() { "interrupted" } else { "stateright does not decide liveness" };
+        Verdict {
+            properties: Vec::new(),
+            completion: Completion::Incomplete(why.to_owned()),
+            distinct: checker.unique_state_count() as u64,
+            generated: checker.state_count() as u64,
+            depth: (checker.max_depth() as u64).saturating_sub(1),
+            elapsed: started.elapsed(),
+            levels: Vec::new(),
+            actions: Vec::new(),
+            violations: Vec::new(),
+            threads: opts.threads,
+            bytes_per_state: None,
+            peak_memory_bytes: None,
+            collision_bound: "64-bit fingerprints (stateright)".to_owned(),
+            out_of_reach: Vec::new(),
+            reductions: Vec::new(),
+            distinct_without_symmetry: None,
+            pruned: 0,
+        }
+    }
+}
+
+impl CheckableModel for Live {
+    fn info(&self) -> ModelInfo {
+        static NAMES: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| {
+            zab::Action::ALL.iter().map(|action| format!("{action:?}")).collect()
+        });
+        let tier = |(tier, values): &(Tier, [u64; 11])| TierBounds {
+            tier: *tier,
+            bounds: Bounds::new(BOUNDS.iter().map(|info| info.name).zip(*values)),
+        };
+        ModelInfo {
+            name: self.0.name,
+            family: "X",
+            about: self.0.about,
+            properties: vec![PROPERTY],
+            actions: NAMES.iter().map(String::as_str).collect(),
+            bounds: BOUNDS.to_vec(),
+            tiers: self.0.tiers.iter().map(tier).collect(),
+        }
+    }
+
+    fn admits(&self, bounds: &Bounds) -> Result<(), String> {
+        if bounds.value("servers") + bounds.value("observers") > 4 {
+            return Err("`servers` and `observers` together must not be more than 4".into());
+        }
+        Ok(())
+    }
+
+    fn check(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
+        match opts.engine {
+            Engine::Own => self.own(bounds, opts, progress),
+            Engine::Stateright => self.stateright(bounds, opts, progress),
+        }
+    }
+
+    fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
+        // The Explorer panics if it cannot listen.
+        drop(TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?);
+        cluster(bounds).checker().serve(listen);
+        Ok(())
+    }
+
+    fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {
+        let cluster = cluster(&trace.bounds);
+        let entries = Entry::<Act>::parse(&trace.actions)?;
+        let walk = walk(&cluster, &entries, Act::label)?;
+        let steps = walk.strides.len() - 1;
+        let violated = walk.never_ends.then(|| Violated { property: Z15.to_owned(), step: steps });
+        let story = self.story(&cluster, &trace.bounds, &entries, &walk);
+        Ok(ReplayOutcome { steps, violated: violated.into_iter().collect(), story: Some(story) })
+    }
+}
