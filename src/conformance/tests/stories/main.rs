@@ -204,10 +204,10 @@ fn z5_a_delivery_of_what_only_a_minority_has() {
 
 /// Changes what a start found.
 fn found(tapes: &mut [Tape], sid: u8, number: u64, change: impl FnOnce(&mut DiskImage<Digest>)) {
-    match &mut tape(tapes, sid, number).steps[0].0 {
-        Input::Start(image) => change(image),
-        other => panic!("{other:?}"),
-    }
+    let Input::Start(image) = &mut tape(tapes, sid, number).steps[0].0 else {
+        panic!("a recording begins with a start")
+    };
+    change(image);
 }
 
 #[test]
