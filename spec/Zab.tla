@@ -197,14 +197,14 @@ Rooted(l) ==
   \A i \in 1..Len(l) : lead[l[i][1]] # NONE /\ First(i, l) \preceq H[l[i][1]]
 
 \* Every history that somebody has, or had when it promised.
-Histories == {log[f] : f \in Node} \cup {r.log : r \in prom} \cup {I[e] : e \in Epoch} \cup {H[e] : e \in Epoch}
+AllHistories == {log[f] : f \in Node} \cup {r.log : r \in prom} \cup {I[e] : e \in Epoch} \cup {H[e] : e \in Epoch}
 
 TypeOK ==
   /\ p \in [Node -> 0..MaxEpoch]
   /\ a \in [Node -> 0..MaxEpoch]
   /\ lead \in [Epoch -> Node \cup {NONE}]
   /\ act \in [Epoch -> BOOLEAN]
-  /\ \A l \in Histories : Entries(l) \subseteq (Epoch \X (1..MaxTxns))
+  /\ \A l \in AllHistories : Entries(l) \subseteq (Epoch \X (1..MaxTxns))
   /\ \A r \in prom : r.node \in Node /\ r.epoch \in Epoch /\ r.cand \in Node /\ r.a \in 0..MaxEpoch
   /\ \A y \in ack : y[1] \in Node /\ y[2] \in Epoch
 
@@ -232,10 +232,10 @@ I3 ==
 \* I4: histories are sorted and without holes; histories that share a zxid agree up to it; those that end alike are
 \* equal.
 I4 ==
-  /\ \A l \in Histories : Sorted(l) /\ Rooted(l) /\ NoHoles(l)
-  /\ \A l, m \in Histories : \A i \in 1..Len(l), j \in 1..Len(m) :
+  /\ \A l \in AllHistories : Sorted(l) /\ Rooted(l) /\ NoHoles(l)
+  /\ \A l, m \in AllHistories : \A i \in 1..Len(l), j \in 1..Len(m) :
        l[i] = m[j] => First(i, l) = First(j, m)
-  /\ \A l, m \in Histories : LastZxid(l) = LastZxid(m) => l = m
+  /\ \A l, m \in AllHistories : LastZxid(l) = LastZxid(m) => l = m
 
 \* I5: a log is a piece of what some epoch between a and p proposed.
 I5 ==

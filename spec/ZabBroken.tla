@@ -134,6 +134,16 @@ DeliverLost(f, e, n) ==
 NextDeliverLost ==
   Others("none") \/ \E f \in Node, e \in Epoch : \E n \in 1..Len(H[e]) : DeliverLost(f, e, n)
 
+\* The last entry is delivered twice.
+DeliverTwice(f, e, n) ==
+  /\ Chosen(e, n)
+  /\ Cardinality(D[f]) < MaxDelivered
+  /\ D' = [D EXCEPT ![f] = @ \cup {Snoc(First(n, H[e]), H[e][n])}]
+  /\ UNCHANGED <<p, a, log, lead, I, H, prom, ack, act>>
+
+NextDeliverTwice ==
+  Others("none") \/ \E f \in Node, e \in Epoch : \E n \in 1..Len(H[e]) : DeliverTwice(f, e, n)
+
 \* A crash forgets what was delivered (so do published specifications).
 CrashForgets(f) ==
   /\ D[f] # {}
