@@ -219,6 +219,12 @@ impl Cluster {
         self.servers.iter().map(Server::address).collect()
     }
 
+    /// `host:port,...`
+    pub(crate) fn connect_string(&self) -> String {
+        let addresses: Vec<_> = self.addresses().iter().map(ToString::to_string).collect();
+        addresses.join(",")
+    }
+
     /// Waits until every server that runs serves clients, under one leader.
     pub(crate) fn wait_until_all_serve(&self) {
         let logs = || self.logs();

@@ -12,9 +12,11 @@
 //! ```
 
 mod client;
+mod clients;
 mod cluster;
 mod crashes;
 mod failover;
 mod load;
+mod program;
 mod sessions;
 mod stopping;
