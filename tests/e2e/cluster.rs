@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+/// The program under test.
+pub(crate) const VIVARIUM: &str = env!("CARGO_BIN_EXE_vivarium");
+
 /// A condition that does not come true within this time fails the test. Long, because machines may be loaded.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -76,7 +79,7 @@ impl Server {
 
     /// Starts the process; its log is appended to.
     pub(crate) fn start(&mut self) {
-        self.start_by(Command::new(env!("CARGO_BIN_EXE_vivarium")));
+        self.start_by(Command::new(VIVARIUM));
     }
 
     /// Starts the process by a command that ends by running `vivarium` with the arguments that are added here.
@@ -151,6 +154,13 @@ impl Server {
         let answer = self.word("srvr")?;
         answer.lines().find_map(|line| line.strip_prefix("Mode: ")).map(str::to_owned)
     }
+}
+
+/// Resident memory of a process in KiB.
+pub(crate) fn rss_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs, on Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 impl Drop for Server {

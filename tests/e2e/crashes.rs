@@ -23,6 +23,10 @@ impl Random {
         self.0 ^= self.0 << 17;
         self.0 % bound
     }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.below(256).to_le_bytes()[0]).collect()
+    }
 }
 
 /// Kills servers of an ensemble of `count` under load, at moments that the number of acknowledged writes decides.

@@ -16,6 +16,7 @@ mod clients;
 mod cluster;
 mod crashes;
 mod failover;
+mod hostile;
 mod load;
 mod program;
 mod sessions;
