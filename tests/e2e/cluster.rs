@@ -59,6 +59,8 @@ pub(crate) struct Server {
     pub(crate) election_port: u16,
     /// Holds `zoo.cfg`, `data` and `server.log`.
     pub(crate) directory: PathBuf,
+    /// Where the steps of its core are recorded, if they are.
+    record: Option<PathBuf>,
     process: Option<Process>,
 }
 
@@ -88,6 +90,9 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log");
         command.arg("server").arg(self.directory.join("zoo.cfg"));
         command.args(["--stop-with-stdin", "--log", "debug"]);
+        if let Some(record) = &self.record {
+            command.arg("--record").arg(record);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         let mut child = command.spawn().expect("the binary starts");
         let stdin = child.stdin.take();
@@ -187,12 +192,42 @@ impl Cluster {
 
     /// As [`Self::start`], with further lines in every configuration file.
     pub(crate) fn start_with(count: u8, settings: &str) -> Self {
+        Self::new(count, settings).started()
+    }
+
+    /// As [`Self::start_with`], and every start of every server is recorded.
+    pub(crate) fn start_recorded(count: u8, settings: &str) -> Self {
         let mut cluster = Self::new(count, settings);
+        let record = cluster.record();
         for server in &mut cluster.servers {
+            server.record = Some(record.clone());
+        }
+        cluster.started()
+    }
+
+    fn started(mut self) -> Self {
+        for server in &mut self.servers {
             server.start();
         }
-        cluster.wait_until_all_serve();
-        cluster
+        self.wait_until_all_serve();
+        self
+    }
+
+    fn record(&self) -> PathBuf {
+        self.directory.as_ref().expect("it is there").path().join("record")
+    }
+
+    /// Replays what was recorded: every server did what the core does, and together they kept the properties.
+    #[cfg(feature = "checker")]
+    pub(crate) fn replay(&self) {
+        let mut command = Command::new(VIVARIUM);
+        let output = command.arg("replay").arg(self.record()).output().expect("the binary starts");
+        let text = String::from_utf8_lossy(&output.stdout);
+        println!(
+            "{}",
+            text.split_once("properties\n").map_or(&*text, |(_, properties)| properties)
+        );
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Configuration files and directories; nothing runs.
@@ -205,6 +240,7 @@ impl Cluster {
                 quorum_port: free_port(),
                 election_port: free_port(),
                 directory: directory.path().join(sid.to_string()),
+                record: None,
                 process: None,
             })
             .collect();

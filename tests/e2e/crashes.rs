@@ -1,4 +1,5 @@
-//! `kill -9` under write load: nothing acknowledged is lost, no session, and the ensemble serves again.
+//! `kill -9` under write load: nothing acknowledged is lost, no session, the ensemble serves again, and the recordings of
+//! every start are the core's and have its properties.
 
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ impl Random {
 fn kill_under_load(count: u8, kills: u64, seed: u64) {
     println!("{kills} kills of {count} servers, seed {seed}");
     // Small, so that snapshots are taken, and learners are brought up to date by them.
-    let mut cluster = Cluster::start_with(count, "snapCount=500\ncommitLogCount=100");
+    let mut cluster = Cluster::start_recorded(count, "snapCount=500\ncommitLogCount=100");
     let mut random = Random::new(seed);
     let load = Load::start(&cluster.addresses(), 4);
     for kill in 1..=kills {
@@ -72,6 +73,8 @@ fn kill_under_load(count: u8, kills: u64, seed: u64) {
             assert!(!log.contains(complaint), "server {}: {complaint}", server.sid);
         }
     }
+    #[cfg(feature = "checker")]
+    cluster.replay();
 }
 
 #[test]
