@@ -82,7 +82,7 @@ fn three_servers_lose_nothing_in_twenty_kills() {
     kill_under_load(3, 20, 1);
 }
 
-/// About ten minutes on two cores.
+/// A minute and a half on two busy cores.
 #[test]
 #[ignore = "long: cargo test --release --test e2e -- --ignored --nocapture two_hundred_kills"]
 fn two_hundred_kills() {
