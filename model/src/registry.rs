@@ -12,7 +12,11 @@ use crate::report::{CheckableModel, FlawRunner, Tier};
 /// Every model, in the order in which lists show them and `check all` runs them.
 pub fn registry() -> Vec<Box<dyn CheckableModel>> {
     let clusters = clusters().into_iter();
-    clusters.chain(crate::election::models()).chain(crate::liveness::models()).collect()
+    clusters
+        .chain(crate::election::models())
+        .chain(crate::liveness::models())
+        .chain(crate::spec::models())
+        .collect()
 }
 
 /// Families Q, X and R.
