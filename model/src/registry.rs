@@ -157,7 +157,7 @@ fn x(
 }
 
 /// What families Q and X check.
-const SAFETY: [Property; 14] = [
+const SAFETY: [Property; 15] = [
     Property::Z1,
     Property::Z2,
     Property::Z3,
@@ -172,4 +172,5 @@ const SAFETY: [Property; 14] = [
     Property::Z12,
     Property::Z13,
     Property::C4,
+    Property::Refines,
 ];

@@ -145,6 +145,21 @@ impl Kind {
             Self::Crash => "Crash",
         }
     }
+
+    /// Its name among actions of the core.
+    pub const fn qualified(self) -> &'static str {
+        match self {
+            Self::Promise => "Zab!Promise",
+            Self::Elect => "Zab!Elect",
+            Self::Sync => "Zab!Sync",
+            Self::SetEpoch => "Zab!SetEpoch",
+            Self::Append => "Zab!Append",
+            Self::Ack => "Zab!Ack",
+            Self::Propose => "Zab!Propose",
+            Self::Deliver => "Zab!Deliver",
+            Self::Crash => "Zab!Crash",
+        }
+    }
 }
 
 impl<P> Action<P> {
