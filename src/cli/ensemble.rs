@@ -11,7 +11,7 @@ use server::Event;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -22,7 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   vivarium ensemble                               three servers, for clients at 127.0.0.1:2181,2182,2183
   vivarium ensemble --servers 5 --data /tmp/five --client-port 12181
-  vivarium ensemble --record                      then `vivarium replay vivarium-data/*/record`
+  vivarium ensemble --record runs                 then `vivarium replay runs`
 
 Each server is a process of its own, with its configuration, log and data in DIR/N. The first start
 writes the configuration files; from then on they are only read, and the ensemble goes on from its data. Clients,
@@ -54,9 +54,9 @@ pub(crate) struct EnsembleArgs {
     /// Length of a tick [default: 2000, or what DIR has]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
     tick_time: Option<u32>,
-    /// Record every input of the cores into DIR/N/record
-    #[arg(long)]
-    record: bool,
+    /// Record every step of the servers' cores into this directory, for `vivarium replay`
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
 }
 
 /// Runs `ensemble`.
@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &EnsembleArgs) -> u8 {
         Err(LayoutError::Trouble(error)) => return fail(1, &error),
     };
     let stop = stop_flag();
-    match Ensemble::start(layout, arguments.record) {
+    match Ensemble::start(layout, arguments.record.as_deref()) {
         Ok((ensemble, news)) => ensemble.watch(&news, &stop),
         Err(error) => fail(1, &error),
     }
@@ -96,7 +96,7 @@ struct Ensemble {
 }
 
 impl Ensemble {
-    fn start(layout: Layout, record: bool) -> Result<(Self, Receiver<News>), String> {
+    fn start(layout: Layout, record: Option<&Path>) -> Result<(Self, Receiver<News>), String> {
         let count = layout.servers.len();
         let plural = if count == 1 { "server" } else { "servers" };
         say(&format!(

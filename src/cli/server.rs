@@ -29,7 +29,7 @@ Exit status:
 pub(crate) struct ServerArgs {
     /// ZooKeeper's configuration file
     config: PathBuf,
-    /// Record every input of the core into this directory, for `vivarium replay`
+    /// Record every step of the core into this directory, for `vivarium replay`
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
     /// How much to log
@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: ServerArgs) -> u8 {
     if arguments.stop_with_stdin {
         std::thread::spawn(stop_when_stdin_closes);
     }
-    match server::run(config, Options { events }) {
+    match server::run(config, Options { events, commit: env!("VIVARIUM_COMMIT").to_owned() }) {
         Ok(()) => 0,
         Err(error) => fail(1, &error.to_string()),
     }

@@ -30,7 +30,7 @@ impl Running {
     pub(super) fn start(
         layout: &Layout,
         index: usize,
-        record: bool,
+        record: Option<&Path>,
         news: Sender<News>,
     ) -> Result<Self, String> {
         let Server { sid, directory, .. } = &layout.servers[index];
@@ -43,8 +43,8 @@ impl Running {
         let mut command = Command::new(&binary);
         command.arg("server").arg(directory.join("zoo.cfg"));
         command.args(["--events", "--stop-with-stdin"]);
-        if record {
-            command.arg("--record").arg(directory.join("record"));
+        if let Some(record) = record {
+            command.arg("--record").arg(record);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(append);
         // A Ctrl-C in a terminal goes to a whole process group: it shall reach this process only, which

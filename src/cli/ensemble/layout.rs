@@ -1,4 +1,4 @@
-//! The directory of a local ensemble: `N/zoo.cfg`, `N/myid`, `N/server.log`, `N/version-2`, and `N/record` if recorded.
+//! The directory of a local ensemble: `N/zoo.cfg`, `N/myid`, `N/server.log` and `N/version-2`.
 
 use server::Config;
 use std::collections::BTreeSet;

@@ -28,6 +28,7 @@ use crate::election_port::ElectionPort;
 use crate::events::Events;
 use crate::link::{Generation, Link, Links};
 use crate::quorum_port::QuorumPort;
+use crate::recorder::Recorder;
 use crate::snapshots::Snapshots;
 use crate::timers::{Durations, Timers};
 
@@ -50,6 +51,12 @@ pub(crate) enum Event {
         generation: Generation,
         reason: String,
     },
+    /// The leader that was to be followed is not there.
+    Unreachable {
+        leader: Sid,
+        dialling: Generation,
+        reason: String,
+    },
     Messages {
         peer: Sid,
         generation: Generation,
@@ -66,6 +73,7 @@ pub(crate) enum Event {
         upto: WriteNo,
     },
     DiskFailed(store::Error),
+    RecordingFailed(String),
     /// SIGINT, SIGTERM.
     Stop {
         reason: String,
@@ -91,6 +99,13 @@ impl EventSender {
     }
 }
 
+impl EventSender {
+    /// Called on the recorder's thread.
+    pub(crate) fn recording_failed(&self, error: String) {
+        let _ = self.0.blocking_send(Event::RecordingFailed(error));
+    }
+}
+
 impl Report for EventSender {
     fn durable(&self, upto: WriteNo) {
         let _ = self.0.blocking_send(Event::Durable { upto });
@@ -108,6 +123,8 @@ pub(crate) enum End {
     Asked(String),
     #[error("the disk failed: {0}")]
     Disk(#[source] store::Error),
+    #[error("the recording failed: {0}")]
+    Recording(String),
     #[error("{0}")]
     Halt(String),
 }
@@ -116,6 +133,7 @@ pub(crate) enum End {
 pub(crate) struct Parts {
     pub(crate) config: Arc<Config>,
     pub(crate) peer: Peer<Bytes>,
+    pub(crate) recorder: Recorder,
     pub(crate) shared: Arc<Shared>,
     pub(crate) disk: Disk,
     pub(crate) election: Option<ElectionPort>,
@@ -127,6 +145,7 @@ pub(crate) struct Parts {
 pub(crate) struct Engine {
     config: Arc<Config>,
     peer: Peer<Bytes>,
+    recorder: Recorder,
     out: Outputs<Bytes>,
     shared: Arc<Shared>,
     timers: Timers,
@@ -157,7 +176,8 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, peer, shared, disk, election, quorum, snapshots, events } = parts;
+        let Parts { config, peer, recorder, shared, disk, election, quorum, snapshots, events } =
+            parts;
         let durations = Durations {
             tick: config.tick_time,
             init_limit: config.init_limit_ticks,
@@ -167,6 +187,7 @@ impl Engine {
         Self {
             config,
             peer,
+            recorder,
             out: Outputs::new(),
             shared,
             timers: Timers::new(durations),
@@ -261,6 +282,9 @@ impl Engine {
             Event::LinkDown { peer, generation, reason } => {
                 self.link_down(peer, generation, reason);
             }
+            Event::Unreachable { leader, dialling, reason } => {
+                self.unreachable(leader, dialling, reason);
+            }
             Event::Messages { peer, generation, messages } => {
                 self.receive(peer, generation, messages);
             }
@@ -278,8 +302,15 @@ impl Engine {
                 error!("the disk failed, so this server stops: {error}");
                 self.end.get_or_insert(End::Disk(error));
             }
+            Event::RecordingFailed(error) => {
+                error!("the recording failed, so this server stops: {error}");
+                self.end.get_or_insert(End::Recording(error));
+            }
             Event::Stop { reason } => {
                 info!("stopping: {reason}");
+                // It takes no part in the election that follows: the others must not elect who is about to be gone.
+                self.election = None;
+                self.reason = format!("asked to stop ({reason})");
                 self.step(Input::Resign);
                 self.end.get_or_insert(End::Asked(reason));
             }
@@ -289,7 +320,9 @@ impl Engine {
     /// One step of the core, and everything that it asks for.
     fn step(&mut self, input: Input<Bytes>) {
         let mut out = std::mem::take(&mut self.out);
+        self.recorder.begin(&input);
         self.peer.step(input, &mut out);
+        self.recorder.end(&out);
         self.carry_out(&mut out);
         out.clear();
         self.out = out;
@@ -355,6 +388,7 @@ impl Engine {
 
     /// Everything that an iteration has gathered leaves at once: one batch to the disk, one wake-up per connection.
     fn flush(&mut self) {
+        self.recorder.flush();
         self.apply_committed();
         if !self.jobs.is_empty() {
             self.disk.submit(std::mem::take(&mut self.jobs));
@@ -387,6 +421,7 @@ impl Engine {
         self.flush();
         self.close_clients();
         self.disk.finish();
+        self.recorder.finish();
         let reason = end.to_string();
         self.events.emit(crate::events::Event::Stopped { sid: self.config.me, reason });
         end

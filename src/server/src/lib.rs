@@ -13,6 +13,7 @@ mod link;
 mod outbox;
 mod packets;
 mod quorum_port;
+mod recorder;
 mod run;
 mod snapshots;
 mod timers;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 use wire::quorum::{Packet, PacketType, Packets};
 use zab::{Message, Sid};
@@ -42,7 +42,7 @@ pub(crate) struct QuorumPort {
     settings: Arc<Settings>,
     events: EventSender,
     generations: Arc<AtomicU64>,
-    dialling: BTreeMap<Sid, AbortHandle>,
+    dialling: BTreeMap<Sid, (Generation, AbortHandle)>,
     _tasks: JoinSet<()>,
 }
 
@@ -66,49 +66,75 @@ impl QuorumPort {
         Self { settings, events, generations, dialling: BTreeMap::new(), _tasks: tasks }
     }
 
-    /// Dials a leader until it answers or [`Self::stop_dialling`] is called.
+    /// Dials a leader until it answers, [`Self::stop_dialling`] is called, or [`DIAL_PATIENCE`] is over: then
+    /// [`Event::Unreachable`] is the answer.
     pub(crate) fn dial(&mut self, leader: Sid) {
         self.stop_dialling(leader);
         let Some(address) = self.settings.peers.get(&leader).cloned() else {
             return;
         };
         let (settings, events) = (Arc::clone(&self.settings), self.events.clone());
-        let generations = Arc::clone(&self.generations);
+        let generation = self.next_generation();
         let task = tokio::spawn(async move {
-            let stream = loop {
-                match timeout(settings.connect_timeout, TcpStream::connect(&address)).await {
-                    Ok(Ok(stream)) => break stream,
-                    Ok(Err(error)) => debug!("quorum port: {leader} at {address}: {error}"),
-                    Err(_) => debug!("quorum port: {leader} at {address} does not answer"),
+            match connect(&address, settings.connect_timeout).await {
+                Ok(stream) => {
+                    let (side, none) = (Side::Learner, BytesMut::new());
+                    link(leader, side, generation, stream, none, None, &settings, &events).await;
                 }
-                tokio::time::sleep(DIAL_PAUSE).await;
-            };
-            let generation = Generation(generations.fetch_add(1, Ordering::Relaxed));
-            link(
-                leader,
-                Side::Learner,
-                generation,
-                stream,
-                BytesMut::new(),
-                None,
-                &settings,
-                &events,
-            )
-            .await;
+                Err(reason) => {
+                    let reason = format!("{address}: {reason}");
+                    let dialling = generation;
+                    events.send(Event::Unreachable { leader, dialling, reason }).await;
+                }
+            }
         });
-        self.dialling.insert(leader, task.abort_handle());
+        self.dialling.insert(leader, (generation, task.abort_handle()));
     }
 
     /// Stops dialling; a link that is up already is not touched.
     pub(crate) fn stop_dialling(&mut self, leader: Sid) {
-        if let Some(task) = self.dialling.remove(&leader) {
+        if let Some((_, task)) = self.dialling.remove(&leader) {
             task.abort();
         }
+    }
+
+    /// Whether it was the latest attempt to reach this leader that was given up, and nobody has stopped it since.
+    pub(crate) fn gave_up(&mut self, leader: Sid, dialling: Generation) -> bool {
+        let is_latest = self.dialling.get(&leader).is_some_and(|(latest, _)| *latest == dialling);
+        if is_latest {
+            self.dialling.remove(&leader);
+        }
+        is_latest
+    }
+
+    fn next_generation(&self) -> Generation {
+        Generation(self.generations.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Tries again while the leader refuses: it may only just be starting.
+async fn connect(address: &str, connect_timeout: Duration) -> Result<TcpStream, String> {
+    let begin = Instant::now();
+    loop {
+        let reason = match timeout(connect_timeout, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {connect_timeout:?}"),
+        };
+        if begin.elapsed() >= DIAL_PATIENCE {
+            return Err(reason);
+        }
+        tokio::time::sleep(DIAL_PAUSE).await;
     }
 }
 
 /// `Learner.leaderConnectDelayDuringRetryMs` is 100 ms; a leader that was just elected is there much sooner.
 const DIAL_PAUSE: Duration = Duration::from_millis(20);
+
+/// A leader that died right behind its vote is elected although it is gone; waiting for it until `initLimit` would leave
+/// the ensemble without one for that long. ZooKeeper (`Learner.connectToLeader`) gives up after five attempts, 100 ms
+/// apart: its leader listens only from its election on, and has to be given that time.
+const DIAL_PATIENCE: Duration = Duration::from_millis(500);
 
 struct Acceptor {
     settings: Arc<Settings>,
@@ -315,5 +341,36 @@ impl Reader {
         let (peer, generation, tree) = (self.peer, self.generation, Box::new(tree));
         self.events.send(Event::Snapshot { peer, generation, zxid, tree }).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_leader_that_is_not_there_is_given_up_once() {
+        let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = nobody.local_addr().expect("bound").to_string();
+        drop(nobody);
+        let leader = Sid(3);
+        let settings = Settings {
+            me: Sid(1),
+            peers: [(leader, address)].into(),
+            connect_timeout: Duration::from_secs(5),
+            hello_timeout: Duration::from_secs(20),
+            packet_bytes_max: 1 << 20,
+            config_text: Bytes::new(),
+        };
+        let (sender, mut events) = EventSender::channel();
+        let mut port = QuorumPort::start(settings, None, sender);
+        port.dial(leader);
+        port.dial(leader);
+        let Some(Event::Unreachable { leader: found, dialling, .. }) = events.recv().await else {
+            panic!("the first event is that nobody is there");
+        };
+        assert_eq!(found, leader);
+        assert!(port.gave_up(leader, dialling), "the second attempt, which replaced the first");
+        assert!(!port.gave_up(leader, dialling), "told once");
     }
 }

@@ -21,6 +21,7 @@ use crate::election_port::{self, ElectionPort};
 use crate::engine::{End, Engine, Event, EventSender, Parts};
 use crate::events::Events;
 use crate::quorum_port::{self, QuorumPort};
+use crate::recorder::Recorder;
 use crate::snapshots::{self, Snapshots};
 
 /// What a server is started with beside its configuration.
@@ -28,6 +29,8 @@ use crate::snapshots::{self, Snapshots};
 pub struct Options {
     /// Where its events go.
     pub events: Events,
+    /// The commit of this build: recordings name it.
+    pub commit: String,
 }
 
 /// Why a server ended that was not asked to, or did not start.
@@ -49,7 +52,7 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// A thread, or a signal handler.
+    /// A thread, a signal handler, or a recording.
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
     /// The server had to stop.
@@ -100,8 +103,15 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     }
     tasks.spawn(stopping(stop, sender.clone()));
     let purge = config.purge_interval.map(|_| config.purge_retain as usize);
+    let core = core_config(&config);
+    let failed = sender.clone();
+    let recorder =
+        Recorder::start(config.record.as_deref(), core, &options.commit, move |error| {
+            failed.recording_failed(error);
+        })?;
     let parts = Parts {
-        peer: Peer::new(core_config(&config)),
+        peer: Peer::new(core),
+        recorder,
         shared,
         disk: Disk::start(store, purge, sender)?,
         election,
@@ -118,7 +128,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     match end {
         End::Asked(_) => Ok(()),
         End::Disk(error) => Err(Error::Store(error)),
-        End::Halt(text) => Err(Error::Stopped(text)),
+        End::Recording(text) | End::Halt(text) => Err(Error::Stopped(text)),
     }
 }
 

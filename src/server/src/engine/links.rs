@@ -56,6 +56,14 @@ impl Engine {
         self.step(Input::Link { peer, up: false });
     }
 
+    /// The core is told as of a link that breaks before it was up: the election begins again, without that leader's vote.
+    pub(super) fn unreachable(&mut self, leader: Sid, dialling: Generation, reason: String) {
+        if self.quorum.gave_up(leader, dialling) {
+            self.reason = format!("{leader} was elected and is not there ({reason})");
+            self.step(Input::Link { peer: leader, up: false });
+        }
+    }
+
     pub(super) fn receive(
         &mut self,
         peer: Sid,

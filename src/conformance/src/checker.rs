@@ -1,0 +1,322 @@
+//! Recordings one by one through the core, and what they show.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Seek};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use recording::{Digest, Header, Reader, Refused, Tail, encode_outputs};
+use zab::{Action, Input, Note, Outputs, Peer, Quorum, Sid, Zxid};
+
+use crate::difference::Difference;
+use crate::merged::{Merged, Restart};
+use crate::property::Property;
+use crate::report::{End, FileReport, Report};
+use crate::shadow::{Disk, Shadow};
+use crate::verdict::{Fact, Witness};
+
+/// Takes recordings, and then says what they show together.
+#[derive(Debug, Default)]
+pub struct Checker {
+    pub(crate) files: Vec<FileReport>,
+    pub(crate) merged: Merged,
+    pub(crate) servers: BTreeMap<Sid, Server>,
+    pub(crate) quorum: Option<(Quorum, usize)>,
+    pub(crate) actions: BTreeMap<Action, u64>,
+}
+
+/// A server over all of its recordings so far.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// The end of the first history that was recorded: what is up to there is older than the recordings.
+    pub(crate) before: Option<Zxid>,
+    number: u64,
+    /// The last recording.
+    end: Option<Left>,
+    /// What is missing of its recordings, in words.
+    pub(crate) missing: Vec<String>,
+}
+
+/// What a recording leaves to the next start.
+#[derive(Debug)]
+struct Left {
+    at: Fact,
+    /// No step is missing, so these are all the disks that a crash can leave.
+    disks: Option<Vec<Disk>>,
+    durable: Disk,
+    kept: Zxid,
+}
+
+impl Checker {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replays a recording. Those of one server must come in the order of their numbers; of servers, in any order.
+    /// `server` and `number` are those in the name of the file.
+    pub fn add<R: Read + Seek>(&mut self, name: &str, server: Sid, number: u64, source: R) {
+        let file = self.files.len();
+        let mut report = FileReport::new(name, server, number);
+        let end = match Reader::open(source) {
+            Ok(Some(mut reader)) => self.replay(file, &mut report, &mut reader),
+            Ok(None) => {
+                report.end = End::Empty;
+                None
+            }
+            Err(refused) => {
+                report.refuse(&refused);
+                None
+            }
+        };
+        self.files.push(report);
+        let report = &self.files[file];
+        let entry = self.servers.entry(server).or_insert_with(|| Server {
+            before: None,
+            number: number.saturating_sub(1),
+            end: None,
+            missing: Vec::new(),
+        });
+        if entry.number + 1 < number {
+            let missing = format!("the recordings of {server} before number {number}");
+            entry.missing.push(missing);
+        }
+        entry.number = number;
+        // Without a step nothing is known, but what was durable before still is.
+        if let Some(end) = end {
+            entry.end = Some(end);
+        } else if let Some(left) = &mut entry.end {
+            left.disks = None;
+        }
+        if let Some(missing) = report.missing() {
+            entry.missing.push(missing);
+        }
+    }
+
+    fn replay<R: Read + Seek>(
+        &mut self,
+        file: usize,
+        report: &mut FileReport,
+        reader: &mut Reader<R>,
+    ) -> Option<Left> {
+        let header = reader.header().clone();
+        report.commit.clone_from(&header.commit);
+        if let Err(why) = self.admit(file, &header, report) {
+            report.refusal = Some(why);
+            report.end = End::Refused;
+            return None;
+        }
+        let mut run = Run {
+            report,
+            peer: Some(Peer::new(header.config)),
+            shadow: None,
+            replayed: Outputs::new(),
+            bytes: Vec::new(),
+        };
+        let outcome = loop {
+            match reader.step() {
+                Ok(Some(step)) => {
+                    let at = Fact::new(file, step.number);
+                    let (input, recorded) = match step.decode() {
+                        Ok(decoded) => decoded,
+                        Err(refused) => break Err(refused),
+                    };
+                    if step.number == 0
+                        && let Err(why) = self.start(&input, &mut run, at)
+                    {
+                        run.report.refusal = Some(why);
+                        run.report.end = End::Refused;
+                        return None;
+                    }
+                    run.report.steps += 1;
+                    if let Err(refused) = self
+                        .step(&mut run, at, &input, recorded, |bytes| step.decode_outputs(bytes))
+                    {
+                        break Err(refused);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(refused) => break Err(refused),
+            }
+        };
+        let Run { report, shadow, .. } = run;
+        let closed = match outcome {
+            Ok(()) => report.ended(reader.tail()),
+            Err(refused) => {
+                report.refuse(&refused);
+                false
+            }
+        };
+        let shadow = shadow?;
+        let at = Fact::new(file, report.steps.saturating_sub(1));
+        self.merged.ends.push((shadow.delivered(), at));
+        Some(Left {
+            at,
+            disks: closed.then(|| shadow.possible_disks()),
+            durable: shadow.durable(),
+            kept: shadow.kept(),
+        })
+    }
+
+    /// One ensemble, and the server that the name of the file says.
+    fn admit(&mut self, file: usize, header: &Header, report: &FileReport) -> Result<(), String> {
+        let Header { number, config, .. } = header;
+        if (config.me, *number) != (report.server, report.number) {
+            return Err(format!(
+                "the header says that it is number {number} of {}, the name of the file number {} of {}",
+                config.me, report.number, report.server
+            ));
+        }
+        let (quorum, first) = *self.quorum.get_or_insert((config.quorum, file));
+        if quorum != config.quorum {
+            let first = self.files.get(first).map_or("another", |file| &file.file);
+            return Err(format!(
+                "its voters are {:?}, and those of {first} {:?}: recordings of one ensemble are checked together",
+                config.quorum.voters(),
+                quorum.voters()
+            ));
+        }
+        Ok(())
+    }
+
+    /// The first step, and what the recordings before it demand of it.
+    fn start(&mut self, input: &Input<Digest>, run: &mut Run<'_>, at: Fact) -> Result<(), String> {
+        let Input::Start(image) = input else {
+            return Err(format!("it begins with {input:?}, allowed: Start"));
+        };
+        let (me, number) = (run.report.server, run.report.number);
+        let found = Disk::of(image);
+        let merged = &mut self.merged;
+        let before = self.servers.get(&me);
+        if let Some(left) = before.and_then(|server| server.end.as_ref()) {
+            let Disk { accepted, current, last } = left.durable;
+            let says = || {
+                vec![
+                    Witness(
+                        left.at,
+                        format!(
+                            "on disk: acceptedEpoch {accepted}, currentEpoch {current}, history to {last:?}"
+                        ),
+                    ),
+                    Witness(
+                        at,
+                        format!(
+                            "found: acceptedEpoch {}, currentEpoch {}, history to {:?}",
+                            found.accepted, found.current, found.last
+                        ),
+                    ),
+                ]
+            };
+            let monotone = found.accepted >= accepted && found.current >= current;
+            merged.tallies.check(Property::Z8, monotone, says);
+            let complete = before.is_some_and(|server| server.number + 1 == number);
+            if let (Some(disks), true) = (&left.disks, complete) {
+                merged.tallies.check(Property::R2, disks.contains(&found), says);
+            }
+            let had = merged.durable.range((me, zab::Epoch(0))..=(me, zab::Epoch(u32::MAX)));
+            let had = had.map(|(&(_, epoch), &at)| (epoch, at)).collect();
+            merged.restarts.push(Restart { at: (found.last, at), kept: (left.kept, left.at), had });
+        }
+        let server = self.servers.entry(me).or_insert_with(|| Server {
+            before: None,
+            number: number.saturating_sub(1),
+            end: None,
+            missing: Vec::new(),
+        });
+        server.before.get_or_insert(found.last);
+        run.shadow = Some(Shadow::start(me, image, merged, at));
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        run: &mut Run<'_>,
+        at: Fact,
+        input: &Input<Digest>,
+        recorded: &[u8],
+        decode: impl FnOnce(&[u8]) -> Result<Outputs<Digest>, Refused>,
+    ) -> Result<(), Refused> {
+        run.replayed.clear();
+        let mut said = None;
+        if let Some(peer) = &mut run.peer {
+            let replayed = &mut run.replayed;
+            let outcome = catch_unwind(AssertUnwindSafe(|| peer.step(input.clone(), replayed)));
+            if let Err(panic) = outcome {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+                said = Some(text.unwrap_or_default());
+            }
+        }
+        self.merged.tallies.check(Property::Z13, said.is_none(), || {
+            vec![Witness(at, format!("the core panics: {}", said.clone().unwrap_or_default()))]
+        });
+        run.bytes.clear();
+        run.bytes = encode_outputs(&run.replayed, std::mem::take(&mut run.bytes));
+        let same = run.peer.is_some() && said.is_none() && run.bytes == recorded;
+        let decoded = if same { None } else { Some(decode(recorded)?) };
+        if let (Some(recorded), Some(_)) = (&decoded, &run.peer) {
+            run.report.difference = Some(match said {
+                Some(said) => Difference::panicked(at.step(), input, said),
+                None => Difference::find(at.step(), input, recorded, &run.replayed),
+            });
+            // From here on the core is somewhere else.
+            run.peer = None;
+        }
+        let outputs = decoded.as_ref().unwrap_or(&run.replayed);
+        for note in &outputs.notes {
+            match note {
+                Note::Action(action) => *self.actions.entry(*action).or_default() += 1,
+                Note::Role(..) | Note::Established(_) | Note::Refused(..) | Note::Ignored(_) => {}
+            }
+        }
+        let Some(shadow) = &mut run.shadow else { return Ok(()) };
+        shadow.step(input, outputs, &mut self.merged, at);
+        if let Some(peer) = &run.peer {
+            shadow.compare(peer, &mut self.merged, at);
+        }
+        if let Input::Start(_) = input
+            && at.step() == 0
+        {
+            self.merged.tallies.check(Property::Z12, outputs.halt.is_none(), || {
+                vec![Witness(at, format!("the core refuses to start: {:?}", outputs.halt))]
+            });
+        }
+        Ok(())
+    }
+
+    /// What all of them show together.
+    pub fn finish(mut self) -> Report {
+        self.conclude();
+        Report::new(self)
+    }
+}
+
+/// A recording that is being replayed.
+struct Run<'a> {
+    report: &'a mut FileReport,
+    /// `None` behind the first difference.
+    peer: Option<Peer<Digest>>,
+    shadow: Option<Shadow>,
+    replayed: Outputs<Digest>,
+    bytes: Vec<u8>,
+}
+
+impl FileReport {
+    /// True if nothing is missing.
+    fn ended(&mut self, tail: Option<&Tail>) -> bool {
+        self.end = match tail {
+            Some(Tail::Closed) => End::Closed,
+            Some(Tail::Open) | None => End::Open,
+            Some(Tail::Torn { offset, bytes, rule }) => {
+                self.remark =
+                    Some(format!("{bytes} bytes at offset {offset} are left out: {rule}"));
+                End::Torn
+            }
+        };
+        self.end == End::Closed
+    }
+
+    fn refuse(&mut self, refused: &Refused) {
+        self.refusal = Some(refused.to_string());
+        self.end = End::Refused;
+    }
+}

@@ -1,0 +1,418 @@
+//! Runs that are sound, and runs that somebody has tampered with: each property notices.
+
+mod world;
+
+use conformance::{End, Report};
+use recording::Digest;
+use world::{Step, Tape, World, check};
+use zab::{
+    Action, After, DiskImage, Epoch, Input, Message, MessageKind, Note, Record, Refusal, Sid, Txn,
+    WriteNo, Zxid,
+};
+
+fn zxid(epoch: u32, counter: u32) -> Zxid {
+    Zxid::new(Epoch(epoch), counter)
+}
+
+/// Three servers, two transactions, and an orderly stop.
+fn calm() -> Vec<Tape> {
+    let mut world = World::new(3);
+    world.start(&[1, 2, 3]);
+    world.propose("a");
+    world.propose("b");
+    world.stop();
+    world.tapes
+}
+
+/// The leader of epoch 1 dies with a transaction that nobody else has, epoch 2 goes on without it, and the leader comes back
+/// and cuts it off.
+fn stormy() -> Vec<Tape> {
+    let mut world = World::new(3);
+    world.start(&[1, 2, 3]);
+    world.propose("a");
+    world.propose("b");
+    world.mute(3);
+    world.propose("lost");
+    world.kill(3);
+    world.propose("c");
+    world.start(&[3]);
+    world.propose("d");
+    world.stop();
+    world.tapes
+}
+
+/// As [`calm`], twice.
+fn continued() -> Vec<Tape> {
+    let mut world = World::new(3);
+    for payload in ["a", "b"] {
+        world.start(&[1, 2, 3]);
+        world.propose(payload);
+        world.stop();
+    }
+    world.tapes
+}
+
+fn tape(tapes: &mut [Tape], sid: u8, number: u64) -> &mut Tape {
+    let found = tapes.iter_mut().find(|tape| (tape.sid(), tape.number) == (Sid(sid), number));
+    found.unwrap_or_else(|| panic!("no recording {number} of {sid}"))
+}
+
+/// The recordings with every step of one of them changed; it says that the property is violated, and where.
+fn violated(
+    property: &str,
+    mut tapes: Vec<Tape>,
+    (sid, number): (u8, u64),
+    change: impl FnMut(&mut Step),
+) -> Report {
+    tape(&mut tapes, sid, number).steps.iter_mut().for_each(change);
+    says_violated(property, &tapes)
+}
+
+fn says_violated(property: &str, tapes: &[Tape]) -> Report {
+    let report = check(tapes);
+    let found = report.property(property).expect("a property");
+    assert_eq!(found.holds, Some(false), "{property}\n{report}");
+    assert!(!found.facts.is_empty(), "{report}");
+    assert!(found.facts.iter().all(|fact| fact.file.ends_with(".vtrace")), "{report}");
+    assert!(!report.passes());
+    report
+}
+
+#[test]
+fn what_the_core_did_holds() {
+    for (name, tapes) in [("calm", calm()), ("stormy", stormy()), ("continued", continued())] {
+        let report = check(&tapes);
+        assert!(report.passes(), "{name}\n{report}");
+        for property in &report.properties {
+            // The last two need a second epoch, or a second start.
+            let open = ["Z14", "C4", "Z4", "R2"].map(|word| format!("{word} "));
+            let open = open.iter().any(|word| property.name.starts_with(word));
+            assert!(property.holds == Some(true) || open, "{name}\n{report}");
+        }
+    }
+    for tapes in [stormy(), continued()] {
+        let report = check(&tapes);
+        for property in ["Z4", "Z5", "R2"] {
+            assert_eq!(report.property(property).expect("one").holds, Some(true), "{report}");
+        }
+    }
+}
+
+#[test]
+fn another_output_is_found_with_its_step_and_field() {
+    let mut tapes = calm();
+    let steps = &mut tape(&mut tapes, 1, 1).steps;
+    let at = steps.iter().position(|(_, out)| !out.deliver.is_empty()).expect("a delivery");
+    steps[at].1.deliver[0].zxid.0 += 7;
+    let report = check(&tapes);
+    let difference = report.recordings[0].difference.as_ref().expect("one");
+    assert_eq!((difference.step, difference.field.as_str()), (at as u64, "deliver[0]"));
+    assert!(difference.recorded.contains("<1,8>") && difference.replayed.contains("<1,1>"));
+    assert!(report.to_string().contains(&format!("DIFFERS from the core at step {at}")));
+    assert!(!report.passes());
+    assert!(report.recordings[1..].iter().all(|file| file.difference.is_none()));
+}
+
+#[test]
+fn an_output_too_many_is_found() {
+    let mut tapes = calm();
+    let steps = &mut tape(&mut tapes, 2, 1).steps;
+    steps[0].1.notes.push(Note::Action(Action::LeaderPing));
+    let report = check(&tapes);
+    let difference = report.recordings[1].difference.as_ref().expect("one");
+    assert!(difference.replayed.starts_with("nothing, there are"), "{difference:?}");
+}
+
+#[test]
+fn z1_two_leaders_of_one_epoch() {
+    let report = violated("Z1", calm(), (1, 1), |(_, out)| {
+        if out.deliver.first().is_some_and(|txn| txn.zxid == zxid(1, 1)) {
+            out.notes.push(Note::Action(Action::LeaderElected));
+        }
+    });
+    let facts = &report.property("Z1").expect("one").facts;
+    let facts: Vec<_> = facts.iter().map(|fact| fact.fact.as_str()).collect();
+    assert_eq!(facts, ["s3 is followed in epoch 1", "s1 is elected in epoch 1"], "{report}");
+}
+
+#[test]
+fn z1_followers_of_two_leaders() {
+    let mut tapes = calm();
+    let leader = |note: &mut Note| {
+        if let Note::Role(zab::Role::Following(leader), _) = note {
+            *leader = Sid(2);
+        }
+    };
+    for (_, out) in &mut tape(&mut tapes, 1, 1).steps {
+        out.notes.iter_mut().for_each(leader);
+    }
+    says_violated("Z1", &tapes);
+}
+
+#[test]
+fn z2_two_transactions_of_one_zxid() {
+    let report = violated("Z2", calm(), (1, 1), |(input, _)| {
+        if let Input::Recv { message: Message::Proposal(txn), .. } = input {
+            txn.payload = Digest::of(b"another");
+        }
+    });
+    assert_ne!(report.property("Z3").expect("one").holds, Some(false), "nobody delivered it");
+}
+
+#[test]
+fn z3_another_content_is_delivered() {
+    violated("Z3", calm(), (1, 1), |(_, out)| {
+        for txn in &mut out.deliver {
+            txn.payload = Digest::of(b"another");
+        }
+    });
+}
+
+#[test]
+fn z3_what_others_delivered_in_between_is_missing() {
+    let report = violated("Z3", stormy(), (1, 1), |(_, out)| {
+        out.deliver.retain(|txn| txn.zxid != zxid(1, 2));
+    });
+    assert_ne!(report.property("Z9").expect("one").holds, Some(false), "a new epoch may follow");
+}
+
+#[test]
+fn z4_an_initial_history_without_what_was_chosen() {
+    violated("Z4", stormy(), (2, 1), |(_, out)| {
+        out.writes.retain(|(_, record)| {
+            !matches!(record, Record::Txn(Txn { zxid, .. }) if zxid.epoch() == Epoch(1))
+        });
+    });
+}
+
+#[test]
+fn z5_a_delivery_of_what_only_a_minority_has() {
+    let mut tapes = calm();
+    for sid in [1, 2] {
+        tape(&mut tapes, sid, 1).steps.retain(|(input, _)| !matches!(input, Input::Durable { .. }));
+    }
+    says_violated("Z5", &tapes);
+    // What a killed server did not get to record cannot be held against anybody.
+    for sid in [1, 2] {
+        tape(&mut tapes, sid, 1).closed = false;
+    }
+    let report = check(&tapes);
+    let property = report.property("Z5").expect("one");
+    assert!(property.violations == 0 && property.undecided > 0, "{report}");
+    assert!(property.reason.as_ref().is_some_and(|why| why.contains("s1-000001")), "{report}");
+}
+
+/// Changes what a start found.
+fn found(tapes: &mut [Tape], sid: u8, number: u64, change: impl FnOnce(&mut DiskImage<Digest>)) {
+    let Input::Start(image) = &mut tape(tapes, sid, number).steps[0].0 else {
+        panic!("a recording begins with a start")
+    };
+    change(image);
+}
+
+#[test]
+fn z5_and_r2_a_start_without_what_was_chosen() {
+    let mut tapes = stormy();
+    found(&mut tapes, 3, 2, |image| image.log.truncate(1));
+    says_violated("Z5", &tapes);
+    says_violated("R2", &tapes);
+}
+
+#[test]
+fn r2_a_start_may_lose_what_was_not_durable_and_nothing_else() {
+    let mut tapes = stormy();
+    // The lost transaction was on the disk of the killed leader. It was never delivered, and steps may be missing.
+    found(&mut tapes, 3, 2, |image| {
+        assert_eq!(image.log.pop().map(|txn| txn.zxid), Some(zxid(1, 3)))
+    });
+    assert_eq!(check(&tapes).property("R2").expect("one").holds, Some(true));
+    // The last words of a server that stopped in good order are its last words.
+    let mut tapes = continued();
+    found(&mut tapes, 1, 2, |image| {
+        image.log.push(Txn { zxid: zxid(1, 2), payload: Digest::of(b"never written") });
+    });
+    says_violated("R2", &tapes);
+}
+
+#[test]
+fn z6_an_ack_that_does_not_wait_for_the_disk() {
+    violated("Z6", calm(), (2, 1), |(_, out)| {
+        for send in &mut out.sends {
+            if let Message::Ack { .. } = send.message {
+                send.after = After::Now;
+            }
+        }
+    });
+}
+
+#[test]
+fn z6_an_ack_is_received_of_what_its_sender_does_not_have() {
+    let mut tapes = calm();
+    let steps = &mut tape(&mut tapes, 1, 1).steps;
+    let last = steps.iter().rposition(|(input, _)| matches!(input, Input::Durable { .. }));
+    steps.remove(last.expect("one"));
+    let report = says_violated("Z6", &tapes);
+    let files: Vec<_> =
+        report.property("Z6").expect("one").facts.iter().map(|fact| fact.file.as_str()).collect();
+    assert_eq!(files, ["s3-000001.vtrace", "s1-000001.vtrace"]);
+}
+
+#[test]
+fn z7_a_hole_in_a_history() {
+    violated("Z7", calm(), (1, 1), |(_, out)| {
+        out.writes.retain(|(_, record)| {
+            !matches!(record, Record::Txn(Txn { zxid: written, .. }) if *written == zxid(1, 1))
+        });
+    });
+}
+
+#[test]
+fn z7_two_histories_that_meet_again() {
+    // The leader that comes back does not cut off what nobody else has.
+    let report = violated("Z7", stormy(), (3, 2), |(_, out)| {
+        out.writes.retain(|(_, record)| !matches!(record, Record::Truncate { .. }));
+    });
+    assert!(report.property("Z7").expect("one").facts.len() == 2, "{report}");
+}
+
+#[test]
+fn z8_a_promise_that_is_none() {
+    violated("Z8", stormy(), (1, 1), |(_, out)| {
+        for (_, record) in &mut out.writes {
+            if let Record::AcceptedEpoch(epoch) = record {
+                *epoch = Epoch(1);
+            }
+        }
+    });
+}
+
+#[test]
+fn z8_a_start_that_finds_an_older_promise() {
+    let mut tapes = continued();
+    found(&mut tapes, 1, 2, |image| (image.accepted, image.current) = (Epoch(0), Epoch(0)));
+    says_violated("Z8", &tapes);
+}
+
+#[test]
+fn z9_a_transaction_is_left_out() {
+    violated("Z9", calm(), (1, 1), |(_, out)| out.deliver.retain(|txn| txn.zxid != zxid(1, 1)));
+}
+
+#[test]
+fn z10_a_primary_that_has_not_delivered_the_past() {
+    violated("Z10", stormy(), (2, 1), |(_, out)| {
+        out.deliver.retain(|txn| txn.zxid.epoch() != Epoch(1));
+    });
+}
+
+#[test]
+fn z11_discovery_reports_another_history() {
+    violated("Z11", calm(), (1, 1), |(_, out)| {
+        for send in &mut out.sends {
+            if let Message::AckEpoch { last, .. } = &mut send.message {
+                *last = zxid(1, 9);
+            }
+        }
+    });
+}
+
+#[test]
+fn z11_records_have_their_numbers() {
+    violated("Z11", calm(), (1, 1), |(_, out)| {
+        for (no, _) in &mut out.writes {
+            *no = WriteNo(no.0 + 1);
+        }
+    });
+}
+
+#[test]
+fn z12_a_disk_that_the_core_refuses() {
+    let mut world = World::new(3);
+    world.start(&[1, 2, 3]);
+    world.stop();
+    let mut tapes = world.tapes;
+    let mut peer = zab::Peer::new(zab::Config::new(
+        Sid(1),
+        zab::Quorum::majority([1, 2, 3].into_iter().map(Sid).collect()),
+    ));
+    let input = Input::Start(DiskImage { current: Epoch(9), ..DiskImage::empty() });
+    let mut out = zab::Outputs::new();
+    peer.step(input.clone(), &mut out);
+    tape(&mut tapes, 1, 1).steps = vec![(input, out)];
+    let report = says_violated("Z12", &tapes);
+    assert!(report.recordings[0].difference.is_none(), "the core does refuse it");
+}
+
+#[test]
+fn z13_a_server_that_breaks_the_protocol() {
+    violated("Z13", calm(), (1, 1), |(_, out)| {
+        if !out.deliver.is_empty() {
+            let refusal = Refusal::Unexpected(MessageKind::Diff);
+            out.notes.push(Note::Refused(Sid(3), refusal));
+        }
+    });
+}
+
+#[test]
+fn r1_a_delivery_that_nobody_proposed() {
+    let unproposed = |tapes: &mut [Tape]| {
+        tape(tapes, 3, 1).steps.retain(|(input, _)| !matches!(input, Input::Propose(_)));
+    };
+    let mut tapes = calm();
+    unproposed(&mut tapes);
+    says_violated("R1", &tapes);
+    // The leader was killed: its last steps may be missing, those among them.
+    tape(&mut tapes, 3, 1).closed = false;
+    let report = check(&tapes);
+    let property = report.property("R1").expect("one");
+    assert_eq!((property.holds, property.undecided), (None, 2), "{report}");
+    assert!(report.to_string().contains("R1 delivered-was-proposed           not decidable"));
+    // No recording of the leader at all.
+    tapes.retain(|tape| tape.sid() != Sid(3));
+    let report = check(&tapes);
+    assert!(report.passes(), "{report}");
+    let reason = report.property("R1").expect("one").reason.clone();
+    assert_eq!(reason.as_deref(), Some("missing: every recording of s3"));
+}
+
+#[test]
+fn r3_a_message_that_nobody_sent() {
+    let mut tapes = calm();
+    let input = Input::Recv { peer: Sid(3), message: Message::NewLeader { epoch: Epoch(1) } };
+    let steps = &mut tape(&mut tapes, 1, 1).steps;
+    let (_, out) = steps.iter().find(|(step, _)| *step == input).expect("one").clone();
+    steps.push((input, out));
+    says_violated("R3", &tapes);
+}
+
+#[test]
+fn a_recording_that_begins_later_leaves_older_things_alone() {
+    let mut tapes = continued();
+    tapes.retain(|tape| tape.number == 2);
+    let report = check(&tapes);
+    assert!(report.passes(), "{report}");
+    assert_eq!(report.property("R1").expect("one").undecided, 0, "{report}");
+}
+
+#[test]
+fn recordings_of_two_ensembles_are_refused() {
+    let mut world = World::new(5);
+    world.start(&[4, 5, 1]);
+    world.stop();
+    let mut tapes = calm();
+    tapes.extend(world.tapes.into_iter().filter(|tape| tape.sid() == Sid(4)));
+    let report = check(&tapes);
+    let last = report.recordings.last().expect("one");
+    assert_eq!(last.end, End::Refused);
+    assert!(last.refusal.as_ref().is_some_and(|why| why.contains("its voters are")), "{report}");
+    assert!(!report.passes());
+}
+
+#[test]
+fn a_recording_that_does_not_begin_with_a_start_is_refused() {
+    let mut tapes = calm();
+    tape(&mut tapes, 1, 1).steps.remove(0);
+    let report = check(&tapes);
+    let refusal = report.recordings[0].refusal.clone().unwrap_or_default();
+    assert!(refusal.ends_with("allowed: Start"), "{refusal}");
+}

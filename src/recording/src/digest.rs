@@ -1,0 +1,157 @@
+//! What stands in the place of a payload.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use xxhash_rust::xxh3::xxh3_128;
+use zab::{DiskImage, Input, Message, Outputs, Record, Send, SessionMessage, Txn};
+
+/// The XXH3-128 of a payload, big-endian. Two payloads of a run have the same one with a probability below
+/// n² · 2^-129 for n payloads, unless somebody constructs them: it is not a cryptographic digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 16]);
+
+impl Digest {
+    /// The digest of these bytes.
+    pub fn of(payload: &[u8]) -> Self {
+        Self(xxh3_128(payload).to_be_bytes())
+    }
+}
+
+impl fmt::Debug for Digest {
+    /// The first four bytes: enough to tell payloads apart by eye.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, ..] = self.0;
+        write!(f, "#{a:02x}{b:02x}{c:02x}{d:02x}")
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Digest;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the 16 bytes of a digest")
+            }
+
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Digest, E> {
+                bytes.try_into().map(Digest).map_err(|_| E::invalid_length(bytes.len(), &self))
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}
+
+/// The input with digests in place of payloads.
+pub fn digest_input<P: AsRef<[u8]>>(input: &Input<P>) -> Input<Digest> {
+    match input {
+        Input::Start(image) => Input::Start(DiskImage {
+            accepted: image.accepted,
+            current: image.current,
+            snapshot: image.snapshot,
+            log: image.log.iter().map(txn).collect(),
+        }),
+        Input::Notify { from, notification } => {
+            Input::Notify { from: *from, notification: *notification }
+        }
+        Input::Link { peer, up } => Input::Link { peer: *peer, up: *up },
+        Input::Recv { peer, message: said } => Input::Recv { peer: *peer, message: message(said) },
+        Input::Timer(timer) => Input::Timer(*timer),
+        Input::Durable { upto } => Input::Durable { upto: *upto },
+        Input::Propose(payload) => Input::Propose(digest(payload)),
+        Input::Sync { origin, body } => Input::Sync { origin: *origin, body: digest(body) },
+        Input::Session { peer, message } => {
+            Input::Session { peer: *peer, message: session(message) }
+        }
+        Input::Resign => Input::Resign,
+    }
+}
+
+/// Puts the outputs, with digests in place of payloads, into `into`, whose memory is used again.
+pub fn digest_outputs<P: AsRef<[u8]>>(outputs: &Outputs<P>, into: &mut Outputs<Digest>) {
+    let Outputs {
+        writes,
+        sends,
+        notifications,
+        deliver,
+        install,
+        links,
+        timers,
+        session: messages,
+        synced,
+        halt,
+        notes,
+    } = outputs;
+    into.clear();
+    into.writes.extend(writes.iter().map(|(no, written)| (*no, record(written))));
+    into.sends.extend(sends.iter().map(|send| Send {
+        to: send.to,
+        message: message(&send.message),
+        after: send.after,
+    }));
+    into.notifications.extend_from_slice(notifications);
+    into.deliver.extend(deliver.iter().map(txn));
+    into.install = *install;
+    into.links.extend_from_slice(links);
+    into.timers.extend_from_slice(timers);
+    into.session.extend(messages.iter().map(|(peer, message)| (*peer, session(message))));
+    into.synced.extend(synced.iter().map(digest));
+    into.halt = *halt;
+    into.notes.extend_from_slice(notes);
+}
+
+fn digest<P: AsRef<[u8]>>(payload: &P) -> Digest {
+    Digest::of(payload.as_ref())
+}
+
+fn txn<P: AsRef<[u8]>>(txn: &Txn<P>) -> Txn<Digest> {
+    Txn { zxid: txn.zxid, payload: digest(&txn.payload) }
+}
+
+fn record<P: AsRef<[u8]>>(record: &Record<P>) -> Record<Digest> {
+    match record {
+        Record::Txn(written) => Record::Txn(txn(written)),
+        Record::Truncate { to } => Record::Truncate { to: *to },
+        Record::Snapshot { zxid } => Record::Snapshot { zxid: *zxid },
+        Record::AcceptedEpoch(epoch) => Record::AcceptedEpoch(*epoch),
+        Record::CurrentEpoch(epoch) => Record::CurrentEpoch(*epoch),
+    }
+}
+
+fn session<P: AsRef<[u8]>>(message: &SessionMessage<P>) -> SessionMessage<Digest> {
+    match message {
+        SessionMessage::Request(body) => SessionMessage::Request(digest(body)),
+        SessionMessage::Revalidate(body) => SessionMessage::Revalidate(digest(body)),
+        SessionMessage::Sync(body) => SessionMessage::Sync(digest(body)),
+    }
+}
+
+fn message<P: AsRef<[u8]>>(message: &Message<P>) -> Message<Digest> {
+    match message {
+        Message::LearnerInfo { kind, accepted } => {
+            Message::LearnerInfo { kind: *kind, accepted: *accepted }
+        }
+        Message::LeaderInfo { epoch } => Message::LeaderInfo { epoch: *epoch },
+        Message::AckEpoch { current, last } => Message::AckEpoch { current: *current, last: *last },
+        Message::Diff { committed } => Message::Diff { committed: *committed },
+        Message::Trunc { to, committed } => Message::Trunc { to: *to, committed: *committed },
+        Message::Snap { zxid } => Message::Snap { zxid: *zxid },
+        Message::NewLeader { epoch } => Message::NewLeader { epoch: *epoch },
+        Message::AckNewLeader { epoch } => Message::AckNewLeader { epoch: *epoch },
+        Message::UpToDate => Message::UpToDate,
+        Message::Proposal(proposed) => Message::Proposal(txn(proposed)),
+        Message::Ack { zxid } => Message::Ack { zxid: *zxid },
+        Message::Commit { zxid } => Message::Commit { zxid: *zxid },
+        Message::Inform(committed) => Message::Inform(txn(committed)),
+        Message::Ping { body } => Message::Ping { body: body.as_ref().map(digest) },
+        Message::Session(said) => Message::Session(session(said)),
+    }
+}

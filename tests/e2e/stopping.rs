@@ -1,0 +1,81 @@
+//! Servers that end, and servers that hang: the others go on.
+
+use std::time::{Duration, Instant};
+
+use wire::client::CreateMode;
+
+use crate::client::Client;
+use crate::cluster::{Cluster, wait_until};
+use crate::load::{Load, check_everything, tree_of};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_leader_that_is_asked_to_stop_hands_over_at_once() {
+    // So long that nobody can have waited for it: the hand-over is told, not found out.
+    let mut cluster = Cluster::start_with(3, "tickTime=20000");
+    let leader = cluster.leader();
+    let mut addresses = cluster.addresses();
+    addresses.rotate_left(leader + 1);
+    let mut client = Client::connect(&addresses, TIMEOUT);
+    client.create("/register", b"", CreateMode::Persistent).expect("created");
+
+    let begin = Instant::now();
+    cluster.servers[leader].signal("TERM");
+    while client.set("/register", b"after", -1).is_err() || cluster.servers[leader].mode().is_some()
+    {
+        if !client.is_connected() {
+            client.reconnect().expect("the session lives");
+        }
+    }
+    let handed_over = begin.elapsed();
+    assert!(cluster.servers[leader].ended().success(), "asked to stop, it ends with status 0");
+    println!("leader asked to stop to next acknowledged write: {handed_over:?}");
+    assert!(handed_over < Duration::from_secs(10), "{handed_over:?} is half a tick or more");
+    cluster.servers[leader].start();
+    cluster.wait_until_all_serve();
+}
+
+#[test]
+fn an_ensemble_that_was_stopped_goes_on_from_its_data() {
+    let mut cluster = Cluster::start(3);
+    let mut client = Client::connect(&cluster.addresses(), TIMEOUT);
+    client.create("/kept", b"value", CreateMode::Persistent).expect("created");
+    client.create("/alive", b"", CreateMode::Ephemeral).expect("created");
+    let before = tree_of(cluster.servers[0].address());
+    for server in &mut cluster.servers {
+        assert!(server.stop().success(), "server {} stops in good order", server.sid);
+    }
+    for server in &mut cluster.servers {
+        server.start();
+    }
+    cluster.wait_until_all_serve();
+    client.reconnect().expect("a session outlives the ensemble's restart");
+    assert!(client.exists("/alive", false).expect("it serves").is_some());
+    for address in cluster.addresses() {
+        assert!(tree_of(address) == before, "{address} has another tree");
+    }
+}
+
+#[test]
+fn a_follower_that_hangs_stops_nobody_and_catches_up() {
+    let cluster = Cluster::start_with(3, "snapCount=500\ncommitLogCount=100");
+    let hung = &cluster.servers[cluster.follower()];
+    let others: Vec<_> =
+        cluster.addresses().into_iter().filter(|at| *at != hung.address()).collect();
+    let load = Load::start(&others, 4);
+    hung.signal("STOP");
+    // Past what the leader remembers, so that the follower needs a snapshot if its link was given up meanwhile.
+    load.wait_for_progress(3000);
+    hung.signal("CONT");
+    wait_until("it follows again", || hung.mode().as_deref() == Some("follower"));
+    let target = zxid(&cluster.servers[cluster.leader()].word("srvr").expect("it serves"));
+    wait_until("it has caught up", || hung.word("srvr").is_some_and(|srvr| zxid(&srvr) >= target));
+    check_everything(&cluster.addresses(), load.stop());
+}
+
+/// `Zxid` of `srvr`; 0 while it does not serve.
+fn zxid(srvr: &str) -> u64 {
+    let line = srvr.lines().find_map(|line| line.strip_prefix("Zxid: 0x"));
+    line.map_or(0, |hex| u64::from_str_radix(hex, 16).expect("a zxid"))
+}
