@@ -222,9 +222,8 @@ impl<M: Machine> Family<M> {
             })
         });
         let violations: Vec<_> = violations.take(1).collect();
-        let looked_at = |property: &&Property| {
-            **property != Property::Refines || cluster.limits().refinement
-        };
+        let looked_at =
+            |property: &&Property| **property != Property::Refines || cluster.limits().refinement;
         let always = self.properties.iter().filter(looked_at).map(|&property| {
             let hit = violations.iter().any(|violation| violation.property == property.name());
             let met = precondition(&cluster, &outcome, property);
@@ -243,6 +242,7 @@ impl<M: Machine> Family<M> {
             !companion.is_due(&limits) && seen(&outcome, companion.seen()) == 0
         });
         let symmetric = bounds.value("symmetry") == 1;
+        let abstract_actions: &[Kind] = if limits.refinement { &Kind::ALL } else { &[] };
         Verdict {
             properties: always.chain(sometimes).collect(),
             completion,
@@ -257,7 +257,7 @@ impl<M: Machine> Family<M> {
                     name: format!("{action:?}"),
                     count: outcome.marks[action as usize],
                 })
-                .chain(Kind::ALL.iter().map(|&kind| ActionCount {
+                .chain(abstract_actions.iter().map(|&kind| ActionCount {
                     name: kind.qualified().to_owned(),
                     count: outcome.marks[Mark::at(kind)],
                 }))
@@ -345,7 +345,11 @@ impl<M: Machine> CheckableModel for Family<M> {
             family: self.letter,
             about: self.about,
             properties: always.chain(sometimes).collect(),
-            actions: Action::ALL.iter().map(|action| action_name(*action)).chain(abstract_actions).collect(),
+            actions: Action::ALL
+                .iter()
+                .map(|action| action_name(*action))
+                .chain(abstract_actions)
+                .collect(),
             bounds: BOUNDS
                 .iter()
                 .map(|&(name, about, min, max)| BoundInfo { name, about, min, max })
@@ -353,7 +357,10 @@ impl<M: Machine> CheckableModel for Family<M> {
             tiers: self
                 .tiers
                 .iter()
-                .map(|(tier, preset)| TierBounds { tier: *tier, bounds: self.bounds(*tier, preset) })
+                .map(|(tier, preset)| TierBounds {
+                    tier: *tier,
+                    bounds: self.bounds(*tier, preset),
+                })
                 .collect(),
         }
     }

@@ -4,7 +4,7 @@
 //! belongs in the commit that changes it, with the reason.
 
 use model::registry;
-use model::report::{CheckOptions, Completion, Engine, Tier};
+use model::report::{CheckOptions, Completion, Engine, Tier, Verdict};
 
 /// Model, distinct states, generated states, depth.
 const PINNED: &[(&str, u64, u64, u64)] = &[
@@ -45,10 +45,24 @@ fn every_model_of_the_quick_tier_holds_with_the_pinned_numbers() {
         let verdict = model.check(bounds, &opts, &|_| {});
         assert_eq!(verdict.completion, Completion::Complete, "{}", info.name);
         assert_eq!(verdict.pruned, 0, "{}", info.name);
+        assert_refinement(&verdict, info.name);
         for property in &verdict.properties {
             assert_eq!(property.holds, Some(true), "{}: {}", info.name, property.name);
         }
         numbers.push((info.name, verdict.distinct, verdict.generated, verdict.depth));
     }
     assert_eq!(numbers, PINNED);
+}
+
+/// Families Q and X are compared with abstract Zab, step by step, and Q1 takes all nine actions.
+fn assert_refinement(verdict: &Verdict, name: &str) {
+    let taken: Vec<_> =
+        verdict.actions.iter().filter(|action| action.name.starts_with("Zab!")).collect();
+    let refines = ["Q", "K", "X"].iter().any(|family| name.starts_with(family));
+    assert_eq!(taken.len(), if refines { 9 } else { 0 }, "{name}");
+    let checked = verdict.properties.iter().any(|p| p.name == "Zab every-step-is-abstract");
+    assert_eq!(checked, refines, "{name}");
+    if name == "Q1" {
+        assert!(taken.iter().all(|action| action.count > 0), "{taken:?}");
+    }
 }

@@ -113,7 +113,12 @@ pub(super) fn facts<M: Machine>(
                 "abstract Zab: {}",
                 cluster.refusal(before).unwrap_or_else(|| "allows no such step".to_owned())
             ),
-            format!("{:?}; on {actor}'s disk before: {}; afterwards: {}", taken.act, image(old), image(new)),
+            format!(
+                "{:?}; on {actor}'s disk before: {}; afterwards: {}",
+                taken.act,
+                image(old),
+                image(new)
+            ),
         ],
         Property::C4 => [
             format!(

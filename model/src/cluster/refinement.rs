@@ -11,7 +11,6 @@
 //! grow weaker as more is known, so a step that is allowed here is allowed in abstract Zab too, in every state that this one
 //! stands for: a forward simulation.
 
-
 use zab::{Epoch, Quorum};
 
 use super::ghost::GhostEvent;
@@ -85,7 +84,8 @@ fn explain(
     event: &GhostEvent,
     histories: &Histories<u8>,
 ) -> Result<Option<Explained>, String> {
-    let still = |action| Ok(Some(Explained { action, before: Local::default(), after: Local::default() }));
+    let still =
+        |action| Ok(Some(Explained { action, before: Local::default(), after: Local::default() }));
     match event {
         GhostEvent::Disk { sid, before, after, candidate } => {
             let f = *sid;
@@ -145,7 +145,9 @@ fn explain(
             let action = summary.delivery(*sid, sequence, histories);
             let Action::Deliver { e, n, .. } = action else { return still(action) };
             if histories.prefix(summary.history(e), n) != sequence {
-                return Err(format!("Deliver: {sid} has delivered {applied:?}, which is no epoch's history"));
+                return Err(format!(
+                    "Deliver: {sid} has delivered {applied:?}, which is no epoch's history"
+                ));
             }
             still(action)
         }
@@ -169,9 +171,7 @@ pub fn follow(
     if let Some(explained) = explain(summary, event, histories)? {
         let Explained { action, mut before, after } = explained;
         let told = |what: &dyn std::fmt::Display| format!("{what} ({action:?})");
-        summary
-            .take(&mut before, &action, histories, quorum)
-            .map_err(|refused| told(&refused))?;
+        summary.take(&mut before, &action, histories, quorum).map_err(|refused| told(&refused))?;
         if before != after {
             return Err(told(&"the disk holds something else than the action says"));
         }
@@ -207,3 +207,5 @@ pub fn follow(
     Ok(())
 }
 
+#[cfg(test)]
+mod tests;

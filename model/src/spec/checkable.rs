@@ -190,9 +190,9 @@ impl Spec {
         } else {
             Completion::Complete
         };
-        let properties = Claim::ALL.iter().map(|&claim| {
-            PropertyVerdict::judge(&claim_info(claim), &completion, violated, None)
-        });
+        let properties = Claim::ALL
+            .iter()
+            .map(|&claim| PropertyVerdict::judge(&claim_info(claim), &completion, violated, None));
         Verdict {
             properties: properties.collect(),
             distinct: checker.unique_state_count() as u64,
@@ -301,7 +301,8 @@ fn tell(space: &Abstract, number: usize, action: &Action<()>, was: &State, is: &
         Action::Deliver { f, e, n } => format!("{f} delivers the first {n} of {e}"),
         Action::Crash { f } => format!("{f} crashes"),
     };
-    let changed = [(epochs(space, was), epochs(space, is)), (servers(space, was), servers(space, is))];
+    let changed =
+        [(epochs(space, was), epochs(space, is)), (servers(space, was), servers(space, is))];
     let changed = changed.into_iter().filter(|(was, is)| was != is).map(|(_, is)| is);
     Step {
         number,
@@ -378,4 +379,3 @@ impl Model for Reference {
         vec![Property::always(REFERENCE_CLAIM, |model: &Self, state| model.0.violated(state) == 0)]
     }
 }
-

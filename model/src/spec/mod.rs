@@ -15,5 +15,7 @@ pub mod histories;
 pub mod space;
 pub mod state;
 pub mod summary;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use checkable::models;

@@ -50,7 +50,9 @@ impl Claim {
     /// What it says.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::Key => "what a quorum has acknowledged begins the initial history of every later epoch",
+            Self::Key => {
+                "what a quorum has acknowledged begins the initial history of every later epoch"
+            }
             Self::PrefixConsistency => {
                 "any two sequences ever delivered are prefixes one of the other"
             }
@@ -68,10 +70,14 @@ impl Claim {
     pub const fn source(self) -> &'static str {
         match self {
             Self::Key => "spec/Zab.tla Key; proofs/theories/Key.v",
-            Self::PrefixConsistency => "spec/Zab.tla PrefixConsistency; proofs/theories/Corollaries.v",
+            Self::PrefixConsistency => {
+                "spec/Zab.tla PrefixConsistency; proofs/theories/Corollaries.v"
+            }
             Self::EpochsAndLogs => "spec/Zab.tla I2, I5; proofs/theories/Invariants.v",
             Self::Order => "spec/Zab.tla I4; proofs/theories/Structure.v",
-            Self::PrimaryIntegrity => "spec/Zab.tla PrimaryIntegrity; proofs/theories/Corollaries.v",
+            Self::PrimaryIntegrity => {
+                "spec/Zab.tla PrimaryIntegrity; proofs/theories/Corollaries.v"
+            }
         }
     }
 }

@@ -251,9 +251,8 @@ impl Summary {
         self.promises.retain(|(epoch, _), promise| {
             promised.get(&promise.candidate).is_none_or(|p| *p <= *epoch)
         });
-        let dead = |(e, reign): &(&Epoch, &Reign)| {
-            !reign.active && promised.values().all(|p| *p > **e)
-        };
+        let dead =
+            |(e, reign): &(&Epoch, &Reign)| !reign.active && promised.values().all(|p| *p > **e);
         let settled: Vec<_> = self.reigns.iter().filter(dead).map(|(e, _)| *e).collect();
         for e in settled {
             let Some(reign) = self.reigns.remove(&e) else { continue };
