@@ -50,33 +50,66 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// The payload whose digest was made last, by its place in memory: most steps name one payload several times.
+///
+/// Within a step only: a payload that the step has let go may leave its place to another one, but the core makes no
+/// payloads, so none can come into a place while it runs. (Payloads are behind pointers: shared bytes, slices.)
+#[derive(Debug, Default)]
+pub(crate) struct Known(Option<(usize, usize, Digest)>);
+
+impl Known {
+    /// Before a step.
+    pub(crate) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    fn digest<P: AsRef<[u8]>>(&mut self, payload: &P) -> Digest {
+        let bytes = payload.as_ref();
+        let place = (bytes.as_ptr().addr(), bytes.len());
+        match self.0 {
+            Some((pointer, length, digest)) if (pointer, length) == place => digest,
+            Some(_) | None => {
+                let digest = Digest::of(bytes);
+                self.0 = Some((place.0, place.1, digest));
+                digest
+            }
+        }
+    }
+}
+
 /// The input with digests in place of payloads.
-pub fn digest_input<P: AsRef<[u8]>>(input: &Input<P>) -> Input<Digest> {
+pub(crate) fn digest_input<P: AsRef<[u8]>>(input: &Input<P>, known: &mut Known) -> Input<Digest> {
     match input {
         Input::Start(image) => Input::Start(DiskImage {
             accepted: image.accepted,
             current: image.current,
             snapshot: image.snapshot,
-            log: image.log.iter().map(txn).collect(),
+            log: image.log.iter().map(|one| txn(one, known)).collect(),
         }),
         Input::Notify { from, notification } => {
             Input::Notify { from: *from, notification: *notification }
         }
         Input::Link { peer, up } => Input::Link { peer: *peer, up: *up },
-        Input::Recv { peer, message: said } => Input::Recv { peer: *peer, message: message(said) },
+        Input::Recv { peer, message: said } => {
+            Input::Recv { peer: *peer, message: message(said, known) }
+        }
         Input::Timer(timer) => Input::Timer(*timer),
         Input::Durable { upto } => Input::Durable { upto: *upto },
-        Input::Propose(payload) => Input::Propose(digest(payload)),
-        Input::Sync { origin, body } => Input::Sync { origin: *origin, body: digest(body) },
+        Input::Propose(payload) => Input::Propose(known.digest(payload)),
+        Input::Sync { origin, body } => Input::Sync { origin: *origin, body: known.digest(body) },
         Input::Session { peer, message } => {
-            Input::Session { peer: *peer, message: session(message) }
+            Input::Session { peer: *peer, message: session(message, known) }
         }
         Input::Resign => Input::Resign,
     }
 }
 
 /// Puts the outputs, with digests in place of payloads, into `into`, whose memory is used again.
-pub fn digest_outputs<P: AsRef<[u8]>>(outputs: &Outputs<P>, into: &mut Outputs<Digest>) {
+pub(crate) fn digest_outputs<P: AsRef<[u8]>>(
+    outputs: &Outputs<P>,
+    known: &mut Known,
+    into: &mut Outputs<Digest>,
+) {
     let Outputs {
         writes,
         sends,
@@ -91,34 +124,30 @@ pub fn digest_outputs<P: AsRef<[u8]>>(outputs: &Outputs<P>, into: &mut Outputs<D
         notes,
     } = outputs;
     into.clear();
-    into.writes.extend(writes.iter().map(|(no, written)| (*no, record(written))));
+    into.writes.extend(writes.iter().map(|(no, written)| (*no, record(written, known))));
     into.sends.extend(sends.iter().map(|send| Send {
         to: send.to,
-        message: message(&send.message),
+        message: message(&send.message, known),
         after: send.after,
     }));
     into.notifications.extend_from_slice(notifications);
-    into.deliver.extend(deliver.iter().map(txn));
+    into.deliver.extend(deliver.iter().map(|one| txn(one, known)));
     into.install = *install;
     into.links.extend_from_slice(links);
     into.timers.extend_from_slice(timers);
-    into.session.extend(messages.iter().map(|(peer, message)| (*peer, session(message))));
-    into.synced.extend(synced.iter().map(digest));
+    into.session.extend(messages.iter().map(|(peer, message)| (*peer, session(message, known))));
+    into.synced.extend(synced.iter().map(|body| known.digest(body)));
     into.halt = *halt;
     into.notes.extend_from_slice(notes);
 }
 
-fn digest<P: AsRef<[u8]>>(payload: &P) -> Digest {
-    Digest::of(payload.as_ref())
+fn txn<P: AsRef<[u8]>>(txn: &Txn<P>, known: &mut Known) -> Txn<Digest> {
+    Txn { zxid: txn.zxid, payload: known.digest(&txn.payload) }
 }
 
-fn txn<P: AsRef<[u8]>>(txn: &Txn<P>) -> Txn<Digest> {
-    Txn { zxid: txn.zxid, payload: digest(&txn.payload) }
-}
-
-fn record<P: AsRef<[u8]>>(record: &Record<P>) -> Record<Digest> {
+fn record<P: AsRef<[u8]>>(record: &Record<P>, known: &mut Known) -> Record<Digest> {
     match record {
-        Record::Txn(written) => Record::Txn(txn(written)),
+        Record::Txn(written) => Record::Txn(txn(written, known)),
         Record::Truncate { to } => Record::Truncate { to: *to },
         Record::Snapshot { zxid } => Record::Snapshot { zxid: *zxid },
         Record::AcceptedEpoch(epoch) => Record::AcceptedEpoch(*epoch),
@@ -126,15 +155,18 @@ fn record<P: AsRef<[u8]>>(record: &Record<P>) -> Record<Digest> {
     }
 }
 
-fn session<P: AsRef<[u8]>>(message: &SessionMessage<P>) -> SessionMessage<Digest> {
+fn session<P: AsRef<[u8]>>(
+    message: &SessionMessage<P>,
+    known: &mut Known,
+) -> SessionMessage<Digest> {
     match message {
-        SessionMessage::Request(body) => SessionMessage::Request(digest(body)),
-        SessionMessage::Revalidate(body) => SessionMessage::Revalidate(digest(body)),
-        SessionMessage::Sync(body) => SessionMessage::Sync(digest(body)),
+        SessionMessage::Request(body) => SessionMessage::Request(known.digest(body)),
+        SessionMessage::Revalidate(body) => SessionMessage::Revalidate(known.digest(body)),
+        SessionMessage::Sync(body) => SessionMessage::Sync(known.digest(body)),
     }
 }
 
-fn message<P: AsRef<[u8]>>(message: &Message<P>) -> Message<Digest> {
+fn message<P: AsRef<[u8]>>(message: &Message<P>, known: &mut Known) -> Message<Digest> {
     match message {
         Message::LearnerInfo { kind, accepted } => {
             Message::LearnerInfo { kind: *kind, accepted: *accepted }
@@ -147,11 +179,13 @@ fn message<P: AsRef<[u8]>>(message: &Message<P>) -> Message<Digest> {
         Message::NewLeader { epoch } => Message::NewLeader { epoch: *epoch },
         Message::AckNewLeader { epoch } => Message::AckNewLeader { epoch: *epoch },
         Message::UpToDate => Message::UpToDate,
-        Message::Proposal(proposed) => Message::Proposal(txn(proposed)),
+        Message::Proposal(proposed) => Message::Proposal(txn(proposed, known)),
         Message::Ack { zxid } => Message::Ack { zxid: *zxid },
         Message::Commit { zxid } => Message::Commit { zxid: *zxid },
-        Message::Inform(committed) => Message::Inform(txn(committed)),
-        Message::Ping { body } => Message::Ping { body: body.as_ref().map(digest) },
-        Message::Session(said) => Message::Session(session(said)),
+        Message::Inform(committed) => Message::Inform(txn(committed, known)),
+        Message::Ping { body } => {
+            Message::Ping { body: body.as_ref().map(|body| known.digest(body)) }
+        }
+        Message::Session(said) => Message::Session(session(said, known)),
     }
 }

@@ -29,7 +29,7 @@ mod files;
 mod read;
 mod write;
 
-pub use digest::{Digest, digest_input, digest_outputs};
+pub use digest::Digest;
 pub use files::{file_name, next_number, parse_file_name};
 pub use read::{Reader, Refused, Step, Tail};
 pub use write::{Buffer, chunk, encode_outputs, header};

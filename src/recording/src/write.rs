@@ -3,9 +3,8 @@
 use xxhash_rust::xxh3::xxh3_64;
 use zab::{Input, Outputs};
 
-use crate::{
-    CHUNK_HEAD, CHUNK_MAGIC, Digest, Header, MAGIC, SUM, VERSION, digest_input, digest_outputs,
-};
+use crate::digest::{Known, digest_input, digest_outputs};
+use crate::{CHUNK_HEAD, CHUNK_MAGIC, Digest, Header, MAGIC, SUM, VERSION};
 
 /// The first bytes of a recording.
 pub fn header(header: &Header) -> Vec<u8> {
@@ -48,6 +47,7 @@ pub struct Buffer {
     begun: usize,
     count: u32,
     outputs: Outputs<Digest>,
+    known: Known,
 }
 
 impl Buffer {
@@ -60,13 +60,15 @@ impl Buffer {
     pub fn begin<P: AsRef<[u8]>>(&mut self, input: &Input<P>) {
         self.bytes.truncate(self.begun);
         self.bytes.extend([0; 4]);
-        self.append(&digest_input(input));
+        self.known.forget();
+        let input = digest_input(input, &mut self.known);
+        self.append(&input);
     }
 
     /// After the step: its outputs.
     pub fn end<P: AsRef<[u8]>>(&mut self, outputs: &Outputs<P>) {
         let mut digested = std::mem::take(&mut self.outputs);
-        digest_outputs(outputs, &mut digested);
+        digest_outputs(outputs, &mut self.known, &mut digested);
         self.append(&digested);
         self.outputs = digested;
         let length = length(&self.bytes[self.begun + 4..]);

@@ -1,7 +1,8 @@
 //! Every step of the core into a file, for `vivarium replay`. The format is the crate `recording`'s.
 //!
-//! The engine encodes, a thread writes whatever has gathered since its last write. So a server that is killed loses the
-//! few steps that were on their way; one that loses power loses what the system had not written, for nothing is synced.
+//! The engine encodes, a thread gathers what comes within a few milliseconds and writes it at once. So a server that is
+//! killed loses the steps of its last milliseconds; one that loses power loses what the system had not written, for nothing
+//! is synced.
 //! What is recorded never has a hole: an engine that is too far ahead of the thread waits, and a write that fails stops
 //! the server.
 
@@ -10,12 +11,20 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use recording::{Buffer, Header, chunk, file_name, header, next_number};
 use zab::{Config, Input, Outputs};
 
 /// Bytes of steps that may wait for the thread before the engine does.
 const QUEUE_BYTES_MAX: usize = 16 << 20;
+
+/// How long the thread gathers steps before it writes them: what a killed server may lose. A wake-up of the thread for
+/// every round of the engine would cost more than the encoding.
+const GATHERING: Duration = Duration::from_millis(5);
+
+/// So many bytes are written at once, without waiting for more.
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// The engine's end. Without a directory it does nothing.
 pub(crate) struct Recorder(Option<Recording>);
@@ -117,9 +126,11 @@ impl Recording {
             state = self.queue.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if !state.failed {
+            let before = state.steps.len();
             state.steps.extend_from_slice(self.buffer.bytes());
             state.count += self.buffer.count();
-            if state.idle {
+            let full = (before..state.steps.len()).contains(&CHUNK_BYTES);
+            if state.idle || full {
                 self.queue.work.notify_one();
             }
         }
@@ -168,6 +179,15 @@ impl Writer {
             state.idle = true;
             state = self.queue.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle = false;
+        }
+        let deadline = Instant::now() + GATHERING;
+        while !state.ended && state.steps.len() < CHUNK_BYTES {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let woken = self.queue.work.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         std::mem::swap(&mut state.steps, steps);
         let count = std::mem::take(&mut state.count);
