@@ -248,6 +248,21 @@ pub struct Refused {
     pub guard: &'static str,
 }
 
+impl Refused {
+    /// True if the guard asks what other servers did, so that it may hold later, when they have done more.
+    pub fn may_hold_later(&self) -> bool {
+        [
+            "lead[e] /= NONE",
+            "Electable(e, c, rc)",
+            "l ⊑ H[e]",
+            "log[f] ⊑ H[e]",
+            "Chosen(e, Len(I[e]))",
+            "Chosen(e, n)",
+        ]
+        .contains(&self.guard)
+    }
+}
+
 /// Whether the action is allowed.
 ///
 /// # Errors
