@@ -327,4 +327,19 @@ impl Client {
         }
         Ok(found)
     }
+
+    /// Bytes that the test has made itself.
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.as_mut().expect("a connection").write_all(bytes)
+    }
+
+    /// The next answer, which is one of getData: its xid, and the data.
+    pub(crate) fn next_data(&mut self) -> (i32, Bytes) {
+        let message = self.message().expect("an answer");
+        let mut reader = Reader::with_limit(&message, message.len());
+        let header = ReplyHeader::decode(&mut reader).expect("a reply");
+        assert_eq!(header.err, 0);
+        let answer = GetDataResponse::decode(&mut reader).expect("GetDataResponse");
+        (header.xid, answer.data.unwrap_or_default())
+    }
 }

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+/// The program under test.
+pub(crate) const VIVARIUM: &str = env!("CARGO_BIN_EXE_vivarium");
+
 /// A condition that does not come true within this time fails the test. Long, because machines may be loaded.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -78,7 +81,7 @@ impl Server {
 
     /// Starts the process; its log is appended to.
     pub(crate) fn start(&mut self) {
-        self.start_by(Command::new(env!("CARGO_BIN_EXE_vivarium")));
+        self.start_by(Command::new(VIVARIUM));
     }
 
     /// Starts the process by a command that ends by running `vivarium` with the arguments that are added here.
@@ -158,6 +161,13 @@ impl Server {
     }
 }
 
+/// Resident memory of a process in KiB.
+pub(crate) fn rss_kib(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs, on Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(mut process) = self.process.take() {
@@ -210,7 +220,7 @@ impl Cluster {
     /// Replays what was recorded: every server did what the core does, and together they kept the properties.
     #[cfg(feature = "checker")]
     pub(crate) fn replay(&self) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vivarium"));
+        let mut command = Command::new(VIVARIUM);
         let output = command.arg("replay").arg(self.record()).output().expect("the binary starts");
         let text = String::from_utf8_lossy(&output.stdout);
         println!(
@@ -253,6 +263,12 @@ impl Cluster {
 
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.servers.iter().map(Server::address).collect()
+    }
+
+    /// `host:port,...`
+    pub(crate) fn connect_string(&self) -> String {
+        let addresses: Vec<_> = self.addresses().iter().map(ToString::to_string).collect();
+        addresses.join(",")
     }
 
     /// Waits until every server that runs serves clients, under one leader.

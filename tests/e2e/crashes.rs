@@ -24,6 +24,10 @@ impl Random {
         self.0 ^= self.0 << 17;
         self.0 % bound
     }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.below(256).to_le_bytes()[0]).collect()
+    }
 }
 
 /// Kills servers of an ensemble of `count` under load, at moments that the number of acknowledged writes decides.
@@ -78,7 +82,7 @@ fn three_servers_lose_nothing_in_twenty_kills() {
     kill_under_load(3, 20, 1);
 }
 
-/// About ten minutes on two cores.
+/// A minute and a half on two busy cores.
 #[test]
 #[ignore = "long: cargo test --release --test e2e -- --ignored --nocapture two_hundred_kills"]
 fn two_hundred_kills() {

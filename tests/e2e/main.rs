@@ -11,10 +11,15 @@
 //! cargo test --release --test e2e -- --ignored --nocapture failover_time
 //! ```
 
+mod apache;
 mod client;
+mod clients;
 mod cluster;
 mod crashes;
+mod damage;
 mod failover;
+mod hostile;
 mod load;
+mod program;
 mod sessions;
 mod stopping;

@@ -59,18 +59,29 @@ fn an_ensemble_that_was_stopped_goes_on_from_its_data() {
 
 #[test]
 fn a_follower_that_hangs_stops_nobody_and_catches_up() {
-    let cluster = Cluster::start_with(3, "snapCount=500\ncommitLogCount=100");
-    let hung = &cluster.servers[cluster.follower()];
+    // The leader keeps a hundred transactions at hand, and patience for a second.
+    let settings = "tickTime=500\nsyncLimit=2\nsnapCount=500\ncommitLogCount=100";
+    let cluster = Cluster::start_with(3, settings);
+    let (leader, follower) = (cluster.leader(), cluster.follower());
+    let (leader, hung) = (&cluster.servers[leader], &cluster.servers[follower]);
     let others: Vec<_> =
         cluster.addresses().into_iter().filter(|at| *at != hung.address()).collect();
     let load = Load::start(&others, 4);
+    let snapshots = || leader.log().matches("gets a SNAP").count();
+    let before = snapshots();
     hung.signal("STOP");
-    // Past what the leader remembers, so that the follower needs a snapshot if its link was given up meanwhile.
-    load.wait_for_progress(3000);
+    let hung_up = format!("link to s{} closed: nothing was heard of it in time", hung.sid);
+    wait_until("the leader gives it up", || {
+        load.wait_for_progress(100);
+        leader.log().contains(&hung_up)
+    });
+    // Past what the leader has at hand.
+    load.wait_for_progress(500);
     hung.signal("CONT");
     wait_until("it follows again", || hung.mode().as_deref() == Some("follower"));
-    let target = zxid(&cluster.servers[cluster.leader()].word("srvr").expect("it serves"));
+    let target = zxid(&leader.word("srvr").expect("it serves"));
     wait_until("it has caught up", || hung.word("srvr").is_some_and(|srvr| zxid(&srvr) >= target));
+    assert_eq!(snapshots(), before + 1, "it lacked too much for anything else");
     check_everything(&cluster.addresses(), load.stop());
 }
 

@@ -19,6 +19,7 @@ use wire::election::{Address, InitialMessage, MESSAGE_BYTES_MAX};
 use zab::{Notification, Sid};
 
 use crate::engine::{Event, EventSender};
+use crate::greetings::Greetings;
 use crate::packets;
 
 /// What the port needs to know.
@@ -108,9 +109,8 @@ async fn accept(
     inboxes: BTreeMap<Sid, mpsc::Sender<Accepted>>,
 ) {
     let inboxes = Arc::new(inboxes);
-    let mut greetings = JoinSet::new();
+    let mut greetings = Greetings::at("election port");
     loop {
-        while greetings.try_join_next().is_some() {}
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -119,12 +119,6 @@ async fn accept(
                 continue;
             }
         };
-        if greetings.len() >= GREETINGS_MAX {
-            debug!(
-                "election port: {GREETINGS_MAX} connections have not said who they are; one more is closed"
-            );
-            continue;
-        }
         let (settings, inboxes) = (Arc::clone(&settings), Arc::clone(&inboxes));
         greetings.spawn(async move {
             if let Err(reason) = greet(stream, &settings, &inboxes).await {
@@ -133,9 +127,6 @@ async fn accept(
         });
     }
 }
-
-/// Connections that may be in the middle of their first message.
-const GREETINGS_MAX: usize = 256;
 
 async fn greet(
     mut stream: TcpStream,

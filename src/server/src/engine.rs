@@ -224,6 +224,8 @@ impl Engine {
         let (mut happened, mut asked) = (Vec::new(), Vec::new());
         loop {
             if let Some(end) = self.end.take() {
+                // Nobody may wait for this task any more, the disk thread least of all: its end is waited for.
+                drop((events, clients));
                 return self.finish(end);
             }
             let wake = self.next_deadline();

@@ -5,10 +5,12 @@
 
 mod client;
 mod config;
+mod descriptors;
 mod disk;
 mod election_port;
 mod engine;
 mod events;
+mod greetings;
 mod link;
 mod outbox;
 mod packets;

@@ -17,6 +17,7 @@ use wire::quorum::{Packet, PacketType, Packets};
 use zab::{Message, Sid};
 
 use crate::engine::{Event, EventSender};
+use crate::greetings::Greetings;
 use crate::link::{Generation, LINK_OUTBOX_LIMIT, Link, LinkOutbox};
 use crate::outbox::{Chunk, Next};
 use crate::packets::{self, Encoder};
@@ -144,10 +145,9 @@ struct Acceptor {
 
 impl Acceptor {
     async fn accept(self, listener: TcpListener) {
-        let mut greetings = JoinSet::new();
+        let mut greetings = Greetings::at("quorum port");
         let this = Arc::new(self);
         loop {
-            while greetings.try_join_next().is_some() {}
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -156,12 +156,6 @@ impl Acceptor {
                     continue;
                 }
             };
-            if greetings.len() >= GREETINGS_MAX {
-                debug!(
-                    "quorum port: {GREETINGS_MAX} connections have not said who they are; one more is closed"
-                );
-                continue;
-            }
             let this = Arc::clone(&this);
             greetings.spawn(async move {
                 if let Err(reason) = this.greet(stream).await {
@@ -197,9 +191,6 @@ impl Acceptor {
         Ok(())
     }
 }
-
-/// Connections that may be in the middle of their first packet.
-const GREETINGS_MAX: usize = 256;
 
 /// The first packet carries 20 bytes of data.
 const HELLO_BYTES_MAX: usize = 1024;

@@ -16,6 +16,7 @@ use zab::{DiskImage, Epoch, Input, Peer, Txn, Zxid};
 
 use crate::client::{self, Shared};
 use crate::config::{Config, SnapshotCompression};
+use crate::descriptors;
 use crate::disk::Disk;
 use crate::election_port::{self, ElectionPort};
 use crate::engine::{End, Engine, Event, EventSender, Parts};
@@ -64,7 +65,8 @@ pub enum Error {
 ///
 /// # Errors
 /// It could not start, or had to stop: the message is for the operator.
-pub fn run(config: Config, options: Options) -> Result<(), Error> {
+pub fn run(mut config: Config, options: Options) -> Result<(), Error> {
+    descriptors::share_out(&mut config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(worker_threads())
         .enable_all()

@@ -17,8 +17,10 @@ pub(crate) struct Durations {
 }
 
 impl Durations {
-    /// `FastLeaderElection`'s notification interval: it doubles from here while nobody says anything new.
-    const RESEND_MIN: Duration = Duration::from_millis(200);
+    /// `FastLeaderElection`'s notification interval, which is 200 ms there: it doubles from here while nobody says anything
+    /// new. Short, because a peer that learns of its leader's death a moment after this server takes the first
+    /// message for old news, and all wait for the second.
+    const RESEND_MIN: Duration = Duration::from_millis(50);
     /// ZooKeeper backs off to a minute; a partition that heals should not be noticed so late.
     const RESEND_MAX: Duration = Duration::from_secs(5);
     /// `FastLeaderElection.finalizeWait`, where it is 200 ms. A better vote that comes later than this costs time, never
@@ -42,19 +44,22 @@ impl Timers {
         Self { durations, armed: BTreeMap::new(), resend: Durations::RESEND_MIN }
     }
 
-    /// An election begins: its messages are repeated quickly again.
-    pub(crate) fn begin_election(&mut self) {
-        self.resend = Durations::RESEND_MIN;
-    }
-
     pub(crate) fn apply(&mut self, command: TimerCmd, now: Instant) {
         match command {
             TimerCmd::Arm(timer) => {
+                // Armed again although it has not run out: there is news.
+                if timer == Timer::Resend && self.armed.contains_key(&timer) {
+                    self.resend = Durations::RESEND_MIN;
+                }
                 let after = self.duration(timer);
                 self.armed.insert(timer, now + after);
             }
             TimerCmd::Disarm(timer) => {
                 self.armed.remove(&timer);
+                // The election is over: the next one begins quickly again.
+                if timer == Timer::Resend {
+                    self.resend = Durations::RESEND_MIN;
+                }
             }
         }
     }
@@ -114,17 +119,25 @@ mod tests {
     }
 
     #[test]
-    fn resends_become_rarer_until_the_next_election() {
-        let (mut timers, start) = (timers(), Instant::now());
+    fn resends_become_rarer_until_there_is_news_or_another_election() {
+        let (mut timers, mut now) = (timers(), Instant::now());
+        let wait = |timers: &mut Timers, now: Instant| {
+            timers.apply(TimerCmd::Arm(Timer::Resend), now);
+            timers.next().map(|at| (at - now).as_millis())
+        };
         let mut waits = Vec::new();
-        for _ in 0..7 {
-            timers.apply(TimerCmd::Arm(Timer::Resend), start);
-            waits.push(timers.next().map(|at| (at - start).as_millis()));
+        for _ in 0..9 {
+            waits.push(wait(&mut timers, now));
+            now += Durations::RESEND_MAX;
+            assert_eq!(timers.expired(now), Some(Timer::Resend));
         }
-        let expected = [200, 400, 800, 1600, 3200, 5000, 5000];
-        assert_eq!(waits, expected.map(Some));
-        timers.begin_election();
-        timers.apply(TimerCmd::Arm(Timer::Resend), start);
-        assert_eq!(timers.next(), Some(start + Duration::from_millis(200)));
+        assert_eq!(waits, [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000].map(Some));
+        assert_eq!(wait(&mut timers, now), Some(5000));
+        assert_eq!(wait(&mut timers, now), Some(50), "it was armed: there is news");
+        now += Durations::RESEND_MAX;
+        assert_eq!(timers.expired(now), Some(Timer::Resend));
+        assert_eq!(wait(&mut timers, now), Some(100));
+        timers.apply(TimerCmd::Disarm(Timer::Resend), now);
+        assert_eq!(wait(&mut timers, now), Some(50), "another election");
     }
 }

@@ -35,6 +35,7 @@ pub(super) async fn serve(
     let mut client = Client {
         frames: Frames::new(shared.config.jute_max_buffer as usize),
         buffer: BytesMut::new(),
+        held_back: true,
         connection: Arc::clone(&connection),
         shared: Arc::clone(&shared),
         engine,
@@ -49,6 +50,8 @@ pub(super) async fn serve(
 struct Client {
     frames: Frames,
     buffer: BytesMut,
+    /// Whether the buffer may hold whole requests, which wait until the client has taken more of its answers.
+    held_back: bool,
     connection: Arc<Connection>,
     shared: Arc<Shared>,
     engine: mpsc::Sender<ClientBatch>,
@@ -101,6 +104,10 @@ impl Client {
         let connection = Arc::clone(&self.connection);
         loop {
             let listens = connection.session() != 0 && connection.wants_input();
+            if listens && self.held_back {
+                self.requests().await?;
+                continue;
+            }
             tokio::select! {
                 biased;
                 next = connection.outbox.next() => match next {
@@ -139,11 +146,19 @@ impl Client {
         Ok(())
     }
 
-    /// All requests that have arrived whole.
+    /// The requests that have arrived whole, as many as the bounds of the connection allow: a few bytes may ask for a
+    /// thousand times as many.
     async fn requests(&mut self) -> Result<(), String> {
         let mut asked = Vec::new();
         let mut count = 0;
-        while let Some(incoming) = self.frames.next(&mut self.buffer).map_err(text)? {
+        loop {
+            self.held_back = !self.connection.wants_input();
+            if self.held_back {
+                break;
+            }
+            let Some(incoming) = self.frames.next(&mut self.buffer).map_err(text)? else {
+                break;
+            };
             if let Incoming::Frame(frame) = incoming {
                 count += 1;
                 self.request(frame, &mut asked)?;

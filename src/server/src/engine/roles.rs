@@ -97,10 +97,7 @@ impl Engine {
         let sid = self.config.me;
         self.events.emit(Event::RoleChange { sid, role: state, epoch, reason });
         match role {
-            Role::Looking => {
-                self.timers.begin_election();
-                self.stop_serving();
-            }
+            Role::Looking => self.stop_serving(),
             Role::Leading => self.admits = true,
             Role::Following(_) | Role::Observing(_) => self.early.clear(),
             Role::Down => {}

@@ -1,0 +1,82 @@
+//! Apache ZooKeeper goes on from what this server leaves, and this server from what Apache ZooKeeper leaves: the same files,
+//! at the same place, with the same configuration file and the same clients.
+
+use std::process::Command;
+use std::time::Duration;
+
+use wire::client::CreateMode;
+
+use crate::client::Client;
+use crate::clients::{Needs, ZK_JAR, python};
+use crate::cluster::{Cluster, Server, wait_until};
+use crate::load::tree_of;
+use crate::program::Program;
+
+/// Longer than a Java takes to start, twice.
+const TIMEOUT: Duration = Duration::from_secs(40);
+
+/// Starts Apache ZooKeeper in the place of a server.
+fn start_apache(server: &mut Server) {
+    let main = "org.apache.zookeeper.server.ZooKeeperServerMain";
+    let java = format!(
+        "exec java -Xmx128m -Dzookeeper.admin.enableServer=false -cp {ZK_JAR} {main} \"$1\""
+    );
+    let mut command = Command::new("sh");
+    command.args(["-c", &java]);
+    server.start_by(command);
+    wait_until("Apache ZooKeeper serves", || server.mode().as_deref() == Some("standalone"));
+    let version = server.word("srvr").expect("it serves");
+    assert!(version.starts_with("Zookeeper version: 3."), "{version}");
+}
+
+#[test]
+fn a_directory_goes_to_apache_zookeeper_and_back_with_sessions_and_all() {
+    if !Needs::Java.is_met() || !Needs::Kazoo.is_met() {
+        return;
+    }
+    // Snapshots and several logs, as a server has that ran for long.
+    let mut cluster = Cluster::start_with(1, "snapCount=20\npreAllocSize=64");
+    let addresses = cluster.addresses();
+    let mut client = Client::connect(&addresses, TIMEOUT);
+    client.create("/ours", b"1", CreateMode::Persistent).expect("created");
+    client.create("/alive", b"", CreateMode::Ephemeral).expect("created");
+    let mut kazoo = python();
+    kazoo.args([concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/kazoo_commands.py")]);
+    kazoo.arg(cluster.connect_string());
+    let mut kazoo = Program::start(kazoo);
+    kazoo.ask("ephemeral /kazoo alive", "created /kazoo");
+    for number in 0..100 {
+        let child =
+            client.create("/ours/n-", b"", CreateMode::PersistentSequential).expect("created");
+        client.set("/ours", number.to_string().as_bytes(), number).expect("the version is known");
+        if number % 3 == 0 {
+            client.delete(&child, 0).expect("deleted");
+        }
+    }
+
+    let ours = tree_of(addresses[0]);
+    assert!(cluster.servers[0].stop().success());
+    start_apache(&mut cluster.servers[0]);
+    let theirs = tree_of(addresses[0]);
+    assert_eq!(ours, theirs, "every node, its data and its stat");
+    client.reconnect().expect("the session goes on there");
+    kazoo.ask("get /kazoo", "value alive");
+    for number in 100..200 {
+        client.create("/ours/n-", b"", CreateMode::PersistentSequential).expect("created");
+        client.set("/ours", number.to_string().as_bytes(), number).expect("the version is known");
+    }
+    kazoo.ask("set /kazoo there", "version 1");
+
+    let theirs = tree_of(addresses[0]);
+    cluster.servers[0].stop();
+    cluster.servers[0].start();
+    cluster.wait_until_all_serve();
+    assert_eq!(theirs, tree_of(addresses[0]), "every node, its data and its stat");
+    client.reconnect().expect("the session is back");
+    kazoo.ask("get /kazoo", "value there");
+    assert_eq!(client.get("/ours", false).expect("it serves").1.version, 200);
+    let last = client.create("/ours/n-", b"", CreateMode::PersistentSequential).expect("created");
+    assert_eq!(last, "/ours/n-0000000200");
+    client.close().expect("closed");
+    assert!(!tree_of(addresses[0]).contains_key("/alive"), "its session is closed");
+}

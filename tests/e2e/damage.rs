@@ -1,0 +1,190 @@
+//! Disks that are full, data directories that are damaged, configurations that are wrong: the server says what is the matter
+//! and ends; it overwrites nothing, and the others go on.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use wire::client::CreateMode;
+
+use crate::client::Client;
+use crate::cluster::{Cluster, Server, VIVARIUM, configuration};
+use crate::load::{Load, check_everything};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Every file below a directory, with its bytes; without the lock, which says only who was here last.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else if path.file_name().is_some_and(|name| name != "vivarium.lock") {
+            all.insert(path.clone(), fs::read(&path).expect("a file"));
+        }
+    }
+    all
+}
+
+fn file(server: &Server, prefix: &str) -> PathBuf {
+    let mut found: Vec<_> = files(&server.data()).into_keys().collect();
+    let named = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(prefix))
+    };
+    found.retain(named);
+    found.pop().unwrap_or_else(|| panic!("no {prefix}"))
+}
+
+/// Starts it; it ends with this status, and its last line has these words.
+fn ends_with(server: &mut Server, status: i32, words: &[&str]) {
+    server.start();
+    assert_eq!(server.ended().code(), Some(status), "{}", server.log());
+    let log = server.log();
+    let last = log.lines().last().expect("it says why");
+    assert!(last.starts_with("error: "), "{last}");
+    assert!(words.iter().all(|word| last.contains(word)), "{words:?} are not in: {last}");
+}
+
+#[test]
+fn a_damaged_data_directory_is_named_and_left_alone() {
+    let mut cluster = Cluster::start(1);
+    let mut client = Client::connect(&cluster.addresses(), TIMEOUT);
+    for value in 0..20 {
+        client
+            .create(&format!("/n{value}"), &[b'x'; 100], CreateMode::Persistent)
+            .expect("created");
+    }
+    let server = &mut cluster.servers[0];
+    assert!(server.stop().success());
+    let (log, snapshot) = (file(server, "log."), file(server, "snapshot."));
+
+    type Damage = fn(&mut Vec<u8>);
+    let cases: [(&PathBuf, Damage, &[&str]); 4] = [
+        // Good records stand behind it.
+        (
+            &log,
+            |bytes| bytes[1000] ^= 1,
+            &["offset", "nothing is cut", "fetch its data from the ensemble"],
+        ),
+        (&log, |bytes| bytes[1] ^= 1, &["log.1", "offset 0"]),
+        (&snapshot, |bytes| bytes[2] ^= 1, &["snapshot"]),
+        (&snapshot, Vec::clear, &["snapshot"]),
+    ];
+    for (path, damage, words) in cases {
+        let good = fs::read(path).expect("it is there");
+        let mut bad = good.clone();
+        damage(&mut bad);
+        fs::write(path, bad).expect("damaged");
+        let before = files(&server.data());
+        ends_with(server, 1, words);
+        assert!(files(&server.data()) == before, "{}: nothing may be overwritten", path.display());
+        fs::write(path, good).expect("restored");
+    }
+    server.start();
+    cluster.wait_until_all_serve();
+    client.reconnect().expect("the session lives");
+    assert_eq!(client.children("/", false).expect("it serves").0.len(), 21);
+}
+
+#[test]
+fn a_server_with_a_damaged_disk_fetches_its_data_from_the_others_once_it_is_moved_away() {
+    let mut cluster = Cluster::start(3);
+    let load = Load::start(&cluster.addresses(), 2);
+    load.wait_for_progress(100);
+    let victim = &mut cluster.servers[1];
+    victim.kill();
+    for name in ["currentEpoch", "acceptedEpoch"] {
+        let path = file(victim, name);
+        let good = fs::read(&path).expect("it is there");
+        fs::write(&path, "many").expect("damaged");
+        ends_with(victim, 1, &[name, "many"]);
+        fs::write(&path, good).expect("restored");
+    }
+    let log = file(victim, "log.");
+    let mut bytes = fs::read(&log).expect("it is there");
+    bytes[1000] ^= 1;
+    fs::write(&log, bytes).expect("damaged");
+    ends_with(victim, 1, &["nothing is cut"]);
+    load.wait_for_progress(100);
+    fs::rename(victim.data().join("version-2"), victim.directory.join("damaged")).expect("moved");
+    victim.start();
+    cluster.wait_until_all_serve();
+    check_everything(&cluster.addresses(), load.stop());
+}
+
+#[test]
+fn a_directory_belongs_to_one_server() {
+    let mut cluster = Cluster::start(1);
+    let twin = cluster.servers[0].directory.join("twin.cfg");
+    let text = fs::read_to_string(configuration(&cluster.servers[0].directory)).expect("zoo.cfg");
+    fs::write(&twin, text).expect("written");
+    let output = Command::new(VIVARIUM).arg("server").arg(&twin).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("another one holds it"), "{said}");
+    assert!(cluster.servers[0].stop().success(), "the one that holds it is undisturbed");
+}
+
+#[test]
+fn a_server_whose_disk_is_full_says_so_and_stops_and_the_others_go_on() {
+    let mut cluster = Cluster::new(3, "preAllocSize=64");
+    let full = 1;
+    for (index, server) in cluster.servers.iter_mut().enumerate() {
+        if index == full {
+            // Files of at most 1024 blocks of 512 bytes; to write more is an error, not a signal.
+            let mut limited = Command::new("sh");
+            limited.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\"", VIVARIUM]);
+            server.start_by(limited);
+        } else {
+            server.start();
+        }
+    }
+    cluster.wait_until_all_serve();
+    let mut addresses = cluster.addresses();
+    addresses.remove(full);
+    let load = Load::start(&addresses, 2);
+    let mut client = Client::connect(&addresses, TIMEOUT);
+    client.create("/large", b"", CreateMode::Persistent).expect("created");
+    for _ in 0..20 {
+        if client.set("/large", &[1; 64 << 10], -1).is_err() {
+            client.reconnect().expect("the session lives");
+        }
+    }
+    let server = &mut cluster.servers[full];
+    assert_eq!(server.ended().code(), Some(1));
+    let log = server.log();
+    let last = log.lines().last().expect("it says why");
+    for words in ["error: ", "version-2/log.", "File too large"] {
+        assert!(last.contains(words), "{words} is not in: {last}");
+    }
+    load.wait_for_progress(100);
+    // There is room again.
+    server.start();
+    cluster.wait_until_all_serve();
+    check_everything(&cluster.addresses(), load.stop());
+}
+
+#[test]
+fn a_wrong_configuration_is_answered_with_key_value_and_what_is_allowed() {
+    for (settings, words) in [
+        ("tickTime=soon", ["tickTime", "soon", "milliseconds"]),
+        ("tickTime=0", ["tickTime", "0", "1"]),
+        ("clientPort=99999", ["clientPort", "99999", "65535"]),
+        ("server.1=127.0.0.1", ["server.1", "127.0.0.1", "quorumPort"]),
+        ("secureClientPort=2281", ["secureClientPort", "not supported", "TLS"]),
+        ("forceSync=maybe", ["forceSync", "maybe", "yes"]),
+    ] {
+        let mut cluster = Cluster::new(1, settings);
+        ends_with(&mut cluster.servers[0], 2, &words);
+        assert!(!cluster.servers[0].data().join("version-2").exists(), "nothing was begun");
+    }
+    let mut cluster = Cluster::new(3, "");
+    let server = &mut cluster.servers[0];
+    fs::write(server.data().join("myid"), "first\n").expect("written");
+    ends_with(server, 2, &["myid", "first"]);
+    fs::write(server.data().join("myid"), "9\n").expect("written");
+    ends_with(server, 2, &["myid", "9"]);
+}
