@@ -228,11 +228,14 @@ impl Follower {
             }
             self.followed.inferred += 1;
             if log != wanted && p == a && p > Epoch(0) {
-                // Of what is found, as much as this epoch proposed.
-                let mut l = wanted;
-                while self.histories.last_zxid(l).epoch() > p {
-                    l = self.histories.split_last(l).map_or(History::EMPTY, |(before, _)| before);
+                // Of what is found, as much as this epoch proposed: as far as it has by now, which others may wait for.
+                let mut own = wanted;
+                while self.histories.last_zxid(own).epoch() > p {
+                    own =
+                        self.histories.split_last(own).map_or(History::EMPTY, |(before, _)| before);
                 }
+                let proposed = self.histories.common(own, self.summary.history(p));
+                let l = if self.histories.begins(proposed, log) { own } else { proposed };
                 if l != log && self.histories.begins(log, l) {
                     self.write(f, l)?;
                     continue;

@@ -113,6 +113,7 @@ pub(crate) fn follow<R: Read + Seek>(quorum: Quorum, sources: Vec<Source<R>>) ->
         for stream in &mut streams {
             loop {
                 let server = stream.server;
+                let before = follower.followed.actions();
                 match stream.peek() {
                     Ok(None) => break,
                     Ok(Some((happening, at))) => match follower.place(server, happening) {
@@ -121,6 +122,8 @@ pub(crate) fn follow<R: Read + Seek>(quorum: Quorum, sources: Vec<Source<R>>) ->
                             progress = true;
                         }
                         Err(Blocked { why, for_ever }) => {
+                            // Unrecorded steps may have got part of the way.
+                            progress |= follower.followed.actions() != before;
                             let why = format!("{server}: {}: {why}", told(happening));
                             if for_ever {
                                 follower.followed.refused = vec![Witness(at, why)];
@@ -144,7 +147,8 @@ pub(crate) fn follow<R: Read + Seek>(quorum: Quorum, sources: Vec<Source<R>>) ->
             let open: Vec<_> = streams.iter().flat_map(|stream| stream.open.clone()).collect();
             match open.last() {
                 Some(open) => {
-                    let Witness(_, why) = &left[0];
+                    let why: Vec<_> = left.iter().map(|Witness(_, why)| why.as_str()).collect();
+                    let why = why.join("; ");
                     follower.followed.undecided =
                         Some(format!("the last steps of {open} would be needed for: {why}"));
                 }
