@@ -119,9 +119,12 @@ if [[ ${1-} == --update ]]; then
   exit
 fi
 found=$(generate)
-if [[ $found != "$(cat $table)" ]]; then
+known=$(cat $table)
+# Where there is no Rust text the other two are compared.
+if [[ ! -d $rust ]]; then found=$(cut -f1-4 <<<"$found") known=$(cut -f1-4 <<<"$known"); fi
+if [[ $found != "$known" ]]; then
   echo "correspondence.tsv is not what the sources say (< table, > sources):"
-  diff $table <(echo "$found") || true
+  diff <(echo "$known") <(echo "$found") || true
   exit 1
 fi
 echo "$(($(wc -l <$table) - 1)) lines in step"
