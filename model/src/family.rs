@@ -20,6 +20,7 @@ use crate::report::{
     TraceFile, Verdict, Violated, Violation,
 };
 use crate::search::{Options, Outcome, Space, explore};
+use crate::spec::action::Kind;
 
 /// A family of clusters under one name: the same machine, under bounds that depend on the tier.
 #[derive(Clone, Debug)]
@@ -85,7 +86,7 @@ impl Preset {
 const COUNTER_MAX: u32 = 1000;
 
 /// Name, meaning, least and greatest value of each bound.
-const BOUNDS: [(&str, &str, u64, u64); 16] = [
+const BOUNDS: [(&str, &str, u64, u64); 17] = [
     ("servers", "voters", 1, 5),
     ("observers", "servers without a vote", 0, 2),
     ("txns", "transactions proposed", 0, BUDGET_MAX as u64),
@@ -107,10 +108,11 @@ const BOUNDS: [(&str, &str, u64, u64); 16] = [
     ("symmetry", "1: one state of each orbit under renaming of servers", 0, 1),
     ("stale-votes", "1: election messages may stay unread at servers that are not looking", 0, 1),
     ("exact-disks", "1: disks lag even when no crash is left that could tell", 0, 1),
+    ("refinement", "1: every step is compared with abstract Zab (spec/Zab.tla)", 0, 1),
 ];
 
 impl<M: Machine> Family<M> {
-    fn bounds(&self, preset: &Preset) -> Bounds {
+    fn bounds(&self, tier: Tier, preset: &Preset) -> Bounds {
         let symmetry = u64::from(!M::REAL_ELECTION);
         let values = [
             u64::from(preset.servers),
@@ -129,6 +131,7 @@ impl<M: Machine> Family<M> {
             symmetry,
             0,
             0,
+            u64::from(self.refines() && tier != Tier::Deep),
         ];
         Bounds::new(BOUNDS.iter().zip(values).map(|((name, ..), value)| (*name, value)))
     }
@@ -150,11 +153,16 @@ impl<M: Machine> Family<M> {
             resends: small("resends"),
             stale_votes: bounds.value("stale-votes") == 1,
             exact_disks: bounds.value("exact-disks") == 1,
+            refinement: bounds.value("refinement") == 1,
             locked_out: false,
             counter_max: wide("counter-max"),
             epoch_max: wide("epoch-max"),
         });
         if bounds.value("symmetry") == 1 { cluster.up_to_symmetry() } else { cluster }
+    }
+
+    fn refines(&self) -> bool {
+        self.properties.contains(&Property::Refines)
     }
 
     fn property_info(property: Property) -> PropertyInfo {
@@ -214,7 +222,9 @@ impl<M: Machine> Family<M> {
             })
         });
         let violations: Vec<_> = violations.take(1).collect();
-        let always = self.properties.iter().map(|&property| {
+        let looked_at =
+            |property: &&Property| **property != Property::Refines || cluster.limits().refinement;
+        let always = self.properties.iter().filter(looked_at).map(|&property| {
             let hit = violations.iter().any(|violation| violation.property == property.name());
             let met = precondition(&cluster, &outcome, property);
             PropertyVerdict::judge(&Self::property_info(property), &completion, hit, Some(met))
@@ -232,6 +242,7 @@ impl<M: Machine> Family<M> {
             !companion.is_due(&limits) && seen(&outcome, companion.seen()) == 0
         });
         let symmetric = bounds.value("symmetry") == 1;
+        let abstract_actions: &[Kind] = if limits.refinement { &Kind::ALL } else { &[] };
         Verdict {
             properties: always.chain(sometimes).collect(),
             completion,
@@ -246,6 +257,10 @@ impl<M: Machine> Family<M> {
                     name: format!("{action:?}"),
                     count: outcome.marks[action as usize],
                 })
+                .chain(abstract_actions.iter().map(|&kind| ActionCount {
+                    name: kind.qualified().to_owned(),
+                    count: outcome.marks[Mark::at(kind)],
+                }))
                 .collect(),
             violations,
             threads: opts.threads,
@@ -323,12 +338,18 @@ impl<M: Machine> CheckableModel for Family<M> {
     fn info(&self) -> ModelInfo {
         let always = self.properties.iter().map(|&property| Self::property_info(property));
         let sometimes = self.companions().iter().map(|&c| Self::companion_info(c));
+        let abstract_actions = Kind::ALL.iter().map(|kind| kind.qualified());
+        let abstract_actions = abstract_actions.filter(|_| self.refines());
         ModelInfo {
             name: self.name,
             family: self.letter,
             about: self.about,
             properties: always.chain(sometimes).collect(),
-            actions: Action::ALL.iter().map(|action| action_name(*action)).collect(),
+            actions: Action::ALL
+                .iter()
+                .map(|action| action_name(*action))
+                .chain(abstract_actions)
+                .collect(),
             bounds: BOUNDS
                 .iter()
                 .map(|&(name, about, min, max)| BoundInfo { name, about, min, max })
@@ -336,7 +357,10 @@ impl<M: Machine> CheckableModel for Family<M> {
             tiers: self
                 .tiers
                 .iter()
-                .map(|(tier, preset)| TierBounds { tier: *tier, bounds: self.bounds(preset) })
+                .map(|(tier, preset)| TierBounds {
+                    tier: *tier,
+                    bounds: self.bounds(*tier, preset),
+                })
                 .collect(),
         }
     }
@@ -477,5 +501,7 @@ fn precondition<M: Machine>(cluster: &Cluster<M>, outcome: &Outcome, property: P
         Property::Z12 => cluster.images(),
         Property::Z13 => outcome.generated,
         Property::C4 => actions(&[Action::LeaderSyncConfirmed]),
+        Property::Refines if !cluster.limits().refinement => 0,
+        Property::Refines => outcome.generated,
     }
 }

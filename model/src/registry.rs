@@ -12,7 +12,11 @@ use crate::report::{CheckableModel, FlawRunner, Tier};
 /// Every model, in the order in which lists show them and `check all` runs them.
 pub fn registry() -> Vec<Box<dyn CheckableModel>> {
     let clusters = clusters().into_iter();
-    clusters.chain(crate::election::models()).chain(crate::liveness::models()).collect()
+    clusters
+        .chain(crate::election::models())
+        .chain(crate::liveness::models())
+        .chain(crate::spec::models())
+        .collect()
 }
 
 /// Families Q, X and R.
@@ -153,7 +157,7 @@ fn x(
 }
 
 /// What families Q and X check.
-const SAFETY: [Property; 14] = [
+const SAFETY: [Property; 15] = [
     Property::Z1,
     Property::Z2,
     Property::Z3,
@@ -168,4 +172,5 @@ const SAFETY: [Property; 14] = [
     Property::Z12,
     Property::Z13,
     Property::C4,
+    Property::Refines,
 ];

@@ -2,7 +2,9 @@
 //! with symmetry and without, with reductions and without.
 
 use model::registry;
-use model::report::{Bounds, CheckOptions, CheckableModel, Completion, Engine, Verdict};
+use model::report::{
+    Bounds, CheckOptions, CheckableModel, Completion, Engine, PropertyVerdict, Verdict,
+};
 
 fn named(name: &str) -> Box<dyn CheckableModel> {
     registry().into_iter().find(|model| model.info().name == name).expect("a registered model")
@@ -80,4 +82,28 @@ fn disks_that_go_on_lagging_without_crashes_change_no_verdict() {
     let exact = run("Q1", &with(&THREE, &[("exact-disks", 1)]), Engine::Own, 2);
     assert_eq!(properties(&prompt), properties(&exact));
     assert!(prompt.distinct < exact.distinct);
+}
+
+#[test]
+fn comparing_with_abstract_zab_changes_no_verdict() {
+    let plain = run("Q1", &with(&THREE, &[("refinement", 0)]), Engine::Own, 2);
+    let compared = run("Q1", &THREE, Engine::Own, 2);
+    let refines = |p: &&PropertyVerdict| p.name == "Zab every-step-is-abstract";
+    let properties = |verdict: &Verdict| -> Vec<_> {
+        let others = verdict.properties.iter().filter(|p| !refines(p));
+        others.map(|p| (p.name.clone(), p.holds)).collect()
+    };
+    assert_eq!(properties(&plain), properties(&compared));
+    assert_eq!(plain.properties.iter().filter(refines).count(), 0);
+    assert_eq!(compared.properties.iter().find(refines).and_then(|p| p.holds), Some(true));
+    assert!(plain.distinct <= compared.distinct);
+}
+
+#[test]
+fn stateright_counts_the_states_of_abstract_zab() {
+    for name in ["A1", "A2", "A3", "A4", "A5", "A6"] {
+        let own = run(name, &[], Engine::Own, 2);
+        let reference = run(name, &[], Engine::Stateright, 1);
+        assert_eq!((own.distinct, own.depth), (reference.distinct, reference.depth), "{name}");
+    }
 }

@@ -4,30 +4,37 @@
 //! belongs in the commit that changes it, with the reason.
 
 use model::registry;
-use model::report::{CheckOptions, Completion, Engine, Tier};
+use model::report::{CheckOptions, Completion, Engine, Tier, Verdict};
 
 /// Model, distinct states, generated states, depth.
 const PINNED: &[(&str, u64, u64, u64)] = &[
-    ("Q0", 102_127, 397_084, 48),
-    ("Q1", 155_353, 577_957, 55),
-    ("Q2", 1_007_890, 4_032_603, 62),
-    ("Q4", 262_233, 997_699, 55),
-    ("Q5", 5_663, 28_197, 44),
-    ("Q6", 28_467, 118_548, 47),
-    ("Q7", 79_661, 301_197, 54),
-    ("K1", 512_337, 2_090_126, 56),
-    ("X0", 24_490, 47_251, 51),
-    ("X1", 160_964, 598_493, 47),
-    ("R", 262_233, 997_699, 55),
+    ("Q0", 143_227, 541_762, 54),
+    ("Q1", 210_821, 741_005, 55),
+    ("Q2", 1_254_287, 4_785_558, 62),
+    ("Q4", 342_794, 1_241_231, 55),
+    ("Q5", 5_810, 28_584, 44),
+    ("Q6", 28_652, 118_888, 47),
+    ("Q7", 119_674, 429_374, 54),
+    ("K1", 665_937, 2_583_512, 58),
+    ("X0", 27_067, 51_218, 51),
+    ("X1", 161_213, 599_001, 47),
+    ("R", 267_361, 1_013_869, 55),
     ("F1", 1_157_700, 5_038_978, 28),
     ("F2", 292_624, 1_160_608, 17),
     ("F3", 184_135, 661_098, 24),
     ("F4", 84_029, 276_208, 27),
     ("L1", 239_478, 1_038_019, 24),
     ("L2", 184_135, 661_098, 24),
-    ("L3", 6_759, 13_290, 42),
+    ("L3", 6_768, 13_300, 42),
     ("L4", 160_964, 598_493, 47),
-    ("L5", 573_833, 2_144_365, 52),
+    ("L5", 574_633, 2_146_125, 52),
+    ("A1", 115, 194, 11),
+    ("A2", 113, 239, 13),
+    ("A3", 1_117, 3_985, 18),
+    ("A4", 1_019, 2_471, 14),
+    ("A5", 4_245, 11_293, 19),
+    ("A6", 1_276, 3_790, 11),
+    ("A7", 13_438, 56_335, 18),
 ];
 
 #[test]
@@ -45,10 +52,24 @@ fn every_model_of_the_quick_tier_holds_with_the_pinned_numbers() {
         let verdict = model.check(bounds, &opts, &|_| {});
         assert_eq!(verdict.completion, Completion::Complete, "{}", info.name);
         assert_eq!(verdict.pruned, 0, "{}", info.name);
+        assert_refinement(&verdict, info.name);
         for property in &verdict.properties {
             assert_eq!(property.holds, Some(true), "{}: {}", info.name, property.name);
         }
         numbers.push((info.name, verdict.distinct, verdict.generated, verdict.depth));
     }
     assert_eq!(numbers, PINNED);
+}
+
+/// Families Q and X are compared with abstract Zab, step by step, and Q1 takes all nine actions.
+fn assert_refinement(verdict: &Verdict, name: &str) {
+    let taken: Vec<_> =
+        verdict.actions.iter().filter(|action| action.name.starts_with("Zab!")).collect();
+    let refines = ["Q", "K", "X"].iter().any(|family| name.starts_with(family));
+    assert_eq!(taken.len(), if refines { 9 } else { 0 }, "{name}");
+    let checked = verdict.properties.iter().any(|p| p.name == "Zab every-step-is-abstract");
+    assert_eq!(checked, refines, "{name}");
+    if name == "Q1" {
+        assert!(taken.iter().all(|action| action.count > 0), "{taken:?}");
+    }
 }

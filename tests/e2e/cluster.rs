@@ -320,7 +320,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.servers.clear();
-        if std::thread::panicking()
+        if (std::thread::panicking() || std::env::var_os("VIVARIUM_KEEP").is_some())
             && let Some(directory) = self.directory.take()
         {
             eprintln!("the servers' logs and data are kept in {}", directory.keep().display());

@@ -108,6 +108,18 @@ pub(super) fn facts<M: Machine>(
             complaint().unwrap_or_else(|| "a server aborts".to_owned()),
         ],
         Property::Z14 => ["votes".to_owned(), "are not totally ordered".to_owned()],
+        Property::Refines => [
+            format!(
+                "abstract Zab: {}",
+                cluster.refusal(before).unwrap_or_else(|| "allows no such step".to_owned())
+            ),
+            format!(
+                "{:?}; on {actor}'s disk before: {}; afterwards: {}",
+                taken.act,
+                image(old),
+                image(new)
+            ),
+        ],
         Property::C4 => [
             format!(
                 "when the sync was asked, somebody had delivered more: {:?} of {}",

@@ -9,6 +9,9 @@ use zab::{Epoch, Quorum, Sid, SidSet, Zxid};
 
 use super::machine::Txn;
 use super::property::Property;
+use super::refinement::{self, OnDisk};
+use crate::spec::histories::Histories;
+use crate::spec::summary::Summary;
 
 /// What has happened so far, as far as any property can tell. Nothing in it is ever forgotten by a crash.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
@@ -25,6 +28,8 @@ pub struct Ghost {
     pub delivered: Vec<Txn>,
     /// For each leader with syncs to answer: how much had been delivered by anybody when each was asked.
     pub syncs: BTreeMap<Sid, Vec<u8>>,
+    /// The state of abstract Zab, if steps are compared with it.
+    pub summary: Option<Summary>,
 }
 
 /// One epoch.
@@ -54,18 +59,22 @@ pub enum GhostEvent {
     Established { leader: Sid, epoch: Epoch },
     /// A leader proposes; `applied` is what it has delivered.
     Proposed { leader: Sid, txn: Txn, applied: Vec<Txn> },
-    /// An ACK of NEWLEADER leaves, and this is the history on the sender's disk.
-    AckedInitial { sid: Sid, epoch: Epoch, history: Vec<Txn> },
-    /// An ACK leaves, and this is the history on the sender's disk.
-    Acked { sid: Sid, zxid: Zxid, history: Vec<Txn> },
+    /// An ACK of NEWLEADER leaves, and this is on the sender's disk.
+    AckedInitial { sid: Sid, epoch: Epoch, disk: OnDisk },
+    /// An ACK leaves, and this is on the sender's disk.
+    Acked { sid: Sid, zxid: Zxid, disk: OnDisk },
+    /// One more record is durable, or a snapshot was written. If it is a promise, it is one to `candidate`.
+    Disk { sid: Sid, before: OnDisk, after: OnDisk, candidate: Sid },
     /// A server's state machine holds this now.
-    Delivered(Vec<Txn>),
+    Delivered(Sid, Vec<Txn>),
     /// A leader was asked for a sync.
     SyncAsked(Sid),
     /// A leader, whose state machine holds this, answers the oldest sync.
     Synced(Sid, Vec<Txn>),
     /// A leader leads no longer: its syncs will not be answered.
     LeadershipEnded(Sid),
+    /// A server has crashed, and starts with a state machine that holds its snapshot.
+    Crashed { sid: Sid, snapshot: Vec<Txn> },
 }
 
 /// True if one sequence begins with the other.
@@ -120,10 +129,19 @@ impl Ghost {
     /// An epoch is settled when the voters whose disks have not promised a newer one, together with those whose
     /// acknowledgements are not yet part of anything chosen, are no quorum: nothing more can be chosen in it, nor in any
     /// older one, so it is enough to know what was.
-    pub fn settle(&mut self, promised: &BTreeMap<Sid, Epoch>, quorum: &Quorum) {
+    pub fn settle(
+        &mut self,
+        promised: &BTreeMap<Sid, Epoch>,
+        quorum: &Quorum,
+        histories: &Histories<u8>,
+    ) {
+        if let Some(summary) = &mut self.summary {
+            summary.settle(promised, histories);
+        }
         while let Some((&epoch, ghost)) = self.epochs.first_key_value() {
             let may_choose = promised
                 .iter()
+                .filter(|(sid, _)| quorum.is_voter(**sid))
                 .filter(|(sid, p)| **p <= epoch || ghost.acks.contains_key(sid))
                 .map(|(sid, _)| *sid)
                 .collect();
@@ -148,6 +166,7 @@ impl Ghost {
             epoch.acks = epoch.acks.iter().map(|(&sid, &n)| (name(sid), n)).collect();
         }
         ghost.syncs = self.syncs.iter().map(|(&sid, syncs)| (name(sid), syncs.clone())).collect();
+        ghost.summary = self.summary.as_ref().map(|summary| summary.renamed(name));
         ghost
     }
 
@@ -155,9 +174,23 @@ impl Ghost {
         epoch <= self.settled && self.elected.contains(&epoch)
     }
 
-    /// Takes note of what a step did; returns the properties that this violates.
-    pub fn record(&mut self, events: &[GhostEvent], quorum: &Quorum) -> u64 {
-        events.iter().fold(0, |violated, event| violated | self.record_one(event, quorum))
+    /// Takes note of what a step did; returns the properties that this violates, and why it is none of abstract Zab, if
+    /// that is among them.
+    pub fn record(
+        &mut self,
+        events: &[GhostEvent],
+        quorum: &Quorum,
+        histories: &Histories<u8>,
+    ) -> (u64, Option<String>) {
+        let mut refused = None;
+        let violated = events.iter().fold(0, |violated, event| {
+            if let (Some(summary), None) = (&mut self.summary, &refused) {
+                refused = refinement::follow(summary, event, histories, quorum).err();
+            }
+            violated | self.record_one(event, quorum)
+        });
+        let refines = if refused.is_some() { Property::Refines.bit() } else { 0 };
+        (violated | refines, refused)
     }
 
     fn record_one(&mut self, event: &GhostEvent, quorum: &Quorum) -> u64 {
@@ -207,28 +240,28 @@ impl Ghost {
                     None => check(self.is_settled(epoch), Property::Z1),
                 }
             }
-            GhostEvent::AckedInitial { sid, epoch, history } => match self.epochs.get_mut(epoch) {
+            GhostEvent::AckedInitial { sid, epoch, disk } => match self.epochs.get_mut(epoch) {
                 Some(ghost) => {
-                    check(is_prefix(ghost.initial(), history), Property::Z6);
+                    check(is_prefix(ghost.initial(), &disk.log), Property::Z6);
                     ghost.acknowledge(*sid, ghost.initial, quorum);
                 }
                 None => check(self.is_settled(*epoch), Property::Z6),
             },
-            GhostEvent::Acked { sid, zxid, history } => {
+            GhostEvent::Acked { sid, zxid, disk } => {
                 let ghost = self.epochs.get_mut(&zxid.epoch());
                 let at = ghost
                     .as_ref()
                     .and_then(|ghost| ghost.history.iter().position(|txn| txn.zxid == *zxid));
                 match (ghost, at) {
                     (Some(ghost), Some(at)) => {
-                        check(is_prefix(&ghost.history[..=at], history), Property::Z6);
+                        check(is_prefix(&ghost.history[..=at], &disk.log), Property::Z6);
                         ghost.acknowledge(*sid, length(&ghost.history[..=at]), quorum);
                     }
                     (Some(_), None) => check(false, Property::Z6),
                     (None, _) => check(self.is_settled(zxid.epoch()), Property::Z6),
                 }
             }
-            GhostEvent::Delivered(applied) => {
+            GhostEvent::Delivered(_, applied) => {
                 check(comparable(applied, &self.delivered), Property::Z3);
                 check(is_prefix(applied, self.longest_chosen()), Property::Z5);
                 check(in_primary_order(applied), Property::Z9);
@@ -256,6 +289,7 @@ impl Ghost {
             GhostEvent::LeadershipEnded(leader) => {
                 self.syncs.remove(leader);
             }
+            GhostEvent::Disk { .. } | GhostEvent::Crashed { .. } => return 0,
         }
         let chosen = self.longest_chosen().to_vec();
         for (epoch, ghost) in &self.epochs {

@@ -32,6 +32,8 @@ pub struct Limits {
     pub stale_votes: bool,
     /// Disks go on lagging when no crash is left that could tell (see `Cluster::flush_for_good`).
     pub exact_disks: bool,
+    /// Every step is compared with abstract Zab.
+    pub refinement: bool,
     /// A calm run may leave out a server that alone promised an epoch above the established one (liveness only).
     pub locked_out: bool,
     /// The largest counter of a zxid.

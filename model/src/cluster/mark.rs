@@ -3,6 +3,7 @@
 use zab::Action;
 
 use super::limits::Limits;
+use crate::spec::action::Kind;
 
 /// Companions of the properties: situations that a run has to reach, or its silence means little. The low bits of
 /// a set of marks are the actions of the core.
@@ -22,6 +23,16 @@ impl Mark {
     /// The mark's bit.
     pub const fn bit(self) -> u128 {
         1 << (96 + self as u32)
+    }
+
+    /// The bit of an action of abstract Zab.
+    pub const fn of(kind: Kind) -> u128 {
+        1 << Self::at(kind)
+    }
+
+    /// The place of that bit.
+    pub const fn at(kind: Kind) -> usize {
+        112 + kind as usize
     }
 }
 

@@ -20,6 +20,7 @@ pub mod path;
 pub mod property;
 pub(crate) mod quiet;
 pub mod reference;
+pub mod refinement;
 mod steps;
 pub mod story;
 pub mod symmetry;
@@ -30,6 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use zab::{Config, Decision, Quorum, Role, Sid, Timer};
 
 use crate::search::{Judgement, Space, Successors};
+use crate::spec::summary::Summary;
 use ghost::Ghost;
 use limits::{Budget, Limits};
 use link::{Conn, ConnOp, Slot, SlotOp};
@@ -201,7 +203,10 @@ impl<M: Machine> Cluster<M> {
             if M::REAL_ELECTION {
                 state[n * n..self.ghost_at()].fill(empty);
             }
-            state[self.ghost_at()] = self.tables.ghosts.intern(Ghost::default());
+            state[self.ghost_at()] = self.tables.ghosts.intern(Ghost {
+                summary: self.limits.refinement.then(Summary::default),
+                ..Ghost::default()
+            });
             state[self.ghost_at() + 1] = Budget::all(&self.limits);
             let (mut marks, mut violated) = (0, 0);
             for (server, disk) in row.iter().enumerate() {

@@ -12,6 +12,7 @@ use super::ghost::GhostEvent;
 use super::machine::{Machine, Txn};
 use super::mark::Mark;
 use super::property::Property;
+use super::refinement::{self, OnDisk};
 
 /// A server. Everything outside `machine` is what the shell of a deployed server keeps for it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -217,9 +218,12 @@ impl<M: Machine> Node<M> {
                 node.step(me, Input::Timer(*timer), None, &mut effects);
             }
             Event::Disk => {
+                let before = OnDisk::of(&node.disk);
                 if !node.disk.advance() {
                     return None;
                 }
+                let (after, candidate) = (OnDisk::of(&node.disk), node.promises_to(me));
+                effects.ghost.push(GhostEvent::Disk { sid: me, before, after, candidate });
                 node.own_acknowledgement(me, &mut effects);
                 node.release(&mut effects);
                 node.step(me, Input::Durable { upto: WriteNo(1) }, None, &mut effects);
@@ -232,6 +236,8 @@ impl<M: Machine> Node<M> {
                 if !node.disk.compact(&self.applied) {
                     return None;
                 }
+                let (before, after) = (OnDisk::of(&self.disk), OnDisk::of(&node.disk));
+                effects.ghost.push(GhostEvent::Disk { sid: me, before, after, candidate: me });
             }
             Event::Crash => {
                 let mut disk = self.disk.clone();
@@ -247,10 +253,24 @@ impl<M: Machine> Node<M> {
                 if let Role::Leading = self.machine.zab().role() {
                     effects.ghost.push(GhostEvent::LeadershipEnded(me));
                 }
+                let snapshot = fresh.disk.snapshot.clone();
+                effects.ghost.push(GhostEvent::Crashed { sid: me, snapshot });
                 node = fresh;
             }
         }
+        let kinds = effects.ghost.iter().filter_map(refinement::kind);
+        effects.marks |= kinds.fold(0, |marks, kind| marks | Mark::of(kind));
         Some((node, effects))
+    }
+
+    /// To whom a promise that is durable now was made: whoever the ACKEPOCH that waits for it goes to. A candidate
+    /// promises to itself; and so, as good as to nobody, does a server that has lost its leader meanwhile.
+    fn promises_to(&self, me: Sid) -> Sid {
+        let waits = |gated: &&Gated| {
+            let promise = matches!(gated.envelope.message, Message::AckEpoch { .. });
+            gated.writes == 1 && promise
+        };
+        self.gated.iter().find(waits).map_or(me, |gated| gated.to)
     }
 
     /// The same server under other names; `None` if names matter to it.
@@ -413,7 +433,7 @@ impl<M: Machine> Node<M> {
         }
         if delivers || out.install.is_some() {
             effects.marks |= Mark::Delivered.bit();
-            effects.ghost.push(GhostEvent::Delivered(self.applied.clone()));
+            effects.ghost.push(GhostEvent::Delivered(me, self.applied.clone()));
         }
         for _ in out.synced {
             effects.ghost.push(GhostEvent::Synced(me, self.applied.clone()));
@@ -520,8 +540,8 @@ impl<M: Machine> Node<M> {
                 if image.current != *epoch || image.accepted != *epoch {
                     effects.violated |= Property::Z6.bit();
                 }
-                let history = disk.durable_history();
-                effects.ghost.push(GhostEvent::AckedInitial { sid: me, epoch: *epoch, history });
+                let disk = OnDisk::of(disk);
+                effects.ghost.push(GhostEvent::AckedInitial { sid: me, epoch: *epoch, disk });
             }
             Message::Ack { zxid } => {
                 let durable =
@@ -529,8 +549,8 @@ impl<M: Machine> Node<M> {
                 if !durable || image.current != zxid.epoch() || image.accepted != zxid.epoch() {
                     effects.violated |= Property::Z6.bit();
                 }
-                let history = disk.durable_history();
-                effects.ghost.push(GhostEvent::Acked { sid: me, zxid: *zxid, history });
+                let disk = OnDisk::of(disk);
+                effects.ghost.push(GhostEvent::Acked { sid: me, zxid: *zxid, disk });
             }
             Message::LearnerInfo { .. }
             | Message::LeaderInfo { .. }
@@ -565,15 +585,18 @@ impl<M: Machine> Node<M> {
     fn own_acknowledgement(&self, me: Sid, effects: &mut Effects) {
         let zab = self.machine.zab();
         let image = &self.disk.image;
-        if zab.role() == Role::Leading && zab.current_epoch() == Some(image.current) {
-            let (history, zxid) = (self.disk.durable_history(), image.last());
-            if image.current == image.accepted && zab.accepted_epoch() == Some(image.accepted) {
-                let (epoch, history) = (image.current, history.clone());
-                effects.ghost.push(GhostEvent::AckedInitial { sid: me, epoch, history });
+        let epochs = (zab.accepted_epoch(), zab.current_epoch());
+        let epoch = image.current;
+        if zab.role() == Role::Leading
+            && image.accepted == epoch
+            && epochs == (Some(epoch), Some(epoch))
+        {
+            let (disk, zxid) = (OnDisk::of(&self.disk), image.last());
+            if zxid.epoch() == epoch && zxid != Zxid::ZERO {
+                let disk = disk.clone();
+                effects.ghost.push(GhostEvent::Acked { sid: me, zxid, disk });
             }
-            if zxid.epoch() == image.current && zxid != Zxid::ZERO {
-                effects.ghost.push(GhostEvent::Acked { sid: me, zxid, history });
-            }
+            effects.ghost.push(GhostEvent::AckedInitial { sid: me, epoch, disk });
         }
     }
 }

@@ -84,6 +84,11 @@ impl<M: Machine> Cluster<M> {
         (start, run)
     }
 
+    /// Why a step from this state is none of abstract Zab, if one was met.
+    pub(super) fn refusal(&self, state: &[u32]) -> Option<String> {
+        self.tables.refusal(state[self.ghost_at()])
+    }
+
     /// What a server complains of when this action is taken, if it does.
     pub fn complaint(&self, state: &[u32], act: Act) -> Option<String> {
         let i = self.index(act.actor());

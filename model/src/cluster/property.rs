@@ -1,4 +1,4 @@
-//! What is checked: the properties Z1 to Z14 and C4, with their sources.
+//! What is checked: the properties Z1 to Z14, C4, and the refinement of abstract Zab, with their sources.
 
 /// A property that has to hold always. The number is its bit in verdicts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -19,11 +19,12 @@ pub enum Property {
     Z13,
     Z14,
     C4,
+    Refines,
 }
 
 impl Property {
     /// All of them, in the order of their bits.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Z1,
         Self::Z2,
         Self::Z3,
@@ -39,6 +40,7 @@ impl Property {
         Self::Z13,
         Self::Z14,
         Self::C4,
+        Self::Refines,
     ];
 
     /// The property's bit.
@@ -64,6 +66,7 @@ impl Property {
             Self::Z13 => "Z13 no-abort",
             Self::Z14 => "Z14 vote-order-is-total",
             Self::C4 => "C4 sync-is-linearizable",
+            Self::Refines => "Zab every-step-is-abstract",
         }
     }
 
@@ -105,6 +108,9 @@ impl Property {
             Self::C4 => {
                 "a confirmed sync is answered by a server that has delivered everything that anybody had delivered when it was asked"
             }
+            Self::Refines => {
+                "every step is steps of abstract Zab, each allowed where it is taken, or changes nothing there"
+            }
         }
     }
 
@@ -126,6 +132,7 @@ impl Property {
             Self::Z13 => "Remix I-11 to I-14",
             Self::Z14 => "ZOOKEEPER-1419",
             Self::C4 => "linearizability of sync then read; ZOOKEEPER-1675",
+            Self::Refines => "spec/Zab.tla; proofs/theories/Protocol.v",
         }
     }
 }

@@ -137,7 +137,7 @@ impl<M: Machine> Model for Cluster<M> {
                 vec![$(Claim::always(Property::ALL[$bit].name(), holds::<$bit, M>)),*]
             };
         }
-        let mut claims = always!(0 1 2 3 4 5 6 7 8 9 10 11 12 14);
+        let mut claims = always!(0 1 2 3 4 5 6 7 8 9 10 11 12 14 15);
         let in_state = |companion: &Companion| match companion.seen() {
             Seen::InState(bit) => Some((companion.sentence(), bit)),
             Seen::OnStep(_) => None,

@@ -159,14 +159,13 @@ impl<M: Machine> Cluster<M> {
     }
 
     fn settle(&self, cache: &mut Cache, words: &mut [u32]) {
-        let voters = usize::from(self.limits.servers);
         let mut promised = 0;
-        for (i, &config) in self.servers[..voters].iter().enumerate() {
+        for (i, &config) in self.servers.iter().enumerate() {
             let info = self.tables.info(cache, config, words[i]);
             promised |= info.promised.0.min(15) << (4 * i);
         }
         let at = self.ghost_at();
-        words[at] = self.tables.settled(cache, words[at], promised, &self.servers[..voters]);
+        words[at] = self.tables.settled(cache, words[at], promised, &self.servers);
     }
 
     fn take_in(

@@ -3,6 +3,8 @@
 //! A state is a row of ids. A step of a server is a function of that server and of the event, so it is computed
 //! by the deployed code when it is first met, and looked up from then on.
 
+use std::sync::Mutex;
+
 use zab::{Config, Epoch, Notification, Quorum, Sid};
 
 use super::ghost::{Ghost, GhostEvent};
@@ -13,6 +15,7 @@ use super::node::{Effects, Envelope, Event, Node};
 use super::symmetry::Renaming;
 use crate::search::intern::Interner;
 use crate::search::memo::{Memo, MemoCache};
+use crate::spec::histories::Histories;
 
 /// The effects of a step, in ids.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -57,8 +60,15 @@ pub struct Tables<M> {
     pub infos: Interner<Info>,
     /// Histories.
     pub logs: Interner<Vec<Txn>>,
+    /// Histories of abstract Zab.
+    pub histories: Histories<u8>,
+    /// Steps that are none of abstract Zab: the ghosts before them, and why.
+    refusals: Mutex<Vec<(u32, String)>>,
     steps: Memo<u64, u64>,
     pairs: Memo<u128, u64>,
+    /// What a test puts in the place of what steps tell.
+    #[cfg(test)]
+    pub distortion: fn(GhostEvent) -> GhostEvent,
 }
 
 /// One thread's first look.
@@ -138,8 +148,12 @@ impl<M: Machine> Tables<M> {
             compiled: Interner::new(),
             infos: Interner::new(),
             logs: Interner::new(),
+            histories: Histories::new(),
+            refusals: Mutex::new(Vec::new()),
             steps: Memo::new(),
             pairs: Memo::new(),
+            #[cfg(test)]
+            distortion: |event| event,
         }
     }
 
@@ -226,7 +240,11 @@ impl<M: Machine> Tables<M> {
             (to, to_learner, self.conn_ops.intern(ConnOp::ToLeader(ids)))
         });
         let send = |notification: Notification| self.slot_ops.intern(SlotOp::Send(notification));
-        let ghost = (!effects.ghost.is_empty()).then(|| self.ghost_events.intern(effects.ghost));
+        #[cfg(test)]
+        let ghost = effects.ghost.into_iter().map(self.distortion).collect::<Vec<_>>();
+        #[cfg(not(test))]
+        let ghost = effects.ghost;
+        let ghost = (!ghost.is_empty()).then(|| self.ghost_events.intern(ghost));
         self.compiled.intern(Compiled {
             sends: sends.collect(),
             closes: effects.closes,
@@ -261,10 +279,21 @@ impl<M: Machine> Tables<M> {
     ) -> (u32, u64) {
         let packed = self.pair(cache, Pair::Ghost, ghost, events, || {
             let mut after = self.ghosts.get(ghost).clone();
-            let violated = after.record(self.ghost_events.get(events), quorum);
+            let events = self.ghost_events.get(events);
+            let (violated, refused) = after.record(events, quorum, &self.histories);
+            if let (Some(refused), Ok(mut refusals)) = (refused, self.refusals.lock()) {
+                refusals.push((ghost, refused));
+            }
             u64::from(self.ghosts.intern(after)) << 32 | violated
         });
         ((packed >> 32) as u32, packed & 0xffff_ffff)
+    }
+
+    /// Why a step from these ghosts is none of abstract Zab, if one was met.
+    pub fn refusal(&self, ghost: u32) -> Option<String> {
+        let refusals = self.refusals.lock().ok()?;
+        let found = refusals.iter().find(|(before, _)| *before == ghost).or(refusals.last());
+        found.map(|(_, refusal)| refusal.clone())
     }
 
     /// A server's digest.
@@ -304,16 +333,16 @@ impl<M: Machine> Tables<M> {
         }) as u32
     }
 
-    /// The ghosts without what can no longer matter, given what each voter's disk has promised: 4 bits each.
-    pub fn settled(&self, cache: &mut Cache, ghost: u32, promised: u32, voters: &[Config]) -> u32 {
+    /// The ghosts without what can no longer matter, given what each server's disk has promised: 4 bits each.
+    pub fn settled(&self, cache: &mut Cache, ghost: u32, promised: u32, servers: &[Config]) -> u32 {
         self.pair(cache, Pair::Settled, ghost, promised, || {
             let mut after = self.ghosts.get(ghost).clone();
-            let promised = voters
+            let promised = servers
                 .iter()
                 .enumerate()
                 .map(|(at, config)| (config.me, Epoch(promised >> (4 * at) & 15)))
                 .collect();
-            after.settle(&promised, &voters[0].quorum);
+            after.settle(&promised, &servers[0].quorum, &self.histories);
             u64::from(self.ghosts.intern(after))
         }) as u32
     }

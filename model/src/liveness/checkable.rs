@@ -117,6 +117,7 @@ fn cluster(bounds: &Bounds) -> Cluster<Peer<Origin>> {
         resends: value("resends"),
         stale_votes: bounds.value("stale-votes") == 1,
         exact_disks: false,
+        refinement: false,
         locked_out: bounds.value("locked-out") == 1,
         counter_max: 1000,
         epoch_max: u32::from(BUDGET_MAX),

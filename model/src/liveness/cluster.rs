@@ -246,6 +246,7 @@ fn plenty() -> u32 {
         window: 0,
         stale_votes: false,
         exact_disks: false,
+        refinement: false,
         locked_out: false,
         counter_max: 1,
         epoch_max: 1,

@@ -74,6 +74,7 @@ const TWO: Limits = Limits {
     resends: 0,
     stale_votes: true,
     exact_disks: false,
+    refinement: false,
     locked_out: false,
     counter_max: 1000,
     epoch_max: 15,

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use model::spec::action::Kind;
 use recording::{Digest, Header, Reader, Refused, Tail, encode_outputs};
 use zab::{Action, Input, Note, Outputs, Peer, Quorum, Sid, Zxid};
 
 use crate::difference::Difference;
 use crate::merged::{Merged, Restart};
 use crate::property::Property;
+use crate::refinement::{self, Source};
 use crate::report::{End, FileReport, Report};
 use crate::shadow::{Disk, Shadow};
 use crate::verdict::{Fact, Witness};
@@ -22,6 +24,8 @@ pub struct Checker {
     pub(crate) servers: BTreeMap<Sid, Server>,
     pub(crate) quorum: Option<(Quorum, usize)>,
     pub(crate) actions: BTreeMap<Action, u64>,
+    pub(crate) abstract_actions: BTreeMap<Kind, u64>,
+    pub(crate) inferred: u64,
 }
 
 /// A server over all of its recordings so far.
@@ -281,6 +285,28 @@ impl Checker {
             });
         }
         Ok(())
+    }
+
+    /// Follows the same recordings, in the same order, as a run of abstract Zab.
+    pub fn follow<R: Read + Seek>(&mut self, sources: Vec<Source<R>>) {
+        let tallies = &mut self.merged.tallies;
+        let refused = self.files.iter().find(|file| file.refusal.is_some());
+        let (Some((quorum, _)), None) = (self.quorum, refused) else {
+            tallies.undecided(Property::Zab, || {
+                format!("of {}", refused.map_or("any server", |file| &file.file))
+            });
+            return;
+        };
+        let followed = refinement::follow(quorum, sources);
+        tallies.held_times(Property::Zab, followed.actions());
+        if !followed.refused.is_empty() {
+            tallies.check(Property::Zab, false, || followed.refused);
+        }
+        if let Some(missing) = followed.undecided {
+            tallies.undecided(Property::Zab, || missing);
+        }
+        self.abstract_actions = followed.taken;
+        self.inferred = followed.inferred;
     }
 
     /// What all of them show together.

@@ -8,6 +8,7 @@ use recording::parse_file_name;
 use zab::Sid;
 
 use crate::checker::Checker;
+use crate::refinement::Source;
 use crate::report::Report;
 
 /// Why nothing was checked.
@@ -74,11 +75,17 @@ pub fn check<P: AsRef<Path>>(paths: &[P]) -> Result<Report, Misuse> {
         }
     }
     let mut checker = Checker::new();
-    for (server, number, path) in found {
-        let file =
-            File::open(&path).map_err(|source| Misuse::Read { path: path.clone(), source })?;
-        checker.add(&path.display().to_string(), server, number, file);
+    let open = |path: &Path| {
+        File::open(path).map_err(|source| Misuse::Read { path: path.to_owned(), source })
+    };
+    for (server, number, path) in &found {
+        checker.add(&path.display().to_string(), *server, *number, open(path)?);
     }
+    let sources = found.iter().map(|(server, number, path)| {
+        let (name, bytes) = (path.display().to_string(), open(path)?);
+        Ok(Source { name, server: *server, number: *number, bytes })
+    });
+    checker.follow(sources.collect::<Result<_, _>>()?);
     Ok(checker.finish())
 }
 

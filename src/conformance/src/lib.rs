@@ -8,6 +8,9 @@
 //! *What is taken for facts* are the inputs and outputs as recorded, not the state of the replayed core; so a property is
 //! checked behind a difference too. The one exception is Z11, which compares that state with what they add up to.
 //!
+//! Last, all steps are put into one order as steps of abstract Zab, the protocol of `spec/Zab.tla` that the model is
+//! compared with too and that is proved safe ([`Property::Zab`]).
+//!
 //! *What may be missing.* A recording that was not closed may lack its last steps, although what they sent was
 //! received. A property is called violated only by facts that contradict each other whatever is missing; what would
 //! need a missing step is counted as not decidable, with the recording that it would be in.
@@ -18,6 +21,7 @@ mod difference;
 mod files;
 mod merged;
 mod property;
+mod refinement;
 mod report;
 mod shadow;
 mod table;
@@ -27,4 +31,5 @@ pub use checker::Checker;
 pub use difference::Difference;
 pub use files::{Misuse, check, is_recording};
 pub use property::Property;
+pub use refinement::Source;
 pub use report::{ActionReport, End, FactReport, FileReport, PropertyReport, Report};

@@ -23,6 +23,7 @@ pub enum Property {
     Z13,
     Z14,
     C4,
+    Zab,
     R1,
     R2,
     R3,
@@ -30,7 +31,7 @@ pub enum Property {
 
 impl Property {
     /// All of them, in order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Z1,
         Self::Z2,
         Self::Z3,
@@ -46,6 +47,7 @@ impl Property {
         Self::Z13,
         Self::Z14,
         Self::C4,
+        Self::Zab,
         Self::R1,
         Self::R2,
         Self::R3,
@@ -69,6 +71,7 @@ impl Property {
             Self::Z13 => "Z13 no-abort",
             Self::Z14 => "Z14 vote-order-is-total",
             Self::C4 => "C4 sync-is-linearizable",
+            Self::Zab => "Zab every-step-is-abstract",
             Self::R1 => "R1 delivered-was-proposed",
             Self::R2 => "R2 durable-survives-restart",
             Self::R3 => "R3 received-was-sent",
@@ -117,6 +120,9 @@ impl Property {
             Self::C4 => {
                 "a confirmed sync is answered by a server that has delivered everything that anybody had delivered when it was asked"
             }
+            Self::Zab => {
+                "the steps of all servers, each in its own order, can be put into one order that abstract Zab allows"
+            }
             Self::R1 => {
                 "what was delivered was proposed, by the leader of its epoch, or is older than the recordings"
             }
@@ -151,6 +157,7 @@ impl Property {
             | Self::Z11
             | Self::Z12
             | Self::Z13
+            | Self::Zab
             | Self::R1
             | Self::R2
             | Self::R3 => None,

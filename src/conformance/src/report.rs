@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use model::spec::action::Kind;
 use serde::Serialize;
 use zab::{Action, Sid};
 
@@ -137,13 +138,15 @@ pub struct Report {
     pub recordings: Vec<FileReport>,
     /// Every property.
     pub properties: Vec<PropertyReport>,
-    /// Every action, those never taken included.
+    /// Every action, of the core and then of abstract Zab (`Zab!`), those never taken included.
     pub actions: Vec<ActionReport>,
+    /// Of the actions of abstract Zab, those that no recording holds and that follow from what is recorded.
+    pub inferred: u64,
 }
 
 impl Report {
     pub(crate) fn new(checker: Checker) -> Self {
-        let Checker { files, merged, servers, actions, .. } = checker;
+        let Checker { files, merged, servers, actions, abstract_actions, inferred, .. } = checker;
         let fact = |Witness(at, fact): &Witness| FactReport {
             file: files.get(at.file()).map(|file| file.file.clone()).unwrap_or_default(),
             step: at.step(),
@@ -180,12 +183,21 @@ impl Report {
             name: format!("{action:?}"),
             count: actions.get(&action).copied().unwrap_or(0),
         };
+        let abstract_action = |kind: Kind| ActionReport {
+            name: kind.qualified().to_owned(),
+            count: abstract_actions.get(&kind).copied().unwrap_or(0),
+        };
         Self {
             name: "recordings",
             servers: servers.len(),
             steps: files.iter().map(|file| file.steps).sum(),
             properties,
-            actions: Action::ALL.map(action).to_vec(),
+            actions: Action::ALL
+                .map(action)
+                .into_iter()
+                .chain(Kind::ALL.map(abstract_action))
+                .collect(),
+            inferred,
             recordings: files,
         }
     }

@@ -57,6 +57,10 @@ impl Tallies {
         self.0[property as usize].held += 1;
     }
 
+    pub(crate) fn held_times(&mut self, property: Property, times: u64) {
+        self.0[property as usize].held += times;
+    }
+
     /// Takes note of a look at a property; `facts` are asked for only if it is the first violation.
     pub(crate) fn check(
         &mut self,

@@ -416,3 +416,67 @@ fn a_recording_that_does_not_begin_with_a_start_is_refused() {
     let refusal = report.recordings[0].refusal.clone().unwrap_or_default();
     assert!(refusal.ends_with("allowed: Start"), "{refusal}");
 }
+
+/// Changes of one step of one recording that no run of abstract Zab survives, although the step alone looks sound.
+fn refused_by_abstract_zab(mut tapes: Vec<Tape>, who: (u8, u64), change: impl FnMut(&mut Step)) {
+    tape(&mut tapes, who.0, who.1).steps.iter_mut().for_each(change);
+    let report = check(&tapes);
+    let zab = report.property("Zab").expect("a property");
+    assert_eq!((zab.holds, zab.undecided), (Some(false), 0), "{report}");
+    assert!(!zab.facts.is_empty(), "{report}");
+}
+
+#[test]
+fn a_run_is_a_run_of_abstract_zab_whatever_order_its_recordings_are_read_in() {
+    for tapes in [calm(), stormy(), continued()] {
+        let report = check(&tapes);
+        let zab = report.property("Zab").expect("a property");
+        assert_eq!((zab.holds, zab.violations), (Some(true), 0), "{report}");
+    }
+    let taken = |report: &Report, name: &str| {
+        report.actions.iter().find(|action| action.name == name).expect("an action").count
+    };
+    let report = check(&stormy());
+    for name in
+        ["Promise", "Elect", "Sync", "SetEpoch", "Append", "Ack", "Propose", "Deliver", "Crash"]
+    {
+        assert!(taken(&report, &format!("Zab!{name}")) > 0, "{name}\n{report}");
+    }
+}
+
+#[test]
+fn an_epoch_that_is_accepted_without_being_promised_is_refused_by_abstract_zab() {
+    refused_by_abstract_zab(calm(), (1, 1), |(_, out)| {
+        out.writes.retain(|(_, record)| !matches!(record, Record::AcceptedEpoch(_)));
+    });
+}
+
+#[test]
+fn a_delivery_that_nobody_proposed_is_refused_by_abstract_zab() {
+    refused_by_abstract_zab(calm(), (2, 1), |(_, out)| {
+        for txn in &mut out.deliver {
+            txn.payload = Digest::of(b"something else");
+        }
+    });
+}
+
+#[test]
+fn a_disk_that_never_confirms_is_refused_by_abstract_zab_if_others_count_on_it() {
+    let mut tapes = calm();
+    for sid in [1, 2] {
+        tape(&mut tapes, sid, 1).steps.retain(|(input, _)| !matches!(input, Input::Durable { .. }));
+    }
+    let report = check(&tapes);
+    assert_eq!(report.property("Zab").expect("a property").holds, Some(false), "{report}");
+}
+
+#[test]
+fn a_truncation_below_what_is_common_is_refused_by_abstract_zab() {
+    refused_by_abstract_zab(stormy(), (3, 2), |(_, out)| {
+        for (_, record) in &mut out.writes {
+            if let Record::Truncate { to } = record {
+                *to = Zxid::ZERO;
+            }
+        }
+    });
+}

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Cursor;
 
-use conformance::{Checker, Report};
+use conformance::{Checker, Report, Source};
 use recording::{Digest, Header, chunk, file_name, header};
 use zab::{
     After, Config, DiskImage, Input, LinkCmd, Message, Notification, Outputs, Peer, Quorum, Record,
@@ -53,6 +53,13 @@ pub(crate) fn check(tapes: &[Tape]) -> Report {
         let name = file_name(tape.sid(), tape.number);
         checker.add(&name, tape.sid(), tape.number, Cursor::new(tape.bytes()));
     }
+    let sources = tapes.iter().map(|tape| Source {
+        name: file_name(tape.sid(), tape.number),
+        server: tape.sid(),
+        number: tape.number,
+        bytes: Cursor::new(tape.bytes()),
+    });
+    checker.follow(sources.collect());
     checker.finish()
 }
 

@@ -1,0 +1,176 @@
+//! Recorded runs as runs of abstract Zab.
+//!
+//! What every server did ([`stream`]) is mapped as the model maps it (`model::cluster::refinement`), and the actions of all
+//! servers are put into one order that abstract Zab allows: each server's own order is kept, and an action waits until its
+//! guards hold. Guards of different servers' actions only ever ask for what was said before, and that is never taken back; so
+//! if there is an order at all, taking whatever is allowed finds one. If nothing more is allowed and something is left, there
+//! is none.
+//!
+//! A recording that was not closed may lack steps. What those did is put in where it has to have happened: the promises,
+//! transactions and epochs that the next start finds on disk, and proposals of a killed leader that others received. If that
+//! does not suffice the run is not decidable from there on, and that is said.
+//!
+//! Only the servers' variables, the epochs that are not settled, and one entry for each transaction are in memory.
+
+mod actions;
+mod stream;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Seek};
+
+use model::spec::action::Kind;
+use model::spec::histories::{Histories, History};
+use model::spec::summary::{Local, Summary};
+use recording::Digest;
+use zab::{Epoch, Quorum, Sid};
+
+use crate::verdict::Witness;
+pub use stream::Source;
+use stream::{Happening, Stream};
+
+/// What a run is in abstract Zab.
+#[derive(Debug, Default)]
+pub(crate) struct Followed {
+    /// How often each action was taken.
+    pub(crate) taken: BTreeMap<Kind, u64>,
+    /// Of them those that no recording holds, and that follow from what is recorded.
+    pub(crate) inferred: u64,
+    /// The facts that have no place in any run, if there are such.
+    pub(crate) refused: Vec<Witness>,
+    /// What is missing to decide, if something is.
+    pub(crate) undecided: Option<String>,
+}
+
+/// Why a happening has no place yet, or none at all.
+struct Blocked {
+    why: String,
+    /// Whatever others do, it will have none.
+    for_ever: bool,
+}
+
+impl Blocked {
+    fn yet(why: String) -> Self {
+        Self { why, for_ever: false }
+    }
+}
+
+/// A run that is being followed.
+struct Follower {
+    quorum: Quorum,
+    histories: Histories<Digest>,
+    summary: Summary,
+    locals: BTreeMap<Sid, Local>,
+    /// What each state machine holds.
+    delivered: BTreeMap<Sid, History>,
+    /// Promises that were not recorded: to whom is open.
+    open_promises: BTreeSet<(Epoch, Sid)>,
+    /// Epochs whose leaders may have proposed more than is recorded.
+    unfinished: BTreeSet<Epoch>,
+    followed: Followed,
+    /// Actions since settled epochs were looked for.
+    since_settled: u32,
+}
+
+/// Follows the recordings of an ensemble with these quorums in abstract Zab.
+pub(crate) fn follow<R: Read + Seek>(quorum: Quorum, sources: Vec<Source<R>>) -> Followed {
+    let mut by_server: BTreeMap<Sid, Vec<(usize, Source<R>)>> = BTreeMap::new();
+    for (file, source) in sources.into_iter().enumerate() {
+        by_server.entry(source.server).or_default().push((file, source));
+    }
+    let mut followed = Followed::default();
+    let unrecorded = quorum.voters().iter().find(|voter| !by_server.contains_key(voter));
+    if let Some(voter) = unrecorded {
+        followed.undecided = Some(format!("{voter} votes, and there is no recording of it"));
+        return followed;
+    }
+    let mut streams: Vec<_> =
+        by_server.into_iter().map(|(server, files)| Stream::new(server, files)).collect();
+    let mut follower = Follower {
+        quorum,
+        histories: Histories::new(),
+        summary: Summary::default(),
+        locals: streams.iter().map(|stream| (stream.server, Local::default())).collect(),
+        delivered: BTreeMap::new(),
+        open_promises: BTreeSet::new(),
+        unfinished: BTreeSet::new(),
+        followed,
+        since_settled: 0,
+    };
+    for stream in &mut streams {
+        if let Ok(Some((Happening::First(found), _))) = stream.peek()
+            && !found.is_empty()
+        {
+            follower.followed.undecided = Some(format!(
+                "the recordings of {} begin with something on its disk, and what is older is not known",
+                stream.server
+            ));
+            return follower.followed;
+        }
+    }
+    loop {
+        let mut progress = false;
+        let mut left = Vec::new();
+        for stream in &mut streams {
+            loop {
+                let server = stream.server;
+                let before = follower.followed.actions();
+                match stream.peek() {
+                    Ok(None) => break,
+                    Ok(Some((happening, at))) => match follower.place(server, happening) {
+                        Ok(()) => {
+                            stream.pop();
+                            progress = true;
+                        }
+                        Err(Blocked { why, for_ever }) => {
+                            // Unrecorded steps may have got part of the way.
+                            progress |= follower.followed.actions() != before;
+                            let why = format!("{server}: {}: {why}", told(happening));
+                            if for_ever {
+                                follower.followed.refused = vec![Witness(at, why)];
+                                return follower.followed;
+                            }
+                            left.push(Witness(at, why));
+                            break;
+                        }
+                    },
+                    Err(refused) => {
+                        follower.followed.undecided = Some(refused);
+                        return follower.followed;
+                    }
+                }
+            }
+        }
+        if left.is_empty() {
+            return follower.followed;
+        }
+        if !progress {
+            let open: Vec<_> = streams.iter().flat_map(|stream| stream.open.clone()).collect();
+            match open.last() {
+                Some(open) => {
+                    let why: Vec<_> = left.iter().map(|Witness(_, why)| why.as_str()).collect();
+                    let why = why.join("; ");
+                    follower.followed.undecided =
+                        Some(format!("the last steps of {open} would be needed for: {why}"));
+                }
+                None => follower.followed.refused = left,
+            }
+            return follower.followed;
+        }
+    }
+}
+
+fn told(happening: &Happening) -> String {
+    let mut text = format!("{happening:?}");
+    if let Some((at, _)) = text.char_indices().nth(160) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}
+
+impl Followed {
+    /// Actions taken.
+    pub(crate) fn actions(&self) -> u64 {
+        self.taken.values().sum()
+    }
+}
