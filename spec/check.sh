@@ -34,7 +34,9 @@ done
 install_checker() {
   [[ $("$tools/bin/tla" --version 2>/dev/null) == *" $version" ]] && return
   echo "installing tla-checker $version" >&2
-  cargo install --quiet --locked --root "$tools" --version "$version" --target-dir "$tools/build" tla-checker &&
+  # Whole-program optimisation would take longer than it saves.
+  CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    cargo install --quiet --locked --root "$tools" --version "$version" --bin tla --target-dir "$tools/build" tla-checker &&
     rm -rf "$tools/build"
 }
 

@@ -50,7 +50,6 @@ tla_definition() { # name, file
 }
 
 rust_actions() {
-  [[ -d $rust ]] || return 0
   awk '
     function flush(   i) {
       gsub(/[ \t]+/, " ", code); sub(/^ /, "", code); sub(/ $/, "", code)
@@ -91,7 +90,7 @@ generate() {
     file == 1 { coq[$1, $2, ++coqs[$1, $2]] = $3; if (!($1 in seen)) { seen[$1]; order[++actions] = $1 } next }
     file == 2 { if ($1 == "unread") bad("Zab.tla: not a guard, an update or UNCHANGED: " $3)
                   tla[$1, $2, ++tlas[$1, $2]] = $3; if (!($1 in seen)) { seen[$1]; order[++actions] = $1 } next }
-    file == 3 { there = 1; if (($1, $2, $3) in code) bad("model: twice: " $1 " " $2 " " $3)
+    file == 3 { if (($1, $2, $3) in code) bad("model: twice: " $1 " " $2 " " $3)
                   code[$1, $2, $3] = $4; rusts[$1, $2]++
                   if (!($1 in seen)) bad("model: no such action: " $1) }
     END {
@@ -101,12 +100,12 @@ generate() {
         count = tlas[name, kind] + 0
         if (kind != "bound" && coqs[name, kind] + 0 != count)
           bad(name ": " (coqs[name, kind] + 0) " " kind "s in Coq, " count " in TLA+")
-        if (there && kind != "bound" && rusts[name, kind] + 0 != count)
+        if (kind != "bound" && rusts[name, kind] + 0 != count)
           bad(name ": " count " " kind "s in TLA+, " (rusts[name, kind] + 0) " in Rust")
         for (n = 1; n <= count; n++) {
           said = kind == "bound" ? tla[name, kind, n] : coq[name, kind, n]
-          if (there && kind != "bound" && !((name, kind, said) in code)) bad("model: " name " has no " kind ": " said)
-          print name, kind, (kind == "bound" ? "-" : coq[name, kind, n]), tla[name, kind, n], there && kind != "bound" ? code[name, kind, said] : "-"
+          if (kind != "bound" && !((name, kind, said) in code)) bad("model: " name " has no " kind ": " said)
+          print name, kind, (kind == "bound" ? "-" : coq[name, kind, n]), tla[name, kind, n], kind != "bound" ? code[name, kind, said] : "-"
         }
       }
       exit failed
@@ -120,8 +119,6 @@ if [[ ${1-} == --update ]]; then
 fi
 found=$(generate)
 known=$(cat $table)
-# Where there is no Rust text the other two are compared.
-if [[ ! -d $rust ]]; then found=$(cut -f1-4 <<<"$found") known=$(cut -f1-4 <<<"$known"); fi
 if [[ $found != "$known" ]]; then
   echo "correspondence.tsv is not what the sources say (< table, > sources):"
   diff <(echo "$known") <(echo "$found") || true

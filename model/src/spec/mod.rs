@@ -11,6 +11,8 @@
 
 pub mod action;
 mod checkable;
+#[cfg(test)]
+mod counts;
 pub mod histories;
 pub mod space;
 pub mod state;
