@@ -52,7 +52,14 @@ enum Command {
     Replay(replay::ReplayArgs),
 }
 
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("VIVARIUM_COMMIT"), ")");
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("VIVARIUM_COMMIT"),
+    ", core ",
+    env!("VIVARIUM_CORE"),
+    ")"
+);
 
 /// Runs the command line of this process with everything in this build; answers the exit status.
 pub(crate) fn main() -> u8 {

@@ -85,7 +85,11 @@ pub(crate) fn run(arguments: ServerArgs) -> u8 {
     if arguments.stop_with_stdin {
         std::thread::spawn(stop_when_stdin_closes);
     }
-    match server::run(config, Options { events, commit: env!("VIVARIUM_COMMIT").to_owned() }) {
+    let build = server::Build {
+        commit: env!("VIVARIUM_COMMIT").to_owned(),
+        core: env!("VIVARIUM_CORE").to_owned(),
+    };
+    match server::run(config, Options { events, build }) {
         Ok(()) => 0,
         Err(error) => fail(1, &error.to_string()),
     }

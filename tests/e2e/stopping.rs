@@ -90,3 +90,21 @@ fn zxid(srvr: &str) -> u64 {
     let line = srvr.lines().find_map(|line| line.strip_prefix("Zxid: 0x"));
     line.map_or(0, |hex| u64::from_str_radix(hex, 16).expect("a zxid"))
 }
+
+/// A reader of evidence can tell whether a server that runs is the code that was checked.
+#[test]
+fn a_running_server_names_the_core_that_its_binary_was_built_with() {
+    let vivarium = std::process::Command::new(env!("CARGO_BIN_EXE_vivarium"));
+    let said = { vivarium }.arg("--version").output().expect("it runs").stdout;
+    let said = String::from_utf8(said).expect("UTF-8");
+    let hash = |text: &str| -> String {
+        let (_, hash) = text.split_once("core ").expect("it names its core");
+        hash.chars().take_while(char::is_ascii_hexdigit).collect()
+    };
+    assert_eq!(hash(&said).len(), 64, "{said}");
+    let cluster = Cluster::start(1);
+    let srvr = cluster.servers[0].word("srvr").expect("it serves");
+    assert_eq!(hash(&srvr), hash(&said), "{srvr}");
+    let mntr = cluster.servers[0].word("mntr").expect("it serves");
+    assert_eq!(hash(&mntr), hash(&said), "{mntr}");
+}

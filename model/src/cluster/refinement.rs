@@ -3,7 +3,7 @@
 //! The abstraction function is short, because ghosts and disks hold the very variables: `p`, `a` and `log` of a server
 //! are `acceptedEpoch`, `currentEpoch` and the history on its *disk*; `lead`, `I`, `H` are what was elected and proposed;
 //! `ack` is what left, or could have left, as an acknowledgement; `D` is what state machines hold. Of all this the ghosts carry
-//! a [`Summary`], and each step tells what it did in events ([`GhostEvent`]). [`explain`] says which abstract action an
+//! a [`Summary`], and each step tells what it did in events ([`GhostEvent`]). `explain` says which abstract action an
 //! event is, and [`Summary::take`] whether that action is allowed there. What the disk holds afterwards has to be what
 //! the action says.
 //!

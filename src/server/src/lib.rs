@@ -26,7 +26,7 @@ pub use config::{
     ClientAddress, Config, ConfigError, DirSizes, FourLetterWords, Member, SnapshotCompression,
 };
 pub use events::{Event, Events};
-pub use run::{Error, Options, run};
+pub use run::{Build, Error, Options, run};
 
 /// After a failure to accept a connection (no more file descriptors, mostly) the next attempt waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

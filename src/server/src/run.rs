@@ -30,8 +30,17 @@ use crate::snapshots::{self, Snapshots};
 pub struct Options {
     /// Where its events go.
     pub events: Events,
-    /// The commit of this build: recordings name it.
+    /// What was built: recordings and four-letter words name it.
+    pub build: Build,
+}
+
+/// Which build a server is.
+#[derive(Clone, Debug, Default)]
+pub struct Build {
+    /// The commit.
     pub commit: String,
+    /// The hash of the sources of the crate `zab`, in hexadecimal.
+    pub core: String,
 }
 
 /// Why a server ended that was not asked to, or did not start.
@@ -95,7 +104,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     );
     let (sender, events) = EventSender::channel();
     let (quorum, election) = ports(&config, &sender).await?;
-    let shared = Arc::new(Shared::new(Arc::clone(&config), tree));
+    let shared = Arc::new(Shared::new(Arc::clone(&config), options.build.clone(), tree));
     let mut tasks = JoinSet::new();
     let (batches, clients) = mpsc::channel(client::BATCHES_MAX);
     if let Some(address) = &config.client {
@@ -108,7 +117,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let core = core_config(&config);
     let failed = sender.clone();
     let recorder =
-        Recorder::start(config.record.as_deref(), core, &options.commit, move |error| {
+        Recorder::start(config.record.as_deref(), core, &options.build.commit, move |error| {
             failed.recording_failed(error);
         })?;
     let parts = Parts {

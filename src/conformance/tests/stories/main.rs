@@ -1,5 +1,6 @@
 //! Runs that are sound, and runs that somebody has tampered with: each property notices.
 
+mod mutations;
 mod world;
 
 use conformance::{End, Report};

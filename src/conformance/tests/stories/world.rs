@@ -27,39 +27,49 @@ impl Tape {
     }
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut bytes = header(&Header {
+        self.chunks().concat()
+    }
+
+    /// The header, and a chunk for each step.
+    pub(crate) fn chunks(&self) -> Vec<Vec<u8>> {
+        let mut chunks = vec![header(&Header {
             commit: "0123abc".to_owned(),
             number: self.number,
             config: self.config,
-        });
+        })];
         for (number, (input, outputs)) in self.steps.iter().enumerate() {
             let mut step = postcard::to_stdvec(input).expect("plain data");
             step.extend(postcard::to_stdvec(outputs).expect("plain data"));
             let length = u32::try_from(step.len()).expect("small");
             let step = [&length.to_le_bytes()[..], &step].concat();
+            let mut bytes = Vec::new();
             chunk(number as u64, 1, &step, false, &mut bytes);
+            chunks.push(bytes);
         }
         if self.closed {
+            let mut bytes = Vec::new();
             chunk(self.steps.len() as u64, 0, &[], true, &mut bytes);
+            chunks.push(bytes);
         }
-        bytes
+        chunks
     }
 }
 
 /// Checks recordings together.
 pub(crate) fn check(tapes: &[Tape]) -> Report {
+    check_files(tapes.iter().map(|tape| (tape, tape.bytes())))
+}
+
+/// Checks files together that are said to be these recordings.
+pub(crate) fn check_files<'a>(files: impl Iterator<Item = (&'a Tape, Vec<u8>)>) -> Report {
     let mut checker = Checker::new();
-    for tape in tapes {
-        let name = file_name(tape.sid(), tape.number);
-        checker.add(&name, tape.sid(), tape.number, Cursor::new(tape.bytes()));
+    let mut sources = Vec::new();
+    for (tape, bytes) in files {
+        let (name, server, number) = (file_name(tape.sid(), tape.number), tape.sid(), tape.number);
+        checker.add(&name, server, number, Cursor::new(bytes.clone()));
+        sources.push(Source { name, server, number, bytes: Cursor::new(bytes) });
     }
-    let sources = tapes.iter().map(|tape| Source {
-        name: file_name(tape.sid(), tape.number),
-        server: tape.sid(),
-        number: tape.number,
-        bytes: Cursor::new(tape.bytes()),
-    });
-    checker.follow(sources.collect());
+    checker.follow(sources);
     checker.finish()
 }
 

@@ -10,11 +10,13 @@ use zab::{Epoch, ServerState};
 use znode::{Tree, Watches};
 
 use super::connection::Connection;
+use crate::Build;
 use crate::config::Config;
 
 /// Locks are taken in this order: tree, connection, watches; none is held while waiting for anything else.
 pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
+    pub(crate) build: Build,
     tree: RwLock<Tree>,
     watches: Mutex<Watches>,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
@@ -73,10 +75,11 @@ impl Stats {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Arc<Config>, tree: Tree) -> Self {
+    pub(crate) fn new(config: Arc<Config>, build: Build, tree: Tree) -> Self {
         let status = Status { role: ServerState::Looking, serving: None, since: Instant::now() };
         Self {
             config,
+            build,
             tree: RwLock::new(tree),
             watches: Mutex::default(),
             connections: Mutex::default(),

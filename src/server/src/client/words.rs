@@ -32,8 +32,8 @@ pub(super) fn answer(word: FourLetterWord, shared: &Shared) -> String {
         {
             NOT_SERVING.to_owned()
         }
-        FourLetterWord::Srvr => version() + &server(shared),
-        FourLetterWord::Stat => version() + &clients(shared) + &server(shared),
+        FourLetterWord::Srvr => version(shared) + &server(shared),
+        FourLetterWord::Stat => version(shared) + &clients(shared) + &server(shared),
         FourLetterWord::Mntr => monitor(shared),
         FourLetterWord::Conf => shared.config.conf_text(sizes(shared)),
         FourLetterWord::Cons
@@ -63,12 +63,15 @@ fn sizes(shared: &Shared) -> DirSizes {
     DirSizes { data: of(&shared.config.data_dir), data_log: of(&shared.config.data_log_dir) }
 }
 
-fn version_text() -> String {
-    format!("{}-vivarium, built on 2026-01-01 00:00 UTC", env!("CARGO_PKG_VERSION"))
+/// The version as ZooKeeper's tools parse it, number first, and what was built: the commit, and the hash of the checked core's
+/// sources, which `vivarium --version` names as well.
+fn version_text(shared: &Shared) -> String {
+    let crate::Build { commit, core } = &shared.build;
+    format!("{}-vivarium, commit {commit}, core {core}", env!("CARGO_PKG_VERSION"))
 }
 
-fn version() -> String {
-    format!("Zookeeper version: {}\n", version_text())
+fn version(shared: &Shared) -> String {
+    format!("Zookeeper version: {}\n", version_text(shared))
 }
 
 fn mode(shared: &Shared) -> &'static str {
@@ -126,7 +129,7 @@ fn monitor(shared: &Shared) -> String {
     let mut line = |name: &str, value: &dyn std::fmt::Display| {
         let _ = writeln!(text, "zk_{name}\t{value}");
     };
-    line("version", &version_text());
+    line("version", &version_text(shared));
     line("server_state", &mode(shared));
     if !shared.config.standalone {
         let state = match status.role {
