@@ -77,6 +77,26 @@ pub enum GhostEvent {
     Crashed { sid: Sid, snapshot: Vec<Txn> },
 }
 
+/// What of a server decides in which epochs it can still do something.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Busy {
+    /// Who.
+    pub sid: Sid,
+    /// `acceptedEpoch` on its disk.
+    pub promised: Epoch,
+    /// The leader to which it is attached: what that one sent may still arrive.
+    pub leader: Option<Sid>,
+    /// Records wait for its disk.
+    pub writes: bool,
+}
+
+impl Busy {
+    /// True if something of an epoch whose leader is gone may still reach this server's disk.
+    fn may_act(&self, epoch: Epoch, leader: Sid) -> bool {
+        self.promised <= epoch && (self.writes || self.leader == Some(leader))
+    }
+}
+
 /// True if one sequence begins with the other.
 pub fn is_prefix(short: &[Txn], long: &[Txn]) -> bool {
     long.starts_with(short)
@@ -129,14 +149,12 @@ impl Ghost {
     /// An epoch is settled when the voters whose disks have not promised a newer one, together with those whose
     /// acknowledgements are not yet part of anything chosen, are no quorum: nothing more can be chosen in it, nor in any
     /// older one, so it is enough to know what was.
-    pub fn settle(
-        &mut self,
-        promised: &BTreeMap<Sid, Epoch>,
-        quorum: &Quorum,
-        histories: &Histories<u8>,
-    ) {
+    pub fn settle(&mut self, servers: &[Busy], quorum: &Quorum, histories: &Histories<u8>) {
+        let promised: BTreeMap<_, _> =
+            servers.iter().map(|busy| (busy.sid, busy.promised)).collect();
         if let Some(summary) = &mut self.summary {
-            summary.settle(promised, histories);
+            let is_over = |epoch, leader| !servers.iter().any(|busy| busy.may_act(epoch, leader));
+            summary.settle(&promised, is_over, histories, quorum);
         }
         while let Some((&epoch, ghost)) = self.epochs.first_key_value() {
             let may_choose = promised

@@ -159,13 +159,19 @@ impl<M: Machine> Cluster<M> {
     }
 
     fn settle(&self, cache: &mut Cache, words: &mut [u32]) {
-        let mut promised = 0;
+        let mut servers = 0;
         for (i, &config) in self.servers.iter().enumerate() {
             let info = self.tables.info(cache, config, words[i]);
-            promised |= info.promised.0.min(15) << (4 * i);
+            let leader = match info.role {
+                Role::Following(leader) | Role::Observing(leader) => leader.0,
+                Role::Down | Role::Looking | Role::Leading => 0,
+            };
+            let busy =
+                info.promised.0.min(15) | u32::from(leader) << 4 | u32::from(info.writes) << 7;
+            servers |= u64::from(busy) << (8 * i);
         }
         let at = self.ghost_at();
-        words[at] = self.tables.settled(cache, words[at], promised, &self.servers);
+        words[at] = self.tables.settled(cache, words[at], servers, &self.servers);
     }
 
     fn take_in(

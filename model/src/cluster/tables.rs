@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use zab::{Config, Epoch, Notification, Quorum, Sid};
 
-use super::ghost::{Ghost, GhostEvent};
+use super::ghost::{Busy, Ghost, GhostEvent};
 use super::info::Info;
 use super::link::{Conn, ConnOp, Slot, SlotOp};
 use super::machine::{Machine, Txn};
@@ -333,16 +333,29 @@ impl<M: Machine> Tables<M> {
         }) as u32
     }
 
-    /// The ghosts without what can no longer matter, given what each server's disk has promised: 4 bits each.
-    pub fn settled(&self, cache: &mut Cache, ghost: u32, promised: u32, servers: &[Config]) -> u32 {
-        self.pair(cache, Pair::Settled, ghost, promised, || {
+    /// The ghosts without what can no longer matter. `busy` has 8 bits for each server: 4 of what its disk has promised, 3 of
+    /// its leader's id, and whether it writes.
+    pub fn settled(&self, cache: &mut Cache, ghost: u32, busy: u64, servers: &[Config]) -> u32 {
+        // The key of no other pair is that large.
+        let key = (Pair::Settled as u128) << 120 | u128::from(ghost) << 64 | u128::from(busy);
+        cache.pairs.get_or(&self.pairs, key, || {
             let mut after = self.ghosts.get(ghost).clone();
-            let promised = servers
+            let quorum = &servers[0].quorum;
+            let servers: Vec<_> = servers
                 .iter()
                 .enumerate()
-                .map(|(at, config)| (config.me, Epoch(promised >> (4 * at) & 15)))
+                .map(|(at, config)| {
+                    let bits = (busy >> (8 * at)) as u32;
+                    let leader = Sid((bits >> 4 & 7) as u8);
+                    Busy {
+                        sid: config.me,
+                        promised: Epoch(bits & 15),
+                        leader: (leader != Sid(0)).then_some(leader),
+                        writes: bits >> 7 & 1 == 1,
+                    }
+                })
                 .collect();
-            after.settle(&promised, &servers[0].quorum, &self.histories);
+            after.settle(&servers, quorum, &self.histories);
             u64::from(self.ghosts.intern(after))
         }) as u32
     }

@@ -240,20 +240,30 @@ impl Summary {
         Action::Deliver { f, e: e.unwrap_or(of_its_own), n }
     }
 
-    /// Forgets epochs of which no guard can ask any more but for what was chosen in them: no server of `promised`, all
-    /// servers with the epochs on their disks, can write or acknowledge anything of them, and their leaders are gone. And
-    /// promises to candidates who have themselves promised a newer epoch.
+    /// Forgets what no guard can ask for any more: of epochs that are over everything but what was chosen in them; of others
+    /// the acknowledgements, if those and whoever can still acknowledge are no quorum; and promises to candidates
+    /// who have themselves promised a newer epoch.
+    ///
+    /// `promised` are all servers with the epochs on their disks. `is_over` tells, of an epoch whose leader is gone and that
+    /// leader, that no server will write anything of it any more.
     pub fn settle<P: Clone + Eq + Hash>(
         &mut self,
         promised: &BTreeMap<Sid, Epoch>,
+        is_over: impl Fn(Epoch, Sid) -> bool,
         histories: &Histories<P>,
+        quorum: &Quorum,
     ) {
         self.promises.retain(|(epoch, _), promise| {
             promised.get(&promise.candidate).is_none_or(|p| *p <= *epoch)
         });
-        let dead =
-            |(e, reign): &(&Epoch, &Reign)| !reign.active && promised.values().all(|p| *p > **e);
-        let settled: Vec<_> = self.reigns.iter().filter(dead).map(|(e, _)| *e).collect();
+        for (e, reign) in &mut self.reigns {
+            let may = |f: &&Sid| promised[*f] <= *e || reign.acks.contains_key(*f);
+            if !quorum.is_quorum(&promised.keys().filter(may).copied().collect()) {
+                reign.acks.clear();
+            }
+        }
+        let over = |(e, reign): &(&Epoch, &Reign)| !reign.active && is_over(**e, reign.leader);
+        let settled: Vec<_> = self.reigns.iter().filter(over).map(|(e, _)| *e).collect();
         for e in settled {
             let Some(reign) = self.reigns.remove(&e) else { continue };
             let chosen = reign.chosen.map(|n| histories.prefix(reign.history, n));

@@ -1,5 +1,7 @@
 //! Happenings as actions of abstract Zab, and whether these are allowed now.
 
+use std::collections::BTreeMap;
+
 use model::spec::action::Action;
 use model::spec::histories::History;
 use model::spec::summary::Local;
@@ -73,8 +75,10 @@ impl Follower {
         self.since_settled += 1;
         if self.since_settled >= SETTLE_EVERY {
             self.since_settled = 0;
-            let promised = self.locals.iter().map(|(f, local)| (*f, local.p)).collect();
-            self.summary.settle(&promised, &self.histories);
+            let promised: BTreeMap<_, _> =
+                self.locals.iter().map(|(f, local)| (*f, local.p)).collect();
+            let is_over = |e, _| promised.values().all(|p| *p > e);
+            self.summary.settle(&promised, is_over, &self.histories, &self.quorum);
         }
         Ok(())
     }
