@@ -55,6 +55,8 @@ pub(crate) struct Preset {
     pub elections: u8,
     pub resends: u8,
     pub counter_max: u32,
+    /// Whether steps are compared with abstract Zab; if it is not said, in all tiers but the deep one.
+    pub refinement: Option<bool>,
 }
 
 impl Preset {
@@ -79,6 +81,7 @@ impl Preset {
             elections: 0,
             resends: 0,
             counter_max: COUNTER_MAX,
+            refinement: None,
         }
     }
 }
@@ -131,7 +134,7 @@ impl<M: Machine> Family<M> {
             symmetry,
             0,
             0,
-            u64::from(self.refines() && tier != Tier::Deep),
+            u64::from(self.refines() && preset.refinement.unwrap_or(tier != Tier::Deep)),
         ];
         Bounds::new(BOUNDS.iter().zip(values).map(|((name, ..), value)| (*name, value)))
     }

@@ -84,7 +84,7 @@ pub struct Busy {
     pub sid: Sid,
     /// `acceptedEpoch` on its disk.
     pub promised: Epoch,
-    /// The leader to which it is attached: what that one sent may still arrive.
+    /// The leader to which it is attached: what that one sent may still arrive. Itself, if it leads or wants to.
     pub leader: Option<Sid>,
     /// Records wait for its disk.
     pub writes: bool,
@@ -154,7 +154,9 @@ impl Ghost {
             servers.iter().map(|busy| (busy.sid, busy.promised)).collect();
         if let Some(summary) = &mut self.summary {
             let is_over = |epoch, leader| !servers.iter().any(|busy| busy.may_act(epoch, leader));
-            summary.settle(&promised, is_over, histories, quorum);
+            let may_lead =
+                |sid| servers.iter().any(|busy| busy.sid == sid && busy.leader == Some(sid));
+            summary.settle(&promised, may_lead, is_over, histories, quorum);
         }
         while let Some((&epoch, ghost)) = self.epochs.first_key_value() {
             let may_choose = promised

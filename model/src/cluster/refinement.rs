@@ -190,8 +190,11 @@ pub fn follow(
             }
             summary.promises.retain(|_, promise| promise.candidate != *sid);
         }
-        // Its next candidature is for a newer epoch.
+        // Its next candidature is for a newer epoch. To have delivered nothing is worth knowing of a leader only.
         GhostEvent::LeadershipEnded(sid) => {
+            if summary.delivered.get(sid) == Some(&History::EMPTY) {
+                summary.delivered.remove(sid);
+            }
             summary.promises.retain(|_, promise| promise.candidate != *sid);
         }
         GhostEvent::Disk { .. }

@@ -164,7 +164,8 @@ impl<M: Machine> Cluster<M> {
             let info = self.tables.info(cache, config, words[i]);
             let leader = match info.role {
                 Role::Following(leader) | Role::Observing(leader) => leader.0,
-                Role::Down | Role::Looking | Role::Leading => 0,
+                Role::Leading => config.me.0,
+                Role::Down | Role::Looking => 0,
             };
             let busy =
                 info.promised.0.min(15) | u32::from(leader) << 4 | u32::from(info.writes) << 7;

@@ -21,6 +21,9 @@ use zab::{Epoch, Quorum, Sid, SidSet};
 use super::action::{Action, Promise, Refused, View, allowed};
 use super::histories::{Histories, History};
 
+/// The epoch that stands for those that are settled.
+const SETTLED: Epoch = Epoch(0);
+
 /// A server's own variables.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Local {
@@ -56,8 +59,9 @@ pub struct Summary {
     pub led: BTreeSet<Epoch>,
     /// Those of them that are not settled.
     pub reigns: BTreeMap<Epoch, Reign>,
-    /// The longest history chosen in a settled epoch, and that epoch.
-    pub settled: (Epoch, History),
+    /// The longest history chosen in a settled epoch. Which one that was is forgotten too: it goes as epoch 0, which has no other
+    /// history.
+    pub settled: History,
     /// Promises of epochs that nobody leads.
     pub promises: BTreeMap<(Epoch, Sid), Promise>,
     /// The longest sequence that each server is known to have delivered.
@@ -135,10 +139,9 @@ impl<P: Clone + Eq + Hash> View for Seen<'_, P> {
     }
 
     fn is_chosen(&self, e: Epoch, n: u32) -> bool {
-        let settled = self.summary.settled;
         let known = match self.summary.reigns.get(&e) {
             Some(reign) => reign.chosen,
-            None => (e == settled.0).then(|| self.histories.length(settled.1)),
+            None => (e == SETTLED).then(|| self.histories.length(self.summary.settled)),
         };
         known.is_some_and(|chosen| n <= chosen)
     }
@@ -149,7 +152,7 @@ impl Summary {
     pub fn history(&self, e: Epoch) -> History {
         match self.reigns.get(&e) {
             Some(reign) => reign.history,
-            None if e == self.settled.0 => self.settled.1,
+            None if e == SETTLED => self.settled,
             None => History::EMPTY,
         }
     }
@@ -234,32 +237,45 @@ impl Summary {
             Some(reign) => reign.chosen >= Some(n),
             None => true,
         };
-        let epochs = || self.reigns.keys().rev().copied().chain([self.settled.0]);
+        let epochs = || self.reigns.keys().rev().copied().chain([SETTLED]);
         let of_its_own = histories.last_zxid(sequence).epoch();
         let e = epochs().find(|e| fits(e) && chosen(e)).or_else(|| epochs().find(fits));
         Action::Deliver { f, e: e.unwrap_or(of_its_own), n }
     }
 
     /// Forgets what no guard can ask for any more: of epochs that are over everything but what was chosen in them; of others
-    /// the acknowledgements, if those and whoever can still acknowledge are no quorum; and promises to candidates
-    /// who have themselves promised a newer epoch.
+    /// the acknowledgements, if those and whoever can still acknowledge are no quorum; and promises to servers that are no
+    /// candidates, or have promised a newer epoch themselves.
     ///
-    /// `promised` are all servers with the epochs on their disks. `is_over` tells, of an epoch whose leader is gone and that
+    /// `promised` are all servers with the epochs on their disks. `may_lead` tells who may be a candidate. `is_over` tells, of an epoch whose leader is gone and that
     /// leader, that no server will write anything of it any more.
     pub fn settle<P: Clone + Eq + Hash>(
         &mut self,
         promised: &BTreeMap<Sid, Epoch>,
+        may_lead: impl Fn(Sid) -> bool,
         is_over: impl Fn(Epoch, Sid) -> bool,
         histories: &Histories<P>,
         quorum: &Quorum,
     ) {
         self.promises.retain(|(epoch, _), promise| {
-            promised.get(&promise.candidate).is_none_or(|p| *p <= *epoch)
+            let candidate = promise.candidate;
+            may_lead(candidate) && promised.get(&candidate).is_none_or(|p| *p <= *epoch)
         });
+        let length = |history| histories.length(history);
         for (e, reign) in &mut self.reigns {
             let may = |f: &&Sid| promised[*f] <= *e || reign.acks.contains_key(*f);
-            if !quorum.is_quorum(&promised.keys().filter(may).copied().collect()) {
-                reign.acks.clear();
+            if quorum.is_quorum(&promised.keys().filter(may).copied().collect()) {
+                continue;
+            }
+            reign.acks.clear();
+            // Chosen prefixes of all epochs are comparable (Key), so the longest of those that cannot grow is enough to know,
+            // and of each epoch whether its leader may propose.
+            if let Some(n) = reign.chosen {
+                let chosen = histories.prefix(reign.history, n);
+                if length(chosen) > length(self.settled) {
+                    self.settled = chosen;
+                }
+                reign.chosen = reign.active.then(|| length(reign.initial));
             }
         }
         let over = |(e, reign): &(&Epoch, &Reign)| !reign.active && is_over(**e, reign.leader);
@@ -267,9 +283,8 @@ impl Summary {
         for e in settled {
             let Some(reign) = self.reigns.remove(&e) else { continue };
             let chosen = reign.chosen.map(|n| histories.prefix(reign.history, n));
-            let length = |history| histories.length(history);
-            if let Some(chosen) = chosen.filter(|chosen| length(*chosen) > length(self.settled.1)) {
-                self.settled = (e, chosen);
+            if let Some(chosen) = chosen.filter(|chosen| length(*chosen) > length(self.settled)) {
+                self.settled = chosen;
             }
         }
     }

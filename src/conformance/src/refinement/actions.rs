@@ -78,7 +78,7 @@ impl Follower {
             let promised: BTreeMap<_, _> =
                 self.locals.iter().map(|(f, local)| (*f, local.p)).collect();
             let is_over = |e, _| promised.values().all(|p| *p > e);
-            self.summary.settle(&promised, is_over, &self.histories, &self.quorum);
+            self.summary.settle(&promised, |_| true, is_over, &self.histories, &self.quorum);
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Follower {
         let delivered = self.delivered.get(&f).copied();
         let local = self.local(f);
         let led = self.summary.reigns.values().rev().map(|reign| reign.history);
-        let settled = self.summary.settled.1;
+        let settled = self.summary.settled;
         let all = delivered.into_iter().chain([local.log]).chain(led).chain([settled]);
         let found = all.into_iter().find_map(|history| self.ending_at(history, zxid));
         found.ok_or_else(|| Blocked::yet(format!("no history ends at {zxid:?}")))
