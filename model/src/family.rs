@@ -168,6 +168,11 @@ impl<M: Machine> Family<M> {
         self.properties.contains(&Property::Refines)
     }
 
+    /// The comparison with abstract Zab, if the bounds leave it out.
+    fn not_compared(&self, limits: &Limits) -> Option<&'static str> {
+        (self.refines() && !limits.refinement).then(|| Property::Refines.name())
+    }
+
     fn property_info(property: Property) -> PropertyInfo {
         PropertyInfo {
             name: property.name(),
@@ -270,7 +275,10 @@ impl<M: Machine> Family<M> {
             bytes_per_state: Some(outcome.bytes_per_state()),
             peak_memory_bytes: None,
             collision_bound: outcome.collision_bound(),
-            out_of_reach: out_of_reach.map(|companion| companion.name()).collect(),
+            out_of_reach: out_of_reach
+                .map(|companion| companion.name())
+                .chain(self.not_compared(&limits))
+                .collect(),
             reductions: reductions(symmetric, &limits),
             distinct_without_symmetry: symmetric.then(|| cluster.unreduced()),
             pruned: 0,
@@ -311,7 +319,9 @@ impl<M: Machine> Family<M> {
         } else {
             Completion::Complete
         };
-        let always = self.properties.iter().map(|property| {
+        let limits = *self.cluster(bounds).limits();
+        let looked_at = |property: &&Property| Some(property.name()) != self.not_compared(&limits);
+        let always = self.properties.iter().filter(looked_at).map(|property| {
             let info = Self::property_info(*property);
             PropertyVerdict::judge(&info, &completion, violated(property), None)
         });
@@ -328,7 +338,12 @@ impl<M: Machine> Family<M> {
             bytes_per_state: None,
             peak_memory_bytes: None,
             collision_bound: "64-bit fingerprints (stateright)".to_owned(),
-            out_of_reach: self.companions().iter().map(|companion| companion.name()).collect(),
+            out_of_reach: self
+                .companions()
+                .iter()
+                .map(|companion| companion.name())
+                .chain(self.not_compared(self.cluster(bounds).limits()))
+                .collect(),
             reductions: reductions(bounds.value("symmetry") == 1, self.cluster(bounds).limits()),
             distinct_without_symmetry: None,
             pruned: 0,

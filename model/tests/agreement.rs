@@ -3,7 +3,8 @@
 
 use model::registry;
 use model::report::{
-    Bounds, CheckOptions, CheckableModel, Completion, Engine, PropertyVerdict, Verdict,
+    Bounds, BuildInfo, CheckOptions, CheckRequest, CheckableModel, Completion, Console, Engine,
+    Exit, ProgressMode, PropertyVerdict, Verdict, check,
 };
 
 fn named(name: &str) -> Box<dyn CheckableModel> {
@@ -97,6 +98,40 @@ fn comparing_with_abstract_zab_changes_no_verdict() {
     assert_eq!(plain.properties.iter().filter(refines).count(), 0);
     assert_eq!(compared.properties.iter().find(refines).and_then(|p| p.holds), Some(true));
     assert!(plain.distinct <= compared.distinct);
+}
+
+#[test]
+fn a_run_that_leaves_the_comparison_out_is_in_order_by_both_engines() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for engine in [Engine::Own, Engine::Stateright] {
+        let mut bounds = with(&THREE, &[("refinement", 0), ("txns", 0), ("timeouts", 0)]);
+        // Too small for anything interesting to be reached.
+        bounds.extend([("crashes", 0), ("exact-disks", 0)]);
+        let verdict = run("Q1", &bounds, engine, 1);
+        let left_out = "Zab every-step-is-abstract";
+        assert!(verdict.out_of_reach.contains(&left_out), "{engine}");
+        assert!(verdict.properties.iter().all(|property| property.name != left_out), "{engine}");
+    }
+    let overrides = with(&SMALL, &[("refinement", 0)]);
+    let request = CheckRequest {
+        model: "Q0".to_owned(),
+        tier: None,
+        overrides: overrides.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+        json: None,
+        out: directory.path().to_owned(),
+        options: CheckOptions {
+            threads: 1,
+            max_states: None,
+            engine: Engine::Own,
+            stop: Default::default(),
+        },
+    };
+    let unknown = || "unknown".to_owned();
+    let build = BuildInfo { commit: unknown(), rustc: unknown(), version: unknown() };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut console = Console { out: &mut out, err: &mut err, progress: ProgressMode::Silent };
+    let exit = check(&registry(), &request, &build, &mut console);
+    assert_eq!(exit, Exit::Holds, "{}", String::from_utf8_lossy(&out));
 }
 
 #[test]

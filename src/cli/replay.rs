@@ -39,18 +39,29 @@ pub(crate) struct ReplayArgs {
     /// Write a record of what the recordings show
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write the run of abstract Zab that the recordings make, for `proofs/build/check_trace`
+    #[arg(long, value_name = "FILE")]
+    abstract_run: Option<PathBuf>,
 }
 
 /// Runs `replay`.
 pub(crate) fn run(arguments: &ReplayArgs, mut context: Context<'_>) -> u8 {
     let (recordings, traces): (Vec<&PathBuf>, Vec<&PathBuf>) =
         arguments.traces.iter().partition(|path| conformance::is_recording(path));
-    if arguments.json.is_some() && recordings.is_empty() {
-        return usage(&mut context, "--json is a record of recordings, and no recording is given");
+    if recordings.is_empty() {
+        for (option, given) in
+            [("--json", &arguments.json), ("--abstract-run", &arguments.abstract_run)]
+        {
+            if given.is_some() {
+                let error = format!("{option} speaks of recordings, and no recording is given");
+                return usage(&mut context, &error);
+            }
+        }
     }
     let mut status = 0;
     if !recordings.is_empty() {
-        status = replay_recordings(&recordings, arguments.json.as_deref(), &mut context);
+        let run = arguments.abstract_run.as_deref();
+        status = replay_recordings(&recordings, arguments.json.as_deref(), run, &mut context);
     }
     if !traces.is_empty() {
         let traces = model::report::replay(&context.registry, &traces, &mut context.console);
@@ -68,9 +79,14 @@ struct Record<'a> {
     seconds: f64,
 }
 
-fn replay_recordings(paths: &[&PathBuf], json: Option<&Path>, context: &mut Context<'_>) -> u8 {
+fn replay_recordings(
+    paths: &[&PathBuf],
+    json: Option<&Path>,
+    run: Option<&Path>,
+    context: &mut Context<'_>,
+) -> u8 {
     let begin = Instant::now();
-    let report = match conformance::check(paths) {
+    let report = match conformance::check(paths, run) {
         Ok(report) => report,
         Err(misuse) => return usage(context, &misuse.to_string()),
     };

@@ -217,11 +217,14 @@ impl Cluster {
         self.directory.as_ref().expect("it is there").path().join("record")
     }
 
-    /// Replays what was recorded: every server did what the core does, and together they kept the properties.
+    /// Replays what was recorded: every server did what the core does, and together they kept the properties. The run of abstract
+    /// Zab that it was is left in `target/tmp/NAME.trace`, for the proved trace checker.
     #[cfg(feature = "checker")]
-    pub(crate) fn replay(&self) {
+    pub(crate) fn replay(&self, name: &str) {
         let mut command = Command::new(VIVARIUM);
-        let output = command.arg("replay").arg(self.record()).output().expect("the binary starts");
+        let run = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.trace"));
+        command.arg("replay").arg(self.record()).arg("--abstract-run").arg(run);
+        let output = command.output().expect("the binary starts");
         let text = String::from_utf8_lossy(&output.stdout);
         println!(
             "{}",

@@ -74,7 +74,7 @@ fn kill_under_load(count: u8, kills: u64, seed: u64) {
         }
     }
     #[cfg(feature = "checker")]
-    cluster.replay();
+    cluster.replay(&format!("{kills}-kills"));
 }
 
 #[test]

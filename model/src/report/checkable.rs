@@ -156,7 +156,8 @@ pub struct Verdict {
     pub levels: Vec<u64>,
     /// One for each property that was looked at.
     pub properties: Vec<PropertyVerdict>,
-    /// `sometimes` properties that the bounds put out of reach: not reaching them is no fault.
+    /// Properties that the bounds put out of reach: a `sometimes` that need not be reached, the comparison with abstract Zab where the
+    /// bounds leave it out.
     pub out_of_reach: Vec<&'static str>,
     /// What was done to visit fewer states than the model has, one sentence each with the reason why nothing is lost.
     pub reductions: Vec<String>,

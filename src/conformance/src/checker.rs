@@ -1,7 +1,7 @@
 //! Recordings one by one through the core, and what they show.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use model::spec::action::Kind;
@@ -287,17 +287,25 @@ impl Checker {
         Ok(())
     }
 
-    /// Follows the same recordings, in the same order, as a run of abstract Zab.
-    pub fn follow<R: Read + Seek>(&mut self, sources: Vec<Source<R>>) {
+    /// Follows the same recordings, in the same order, as a run of abstract Zab. That run is written to `out` as far as it goes, in
+    /// the language of the proved trace checker.
+    ///
+    /// # Errors
+    /// `out` cannot be written.
+    pub fn follow<R: Read + Seek>(
+        &mut self,
+        sources: Vec<Source<R>>,
+        out: Option<&mut dyn Write>,
+    ) -> io::Result<()> {
         let tallies = &mut self.merged.tallies;
         let refused = self.files.iter().find(|file| file.refusal.is_some());
         let (Some((quorum, _)), None) = (self.quorum, refused) else {
             tallies.undecided(Property::Zab, || {
                 format!("of {}", refused.map_or("any server", |file| &file.file))
             });
-            return;
+            return Ok(());
         };
-        let followed = refinement::follow(quorum, sources);
+        let (followed, run) = refinement::follow(quorum, sources, out.is_some());
         tallies.held_times(Property::Zab, followed.actions());
         if !followed.refused.is_empty() {
             tallies.check(Property::Zab, false, || followed.refused);
@@ -307,6 +315,10 @@ impl Checker {
         }
         self.abstract_actions = followed.taken;
         self.inferred = followed.inferred;
+        match (run, out) {
+            (Some(run), Some(out)) => run.write(&quorum, out),
+            (None, _) | (_, None) => Ok(()),
+        }
     }
 
     /// What all of them show together.

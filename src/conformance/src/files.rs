@@ -1,7 +1,7 @@
 //! Which recordings are meant.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use recording::parse_file_name;
@@ -17,6 +17,14 @@ pub enum Misuse {
     /// A directory or a file.
     #[error("cannot read {path}: {source}")]
     Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file for the abstract run.
+    #[error("cannot write {path}: {source}")]
+    Write {
         /// Which.
         path: PathBuf,
         /// What the system said.
@@ -55,11 +63,12 @@ pub fn is_recording(path: &Path) -> bool {
     path.is_dir() || path.extension().is_some_and(|extension| extension == "vtrace")
 }
 
-/// Replays recordings, and those in directories, and checks them together.
+/// Replays recordings, and those in directories, and checks them together. `run` is a file for the run of abstract Zab that they
+/// make, in the language of the proved trace checker.
 ///
 /// # Errors
 /// Something cannot be read, or is no recording of one run of one ensemble.
-pub fn check<P: AsRef<Path>>(paths: &[P]) -> Result<Report, Misuse> {
+pub fn check<P: AsRef<Path>>(paths: &[P], run: Option<&Path>) -> Result<Report, Misuse> {
     let mut found = Vec::new();
     for path in paths {
         collect(path.as_ref(), &mut found)?;
@@ -85,7 +94,15 @@ pub fn check<P: AsRef<Path>>(paths: &[P]) -> Result<Report, Misuse> {
         let (name, bytes) = (path.display().to_string(), open(path)?);
         Ok(Source { name, server: *server, number: *number, bytes })
     });
-    checker.follow(sources.collect::<Result<_, _>>()?);
+    let sources = sources.collect::<Result<_, _>>()?;
+    let Some(path) = run else {
+        // Nothing is written, so nothing can fail.
+        let _ = checker.follow(sources, None);
+        return Ok(checker.finish());
+    };
+    let failed = |source| Misuse::Write { path: path.to_owned(), source };
+    let mut out = BufWriter::new(File::create(path).map_err(failed)?);
+    checker.follow(sources, Some(&mut out)).and_then(|()| out.flush()).map_err(failed)?;
     Ok(checker.finish())
 }
 

@@ -1,7 +1,5 @@
 //! Happenings as actions of abstract Zab, and whether these are allowed now.
 
-use std::collections::BTreeMap;
-
 use model::spec::action::Action;
 use model::spec::histories::History;
 use model::spec::summary::Local;
@@ -10,9 +8,6 @@ use zab::{Epoch, Sid, Zxid};
 
 use super::stream::{Found, Happening, Written};
 use super::{Blocked, Follower};
-
-/// Actions after which settled epochs are looked for.
-const SETTLE_EVERY: u32 = 64;
 
 impl Follower {
     /// Places a happening, if abstract Zab allows it now.
@@ -72,13 +67,8 @@ impl Follower {
         )?;
         self.locals.insert(f, local);
         *self.followed.taken.entry(action.kind()).or_default() += 1;
-        self.since_settled += 1;
-        if self.since_settled >= SETTLE_EVERY {
-            self.since_settled = 0;
-            let promised: BTreeMap<_, _> =
-                self.locals.iter().map(|(f, local)| (*f, local.p)).collect();
-            let is_over = |e, _| promised.values().all(|p| *p > e);
-            self.summary.settle(&promised, |_| true, is_over, &self.histories, &self.quorum);
+        if let Some(run) = &mut self.run {
+            run.add(action, &self.histories);
         }
         Ok(())
     }
@@ -176,6 +166,9 @@ impl Follower {
             if let Some(promise) = self.summary.promises.get_mut(key) {
                 promise.candidate = f;
             }
+            if let Some(run) = &mut self.run {
+                run.promised_to(*key, f);
+            }
         }
         let promise = self.summary.promises.get(&(e, f)).copied();
         let rc =
@@ -211,6 +204,10 @@ impl Follower {
         let Local { p, a, log } = self.local(f);
         if (p, a, log) != (found.disk.accepted, found.disk.current, expected) {
             return Err(Blocked::yet("the disk holds something else than was written".to_owned()));
+        }
+        let local = self.local(f);
+        if let Some(run) = &mut self.run {
+            run.expect(f, &local, &self.histories);
         }
         self.delivered.insert(f, snapshot);
         let known = self.summary.delivered.entry(f).or_default();

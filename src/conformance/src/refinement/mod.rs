@@ -10,9 +10,10 @@
 //! transactions and epochs that the next start finds on disk, and proposals of a killed leader that others received. If that
 //! does not suffice the run is not decidable from there on, and that is said.
 //!
-//! Only the servers' variables, the epochs that are not settled, and one entry for each transaction are in memory.
+//! Only the servers' variables, the epochs, and one entry for each transaction are in memory.
 
 mod actions;
+mod run;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use recording::Digest;
 use zab::{Epoch, Quorum, Sid};
 
 use crate::verdict::Witness;
+pub(crate) use run::AbstractRun;
 pub use stream::Source;
 use stream::{Happening, Stream};
 
@@ -67,12 +69,16 @@ struct Follower {
     /// Epochs whose leaders may have proposed more than is recorded.
     unfinished: BTreeSet<Epoch>,
     followed: Followed,
-    /// Actions since settled epochs were looked for.
-    since_settled: u32,
+    /// The actions in their order, if somebody wants them.
+    run: Option<AbstractRun>,
 }
 
-/// Follows the recordings of an ensemble with these quorums in abstract Zab.
-pub(crate) fn follow<R: Read + Seek>(quorum: Quorum, sources: Vec<Source<R>>) -> Followed {
+/// Follows the recordings of an ensemble with these quorums in abstract Zab, and keeps the actions if they are wanted.
+pub(crate) fn follow<R: Read + Seek>(
+    quorum: Quorum,
+    sources: Vec<Source<R>>,
+    wanted: bool,
+) -> (Followed, Option<AbstractRun>) {
     let mut by_server: BTreeMap<Sid, Vec<(usize, Source<R>)>> = BTreeMap::new();
     for (file, source) in sources.into_iter().enumerate() {
         by_server.entry(source.server).or_default().push((file, source));
@@ -81,7 +87,7 @@ pub(crate) fn follow<R: Read + Seek>(quorum: Quorum, sources: Vec<Source<R>>) ->
     let unrecorded = quorum.voters().iter().find(|voter| !by_server.contains_key(voter));
     if let Some(voter) = unrecorded {
         followed.undecided = Some(format!("{voter} votes, and there is no recording of it"));
-        return followed;
+        return (followed, None);
     }
     let mut streams: Vec<_> =
         by_server.into_iter().map(|(server, files)| Stream::new(server, files)).collect();
@@ -94,7 +100,7 @@ pub(crate) fn follow<R: Read + Seek>(quorum: Quorum, sources: Vec<Source<R>>) ->
         open_promises: BTreeSet::new(),
         unfinished: BTreeSet::new(),
         followed,
-        since_settled: 0,
+        run: wanted.then(AbstractRun::default),
     };
     for stream in &mut streams {
         if let Ok(Some((Happening::First(found), _))) = stream.peek()
@@ -104,7 +110,7 @@ pub(crate) fn follow<R: Read + Seek>(quorum: Quorum, sources: Vec<Source<R>>) ->
                 "the recordings of {} begin with something on its disk, and what is older is not known",
                 stream.server
             ));
-            return follower.followed;
+            return (follower.followed, follower.run);
         }
     }
     loop {
@@ -127,7 +133,7 @@ pub(crate) fn follow<R: Read + Seek>(quorum: Quorum, sources: Vec<Source<R>>) ->
                             let why = format!("{server}: {}: {why}", told(happening));
                             if for_ever {
                                 follower.followed.refused = vec![Witness(at, why)];
-                                return follower.followed;
+                                return (follower.followed, follower.run);
                             }
                             left.push(Witness(at, why));
                             break;
@@ -135,13 +141,13 @@ pub(crate) fn follow<R: Read + Seek>(quorum: Quorum, sources: Vec<Source<R>>) ->
                     },
                     Err(refused) => {
                         follower.followed.undecided = Some(refused);
-                        return follower.followed;
+                        return (follower.followed, follower.run);
                     }
                 }
             }
         }
         if left.is_empty() {
-            return follower.followed;
+            return (follower.followed, follower.run);
         }
         if !progress {
             let open: Vec<_> = streams.iter().flat_map(|stream| stream.open.clone()).collect();
@@ -154,7 +160,7 @@ pub(crate) fn follow<R: Read + Seek>(quorum: Quorum, sources: Vec<Source<R>>) ->
                 }
                 None => follower.followed.refused = left,
             }
-            return follower.followed;
+            return (follower.followed, follower.run);
         }
     }
 }

@@ -69,7 +69,7 @@ pub(crate) fn check_files<'a>(files: impl Iterator<Item = (&'a Tape, Vec<u8>)>) 
         checker.add(&name, server, number, Cursor::new(bytes.clone()));
         sources.push(Source { name, server, number, bytes: Cursor::new(bytes) });
     }
-    checker.follow(sources);
+    checker.follow(sources, None).expect("nothing is written");
     checker.finish()
 }
 
