@@ -34,7 +34,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             "Three servers, one transaction: the smallest that shows the historical losses of data.",
             vec![
                 (quick, preset(3, 1, 2, 1, 1)),
-                // The comparison would nearly double the states; Q8 has it.
+                // The comparison would cost more than half of the states again; Q8 has it.
                 (standard, Preset { refinement: Some(false), ..preset(3, 1, 3, 2, 2) }),
             ],
         ),

@@ -117,16 +117,6 @@ impl<P: Clone + Eq + Hash> Histories<P> {
         self.prefixes(history).into_iter().filter_map(last).collect()
     }
 
-    /// How many histories there are.
-    pub fn len(&self) -> usize {
-        self.0.len() + 1
-    }
-
-    /// False: the empty history is always there.
-    pub fn is_empty(&self) -> bool {
-        false
-    }
-
     /// Bytes held.
     pub fn bytes(&self) -> u64 {
         self.0.bytes()

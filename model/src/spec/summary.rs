@@ -8,7 +8,7 @@
 //! - of what a server delivered only the longest: `Propose` asks whether `I e` begins any, and they are all prefixes
 //!   one of the other (prefix consistency, which is proved).
 //!
-//! These change no guard: `tests::a_summary_allows_what_the_state_allows` compares every guard of every candidate in every
+//! These change no guard: `tests::a_summary_allows_what_the_state_allows_and_follows_it` compares every guard of every candidate in every
 //! state of the explored configurations. What is forgotten beyond that ([`Summary::settle`], and whatever a caller leaves
 //! out) can only make a guard fail: guards grow weaker as more is known. So what a summary allows, the
 //! specification allows.
