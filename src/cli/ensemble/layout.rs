@@ -53,6 +53,10 @@ const PORT_MAX: u16 = 32_767;
 impl Layout {
     /// The ensemble in `directory` as it is, or a new one as wished. Checks that its ports are free now.
     pub(super) fn open(directory: &Path, wish: Wish) -> Result<Self, LayoutError> {
+        Self::open_with(directory, wish, &can_listen)
+    }
+
+    fn open_with(directory: &Path, wish: Wish, probe: Probe) -> Result<Self, LayoutError> {
         let directory = std::path::absolute(directory)
             .map_err(|error| Usage(format!("--data {}: {error}", directory.display())))?;
         let text = directory.to_str().filter(|text| !text.contains(char::is_control));
@@ -63,12 +67,12 @@ impl Layout {
         }
         // It is written last, so where it is, everything is.
         if !directory.join("1/zoo.cfg").exists() {
-            Self::create(&directory, wish)?;
+            Self::create(&directory, wish, probe)?;
         }
-        Self::load(directory, wish)
+        Self::load(directory, wish, probe)
     }
 
-    fn load(directory: PathBuf, wish: Wish) -> Result<Self, LayoutError> {
+    fn load(directory: PathBuf, wish: Wish, probe: Probe) -> Result<Self, LayoutError> {
         let first = config(&directory, 1)?;
         let count = if first.standalone { 1 } else { first.members.len() };
         let tick_ms = first.tick_time.as_millis();
@@ -88,7 +92,7 @@ impl Layout {
             let ports =
                 ports.map(|own| [(own.quorum_port, "quorum"), (own.election_port, "election")]);
             for (port, what) in ports.into_iter().flatten().chain([(client.port, "client")]) {
-                check_free(number, port, what)?;
+                check_free(probe, number, port, what)?;
             }
         }
         let differs = |option: &str, wished: u64, is: u64| {
@@ -113,7 +117,7 @@ impl Layout {
         Ok(Self { directory, servers })
     }
 
-    fn create(directory: &Path, wish: Wish) -> Result<(), LayoutError> {
+    fn create(directory: &Path, wish: Wish, probe: Probe) -> Result<(), LayoutError> {
         let count = wish.servers.unwrap_or(SERVERS);
         let first = wish.client_port.unwrap_or(CLIENT_PORT);
         let tick_ms = wish.tick_ms.unwrap_or(TICK_MS);
@@ -124,13 +128,13 @@ impl Layout {
             )));
         };
         for (number, port) in (1..=count).zip(first..=last) {
-            check_free(number, port, "client")?;
+            check_free(probe, number, port, "client")?;
         }
         let mut taken: BTreeSet<u16> = (first..=last).collect();
         let mut lines = String::new();
         for number in (1..=count).filter(|_| count > 1) {
-            let quorum = free_port(first, QUORUM_OFFSET, &mut taken)?;
-            let election = free_port(first, ELECTION_OFFSET, &mut taken)?;
+            let quorum = free_port(probe, first, QUORUM_OFFSET, &mut taken)?;
+            let election = free_port(probe, first, ELECTION_OFFSET, &mut taken)?;
             lines += &format!("server.{number}=127.0.0.1:{quorum}:{election}\n");
         }
         for number in (1..=count).rev() {
@@ -180,13 +184,15 @@ fn config(directory: &Path, number: u8) -> Result<Config, LayoutError> {
     Ok(config)
 }
 
-/// Ports are asked for on every address: a server of somebody else may listen on all.
-fn is_free(port: u16) -> std::io::Result<()> {
+/// Says why a port cannot be listened to.
+type Probe<'a> = &'a dyn Fn(u16) -> std::io::Result<()>;
+
+fn can_listen(port: u16) -> std::io::Result<()> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop)
 }
 
-fn check_free(number: u8, port: u16, what: &str) -> Result<(), LayoutError> {
-    is_free(port).map_err(|error| {
+fn check_free(probe: Probe, number: u8, port: u16, what: &str) -> Result<(), LayoutError> {
+    probe(port).map_err(|error| {
         Trouble(format!(
             "server {number} cannot have {what} port {port}: {error} (is an ensemble running already, or another \
              ZooKeeper? --client-port and --data name other ones)"
@@ -194,11 +200,16 @@ fn check_free(number: u8, port: u16, what: &str) -> Result<(), LayoutError> {
     })
 }
 
-fn free_port(first: u16, offset: u16, taken: &mut BTreeSet<u16>) -> Result<u16, LayoutError> {
+fn free_port(
+    probe: Probe,
+    first: u16,
+    offset: u16,
+    taken: &mut BTreeSet<u16>,
+) -> Result<u16, LayoutError> {
     let begin = first.saturating_add(offset).min(PORT_MAX);
     let found = (begin..=PORT_MAX)
         .chain((1_024..begin).rev())
-        .find(|port| !taken.contains(port) && is_free(*port).is_ok());
+        .find(|port| !taken.contains(port) && probe(*port).is_ok());
     let port = found.ok_or_else(|| Trouble(format!("no port up to {PORT_MAX} is free")))?;
     taken.insert(port);
     Ok(port)
@@ -208,14 +219,18 @@ fn free_port(first: u16, offset: u16, taken: &mut BTreeSet<u16>) -> Result<u16, 
 mod tests {
     use super::*;
 
-    /// A port from which on `count` are free.
-    fn free_ports(count: u16) -> (u16, Vec<TcpListener>) {
-        let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-        let ports = (20_000..30_000).step_by(16).find_map(|first: u16| {
-            let held: Vec<_> = (first..first + count).map_while(|port| bind(port).ok()).collect();
-            (held.len() == usize::from(count)).then_some((first, held))
-        });
-        ports.expect("some ports are free")
+    const PORT: u16 = 20_000;
+
+    /// A machine on which other programs hold these ports. (Real ones come and go beside a test.)
+    fn held(ports: &'static [u16]) -> impl Fn(u16) -> std::io::Result<()> {
+        |port| match ports.contains(&port) {
+            true => Err(std::io::ErrorKind::AddrInUse.into()),
+            false => Ok(()),
+        }
+    }
+
+    fn open(directory: &Path, wish: Wish) -> Result<Layout, LayoutError> {
+        Layout::open_with(directory, wish, &held(&[]))
     }
 
     fn wish(servers: u8, client_port: u16) -> Wish {
@@ -226,9 +241,7 @@ mod tests {
     fn a_second_start_finds_what_the_first_wrote() {
         let place = tempfile::tempdir().expect("a directory");
         let data = place.path().join("data");
-        let (port, held) = free_ports(3);
-        drop(held);
-        let first = Layout::open(&data, wish(3, port)).expect("ports are free");
+        let first = open(&data, wish(3, PORT)).expect("ports are free");
         let texts = |layout: &Layout| -> Vec<String> {
             let file = |server: &Server| server.directory.join("zoo.cfg");
             layout
@@ -238,17 +251,17 @@ mod tests {
                 .collect()
         };
         let written = texts(&first);
-        let connect = format!("127.0.0.1:{port},127.0.0.1:{},127.0.0.1:{}", port + 1, port + 2);
+        let connect = format!("127.0.0.1:{PORT},127.0.0.1:{},127.0.0.1:{}", PORT + 1, PORT + 2);
         assert_eq!(first.connect_string(), connect);
-        let again = Layout::open(&data, Wish::default()).expect("ports are still free");
+        let again = open(&data, Wish::default()).expect("ports are still free");
         assert_eq!(again.connect_string(), connect);
         assert_eq!(texts(&again), written);
         for (wish, say) in [
             (Wish { servers: Some(5), ..Wish::default() }, "--servers 5: the ensemble in "),
-            (Wish { client_port: Some(port + 9), ..Wish::default() }, "--client-port "),
+            (Wish { client_port: Some(PORT + 9), ..Wish::default() }, "--client-port "),
             (Wish { tick_ms: Some(2_000), ..Wish::default() }, "--tick-time 2000: "),
         ] {
-            let error = Layout::open(&data, wish).expect_err(say);
+            let error = open(&data, wish).expect_err(say);
             assert!(matches!(&error, Usage(text) if text.starts_with(say)), "{error:?}");
         }
     }
@@ -256,9 +269,7 @@ mod tests {
     #[test]
     fn a_server_alone_has_no_server_lines() {
         let place = tempfile::tempdir().expect("a directory");
-        let (port, held) = free_ports(1);
-        drop(held);
-        let layout = Layout::open(place.path(), wish(1, port)).expect("the port is free");
+        let layout = open(place.path(), wish(1, PORT)).expect("the port is free");
         let config =
             Config::from_file(&layout.servers[0].directory.join("zoo.cfg")).expect("valid");
         assert!(config.standalone && config.members.is_empty() && config.warnings.is_empty());
@@ -267,18 +278,38 @@ mod tests {
     #[test]
     fn a_port_in_use_is_named_and_nothing_is_written() {
         let place = tempfile::tempdir().expect("a directory");
-        let (port, mut held) = free_ports(3);
-        held.remove(0);
-        let error = Layout::open(place.path(), wish(3, port)).expect_err("two ports are in use");
-        let say = format!("server 2 cannot have client port {}: ", port + 1);
+        let probe = held(&[PORT + 1, PORT + 2]);
+        let error = Layout::open_with(place.path(), wish(3, PORT), &probe)
+            .expect_err("two ports are in use");
+        let say = format!("server 2 cannot have client port {}: ", PORT + 1);
         assert!(matches!(&error, Trouble(text) if text.starts_with(&say)), "{error:?}");
         assert_eq!(std::fs::read_dir(place.path()).expect("is there").count(), 0);
     }
 
     #[test]
+    fn ports_that_others_hold_are_passed_over() {
+        let place = tempfile::tempdir().expect("a directory");
+        let probe = held(&[PORT + QUORUM_OFFSET, PORT + QUORUM_OFFSET + 2]);
+        let layout =
+            Layout::open_with(place.path(), wish(3, PORT), &probe).expect("others are free");
+        let config = config(&layout.directory, 1).expect("valid");
+        let quorum: Vec<u16> =
+            config.members.values().map(|member| member.quorum_port - QUORUM_OFFSET).collect();
+        assert_eq!(quorum, [PORT + 1, PORT + 3, PORT + 4]);
+    }
+
+    #[test]
+    fn a_listener_keeps_others_from_its_port() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
+        let port = listener.local_addr().expect("bound").port();
+        let error = can_listen(port).expect_err("is held");
+        assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
     fn ports_beyond_the_last_are_a_usage_error() {
         let place = tempfile::tempdir().expect("a directory");
-        let error = Layout::open(place.path(), wish(3, 65_534)).expect_err("65536 is no port");
+        let error = open(place.path(), wish(3, 65_534)).expect_err("65536 is no port");
         let say = "--client-port 65534: 3 servers use as many ports from it on, so at most 65533";
         assert_eq!(error, Usage(say.into()));
     }
@@ -286,11 +317,9 @@ mod tests {
     #[test]
     fn a_copy_does_not_write_into_the_original() {
         let place = tempfile::tempdir().expect("a directory");
-        let (port, held) = free_ports(1);
-        drop(held);
-        Layout::open(&place.path().join("a"), wish(1, port)).expect("the port is free");
+        open(&place.path().join("a"), wish(1, PORT)).expect("the port is free");
         std::fs::rename(place.path().join("a"), place.path().join("b")).expect("moves");
-        let error = Layout::open(&place.path().join("b"), Wish::default()).expect_err("moved");
+        let error = open(&place.path().join("b"), Wish::default()).expect_err("moved");
         assert!(
             matches!(&error, Trouble(text) if text.contains("was the directory moved")),
             "{error:?}"
