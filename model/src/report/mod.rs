@@ -37,6 +37,7 @@ pub use html::html_page;
 pub use info::{ModelInfo, PropertyInfo, PropertyKind, Tier, TierBounds};
 pub use list::list_text;
 pub use machine::{Machine, resident_bytes};
+pub use number::grouped;
 pub use progress::{Phase, Progress, ProgressMode, Reporter};
 pub use record::{PropertyRecord, Record, Versions, write_records};
 pub use replay::replay;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// All digits, in groups of three: `1,234,567`.
-pub(super) fn grouped(value: u64) -> String {
+pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (place, digit) in digits.chars().enumerate() {
