@@ -178,6 +178,32 @@ pub(crate) fn run(arguments: &BenchArgs) -> u8 {
     u8::from(!report.errors.is_empty() || report.operations == 0)
 }
 
+/// Writes at an ensemble, for another command, until `stop` is set or `limit` is over. The nodes stay.
+#[cfg(feature = "checker")]
+pub(super) fn write_until(
+    servers: Vec<SocketAddr>,
+    connections: usize,
+    stop: &Arc<AtomicBool>,
+    limit: Duration,
+) -> Result<Report, String> {
+    let plan = Plan {
+        servers,
+        op: OpArg::Set,
+        reads: 0,
+        connections,
+        depth: 1,
+        data: vec![b'v'; 100],
+        keys: 100,
+        threads: 1,
+        warmup: Duration::ZERO,
+        measure: limit,
+        // Longer than any election here takes: no session is lost.
+        session_timeout: Duration::from_secs(40),
+    };
+    let subtree = Subtree::new("/vivarium-evidence".to_owned(), &plan);
+    measure(plan, subtree, "", stop, true).map(|(report, _)| report)
+}
+
 impl Plan {
     fn new(arguments: &BenchArgs, servers: Vec<SocketAddr>) -> Self {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());

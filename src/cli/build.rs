@@ -3,11 +3,10 @@
 //! Never fails: outside a git checkout, or in a copy of the sources that lies in the checkout of
 //! something else, the commit is `unknown`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use sha2::{Digest, Sha256};
+mod core_hash;
 
 /// What the binary is made of. A change elsewhere, in a document say, does not make a build dirty.
 const SOURCES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "src", "model"];
@@ -24,41 +23,10 @@ fn main() {
     }
     let rustc = std::env::var("RUSTC").ok();
     let rustc = rustc.and_then(|rustc| output(Command::new(rustc).arg("--version")));
+    let core = core_hash::of_directory(Path::new(core_hash::CORE));
     println!("cargo::rustc-env=VIVARIUM_COMMIT={}", commit().unwrap_or("unknown".to_owned()));
-    println!("cargo::rustc-env=VIVARIUM_CORE={}", core().unwrap_or("unknown".to_owned()));
+    println!("cargo::rustc-env=VIVARIUM_CORE={}", core.unwrap_or("unknown".to_owned()));
     println!("cargo::rustc-env=VIVARIUM_RUSTC={}", rustc.unwrap_or("unknown".to_owned()));
-}
-
-/// SHA-256 of the sources of `zab`, in hexadecimal: for each file of `src/zab/src` in the order of their paths, the path below it
-/// with `/` between, a zero byte, the length in 8 bytes, big-endian, and the content.
-fn core() -> std::io::Result<String> {
-    let root = Path::new("src/zab/src");
-    let mut files = Vec::new();
-    collect(root, &mut files)?;
-    let name = |path: &Path| -> String {
-        let below = path.strip_prefix(root).unwrap_or(path);
-        let parts = below.iter().map(|part| part.to_string_lossy().into_owned());
-        parts.collect::<Vec<_>>().join("/")
-    };
-    let mut files: Vec<_> = files.into_iter().map(|path| (name(&path), path)).collect();
-    files.sort();
-    let mut hash = Sha256::new();
-    for (name, path) in files {
-        let content = fs::read(path)?;
-        hash.update(name.as_bytes());
-        hash.update([0]);
-        hash.update((content.len() as u64).to_be_bytes());
-        hash.update(&content);
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.is_dir() { collect(&path, files)? } else { files.push(path) }
-    }
-    Ok(())
 }
 
 /// The commit checked out here, with `-dirty` if a source differs from it.

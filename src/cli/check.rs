@@ -66,7 +66,7 @@ pub(crate) struct CheckArgs {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum TierArg {
+pub(super) enum TierArg {
     /// All models in a minute
     Quick,
     /// All models in a quarter of an hour

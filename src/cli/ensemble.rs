@@ -1,7 +1,7 @@
 //! `vivarium ensemble`.
 
-mod children;
-mod layout;
+pub(super) mod children;
+pub(super) mod layout;
 
 use super::stop::stop_flag;
 use children::{News, Running};

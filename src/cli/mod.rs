@@ -7,7 +7,11 @@ mod bounds;
 mod check;
 #[cfg(feature = "checker")]
 mod context;
+#[cfg(feature = "checker")]
+mod core_hash;
 mod ensemble;
+#[cfg(feature = "checker")]
+mod evidence;
 #[cfg(feature = "checker")]
 mod explore;
 #[cfg(feature = "checker")]
@@ -28,7 +32,7 @@ is incomplete, or a trace is refused; 2 for a usage error; 130 when interrupted.
 #[cfg(not(feature = "checker"))]
 const AFTER_HELP: &str = "\
 This build leaves the model checker out (it was built without the cargo feature `checker`), so the
-commands `check`, `explore` and `replay` are absent.";
+commands `check`, `explore`, `replay` and `evidence` are absent.";
 
 /// A ZooKeeper-compatible coordination service whose consensus core is exhaustively model-checked.
 #[derive(Parser)]
@@ -50,6 +54,8 @@ enum Command {
     Explore(explore::ExploreArgs),
     #[cfg(feature = "checker")]
     Replay(replay::ReplayArgs),
+    #[cfg(feature = "checker")]
+    Evidence(evidence::EvidenceArgs),
 }
 
 const VERSION: &str = concat!(
@@ -96,5 +102,7 @@ pub(crate) fn run(
         Command::Explore(arguments) => explore::run(&arguments, context),
         #[cfg(feature = "checker")]
         Command::Replay(arguments) => replay::run(&arguments, context),
+        #[cfg(feature = "checker")]
+        Command::Evidence(arguments) => evidence::run(&arguments, context),
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 
 /// The record of a run. Its JSON form is what `--json` writes.
 #[derive(Serialize, Clone, PartialEq, Debug)]
-pub(super) struct Report {
+pub(in crate::cli) struct Report {
     pub(super) op: &'static str,
     connect: String,
     /// Of a mix, the share of reads in percent.
@@ -24,11 +24,11 @@ pub(super) struct Report {
     /// Measured; less than asked for if interrupted.
     seconds: f64,
     /// Operations that succeeded.
-    pub(super) operations: u64,
+    pub(in crate::cli) operations: u64,
     pub(super) operations_per_second: f64,
     latency_us: Latency,
     /// Operations that failed, by ZooKeeper's name of the error.
-    pub(super) errors: BTreeMap<String, u64>,
+    pub(in crate::cli) errors: BTreeMap<String, u64>,
     reconnects: u64,
     /// The longest time without an acknowledged write; absent where nothing is written.
     #[serde(skip_serializing_if = "Option::is_none")]

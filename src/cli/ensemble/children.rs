@@ -10,7 +10,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 /// What a server process lets know.
-pub(super) enum News {
+pub(in crate::cli) enum News {
     /// It said so.
     Event(Event),
     /// It has ended, or is about to: its standard output is closed. The index is that of the server.
@@ -18,7 +18,7 @@ pub(super) enum News {
 }
 
 /// A server process that has not been seen to end.
-pub(super) struct Running {
+pub(in crate::cli) struct Running {
     process: Child,
     /// While this is open the server runs. The kernel closes it when this process dies, however it dies.
     stdin: Option<ChildStdin>,
@@ -27,7 +27,7 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts a server. `index` is its place among the servers of `layout`; news go to `news`.
-    pub(super) fn start(
+    pub(in crate::cli) fn start(
         layout: &Layout,
         index: usize,
         record: Option<&Path>,
@@ -66,17 +66,24 @@ impl Running {
         Ok(Self { process, stdin, log })
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(in crate::cli) fn pid(&self) -> u32 {
         self.process.id()
     }
 
     /// Asks the server to stop, without waiting.
-    pub(super) fn ask_to_stop(&mut self) {
+    pub(in crate::cli) fn ask_to_stop(&mut self) {
         self.stdin = None;
     }
 
+    /// `kill -9`, and waits until the process has ended.
+    #[cfg(feature = "checker")]
+    pub(in crate::cli) fn kill(&mut self) -> std::io::Result<()> {
+        self.process.kill()?;
+        self.process.wait().map(drop)
+    }
+
     /// Waits until the process has ended, and ends it by force at `deadline`; then `None`.
-    pub(super) fn wait_until(&mut self, deadline: Instant) -> Option<ExitStatus> {
+    pub(in crate::cli) fn wait_until(&mut self, deadline: Instant) -> Option<ExitStatus> {
         while Instant::now() < deadline {
             match self.process.try_wait() {
                 Ok(Some(status)) => return Some(status),
@@ -90,7 +97,7 @@ impl Running {
     }
 
     /// The last line of the server's log that says something.
-    pub(super) fn last_words(&self) -> Option<String> {
+    pub(in crate::cli) fn last_words(&self) -> Option<String> {
         let log = std::fs::read(&self.log).ok()?;
         let tail = &log[log.len().saturating_sub(4_096)..];
         let tail = String::from_utf8_lossy(tail);

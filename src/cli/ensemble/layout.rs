@@ -8,31 +8,31 @@ use zab::Sid;
 
 /// What the command line asks for; `None`: whatever the directory says, or the default.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Wish {
-    pub(super) servers: Option<u8>,
-    pub(super) client_port: Option<u16>,
-    pub(super) tick_ms: Option<u32>,
+pub(in crate::cli) struct Wish {
+    pub(in crate::cli) servers: Option<u8>,
+    pub(in crate::cli) client_port: Option<u16>,
+    pub(in crate::cli) tick_ms: Option<u32>,
 }
 
 /// The servers of an ensemble, in the order of their ids.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(in crate::cli) struct Layout {
     /// Absolute.
-    pub(super) directory: PathBuf,
-    pub(super) servers: Vec<Server>,
+    pub(in crate::cli) directory: PathBuf,
+    pub(in crate::cli) servers: Vec<Server>,
 }
 
 /// One server of the ensemble.
 #[derive(Debug)]
-pub(super) struct Server {
-    pub(super) sid: Sid,
-    pub(super) directory: PathBuf,
-    pub(super) client_port: u16,
+pub(in crate::cli) struct Server {
+    pub(in crate::cli) sid: Sid,
+    pub(in crate::cli) directory: PathBuf,
+    pub(in crate::cli) client_port: u16,
 }
 
 /// What is wrong, and whether the command line is to blame.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) enum LayoutError {
+pub(in crate::cli) enum LayoutError {
     /// Status 2.
     Usage(String),
     /// Status 1.
@@ -52,7 +52,7 @@ const PORT_MAX: u16 = 32_767;
 
 impl Layout {
     /// The ensemble in `directory` as it is, or a new one as wished. Checks that its ports are free now.
-    pub(super) fn open(directory: &Path, wish: Wish) -> Result<Self, LayoutError> {
+    pub(in crate::cli) fn open(directory: &Path, wish: Wish) -> Result<Self, LayoutError> {
         Self::open_with(directory, wish, &can_listen)
     }
 
@@ -157,7 +157,7 @@ impl Layout {
     }
 
     /// What a client is given.
-    pub(super) fn connect_string(&self) -> String {
+    pub(in crate::cli) fn connect_string(&self) -> String {
         let servers: Vec<String> =
             self.servers.iter().map(|server| format!("127.0.0.1:{}", server.client_port)).collect();
         servers.join(",")

@@ -39,7 +39,9 @@ fn link<T>(
     let (status, result) = match (part.outcome, &part.facts) {
         (Outcome::Holds, Some(facts)) => held(facts),
         (Outcome::Failed, _) => (Status::Failed, part.why().to_owned()),
-        (Outcome::Holds, None) | (Outcome::NotRun, _) => (Status::NotRun, part.why().to_owned()),
+        (Outcome::Holds, None) | (Outcome::NotRun | Outcome::Recorded, _) => {
+            (Status::NotRun, part.why().to_owned())
+        }
     };
     Link {
         upper: ends.0.to_owned(),
@@ -189,7 +191,11 @@ fn properties(checks: &Part<Checks>) -> Link {
                 _ => format!(
                     "{models}, {} distinct states; {} in these bounds",
                     grouped(distinct),
-                    counted(vacuous, "property has nothing to say", "properties have nothing to say"),
+                    counted(
+                        vacuous,
+                        "property has nothing to say",
+                        "properties have nothing to say"
+                    ),
                 ),
             };
             (Status::Checked, result)
@@ -293,8 +299,7 @@ fn conformance(part: &Part<Conformance>) -> Link {
 }
 
 fn abstract_run(part: &Part<Conformance>) -> Link {
-    const CLAIM: &str =
-        "The run of abstract Zab that the recordings make is accepted by the checker that is extracted from the proof, so every \
+    const CLAIM: &str = "The run of abstract Zab that the recordings make is accepted by the checker that is extracted from the proof, so every \
          theorem holds of it.";
     let ends = (ZAB, SERVERS);
     match &part.facts {

@@ -52,7 +52,7 @@ impl Gaps {
 
     fn part<T>(&mut self, place: &str, part: &Part<T>) {
         match part.outcome {
-            Outcome::Holds => {}
+            Outcome::Holds | Outcome::Recorded => {}
             Outcome::Failed => self.add(GapKind::Failed, place, part.why()),
             Outcome::NotRun => self.add(GapKind::NotRun, place, part.why()),
         }
@@ -91,10 +91,16 @@ fn checks(gaps: &mut Gaps, facts: &Checks) {
     const PLACE: &str = "model checking";
     if !facts.all {
         let names: Vec<&str> = facts.models.iter().map(|run| &*run.record.name).collect();
-        gaps.add(GapKind::Partly, PLACE, format!("of all models only {} was run", names.join(", ")));
+        gaps.add(
+            GapKind::Partly,
+            PLACE,
+            format!("of all models only {} was run", names.join(", ")),
+        );
     }
     let larger = match facts.tier {
-        Tier::Quick => Some("the bounds of the tiers standard and deep are larger, and were not run"),
+        Tier::Quick => {
+            Some("the bounds of the tiers standard and deep are larger, and were not run")
+        }
         Tier::Standard => Some("the bounds of the tier deep are larger, and were not run"),
         Tier::Deep => None,
     };
@@ -104,29 +110,35 @@ fn checks(gaps: &mut Gaps, facts: &Checks) {
     let uncompared: Vec<&str> = facts
         .models
         .iter()
-        .filter(|run| {
-            run.record.properties.iter().any(|p| p.name == REFINES && p.out_of_reach)
-        })
+        .filter(|run| run.record.properties.iter().any(|p| p.name == REFINES && p.out_of_reach))
         .map(|run| &*run.record.name)
         .collect();
     if !uncompared.is_empty() {
-        let text = format!("not compared with abstract Zab in these bounds: {}", uncompared.join(", "));
+        let text =
+            format!("not compared with abstract Zab in these bounds: {}", uncompared.join(", "));
         gaps.add(GapKind::Partly, "refinement", text);
     }
     if compared(facts).next().is_none() {
-        gaps.add(GapKind::NotRun, "refinement", "no model of this run compares its steps with abstract Zab");
+        gaps.add(
+            GapKind::NotRun,
+            "refinement",
+            "no model of this run compares its steps with abstract Zab",
+        );
     } else {
         let actions = abstract_actions(facts);
         let never: Vec<&str> =
             actions.iter().filter(|(_, count)| *count == 0).map(|(name, _)| &**name).collect();
         if !never.is_empty() {
-            let text = format!("actions of abstract Zab that the code never took: {}", never.join(", "));
+            let text =
+                format!("actions of abstract Zab that the code never took: {}", never.join(", "));
             gaps.add(if facts.all { GapKind::Failed } else { GapKind::Partly }, "refinement", text);
         }
     }
     if facts.models.iter().any(|run| !is_abstract(run)) {
         for name in vacuous(facts) {
-            let text = format!("{name}: no state of this run met its precondition, so it says nothing here");
+            let text = format!(
+                "{name}: no state of this run met its precondition, so it says nothing here"
+            );
             gaps.add(GapKind::Partly, PLACE, text);
         }
     }
@@ -147,7 +159,7 @@ fn specification(gaps: &mut Gaps, facts: &Specification) {
 fn conformance(gaps: &mut Gaps, facts: &Conformance) {
     const PLACE: &str = "conformance";
     match facts.trace_checker.outcome {
-        Outcome::Holds => {}
+        Outcome::Holds | Outcome::Recorded => {}
         Outcome::Failed => gaps.add(GapKind::Failed, "trace checker", facts.trace_checker.why()),
         Outcome::NotRun => gaps.add(GapKind::NotRun, "trace checker", facts.trace_checker.why()),
     }
@@ -172,9 +184,10 @@ fn conformance(gaps: &mut Gaps, facts: &Conformance) {
 }
 
 fn flaws(gaps: &mut Gaps, facts: &Flaws) {
-    let not_here = facts.flaws.iter().filter(|flaw| {
-        flaw.here.is_none() && matches!(flaw.recorded.case, Case::Expressed { .. })
-    });
+    let not_here = facts
+        .flaws
+        .iter()
+        .filter(|flaw| flaw.here.is_none() && matches!(flaw.recorded.case, Case::Expressed { .. }));
     let (not_here, all) = (not_here.count(), facts.flaws.len());
     if not_here > 0 {
         let text = format!("{not_here} of {all} are as recorded, and were not run here");
@@ -195,7 +208,9 @@ fn ledger(gaps: &mut Gaps, facts: &Ledger, identity: &Identity) {
     for entry in &facts.entries {
         let file = &entry.file;
         let said = match &entry.core {
-            None => format!("{file}: whether its core was today's cannot be known here; as recorded, not run here"),
+            None => format!(
+                "{file}: whether its core was today's cannot be known here; as recorded, not run here"
+            ),
             Some(core) if *core == identity.core_of_tree => {
                 format!("{file}: of the same core; as recorded, not run here")
             }

@@ -11,9 +11,9 @@ mod limits;
 mod page;
 mod plot;
 mod schema;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use chain::chain;
 pub use gaps::gaps;

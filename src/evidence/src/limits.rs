@@ -49,10 +49,7 @@ pub const LIMITS: [(&str, &str); 12] = [
         "The ensemble of this report runs on one machine over loopback and is killed. Its links do not break otherwise, and its disks \
          work.",
     ),
-    (
-        "Reconfiguration",
-        "Membership is fixed, in the models, in the proof, and in the servers.",
-    ),
+    ("Reconfiguration", "Membership is fixed, in the models, in the proof, and in the servers."),
     (
         "Two states with one fingerprint",
         "States are told apart by 128-bit fingerprints. Two that share one would be taken for one, and what is behind the second left \

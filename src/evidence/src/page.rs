@@ -163,10 +163,11 @@ fn how<T>(part: &Part<T>) -> Markup {
         Outcome::Holds => ("held", "holds"),
         Outcome::Failed => ("failed", "failed"),
         Outcome::NotRun => ("not-run", "not run here"),
+        Outcome::Recorded => ("partly", "recorded, not run here"),
     };
     html! {
         p.how { span.status.(class) { (word) } " " code { (part.command) }
-            @if part.outcome != Outcome::NotRun { " · " (seconds(part.seconds)) }
+            @if matches!(part.outcome, Outcome::Holds | Outcome::Failed) { " · " (seconds(part.seconds)) }
             @if let Some(reason) = &part.reason { " · " (reason) }
         }
     }

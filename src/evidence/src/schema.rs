@@ -170,6 +170,8 @@ pub enum Outcome {
     Failed,
     /// It was not done.
     NotRun,
+    /// It was gathered from what is on record: nothing was run.
+    Recorded,
 }
 
 /// Of what the report speaks, and where it was made.

@@ -27,9 +27,9 @@ mod tests {
             [0.04, 12.46, 99.9, 125.2].map(seconds),
             ["0.0 s", "12.5 s", "99.9 s", "2 min 5 s"]
         );
-        assert_eq!([counted(1, "model", "models"), counted(1200, "model", "models")], [
-            "1 model",
-            "1,200 models"
-        ]);
+        assert_eq!(
+            [counted(1, "model", "models"), counted(1200, "model", "models")],
+            ["1 model", "1,200 models"]
+        );
     }
 }

@@ -92,7 +92,9 @@ fn properties(checks: &Checks) -> Markup {
 fn met(checks: &Checks, name: &str, kind: PropertyKind) -> Markup {
     let found = checks.models.iter().filter_map(|run| {
         let mut properties = run.record.properties.iter();
-        properties.find(|property| property.name == name).map(|property| (&run.record.name, property))
+        properties
+            .find(|property| property.name == name)
+            .map(|property| (&run.record.name, property))
     });
     html! {
         @for (model, property) in found {

@@ -127,7 +127,8 @@ fn mutant_tables(facts: &Mutants) -> Markup {
     };
     let outcomes = count(|mutant| &mutant.outcome, |_| true);
     let layers = count(|mutant| &mutant.layer, |mutant| mutant.outcome == "killed");
-    let others = facts.mutants.iter().filter(|mutant| matches!(&*mutant.outcome, "survived" | "equivalent"));
+    let others =
+        facts.mutants.iter().filter(|mutant| matches!(&*mutant.outcome, "survived" | "equivalent"));
     html! {
         p { (counted(facts.mutants.len(), "mutant", "mutants")) " of " code { "src/zab" } ", " b { "recorded, not run here" }
             " (table last changed at " (facts.recorded_at.as_deref().unwrap_or("a commit that is not known")) ")." }

@@ -56,7 +56,8 @@ fn ensemble(ensemble: &Ensemble) -> Markup {
 }
 
 fn recordings(facts: &Conformance) -> Markup {
-    let ended = |end: &str| facts.recordings.iter().filter(|recording| recording.end == end).count();
+    let ended =
+        |end: &str| facts.recordings.iter().filter(|recording| recording.end == end).count();
     let ends = ["closed", "open", "torn", "empty", "refused"].map(|end| (end, ended(end)));
     let ends = ends.iter().filter(|(_, count)| *count > 0);
     let ends: Vec<String> = ends.map(|(end, count)| format!("{count} {end}")).collect();
@@ -99,7 +100,8 @@ fn properties(facts: &Conformance) -> Markup {
 
 fn actions(facts: &Conformance) -> Markup {
     let split = |of_zab: bool| -> Vec<(String, u64)> {
-        let chosen = facts.actions.iter().filter(|action| action.name.starts_with(ABSTRACT) == of_zab);
+        let chosen =
+            facts.actions.iter().filter(|action| action.name.starts_with(ABSTRACT) == of_zab);
         chosen.map(|action| (action.name.clone(), action.count)).collect()
     };
     html! {

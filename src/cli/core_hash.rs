@@ -1,0 +1,45 @@
+//! The identity of the consensus core: one hash of its sources. The build script computes it too.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// Where the core's sources are.
+pub(crate) const CORE: &str = "src/zab/src";
+
+/// SHA-256 of sources, in hexadecimal: for each file in the order of their paths, the path below [`CORE`] with `/` between,
+/// a zero byte, the length in 8 bytes, big-endian, and the content.
+pub(crate) fn of_files(mut files: Vec<(String, Vec<u8>)>) -> String {
+    files.sort();
+    let mut hash = Sha256::new();
+    for (name, content) in files {
+        hash.update(name.as_bytes());
+        hash.update([0]);
+        hash.update((content.len() as u64).to_be_bytes());
+        hash.update(&content);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// [`of_files`] of all files of a directory: [`CORE`] in a source tree.
+pub(crate) fn of_directory(root: &Path) -> io::Result<String> {
+    let mut paths = Vec::new();
+    collect(root, &mut paths)?;
+    let name = |path: &Path| -> String {
+        let below = path.strip_prefix(root).unwrap_or(path);
+        let parts = below.iter().map(|part| part.to_string_lossy().into_owned());
+        parts.collect::<Vec<_>>().join("/")
+    };
+    let files = paths.iter().map(|path| Ok((name(path), fs::read(path)?)));
+    Ok(of_files(files.collect::<io::Result<_>>()?))
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() { collect(&path, files)? } else { files.push(path) }
+    }
+    Ok(())
+}
