@@ -161,7 +161,7 @@ pub(crate) fn run(arguments: &BenchArgs) -> u8 {
     let plan = Plan::new(arguments, servers);
     let subtree = Subtree::new(format!("{}{path}", target.chroot), &plan);
     let stop = stop_flag();
-    let measured = measure(plan, subtree, &arguments.connect, &stop, arguments.keep);
+    let measured = measure(plan, subtree, &arguments.connect, &stop, arguments.keep, &|| ());
     let (report, removed) = match measured {
         Ok(measured) => measured,
         Err(error) => return fail(1, &error),
@@ -178,13 +178,15 @@ pub(crate) fn run(arguments: &BenchArgs) -> u8 {
     u8::from(!report.errors.is_empty() || report.operations == 0)
 }
 
-/// Writes at an ensemble, for another command, until `stop` is set or `limit` is over. The nodes stay.
+/// Writes at an ensemble, for another command, until `stop` is set or `limit` is over; `begun` is called when all connections
+/// are there. The nodes stay.
 #[cfg(feature = "checker")]
 pub(super) fn write_until(
     servers: Vec<SocketAddr>,
     connections: usize,
     stop: &Arc<AtomicBool>,
     limit: Duration,
+    begun: &dyn Fn(),
 ) -> Result<Report, String> {
     let plan = Plan {
         servers,
@@ -201,7 +203,7 @@ pub(super) fn write_until(
         session_timeout: Duration::from_secs(40),
     };
     let subtree = Subtree::new("/vivarium-evidence".to_owned(), &plan);
-    measure(plan, subtree, "", stop, true).map(|(report, _)| report)
+    measure(plan, subtree, "", stop, true, begun).map(|(report, _)| report)
 }
 
 impl Plan {
@@ -248,11 +250,12 @@ fn measure(
     connect: &str,
     stop: &Arc<AtomicBool>,
     keep: bool,
+    begun: &dyn Fn(),
 ) -> Result<(Report, Result<(), String>), String> {
     let runtime = runtime()?;
     runtime.block_on(subtree.make(&plan))?;
     let shared = Arc::new(Shared::new(plan, subtree, Arc::clone(stop)));
-    let loaded = load(&shared, &runtime);
+    let loaded = load(&shared, &runtime, begun);
     let created = loaded.as_ref().map(|(_, created, _)| created.clone()).unwrap_or_default();
     let removed = match keep {
         true => Ok(()),
@@ -265,7 +268,11 @@ fn measure(
 /// Statistics, how many creates each connection has asked for, and how many seconds were measured.
 type Loaded = (Stats, Vec<u64>, f64);
 
-fn load(shared: &Arc<Shared>, runtime: &tokio::runtime::Runtime) -> Result<Loaded, String> {
+fn load(
+    shared: &Arc<Shared>,
+    runtime: &tokio::runtime::Runtime,
+    begun: &dyn Fn(),
+) -> Result<Loaded, String> {
     let (connected, mut all_connected) = mpsc::unbounded_channel();
     let (start, started) = watch::channel(None);
     let threads = shared.plan.threads;
@@ -281,6 +288,7 @@ fn load(shared: &Arc<Shared>, runtime: &tokio::runtime::Runtime) -> Result<Loade
         let begin = shared.now() + nanos(shared.plan.warmup);
         let window = (begin, begin + nanos(shared.plan.measure));
         start.send_replace(Some(window));
+        begun();
         Some(window)
     } else {
         shared.abandon();

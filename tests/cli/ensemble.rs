@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// How long anything may take. Only a failing test takes so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Ensemble {
+pub(crate) struct Ensemble {
     process: Child,
     lines: Receiver<String>,
     /// What was printed so far.
@@ -20,7 +20,7 @@ struct Ensemble {
 }
 
 impl Ensemble {
-    fn start(data: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(data: &Path, more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vivarium"));
         command.arg("ensemble").arg("--data").arg(data).args(more).stdout(Stdio::piped());
         let mut process = command.spawn().expect("the binary runs");
@@ -35,7 +35,7 @@ impl Ensemble {
     }
 
     /// The next line that contains `words`.
-    fn line_with(&mut self, words: &str) -> String {
+    pub(crate) fn line_with(&mut self, words: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -89,7 +89,7 @@ fn signal(signal: &str, pid: &str) -> bool {
 }
 
 /// The first of three ports that are free now, in a range of this test's own.
-fn ports(range: std::ops::Range<u16>) -> String {
+pub(crate) fn ports(range: std::ops::Range<u16>) -> String {
     let free =
         |port: &u16| (*port..*port + 3).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
     range.step_by(3).find(free).expect("some ports are free").to_string()

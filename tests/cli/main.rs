@@ -2,11 +2,17 @@
 
 mod bench;
 mod ensemble;
+mod evidence;
 mod fake;
 
 use std::fs;
 use std::net::TcpListener;
 use std::process::{Command, Output};
+
+const COMMANDS: &[&str] = match cfg!(feature = "checker") {
+    true => &["server", "ensemble", "bench", "evidence"],
+    false => &["server", "ensemble", "bench"],
+};
 
 fn vivarium(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vivarium"));
@@ -24,7 +30,7 @@ fn refused(status: i32, arguments: &[&str]) -> String {
 
 #[test]
 fn every_command_explains_itself_with_examples_and_exit_statuses() {
-    for command in ["server", "ensemble", "bench"] {
+    for command in COMMANDS {
         let help = vivarium(&[command, "--help"]);
         assert_eq!(help.status.code(), Some(0));
         let text = String::from_utf8(help.stdout).expect("UTF-8");

@@ -46,7 +46,7 @@ pub(super) fn kill_under_load(
     let mut servers = Servers::start(layout, record.to_owned(), stop)?;
     servers.wait_until_all_serve()?;
     let cores = servers.cores()?;
-    let load = Loading::start(addresses);
+    let load = Loading::start(addresses)?;
     let mut kills = Vec::new();
     for number in 0..KILLS {
         servers.pause()?;
@@ -279,11 +279,15 @@ struct Loading {
 }
 
 impl Loading {
-    fn start(servers: Vec<SocketAddr>) -> Self {
+    /// All connections are there when this returns.
+    fn start(servers: Vec<SocketAddr>) -> Result<Self, String> {
         let stop = Arc::new(AtomicBool::new(false));
         let shared = Arc::clone(&stop);
+        let (sender, begun) = channel();
         let thread = std::thread::spawn(move || {
-            let report = bench::write_until(servers, CONNECTIONS, &shared, LOAD_LIMIT)?;
+            let report = bench::write_until(servers, CONNECTIONS, &shared, LOAD_LIMIT, &|| {
+                let _ = sender.send(());
+            })?;
             Ok(Load {
                 about: format!(
                     "setData, {CONNECTIONS} connections, one request in flight on each, 100 bytes"
@@ -292,7 +296,12 @@ impl Loading {
                 errors: report.errors,
             })
         });
-        Self { stop, thread: Some(thread) }
+        let loading = Self { stop, thread: Some(thread) };
+        match begun.recv_timeout(PATIENCE) {
+            Ok(()) => Ok(loading),
+            // It says why, or has been waiting for as long.
+            Err(_) => Err(loading.end().err().unwrap_or_else(|| "no load".to_owned())),
+        }
     }
 
     fn end(mut self) -> Result<Load, String> {

@@ -124,13 +124,22 @@ fn facts(
         end: end(file.end).to_owned(),
         wrong: wrong(file),
     });
+    // Files are named by their names: where they are is not part of what they show.
+    let places: Vec<String> =
+        report.recordings.iter().map(|file| file.file.replace(&name(&file.file), "")).collect();
+    let without_places = |text: &String| {
+        places.iter().fold(text.clone(), |text, place| match place.is_empty() {
+            true => text,
+            false => text.replace(place.as_str(), ""),
+        })
+    };
     let properties = report.properties.iter().map(|property| RunProperty {
         name: property.name.to_owned(),
         holds: property.holds,
         occurrences: property.occurrences,
         violations: property.violations,
         undecided: property.undecided,
-        reason: property.reason.clone(),
+        reason: property.reason.as_ref().map(without_places),
     });
     let actions = report
         .actions

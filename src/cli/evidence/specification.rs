@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 pub(super) const COMMAND: &str = "spec/check.sh; cargo test -p model counts";
 /// One to three minutes, and two to build tla-checker if it is missing.
-const LIMIT: Duration = Duration::from_secs(420);
+const LIMIT: Duration = Duration::from_secs(600);
 const COUNTS: &str = "spec/counts.tsv";
 
 pub(super) fn check(

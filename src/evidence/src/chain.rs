@@ -81,8 +81,8 @@ fn specification(report: &Report) -> Link {
     );
     link(
         (SPEC, "abstract Zab in TLA+, and in Rust as the model checker uses it"),
-        "The same refinement and the invariants of its proof, of the text in TLA+; guards and updates are the same in Coq, TLA+ and \
-         Rust, line by line; the texts in TLA+ and Rust have as many states at each depth.",
+        "The same refinement and the invariants of its proof, of the text in TLA+; guards and updates of the texts in Coq, \
+         TLA+ and Rust are those of one table, line by line; the texts in TLA+ and Rust have as many states at each depth.",
         within,
         &report.specification,
         |facts| {

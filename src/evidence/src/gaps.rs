@@ -212,7 +212,9 @@ fn ledger(gaps: &mut Gaps, facts: &Ledger, identity: &Identity) {
                 "{file}: whether its core was today's cannot be known here; as recorded, not run here"
             ),
             Some(core) if *core == identity.core_of_tree => {
-                format!("{file}: of the same core; as recorded, not run here")
+                format!(
+                    "{file}: of the same core, perhaps with other models; as recorded, not run here"
+                )
             }
             Some(core) => format!(
                 "{file}: of another core ({}, today's is {}), so it does not speak of today's; as recorded, not run here",

@@ -9,7 +9,7 @@ mod specification;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::chain::short;
-use crate::schema::{Gap, GapKind, Identity, Link, Outcome, Part, Report, Status};
+use crate::schema::{Gap, GapKind, Identity, Outcome, Part, Report, Status};
 use crate::text::seconds;
 
 const STYLE: &str = include_str!("style.css");
@@ -38,10 +38,9 @@ pub fn page(report: &Report) -> String {
                     h1 { "Vivarium: the evidence" }
                     p.meta { "Commit " code { (commit) } @if !identity.changed.is_empty() { ", changed" }
                         " · core " code { (short(&identity.core)) } " · " (report.started) " · " (seconds(report.seconds)) }
-                    p.meta { (report.closing()) }
                 }
                 (not_covered(report))
-                (chain(&report.chain))
+                (chain(report))
                 (identity_section(identity))
                 (checks::section(&report.checks))
                 (specification::specification(&report.specification))
@@ -99,14 +98,15 @@ fn status(status: Status) -> Markup {
     html! { span.status.(class) { (status.word()) } }
 }
 
-fn chain(links: &[Link]) -> Markup {
+fn chain(report: &Report) -> Markup {
     html! {
         section id="chain" {
             h2 { "2. The chain of evidence" }
             p { "From what clients rely on, down to what real servers did. Each link says that what is below keeps to what is above. "
                 (status(Status::Proved)) " is for all sizes, by a machine-checked proof; " (status(Status::Checked))
                 " is in every case within the bounds that are said; " (status(Status::Tested)) " is in the cases that came up." }
-            @for (at, link) in links.iter().enumerate() {
+            p { b { (report.closing()) } }
+            @for (at, link) in report.chain.iter().enumerate() {
                 article.link {
                     h3 { span.number { (at + 1) } " " (link.upper) " " span.arrow { "←" } " " (link.lower) " " (status(link.status)) }
                     p { (link.claim) }

@@ -40,7 +40,7 @@ fn shown(entry: &LedgerEntry, identity: &Identity) -> Markup {
             tr { th { "Commit" } td { code { (record.commit) } } }
             tr { th { "Core then" } td { @match &entry.core {
                 None => "not known here: the commit is not in this clone",
-                Some(core) if *core == identity.core_of_tree => { code { (short(core)) } ", the same as today's" },
+                Some(core) if *core == identity.core_of_tree => { code { (short(core)) } ", the same as today's; the models may be others" },
                 Some(core) => { code { (short(core)) } ", not today's (" code { (short(&identity.core_of_tree)) } ")" },
             } } }
             tr { th { "Took" } td { (seconds(record.seconds)) " on " (record.machine.cores) " cores" (memory) ", "
