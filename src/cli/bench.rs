@@ -137,6 +137,8 @@ pub(super) struct Plan {
     warmup: Duration,
     measure: Duration,
     session_timeout: Duration,
+    /// What a connection waits before it sends again; zero where speed is measured.
+    pace: Duration,
 }
 
 /// Runs `bench`.
@@ -178,12 +180,12 @@ pub(crate) fn run(arguments: &BenchArgs) -> u8 {
     u8::from(!report.errors.is_empty() || report.operations == 0)
 }
 
-/// Writes at an ensemble, for another command, until `stop` is set or `limit` is over; `begun` is called when all connections
+/// Writes at an ensemble, for another command, over so many connections, each at this pace, until `stop` is set or `limit` is over; `begun` is called when all connections
 /// are there. The nodes stay.
 #[cfg(feature = "checker")]
 pub(super) fn write_until(
     servers: Vec<SocketAddr>,
-    connections: usize,
+    (connections, pace): (usize, Duration),
     stop: &Arc<AtomicBool>,
     limit: Duration,
     begun: &dyn Fn(),
@@ -201,6 +203,7 @@ pub(super) fn write_until(
         measure: limit,
         // Longer than any election here takes: no session is lost.
         session_timeout: Duration::from_secs(40),
+        pace,
     };
     let subtree = Subtree::new("/vivarium-evidence".to_owned(), &plan);
     measure(plan, subtree, "", stop, true, begun).map(|(report, _)| report)
@@ -222,6 +225,7 @@ impl Plan {
             warmup: seconds(arguments.warmup),
             measure: seconds(arguments.seconds),
             session_timeout: Duration::from_millis(arguments.session_timeout.into()),
+            pace: Duration::ZERO,
         }
     }
 }

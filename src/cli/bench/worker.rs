@@ -122,6 +122,9 @@ impl Worker {
         };
         self.stats.get_or_init(|| Mutex::new(Stats::new(window)));
         loop {
+            if !self.shared.plan.pace.is_zero() {
+                sleep(self.shared.plan.pace).await;
+            }
             self.fill(&mut session, window.1);
             if self.in_flight.is_empty() {
                 session.close().await;

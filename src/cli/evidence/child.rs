@@ -76,7 +76,7 @@ pub(super) fn run(
         }
         if begin.elapsed() > limit {
             let seconds = limit.as_secs();
-            return Err(Trouble::TimedOut(format!("{program} was ended after {seconds} s")));
+            return Err(Trouble::TimedOut(format!("no answer after {seconds} s, so it was ended")));
         }
         let closed = match lines.recv_timeout(TICK) {
             Ok((true, text)) => {
@@ -192,7 +192,9 @@ mod tests {
         let file = place.path().join("pid");
         let script = format!("sleep 1000 & echo $! > {}; wait", file.display());
         let trouble = shell(&script, Duration::from_millis(500), false).err().expect("it is ended");
-        assert!(matches!(trouble, Trouble::TimedOut(text) if text == "sh was ended after 0 s"));
+        assert!(
+            matches!(trouble, Trouble::TimedOut(text) if text == "no answer after 0 s, so it was ended")
+        );
         let pid = std::fs::read_to_string(file).expect("it was started");
         // Whoever adopted it may not have waited for it yet: a zombie has ended.
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));

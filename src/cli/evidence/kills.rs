@@ -21,6 +21,8 @@ const KILLS: usize = 12;
 /// Under load before each kill, and, every second time, before what was killed is started again.
 const PAUSE: Duration = Duration::from_millis(500);
 const CONNECTIONS: usize = 4;
+/// Of each connection, between its writes. The trace checker takes time and memory with the square of what was written.
+const PACE: Duration = Duration::from_millis(20);
 /// How long servers may take until all of them serve in one epoch, or have stopped.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The load ends by itself after this.
@@ -285,12 +287,14 @@ impl Loading {
         let shared = Arc::clone(&stop);
         let (sender, begun) = channel();
         let thread = std::thread::spawn(move || {
-            let report = bench::write_until(servers, CONNECTIONS, &shared, LOAD_LIMIT, &|| {
-                let _ = sender.send(());
-            })?;
+            let report =
+                bench::write_until(servers, (CONNECTIONS, PACE), &shared, LOAD_LIMIT, &|| {
+                    let _ = sender.send(());
+                })?;
             Ok(Load {
                 about: format!(
-                    "setData, {CONNECTIONS} connections, one request in flight on each, 100 bytes"
+                    "setData of 100 bytes over {CONNECTIONS} connections, each at most once in {} ms",
+                    PACE.as_millis()
                 ),
                 acknowledged: report.operations,
                 errors: report.errors,

@@ -42,6 +42,10 @@ pub(super) fn check(
             }
             match kill_under_load(&work, &record, run) {
                 Ok(ensemble) => (Some(ensemble), vec![record]),
+                Err(why) if run.stopped() => {
+                    let _ = std::fs::remove_dir_all(&work);
+                    return Done::not_run(why);
+                }
                 Err(why) => {
                     return Done::failed(format!("{why} (kept: {})", work.display()), None);
                 }
