@@ -6,6 +6,8 @@ use model::flaws::Flaw;
 use model::report::{ActionCount, PropertyKind, Record, Tier};
 use serde::{Deserialize, Serialize};
 
+use super::Part;
+
 /// What the model checker found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checks {
