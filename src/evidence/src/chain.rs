@@ -71,12 +71,17 @@ fn proof(report: &Report) -> Link {
 
 fn specification(report: &Report) -> Link {
     let counts = report.specification.facts.as_ref().map(|facts| &facts.counts[..]);
-    let compared = counts.unwrap_or_default().iter().filter(|count| count.rust == Some(true));
+    let compared = counts.unwrap_or_default().iter().filter(|count| count.rust.is_some());
     let largest = compared.clone().map(|count| count.states).max().unwrap_or(0);
+    let same = compared.clone().filter(|count| count.rust == Some(true)).count();
     let compared = compared.count();
+    let read = counts.unwrap_or_default().iter().filter(|count| count.tla.is_some());
     let within = format!(
-        "the configurations of spec/configs that were run, each complete; numbers of states are compared in {} with up to {} states",
-        counted(compared, "configuration", "configurations"),
+        "the configurations of spec/configs that were run, each complete. Counted here, against the numbers on record: {} from \
+         TLA+ with up to {} states, {} from Rust with up to {}",
+        counted(read.clone().count(), "configuration", "configurations"),
+        grouped(read.map(|count| count.states).max().unwrap_or(0)),
+        compared,
         grouped(largest),
     );
     link(
@@ -86,7 +91,7 @@ fn specification(report: &Report) -> Link {
         within,
         &report.specification,
         |facts| {
-            let rust = format!("as many states in Rust in {compared} of {compared}");
+            let rust = format!("as many states in Rust as on record in {same} of {compared}");
             (Status::Checked, format!("{}; {rust}", facts.closing))
         },
     )
@@ -99,18 +104,18 @@ fn bounds<'a>(models: impl Iterator<Item = &'a ModelRun>) -> String {
 }
 
 fn servers_and_budgets(run: &ModelRun) -> String {
-    const SHOWN: [(&str, &str); 6] = [
-        ("servers", "servers"),
-        ("observers", "observers"),
-        ("txns", "txns"),
-        ("leaderships", "leaderships"),
-        ("crashes", "crashes"),
-        ("timeouts", "time-outs"),
+    const SHOWN: [(&str, &str, &str); 6] = [
+        ("servers", "server", "servers"),
+        ("observers", "observer", "observers"),
+        ("txns", "transaction", "transactions"),
+        ("leaderships", "leadership", "leaderships"),
+        ("crashes", "crash", "crashes"),
+        ("timeouts", "time-out", "time-outs"),
     ];
     let bounds = &run.record.bounds;
-    let shown = SHOWN.iter().filter_map(|(name, word)| {
+    let shown = SHOWN.iter().filter_map(|(name, one, many)| {
         let value = bounds.get(name).filter(|value| *value > 0 || *name == "txns")?;
-        Some(format!("{value} {word}"))
+        Some(counted(usize::try_from(value).unwrap_or(usize::MAX), one, many))
     });
     let shown: Vec<String> = shown.collect();
     if shown.is_empty() { bounds.to_string() } else { shown.join(", ") }
@@ -143,7 +148,7 @@ fn refinement(checks: &Part<Checks>) -> Link {
     let within = checks.facts.as_ref().map(|facts| bounds(compared(facts).map(|(run, _)| run)));
     let mut made = link(
         (ZAB, CODE),
-        "At every step that the model checker explores, what the code changes on disks, in histories and in what was said is one of \
+        "At every step that the model checker explores in families Q and X, what the code changes on disks, in histories and in what was said is one of \
          the nine actions, allowed where it is taken, or nothing.",
         within.unwrap_or_default(),
         checks,
@@ -171,7 +176,7 @@ fn refinement(checks: &Part<Checks>) -> Link {
 fn properties(checks: &Part<Checks>) -> Link {
     let within = checks.facts.as_ref().map(|facts| {
         let code = facts.models.iter().filter(|run| !is_abstract(run));
-        format!("crash faults only; {}", bounds(code))
+        format!("servers crash and links break, no other faults; {}", bounds(code))
     });
     link(
         ("the properties Z1 to Z15 and C4", CODE),
