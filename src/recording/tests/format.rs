@@ -4,8 +4,8 @@ use std::io::Cursor;
 
 use quickcheck::quickcheck;
 use recording::{
-    Buffer, Digest, Header, Reader, Refused, Tail, chunk, encode_outputs, file_name, header,
-    next_number, parse_file_name,
+    Buffer, Digest, Header, Reader, Refused, Tail, chunk, file_name, header, next_number,
+    parse_file_name,
 };
 use zab::{
     Action, Config, DiskImage, Epoch, Input, Note, Outputs, Peer, Quorum, Sid, Timer, Txn, WriteNo,
@@ -63,9 +63,7 @@ fn recorded() -> (Vec<u8>, Vec<usize>) {
 fn read(bytes: &[u8]) -> Result<Option<(usize, Tail)>, Refused> {
     let Some(mut reader) = Reader::open(Cursor::new(bytes))? else { return Ok(None) };
     let mut count = 0;
-    while let Some(step) = reader.step()? {
-        let (_, outputs) = step.decode()?;
-        step.decode_outputs(outputs)?;
+    while reader.step()?.is_some() {
         count += 1;
     }
     Ok(Some((count, reader.tail().expect("it has ended").clone())))
@@ -81,14 +79,12 @@ fn what_was_recorded_is_read_and_the_core_answers_the_same() {
     for number in 0..inputs().len() {
         let step = reader.step().expect("sound").expect("one more");
         assert_eq!(step.number, number as u64);
-        let (input, recorded) = step.decode().expect("an input");
-        if let Input::Propose(payload) = &input {
+        if let Input::Propose(payload) = &step.input {
             proposed.push(*payload);
         }
         let mut out = Outputs::new();
-        peer.step(input, &mut out);
-        assert_eq!(encode_outputs(&out, Vec::new()), recorded, "step {number}");
-        assert_eq!(step.decode_outputs(recorded).expect("outputs"), out);
+        peer.step(step.input, &mut out);
+        assert_eq!(step.outputs, out, "step {number}");
     }
     assert!(reader.step().expect("sound").is_none());
     assert_eq!(reader.tail(), Some(&Tail::Closed));
@@ -165,9 +161,9 @@ fn chunks_that_do_not_follow_each_other_are_refused() {
 fn another_version_and_another_file_are_refused_by_name() {
     let (bytes, _) = recorded();
     let mut other = bytes.clone();
-    other[8] = 2;
-    let error = read(&other).expect_err("another version").to_string();
-    assert_eq!(error, "offset 8: the version is 2, allowed: 1");
+    other[8] = 1;
+    let error = read(&other).expect_err("an older version").to_string();
+    assert_eq!(error, "offset 8: the version is 1, allowed: 2");
     let error = read(b"PK\x03\x04 and so on").expect_err("another file").to_string();
     assert!(error.starts_with("offset 0: the magic is [50, 4b, 03, 04"), "{error}");
     assert!(read(b"").expect("killed before it wrote").is_none());
@@ -175,49 +171,72 @@ fn another_version_and_another_file_are_refused_by_name() {
 
 #[test]
 fn a_checksum_does_not_make_steps() {
-    let steps: [&[u8]; 4] =
-        [&[9, 0, 0, 0, 1], &[2, 0, 0, 0, 0xee, 0xee], &[1, 0, 0, 0, 9, 7], &[3, 0, 0]];
-    for steps in steps {
+    // Each is Resign, or something close to it, and outputs.
+    let cases: [(&[u8], &str); 15] = [
+        (&[], "the bytes of a step end within it"),
+        (&[7], "the shape is 7, allowed: the number of one that came before"),
+        (&[255, 9, 0, 0], "the bytes of a shape end within it"),
+        (&[255, 1, 0, 9], "the bytes of the fields of the outputs end within it"),
+        (&[255, 1, 9], "the kind of an input is 9, allowed: 0 to 8"),
+        (&[255, 2, 0, 128, 9], "the fields of the outputs is 128, allowed: 0 to 127"),
+        (&[255, 3, 0, 0, 0, 9], "what stands behind a shape is 0, allowed: nothing"),
+        (&[255, 2, 0, 0, 0xee], "an input cannot be decoded: "),
+        (&[255, 2, 7, 2, 1, 1], "the bytes of a digest end within it"),
+        (&[255, 4, 0, 32, 1, 200, 9], "a note is 200, allowed: the number of an action, or 255"),
+        (&[255, 4, 0, 2, 2, 0, 9, 3], "the number of deliveries is 3, allowed: 0"),
+        (&[255, 8, 0, 32, 255, 255, 255, 255, 15, 1, 9], "the bytes of a note end within it"),
+        // Others say the same in another way: an empty list, a number that is the next one.
+        (&[255, 3, 0, 32, 0, 9], "it is not written as this version writes it"),
+        (&[255, 6, 0, 4, 1, 1, 0, 3, 9], "the bytes of a zxid end within it"),
+        (&[255, 7, 0, 4, 1, 1, 0, 3, 2, 9, 2], "it is not written as this version writes it"),
+    ];
+    for (step, rule) in cases {
         let mut bytes = header(&first());
-        chunk(0, 1, steps, true, &mut bytes);
-        match read(&bytes) {
-            Err(Refused::Content { step, .. }) => assert!(step <= 1, "{steps:?}"),
-            other => panic!("{steps:?}: {other:?}"),
-        }
+        chunk(0, 1, step, true, &mut bytes);
+        let error = read(&bytes).expect_err("no step").to_string();
+        assert!(error.contains(&format!("step 0: {rule}")), "{step:?}: {error}");
     }
+    let (mut bytes, resign) = (header(&first()), [255, 2, 0, 0, 9]);
+    chunk(0, 1, &[&resign[..], &[0]].concat(), true, &mut bytes);
+    let error = read(&bytes).expect_err("one byte too many").to_string();
+    assert!(error.contains("step 0: 1 bytes stand behind it, allowed: none"), "{error}");
 }
 
 /// Who reads a file of an older build has to find the same bytes.
 #[test]
 fn the_bytes_stay_what_they_are() {
     let mut buffer = Buffer::new();
-    buffer.begin(&Input::Propose(b"hello"));
-    let mut out = Outputs::<Vec<u8>>::new();
-    out.notes.push(Note::Action(Action::LeaderPropose));
-    buffer.end(&out);
+    for payload in ["hello", "world"] {
+        buffer.begin(&Input::Propose(payload));
+        let mut out = Outputs::<&str>::new();
+        out.notes.push(Note::Action(Action::LeaderPropose));
+        buffer.end(&out);
+    }
     let mut bytes = header(&first());
     chunk(0, buffer.count(), buffer.bytes(), true, &mut bytes);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, GOLDEN.concat());
 }
 
-const GOLDEN: [&str; 8] = [
+const GOLDEN: [&str; 9] = [
     // Magic, version, length of the header.
-    "5649565452414345010000001b000000",
+    "5649565452414345020000001b000000",
     // Commit, number, configuration.
     "073031323361626307010200000000feffffff0fffffffff07f403",
     // XXH3-64 of all that.
-    "1436aa0e6322c70c",
-    // Chunk, the last, first step 0, one step of 35 bytes.
-    "5643484b0100000000000000000000000100000023000000",
+    "668516dd93de04c7",
+    // Chunk, the last, first step 0, two steps of 40 bytes.
+    "5643484b0100000000000000000000000200000028000000",
     // XXH3-64 of the chunk.
-    "47fba05e83145b7b",
-    // Length of the step.
-    "1f000000",
-    // Propose, and the digest.
-    "0610b5e9c1ad071b3e7fc779cfaa5e523818",
-    // Outputs: nothing but a note.
-    "00000000000000000000010019",
+    "95c699f7696a39c9",
+    // A new shape of five bytes: Propose, another digest; outputs: notes, one of them, LeaderPropose.
+    "ff050702200119",
+    // The digest.
+    "b5e9c1ad071b3e7fc779cfaa5e523818",
+    // The first shape again.
+    "00",
+    // The digest.
+    "fa0d38a9b38280d0891e4985bdb2583e",
 ];
 
 #[test]

@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use recording::{Buffer, Header, chunk, file_name, header, next_number};
+use recording::{Buffer, Header, Payload, chunk, file_name, header, next_number};
 use zab::{Config, Input, Outputs};
 
 /// Bytes of steps that may wait for the thread before the engine does.
@@ -82,14 +82,14 @@ impl Recorder {
     }
 
     /// Before a step.
-    pub(crate) fn begin<P: AsRef<[u8]>>(&mut self, input: &Input<P>) {
+    pub(crate) fn begin<P: Payload>(&mut self, input: &Input<P>) {
         if let Some(recording) = &mut self.0 {
             recording.buffer.begin(input);
         }
     }
 
     /// After it.
-    pub(crate) fn end<P: AsRef<[u8]>>(&mut self, outputs: &Outputs<P>) {
+    pub(crate) fn end<P: Payload>(&mut self, outputs: &Outputs<P>) {
         if let Some(recording) = &mut self.0 {
             recording.buffer.end(outputs);
         }
