@@ -7,7 +7,7 @@ use zab::{
 
 use crate::Digest;
 use crate::context::Context;
-use crate::shapes::Shapes;
+use crate::shapes::{Shape, Shapes};
 use crate::tags::{
     self, ARM, DELIVER, DISARM, DUE, INPUT, NEXT, NOTES, OTHER, REST, SAME, SENDS, SESSION, TIMERS,
     WRITES,
@@ -34,12 +34,12 @@ pub(crate) struct Decoder {
     shapes: Shapes,
     context: Context,
     /// The shape of the step that is being read.
-    shape: Vec<u8>,
+    shape: Shape,
 }
 
 impl Decoder {
     pub(crate) fn new() -> Self {
-        Self { shapes: Shapes::new(), context: Context::new(), shape: Vec::new() }
+        Self { shapes: Shapes::new(), context: Context::new(), shape: Shape::default() }
     }
 
     /// The step at the begin of `bytes`, and what stands behind it.
@@ -49,7 +49,7 @@ impl Decoder {
     ) -> Result<(Input<Digest>, Outputs<Digest>, &'a [u8]), Fault> {
         let mut shape = std::mem::take(&mut self.shape);
         let read = self.shape(bytes, &mut shape).and_then(|bytes| {
-            let mut parts = Parts { context: &mut self.context, shape: &shape, bytes };
+            let mut parts = Parts { context: &mut self.context, shape: shape.bytes(), bytes };
             let (input, outputs) = (parts.input()?, parts.outputs()?);
             match parts.shape {
                 [] => Ok((input, outputs, parts.bytes)),
@@ -60,14 +60,14 @@ impl Decoder {
         read
     }
 
-    fn shape<'a>(&mut self, bytes: &'a [u8], shape: &mut Vec<u8>) -> Result<&'a [u8], Fault> {
+    fn shape<'a>(&mut self, bytes: &'a [u8], shape: &mut Shape) -> Result<&'a [u8], Fault> {
         let (number, mut bytes) = bytes.split_first().ok_or(Fault::Short("a step"))?;
         shape.clear();
         if *number != tags::NEW_SHAPE {
             let Some(known) = self.shapes.get(*number) else {
                 return odd("the shape", (*number).into(), "the number of one that came before");
             };
-            shape.extend_from_slice(known);
+            shape.extend(known.iter().copied());
             return Ok(bytes);
         }
         let length = varint(&mut bytes, "the length of a shape")?;
@@ -75,8 +75,8 @@ impl Decoder {
         let Some((new, bytes)) = length.and_then(|length| bytes.split_at_checked(length)) else {
             return Err(Fault::Short("a shape"));
         };
-        shape.extend_from_slice(new);
-        self.shapes.number(new);
+        shape.extend(new.iter().copied());
+        self.shapes.number(shape);
         Ok(bytes)
     }
 }

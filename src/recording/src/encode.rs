@@ -5,7 +5,7 @@ use zab::{Send, Sid, Txn, WriteNo, Zxid};
 
 use crate::context::Context;
 use crate::digest::{Known, digest_input, digest_message, digest_record};
-use crate::shapes::Shapes;
+use crate::shapes::{Shape, Shapes};
 use crate::tags::{
     self, ARM, DELIVER, DISARM, DUE, INPUT, NEXT, NOTES, OTHER, REST, SAME, SENDS, SESSION, TIMERS,
     WRITES,
@@ -20,7 +20,7 @@ pub struct Buffer {
     /// Where the step begins whose outputs are not there yet.
     begun: usize,
     count: u32,
-    shape: Vec<u8>,
+    shape: Shape,
     shapes: Shapes,
     context: Context,
     known: Known,
@@ -39,7 +39,7 @@ impl Buffer {
             bytes: Vec::new(),
             begun: 0,
             count: 0,
-            shape: Vec::new(),
+            shape: Shape::default(),
             shapes: Shapes::new(),
             context: Context::new(),
             known: Known::default(),
@@ -61,9 +61,9 @@ impl Buffer {
         match self.shapes.number(&self.shape) {
             Some(number) => self.bytes[self.begun] = number,
             None => {
-                let mut shape = Vec::new();
-                varint(self.shape.len() as u64, &mut shape);
-                shape.extend_from_slice(&self.shape);
+                let (mut shape, new) = (Vec::new(), self.shape.bytes());
+                varint(new.len() as u64, &mut shape);
+                shape.extend_from_slice(new);
                 self.bytes.splice(self.begun + 1..self.begun + 1, shape);
             }
         }
@@ -100,28 +100,28 @@ impl Buffer {
                 difference(upto.0, base, &mut self.bytes);
             }
             Input::Session { peer, message } => {
-                self.shape.extend_from_slice(&[tags::TO_PEER, peer.0]);
+                self.shape.extend([tags::TO_PEER, peer.0]);
                 self.session(message);
             }
             Input::Recv { peer, message } => match message {
                 Message::Proposal(txn) => {
-                    self.shape.extend_from_slice(&[tags::PROPOSAL, peer.0]);
+                    self.shape.extend([tags::PROPOSAL, peer.0]);
                     self.txn(txn);
                 }
                 Message::Inform(txn) => {
-                    self.shape.extend_from_slice(&[tags::INFORM, peer.0]);
+                    self.shape.extend([tags::INFORM, peer.0]);
                     self.txn(txn);
                 }
                 Message::Ack { zxid } => {
-                    self.shape.extend_from_slice(&[tags::ACK, peer.0]);
+                    self.shape.extend([tags::ACK, peer.0]);
                     difference(zxid.0, self.context.delivered, &mut self.bytes);
                 }
                 Message::Commit { zxid } => {
-                    self.shape.extend_from_slice(&[tags::COMMIT, peer.0]);
+                    self.shape.extend([tags::COMMIT, peer.0]);
                     difference(zxid.0, self.context.delivered, &mut self.bytes);
                 }
                 Message::Session(message) => {
-                    self.shape.extend_from_slice(&[tags::FROM_PEER, peer.0]);
+                    self.shape.extend([tags::FROM_PEER, peer.0]);
                     self.session(message);
                 }
                 Message::LearnerInfo { .. }
@@ -215,7 +215,7 @@ impl Buffer {
         let code = near(no.0, self.context.write, &mut self.bytes);
         match record {
             Record::Txn(txn) => {
-                self.shape.extend_from_slice(&[code, tags::TXN]);
+                self.shape.extend([code, tags::TXN]);
                 let digest = self.txn(txn);
                 self.context.written(no, txn.zxid, digest);
             }
@@ -223,7 +223,7 @@ impl Buffer {
             | Record::Snapshot { .. }
             | Record::AcceptedEpoch(_)
             | Record::CurrentEpoch(_) => {
-                self.shape.extend_from_slice(&[code, tags::RECORD]);
+                self.shape.extend([code, tags::RECORD]);
                 self.context.write = no.0;
                 let record = digest_record(record, &mut self.known);
                 self.plain(&record);
@@ -262,7 +262,7 @@ impl Buffer {
             After::Now => tags::NOW,
             After::Durable(no) => near(no.0, self.context.write, &mut self.bytes),
         };
-        self.shape.extend_from_slice(&[send.to.0, after]);
+        self.shape.extend([send.to.0, after]);
         match &send.message {
             Message::Proposal(txn) => {
                 self.shape.push(tags::PROPOSAL);
@@ -274,11 +274,11 @@ impl Buffer {
             }
             Message::Ack { zxid } => {
                 let code = near(zxid.0, self.context.zxid, &mut self.bytes);
-                self.shape.extend_from_slice(&[tags::ACK, code]);
+                self.shape.extend([tags::ACK, code]);
             }
             Message::Commit { zxid } => {
                 let code = near(zxid.0, self.context.delivered, &mut self.bytes);
-                self.shape.extend_from_slice(&[tags::COMMIT, code]);
+                self.shape.extend([tags::COMMIT, code]);
             }
             Message::Session(message) => {
                 self.shape.push(tags::TO_PEER);
@@ -389,10 +389,10 @@ fn difference(value: u64, base: u64, bytes: &mut Vec<u8>) {
 }
 
 /// Seven bits a byte, the lowest first, the highest bit of all but the last byte set.
-fn varint(mut value: u64, bytes: &mut Vec<u8>) {
+fn varint(mut value: u64, bytes: &mut impl Extend<u8>) {
     while value > 0x7f {
-        bytes.push(value as u8 | 0x80);
+        bytes.extend([value as u8 | 0x80]);
         value >>= 7;
     }
-    bytes.push(value as u8);
+    bytes.extend([value as u8]);
 }

@@ -1,5 +1,41 @@
 //! The shapes of steps: what is alike in many of them, so that it is written once.
 
+/// A shape that is being told.
+#[derive(Debug, Default)]
+pub(crate) struct Shape {
+    bytes: Vec<u8>,
+    /// Of the bytes so far. Reading again what was written byte by byte would cost more than the rest of a search.
+    hash: u64,
+}
+
+impl Shape {
+    pub(crate) fn push(&mut self, byte: u8) {
+        self.bytes.push(byte);
+        self.hash = self.hash.rotate_left(7) ^ u64::from(byte);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.hash = 0;
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The slot where a search begins.
+    fn home(&self) -> usize {
+        let spread = self.hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (spread >> (64 - SLOTS.ilog2())) as usize
+    }
+}
+
+impl Extend<u8> for Shape {
+    fn extend<I: IntoIterator<Item = u8>>(&mut self, bytes: I) {
+        bytes.into_iter().for_each(|byte| self.push(byte));
+    }
+}
+
 /// Shapes by number, in the order in which they came.
 #[derive(Debug)]
 pub(crate) struct Shapes {
@@ -32,10 +68,10 @@ impl Shapes {
     }
 
     /// The number of this shape. If it has none it is kept, and has one from now on.
-    pub(crate) fn number(&mut self, shape: &[u8]) -> Option<u8> {
-        let mut slot = home(shape);
+    pub(crate) fn number(&mut self, shape: &Shape) -> Option<u8> {
+        let mut slot = shape.home();
         while let Some(number) = self.slots[slot].checked_sub(1) {
-            if self.get(number) == Some(shape) {
+            if self.get(number) == Some(shape.bytes()) {
                 return Some(number);
             }
             slot = (slot + 1) % SLOTS;
@@ -44,8 +80,8 @@ impl Shapes {
         None
     }
 
-    fn keep(&mut self, shape: &[u8], free: usize) {
-        if shape.len() > SHAPE_BYTES_MAX {
+    fn keep(&mut self, shape: &Shape, free: usize) {
+        if shape.bytes.len() > SHAPE_BYTES_MAX {
             return;
         }
         let mut slot = free;
@@ -53,42 +89,36 @@ impl Shapes {
             self.bytes.clear();
             self.ends.clear();
             self.slots.fill(0);
-            slot = home(shape);
+            slot = shape.home();
         }
-        self.bytes.extend_from_slice(shape);
+        self.bytes.extend_from_slice(&shape.bytes);
         self.ends.push(self.bytes.len());
         // At most `SHAPES_MAX`, which is a byte.
         self.slots[slot] = self.ends.len() as u8;
     }
 }
 
-/// Where to look first. Shapes differ in a few bytes, so each word is spread over the upper bits.
-fn home(shape: &[u8]) -> usize {
-    let (words, rest) = shape.as_chunks();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    let mix = |hash: u64, word: &[u8; 8]| {
-        (hash.rotate_left(29) ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    };
-    let hash = mix(words.iter().fold(0, mix), &last);
-    (hash >> (64 - SLOTS.ilog2())) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn shape(bytes: &[u8]) -> Shape {
+        let mut shape = Shape::default();
+        shape.extend(bytes.iter().copied());
+        shape
+    }
+
     #[test]
     fn a_shape_has_its_number_from_the_second_time_on_until_there_are_too_many() {
         let mut shapes = Shapes::new();
-        let shape = |index: usize| [index as u8, 7, (index >> 8) as u8];
+        let shape = |index: usize| shape(&[index as u8, 7, (index >> 8) as u8]);
         for index in 0..SHAPES_MAX {
             assert_eq!(shapes.number(&shape(index)), None);
         }
         for index in 0..SHAPES_MAX {
             let number = u8::try_from(index).expect("a byte");
             assert_eq!(shapes.number(&shape(index)), Some(number));
-            assert_eq!(shapes.get(number), Some(&shape(index)[..]));
+            assert_eq!(shapes.get(number), Some(shape(index).bytes()));
         }
         assert_eq!(shapes.get(SHAPES_MAX as u8), None);
         assert_eq!(shapes.number(&shape(SHAPES_MAX)), None);
@@ -100,8 +130,8 @@ mod tests {
     #[test]
     fn a_long_shape_is_never_kept() {
         let mut shapes = Shapes::new();
-        let long = [1; SHAPE_BYTES_MAX + 1];
+        let (long, short) = (shape(&[1; SHAPE_BYTES_MAX + 1]), shape(&[1; SHAPE_BYTES_MAX]));
         assert_eq!((shapes.number(&long), shapes.number(&long)), (None, None));
-        assert_eq!((shapes.number(&long[1..]), shapes.number(&long[1..])), (None, Some(0)));
+        assert_eq!((shapes.number(&short), shapes.number(&short)), (None, Some(0)));
     }
 }

@@ -21,7 +21,7 @@ const QUEUE_BYTES_MAX: usize = 16 << 20;
 
 /// How long the thread gathers steps before it writes them: what a killed server may lose. A wake-up of the thread for
 /// every round of the engine would cost more than the encoding.
-const GATHERING: Duration = Duration::from_millis(5);
+const GATHERING: Duration = Duration::from_millis(10);
 
 /// So many bytes are written at once, without waiting for more.
 const CHUNK_BYTES: usize = 1 << 20;
