@@ -8,10 +8,7 @@ use zab::{
 use crate::Digest;
 use crate::context::Context;
 use crate::shapes::{Shape, Shapes};
-use crate::tags::{
-    self, ARM, DELIVER, DISARM, DUE, INPUT, NEXT, NOTES, OTHER, REST, SAME, SENDS, SESSION, TIMERS,
-    WRITES,
-};
+use crate::tags::{self, ANY, DISARM, MANY, NEXT, OTHER, SAME};
 
 /// Why bytes are no step.
 #[derive(thiserror::Error, Clone, PartialEq, Eq, Debug)]
@@ -49,11 +46,11 @@ impl Decoder {
     ) -> Result<(Input<Digest>, Outputs<Digest>, &'a [u8]), Fault> {
         let mut shape = std::mem::take(&mut self.shape);
         let read = self.shape(bytes, &mut shape).and_then(|bytes| {
-            let mut parts = Parts { context: &mut self.context, shape: shape.bytes(), bytes };
+            let mut parts = Parts { context: &mut self.context, shape: shape.words(), bytes };
             let (input, outputs) = (parts.input()?, parts.outputs()?);
             match parts.shape {
                 [] => Ok((input, outputs, parts.bytes)),
-                [byte, ..] => odd("what stands behind a shape", (*byte).into(), "nothing"),
+                [word, ..] => odd("the word behind a shape", *word, "none"),
             }
         });
         self.shape = shape;
@@ -70,12 +67,11 @@ impl Decoder {
             shape.extend(known.iter().copied());
             return Ok(bytes);
         }
-        let length = varint(&mut bytes, "the length of a shape")?;
-        let length = usize::try_from(length).ok().filter(|length| *length <= bytes.len());
-        let Some((new, bytes)) = length.and_then(|length| bytes.split_at_checked(length)) else {
-            return Err(Fault::Short("a shape"));
-        };
-        shape.extend(new.iter().copied());
+        for _ in 0..varint(&mut bytes, "the length of a shape")? {
+            let (word, rest) = bytes.split_first_chunk().ok_or(Fault::Short("a shape"))?;
+            shape.extend(std::iter::once(u64::from_le_bytes(*word)));
+            bytes = rest;
+        }
         self.shapes.number(shape);
         Ok(bytes)
     }
@@ -84,69 +80,48 @@ impl Decoder {
 /// What is left of a step.
 struct Parts<'a, 'b> {
     context: &'b mut Context,
-    shape: &'b [u8],
+    shape: &'b [u64],
     bytes: &'a [u8],
 }
 
 impl Parts<'_, '_> {
     fn input(&mut self) -> Result<Input<Digest>, Fault> {
-        let tag = self.tag("the kind of an input")?;
-        Ok(match tag {
-            INPUT => return self.plain("an input"),
-            tags::PROPOSE => Input::Propose(self.payload()?),
+        let [kind, peer, one, two, ..] = self.word("an input")?;
+        let from = |message| Input::Recv { peer: Sid(peer), message };
+        Ok(match kind {
+            ANY => self.plain("an input")?,
+            tags::PROPOSE => Input::Propose(self.payload(peer)?),
             tags::DURABLE => {
-                let upto = self.difference(self.context.durable)?;
-                self.context.durable = upto;
-                Input::Durable { upto: WriteNo(upto) }
+                self.context.durable = self.difference(self.context.durable)?;
+                Input::Durable { upto: WriteNo(self.context.durable) }
             }
-            tags::TO_PEER => Input::Session { peer: self.sid()?, message: self.session()? },
-            tags::PROPOSAL => {
-                Input::Recv { peer: self.sid()?, message: Message::Proposal(self.txn()?) }
-            }
-            tags::INFORM => {
-                Input::Recv { peer: self.sid()?, message: Message::Inform(self.txn()?) }
-            }
+            tags::TO_PEER => Input::Session { peer: Sid(peer), message: self.session([one, two])? },
+            tags::PROPOSAL => from(Message::Proposal(self.txn([one, two])?)),
+            tags::INFORM => from(Message::Inform(self.txn([one, two])?)),
             tags::ACK => {
-                let (peer, zxid) = (self.sid()?, self.difference(self.context.delivered)?);
-                Input::Recv { peer, message: Message::Ack { zxid: Zxid(zxid) } }
+                from(Message::Ack { zxid: Zxid(self.difference(self.context.delivered)?) })
             }
             tags::COMMIT => {
-                let (peer, zxid) = (self.sid()?, self.difference(self.context.delivered)?);
-                Input::Recv { peer, message: Message::Commit { zxid: Zxid(zxid) } }
+                from(Message::Commit { zxid: Zxid(self.difference(self.context.delivered)?) })
             }
-            tags::FROM_PEER => {
-                Input::Recv { peer: self.sid()?, message: Message::Session(self.session()?) }
-            }
+            tags::FROM_PEER => from(Message::Session(self.session([one, two])?)),
             other => return odd("the kind of an input", other.into(), "0 to 8"),
         })
     }
 
     fn outputs(&mut self) -> Result<Outputs<Digest>, Fault> {
+        let [writes, deliver, sends, session, timers, notes, rest, _] = self.word("the outputs")?;
         let mut outputs = Outputs::new();
-        let fields = self.tag("the fields of the outputs")?;
-        let has = |field| fields & field != 0;
-        if fields & 128 != 0 {
-            return odd("the fields of the outputs", fields.into(), "0 to 127");
-        }
-        if has(WRITES) {
-            outputs.writes = self.list(Self::write)?;
-        }
-        if has(DELIVER) {
-            self.deliver(&mut outputs.deliver)?;
-        }
-        if has(SENDS) {
-            outputs.sends = self.list(Self::send)?;
-        }
-        if has(SESSION) {
-            outputs.session = self.list(|parts| Ok((parts.sid()?, parts.session()?)))?;
-        }
-        if has(TIMERS) {
-            outputs.timers = self.list(Self::timer)?;
-        }
-        if has(NOTES) {
-            outputs.notes = self.list(Self::note)?;
-        }
-        if has(REST) {
+        outputs.writes = self.list(writes, Self::write)?;
+        outputs.deliver = self.deliver(deliver)?;
+        outputs.sends = self.list(sends, Self::send)?;
+        outputs.session = self.list(session, |parts| {
+            let [peer, kind, relation, ..] = parts.word("a message for the session layer")?;
+            Ok((Sid(peer), parts.session([kind, relation])?))
+        })?;
+        outputs.timers = self.list(timers, Self::timer)?;
+        outputs.notes = self.list(notes, Self::note)?;
+        if rest != 0 {
             type Rest = tags::Rest<Vec<tags::Notified>, Vec<LinkCmd>, Vec<Digest>>;
             let rest: Rest = self.plain("the other outputs")?;
             (outputs.notifications, outputs.install, outputs.links, outputs.synced, outputs.halt) =
@@ -155,25 +130,29 @@ impl Parts<'_, '_> {
         Ok(outputs)
     }
 
-    /// Nothing is reserved: each item takes a byte of the shape at least.
+    /// Nothing is reserved: each item takes a word of the shape.
     fn list<T>(
         &mut self,
+        length: u8,
         mut item: impl FnMut(&mut Self) -> Result<T, Fault>,
     ) -> Result<Vec<T>, Fault> {
-        let count = varint(&mut self.shape, "the length of a list")?;
-        (0..count).map(|_| item(self)).collect()
+        let length = match length {
+            MANY => varint(&mut self.bytes, "the length of a list")?,
+            few => few.into(),
+        };
+        (0..length).map(|_| item(self)).collect()
     }
 
     fn write(&mut self) -> Result<(WriteNo, Record<Digest>), Fault> {
-        let code = self.tag("the number of a record")?;
-        let no = WriteNo(self.near(code, self.context.write)?);
-        match self.tag("the kind of a record")? {
+        let [kind, relation, zxid, payload, ..] = self.word("a record")?;
+        let no = WriteNo(self.near(relation, self.context.write)?);
+        match kind {
             tags::TXN => {
-                let txn = self.txn()?;
+                let txn = self.txn([zxid, payload])?;
                 self.context.written(no, txn.zxid, txn.payload);
                 Ok((no, Record::Txn(txn)))
             }
-            tags::RECORD => {
+            ANY => {
                 self.context.write = no.0;
                 Ok((no, self.plain("a record")?))
             }
@@ -181,100 +160,97 @@ impl Parts<'_, '_> {
         }
     }
 
-    fn deliver(&mut self, deliver: &mut Vec<Txn<Digest>>) -> Result<(), Fault> {
-        loop {
-            match self.tag("the kind of a delivery")? {
-                tags::END => return Ok(()),
-                DUE => {
-                    let count = varint(&mut self.bytes, "the number of deliveries")?;
-                    for done in 0..count {
-                        let Some((zxid, payload)) = self.context.due() else {
-                            return odd("the number of deliveries", count, &format!("{done}"));
-                        };
-                        deliver.push(Txn { zxid, payload });
-                        self.context.delivered(zxid);
-                    }
-                }
-                tags::TXN => {
-                    let txn = self.txn()?;
+    fn deliver(&mut self, how: u8) -> Result<Vec<Txn<Digest>>, Fault> {
+        let mut deliver = Vec::new();
+        if how == 0 {
+            return Ok(deliver);
+        }
+        let count = varint(&mut self.bytes, "the number of deliveries")?;
+        for done in 0..count {
+            let Some((zxid, payload)) = self.context.due() else {
+                return odd("the number of deliveries", count, &format!("{done}"));
+            };
+            deliver.push(Txn { zxid, payload });
+            self.context.delivered(zxid);
+        }
+        match how {
+            tags::DUE => {}
+            tags::OTHERS => {
+                for _ in 0..varint(&mut self.bytes, "the number of deliveries")? {
+                    let [zxid, payload, ..] = self.word("a delivery")?;
+                    let txn = self.txn([zxid, payload])?;
                     self.context.delivered(txn.zxid);
                     deliver.push(txn);
                 }
-                other => return odd("the kind of a delivery", other.into(), "0 to 2"),
             }
+            other => return odd("the kind of deliveries", other.into(), "0 to 2"),
         }
+        Ok(deliver)
     }
 
     fn send(&mut self) -> Result<Send<Digest>, Fault> {
-        let to = self.sid()?;
-        let after = match self.tag("what a message waits for")? {
+        let [kind, to, after, one, two, ..] = self.word("a message")?;
+        let after = match after {
             tags::NOW => After::Now,
-            code => After::Durable(WriteNo(self.near(code, self.context.write)?)),
+            relation => After::Durable(WriteNo(self.near(relation, self.context.write)?)),
         };
-        let message = match self.tag("the kind of a message")? {
-            tags::MESSAGE => self.plain("a message")?,
-            tags::PROPOSAL => Message::Proposal(self.txn()?),
-            tags::INFORM => Message::Inform(self.txn()?),
-            tags::ACK => {
-                let code = self.tag("a zxid")?;
-                Message::Ack { zxid: Zxid(self.near(code, self.context.zxid)?) }
-            }
-            tags::COMMIT => {
-                let code = self.tag("a zxid")?;
-                Message::Commit { zxid: Zxid(self.near(code, self.context.delivered)?) }
-            }
-            tags::TO_PEER => Message::Session(self.session()?),
+        let message = match kind {
+            ANY => self.plain("a message")?,
+            tags::PROPOSAL => Message::Proposal(self.txn([one, two])?),
+            tags::INFORM => Message::Inform(self.txn([one, two])?),
+            tags::ACK => Message::Ack { zxid: Zxid(self.near(one, self.context.zxid)?) },
+            tags::COMMIT => Message::Commit { zxid: Zxid(self.near(one, self.context.delivered)?) },
+            tags::TO_PEER => Message::Session(self.session([one, two])?),
             other => return odd("the kind of a message", other.into(), "0 to 4, or 6"),
         };
-        Ok(Send { to, message, after })
+        Ok(Send { to: Sid(to), message, after })
     }
 
-    fn session(&mut self) -> Result<SessionMessage<Digest>, Fault> {
-        let tag = self.tag("the kind of a session message")?;
-        let make = match tag {
+    fn session(&mut self, [kind, relation]: [u8; 2]) -> Result<SessionMessage<Digest>, Fault> {
+        let make = match kind {
             tags::REQUEST => SessionMessage::Request,
             tags::REVALIDATE => SessionMessage::Revalidate,
             tags::SYNC => SessionMessage::Sync,
             other => return odd("the kind of a session message", other.into(), "0 to 2"),
         };
-        self.payload().map(make)
+        self.payload(relation).map(make)
     }
 
     fn timer(&mut self) -> Result<TimerCmd, Fault> {
-        let tag = self.tag("a timer")?;
-        let timer = match tag & !DISARM {
+        let [told, sid, ..] = self.word("a timer")?;
+        let timer = match told & !DISARM {
             0 => Timer::Resend,
             1 => Timer::Finalize,
             2 => Timer::InitLimit,
             3 => Timer::SyncLimit,
             4 => Timer::QuorumLoss,
             5 => Timer::Ping,
-            6 => Timer::LearnerInitLimit(self.sid()?),
-            7 => Timer::LearnerSyncLimit(self.sid()?),
-            _ => return odd("a timer", tag.into(), "0 to 15"),
+            6 => Timer::LearnerInitLimit(Sid(sid)),
+            7 => Timer::LearnerSyncLimit(Sid(sid)),
+            _ => return odd("a timer", told.into(), "0 to 15"),
         };
-        Ok(if tag & DISARM == ARM { TimerCmd::Arm(timer) } else { TimerCmd::Disarm(timer) })
+        Ok(if told & DISARM == 0 { TimerCmd::Arm(timer) } else { TimerCmd::Disarm(timer) })
     }
 
     fn note(&mut self) -> Result<Note, Fault> {
-        let tag = self.tag("a note")?;
-        if tag == tags::NOTE {
-            return self.plain("a note");
-        }
-        match Action::ALL.get(usize::from(tag)) {
-            Some(action) => Ok(Note::Action(*action)),
-            None => odd("a note", tag.into(), "the number of an action, or 255"),
+        let [kind, action, ..] = self.word("a note")?;
+        match kind {
+            ANY => self.plain("a note"),
+            tags::ACTION => match Action::ALL.get(usize::from(action)) {
+                Some(action) => Ok(Note::Action(*action)),
+                None => odd("an action", action.into(), "the number of one"),
+            },
+            other => odd("the kind of a note", other.into(), "0 or 1"),
         }
     }
 
-    fn txn(&mut self) -> Result<Txn<Digest>, Fault> {
-        let code = self.tag("a zxid")?;
-        self.context.zxid = self.near(code, self.context.zxid)?;
-        Ok(Txn { zxid: Zxid(self.context.zxid), payload: self.payload()? })
+    fn txn(&mut self, [zxid, payload]: [u8; 2]) -> Result<Txn<Digest>, Fault> {
+        self.context.zxid = self.near(zxid, self.context.zxid)?;
+        Ok(Txn { zxid: Zxid(self.context.zxid), payload: self.payload(payload)? })
     }
 
-    fn payload(&mut self) -> Result<Digest, Fault> {
-        match self.tag("a digest")? {
+    fn payload(&mut self, relation: u8) -> Result<Digest, Fault> {
+        match relation {
             SAME => {}
             OTHER => {
                 let (digest, bytes) =
@@ -301,19 +277,15 @@ impl Parts<'_, '_> {
         Ok(base.wrapping_add((told >> 1) ^ (told & 1).wrapping_neg()))
     }
 
-    fn sid(&mut self) -> Result<Sid, Fault> {
-        self.tag("a server").map(Sid)
-    }
-
-    fn tag(&mut self, what: &'static str) -> Result<u8, Fault> {
-        let (tag, rest) = self.shape.split_first().ok_or(Fault::Short(what))?;
+    fn word(&mut self, what: &'static str) -> Result<[u8; 8], Fault> {
+        let (word, rest) = self.shape.split_first().ok_or(Fault::Short(what))?;
         self.shape = rest;
-        Ok(*tag)
+        Ok(word.to_le_bytes())
     }
 
     fn plain<T: serde::de::DeserializeOwned>(&mut self, what: &'static str) -> Result<T, Fault> {
-        let (value, rest) = postcard::take_from_bytes(self.bytes)
-            .map_err(|error| Fault::Plain(what, error))?;
+        let (value, rest) =
+            postcard::take_from_bytes(self.bytes).map_err(|error| Fault::Plain(what, error))?;
         self.bytes = rest;
         Ok(value)
     }

@@ -123,10 +123,7 @@ pub(crate) fn digest_record<P: Payload>(record: &Record<P>, known: &mut Known) -
     }
 }
 
-fn session<P: Payload>(
-    message: &SessionMessage<P>,
-    known: &mut Known,
-) -> SessionMessage<Digest> {
+fn session<P: Payload>(message: &SessionMessage<P>, known: &mut Known) -> SessionMessage<Digest> {
     match message {
         SessionMessage::Request(body) => SessionMessage::Request(known.digest(body)),
         SessionMessage::Revalidate(body) => SessionMessage::Revalidate(known.digest(body)),
@@ -134,7 +131,10 @@ fn session<P: Payload>(
     }
 }
 
-pub(crate) fn digest_message<P: Payload>(message: &Message<P>, known: &mut Known) -> Message<Digest> {
+pub(crate) fn digest_message<P: Payload>(
+    message: &Message<P>,
+    known: &mut Known,
+) -> Message<Digest> {
     match message {
         Message::LearnerInfo { kind, accepted } => {
             Message::LearnerInfo { kind: *kind, accepted: *accepted }

@@ -1,15 +1,14 @@
 //! Writing a step: its shape, and behind it what the shape does not say.
 
-use zab::{After, Input, LinkCmd, Message, Note, Outputs, Record, SessionMessage, Timer, TimerCmd};
-use zab::{Send, Sid, Txn, WriteNo, Zxid};
+use zab::{
+    After, Input, LinkCmd, Message, Note, Outputs, Record, Send, SessionMessage, Sid, Timer,
+    TimerCmd, Txn, WriteNo,
+};
 
 use crate::context::Context;
 use crate::digest::{Known, digest_input, digest_message, digest_record};
 use crate::shapes::{Shape, Shapes};
-use crate::tags::{
-    self, ARM, DELIVER, DISARM, DUE, INPUT, NEXT, NOTES, OTHER, REST, SAME, SENDS, SESSION, TIMERS,
-    WRITES,
-};
+use crate::tags::{self, ANY, MANY, NEXT, OTHER, SAME};
 use crate::{Digest, Payload};
 
 /// Steps on their way into a recording, all of one recording in their order: each is told relative to those before. Its memory is
@@ -61,9 +60,9 @@ impl Buffer {
         match self.shapes.number(&self.shape) {
             Some(number) => self.bytes[self.begun] = number,
             None => {
-                let (mut shape, new) = (Vec::new(), self.shape.bytes());
-                varint(new.len() as u64, &mut shape);
-                shape.extend_from_slice(new);
+                let (mut shape, words) = (Vec::new(), self.shape.words());
+                varint(words.len() as u64, &mut shape);
+                shape.extend(words.iter().flat_map(|word| word.to_le_bytes()));
                 self.bytes.splice(self.begun + 1..self.begun + 1, shape);
             }
         }
@@ -91,38 +90,38 @@ impl Buffer {
     fn input<P: Payload>(&mut self, input: &Input<P>) {
         match input {
             Input::Propose(payload) => {
-                self.shape.push(tags::PROPOSE);
-                self.payload(payload);
+                let (relation, _) = self.payload(payload);
+                self.shape.push([tags::PROPOSE, relation]);
             }
             Input::Durable { upto } => {
-                self.shape.push(tags::DURABLE);
+                self.shape.push([tags::DURABLE]);
                 let base = std::mem::replace(&mut self.context.durable, upto.0);
                 difference(upto.0, base, &mut self.bytes);
             }
             Input::Session { peer, message } => {
-                self.shape.extend([tags::TO_PEER, peer.0]);
-                self.session(message);
+                let [kind, relation] = self.session(message);
+                self.shape.push([tags::TO_PEER, peer.0, kind, relation]);
             }
             Input::Recv { peer, message } => match message {
                 Message::Proposal(txn) => {
-                    self.shape.extend([tags::PROPOSAL, peer.0]);
-                    self.txn(txn);
+                    let ([zxid, payload], _) = self.txn(txn);
+                    self.shape.push([tags::PROPOSAL, peer.0, zxid, payload]);
                 }
                 Message::Inform(txn) => {
-                    self.shape.extend([tags::INFORM, peer.0]);
-                    self.txn(txn);
+                    let ([zxid, payload], _) = self.txn(txn);
+                    self.shape.push([tags::INFORM, peer.0, zxid, payload]);
                 }
                 Message::Ack { zxid } => {
-                    self.shape.extend([tags::ACK, peer.0]);
+                    self.shape.push([tags::ACK, peer.0]);
                     difference(zxid.0, self.context.delivered, &mut self.bytes);
                 }
                 Message::Commit { zxid } => {
-                    self.shape.extend([tags::COMMIT, peer.0]);
+                    self.shape.push([tags::COMMIT, peer.0]);
                     difference(zxid.0, self.context.delivered, &mut self.bytes);
                 }
                 Message::Session(message) => {
-                    self.shape.extend([tags::FROM_PEER, peer.0]);
-                    self.session(message);
+                    let [kind, relation] = self.session(message);
+                    self.shape.push([tags::FROM_PEER, peer.0, kind, relation]);
                 }
                 Message::LearnerInfo { .. }
                 | Message::LeaderInfo { .. }
@@ -145,7 +144,7 @@ impl Buffer {
     }
 
     fn any_input<P: Payload>(&mut self, input: &Input<P>) {
-        self.shape.push(INPUT);
+        self.shape.push([ANY]);
         let input = digest_input(input, &mut self.known);
         self.plain(&input);
     }
@@ -164,66 +163,54 @@ impl Buffer {
             halt,
             notes,
         } = outputs;
+        let place = self.shape.words().len();
+        // Known at the end only.
+        self.shape.push([]);
+        let written = self.list(writes, |buffer, (no, record)| buffer.write(*no, record));
+        let delivered = self.deliver(deliver);
+        let sent = self.list(sends, Self::send);
+        let said = self.list(session, |buffer, (peer, message)| {
+            let [kind, relation] = buffer.session(message);
+            buffer.shape.push([peer.0, kind, relation]);
+        });
+        let timed = self.list(timers, Self::timer);
+        let noted = self.list(notes, Self::note);
         let rest = !(notifications.is_empty() && links.is_empty() && synced.is_empty())
             || install.is_some()
             || halt.is_some();
-        let flag = |present: bool, flag: u8| if present { flag } else { 0 };
-        self.shape.push(
-            flag(!writes.is_empty(), WRITES)
-                | flag(!deliver.is_empty(), DELIVER)
-                | flag(!sends.is_empty(), SENDS)
-                | flag(!session.is_empty(), SESSION)
-                | flag(!timers.is_empty(), TIMERS)
-                | flag(!notes.is_empty(), NOTES)
-                | flag(rest, REST),
-        );
-        if !writes.is_empty() {
-            self.count_of(writes);
-            writes.iter().for_each(|(no, record)| self.write(*no, record));
-        }
-        if !deliver.is_empty() {
-            self.deliver(deliver);
-        }
-        if !sends.is_empty() {
-            self.count_of(sends);
-            sends.iter().for_each(|send| self.send(send));
-        }
-        if !session.is_empty() {
-            self.count_of(session);
-            for (peer, message) in session {
-                self.shape.push(peer.0);
-                self.session(message);
-            }
-        }
-        if !timers.is_empty() {
-            self.count_of(timers);
-            timers.iter().for_each(|command| self.timer(*command));
-        }
-        if !notes.is_empty() {
-            self.count_of(notes);
-            notes.iter().for_each(|note| self.note(note));
-        }
         if rest {
             let synced: Vec<_> = synced.iter().map(|body| self.known.digest(body)).collect();
             let rest: tags::Rest<&[_], &[LinkCmd], &[Digest]> =
                 (notifications, *install, links, &synced, *halt);
             self.plain(&rest);
         }
+        let fields = [written, delivered, sent, said, timed, noted, u8::from(rest), 0];
+        self.shape.set(place, fields);
+    }
+
+    /// The length for the shape, and the items.
+    fn list<T>(&mut self, items: &[T], mut tell: impl FnMut(&mut Self, &T)) -> u8 {
+        let length = u8::try_from(items.len()).unwrap_or(MANY);
+        if length == MANY {
+            varint(items.len() as u64, &mut self.bytes);
+        }
+        items.iter().for_each(|item| tell(self, item));
+        length
     }
 
     fn write<P: Payload>(&mut self, no: WriteNo, record: &Record<P>) {
-        let code = near(no.0, self.context.write, &mut self.bytes);
+        let relation = near(no.0, self.context.write, &mut self.bytes);
         match record {
             Record::Txn(txn) => {
-                self.shape.extend([code, tags::TXN]);
-                let digest = self.txn(txn);
+                let ([zxid, payload], digest) = self.txn(txn);
+                self.shape.push([tags::TXN, relation, zxid, payload]);
                 self.context.written(no, txn.zxid, digest);
             }
             Record::Truncate { .. }
             | Record::Snapshot { .. }
             | Record::AcceptedEpoch(_)
             | Record::CurrentEpoch(_) => {
-                self.shape.extend([code, tags::RECORD]);
+                self.shape.push([ANY, relation]);
                 self.context.write = no.0;
                 let record = digest_record(record, &mut self.known);
                 self.plain(&record);
@@ -231,58 +218,59 @@ impl Buffer {
         }
     }
 
-    /// Runs of what was due, and single others.
-    fn deliver<P: Payload>(&mut self, deliver: &[Txn<P>]) {
+    /// How many were due, and the others behind them.
+    fn deliver<P: Payload>(&mut self, deliver: &[Txn<P>]) -> u8 {
+        if deliver.is_empty() {
+            return 0;
+        }
         let mut due = 0;
         for txn in deliver {
-            let digest = self.known.digest(&txn.payload);
-            if self.context.due() == Some((txn.zxid, digest)) {
-                due += 1;
-            } else {
-                self.due(&mut due);
-                self.shape.push(tags::TXN);
-                self.txn(txn);
+            if self.context.due() != Some((txn.zxid, self.known.digest(&txn.payload))) {
+                break;
             }
             self.context.delivered(txn.zxid);
+            due += 1;
         }
-        self.due(&mut due);
-        self.shape.push(tags::END);
-    }
-
-    fn due(&mut self, count: &mut u64) {
-        if *count > 0 {
-            self.shape.push(DUE);
-            varint(*count, &mut self.bytes);
-            *count = 0;
+        varint(due as u64, &mut self.bytes);
+        let others = &deliver[due..];
+        if others.is_empty() {
+            return tags::DUE;
         }
+        varint(others.len() as u64, &mut self.bytes);
+        for txn in others {
+            let (relations, _) = self.txn(txn);
+            self.shape.push(relations);
+            self.context.delivered(txn.zxid);
+        }
+        tags::OTHERS
     }
 
     fn send<P: Payload>(&mut self, send: &Send<P>) {
+        let to = send.to.0;
         let after = match send.after {
             After::Now => tags::NOW,
             After::Durable(no) => near(no.0, self.context.write, &mut self.bytes),
         };
-        self.shape.extend([send.to.0, after]);
         match &send.message {
             Message::Proposal(txn) => {
-                self.shape.push(tags::PROPOSAL);
-                self.txn(txn);
+                let ([zxid, payload], _) = self.txn(txn);
+                self.shape.push([tags::PROPOSAL, to, after, zxid, payload]);
             }
             Message::Inform(txn) => {
-                self.shape.push(tags::INFORM);
-                self.txn(txn);
+                let ([zxid, payload], _) = self.txn(txn);
+                self.shape.push([tags::INFORM, to, after, zxid, payload]);
             }
             Message::Ack { zxid } => {
-                let code = near(zxid.0, self.context.zxid, &mut self.bytes);
-                self.shape.extend([tags::ACK, code]);
+                let relation = near(zxid.0, self.context.zxid, &mut self.bytes);
+                self.shape.push([tags::ACK, to, after, relation]);
             }
             Message::Commit { zxid } => {
-                let code = near(zxid.0, self.context.delivered, &mut self.bytes);
-                self.shape.extend([tags::COMMIT, code]);
+                let relation = near(zxid.0, self.context.delivered, &mut self.bytes);
+                self.shape.push([tags::COMMIT, to, after, relation]);
             }
             Message::Session(message) => {
-                self.shape.push(tags::TO_PEER);
-                self.session(message);
+                let [kind, relation] = self.session(message);
+                self.shape.push([tags::TO_PEER, to, after, kind, relation]);
             }
             Message::LearnerInfo { .. }
             | Message::LeaderInfo { .. }
@@ -294,74 +282,67 @@ impl Buffer {
             | Message::AckNewLeader { .. }
             | Message::UpToDate
             | Message::Ping { .. } => {
-                self.shape.push(tags::MESSAGE);
+                self.shape.push([ANY, to, after]);
                 let message = digest_message(&send.message, &mut self.known);
                 self.plain(&message);
             }
         }
     }
 
-    fn session<P: Payload>(&mut self, message: &SessionMessage<P>) {
-        let (tag, body) = match message {
+    /// Its kind, and the relation of its digest.
+    fn session<P: Payload>(&mut self, message: &SessionMessage<P>) -> [u8; 2] {
+        let (kind, body) = match message {
             SessionMessage::Request(body) => (tags::REQUEST, body),
             SessionMessage::Revalidate(body) => (tags::REVALIDATE, body),
             SessionMessage::Sync(body) => (tags::SYNC, body),
         };
-        self.shape.push(tag);
-        self.payload(body);
+        [kind, self.payload(body).0]
     }
 
-    fn timer(&mut self, command: TimerCmd) {
-        let (arm, timer) = match command {
-            TimerCmd::Arm(timer) => (ARM, timer),
-            TimerCmd::Disarm(timer) => (DISARM, timer),
+    fn timer(&mut self, command: &TimerCmd) {
+        let (disarm, timer) = match command {
+            TimerCmd::Arm(timer) => (0, timer),
+            TimerCmd::Disarm(timer) => (tags::DISARM, timer),
         };
         let (kind, sid) = match timer {
-            Timer::Resend => (0, None),
-            Timer::Finalize => (1, None),
-            Timer::InitLimit => (2, None),
-            Timer::SyncLimit => (3, None),
-            Timer::QuorumLoss => (4, None),
-            Timer::Ping => (5, None),
-            Timer::LearnerInitLimit(Sid(sid)) => (6, Some(sid)),
-            Timer::LearnerSyncLimit(Sid(sid)) => (7, Some(sid)),
+            Timer::Resend => (0, 0),
+            Timer::Finalize => (1, 0),
+            Timer::InitLimit => (2, 0),
+            Timer::SyncLimit => (3, 0),
+            Timer::QuorumLoss => (4, 0),
+            Timer::Ping => (5, 0),
+            Timer::LearnerInitLimit(Sid(sid)) => (6, *sid),
+            Timer::LearnerSyncLimit(Sid(sid)) => (7, *sid),
         };
-        self.shape.push(arm | kind);
-        self.shape.extend(sid);
+        self.shape.push([disarm | kind, sid]);
     }
 
     fn note(&mut self, note: &Note) {
         match note {
-            Note::Action(action) => self.shape.push(*action as u8),
+            Note::Action(action) => self.shape.push([tags::ACTION, *action as u8]),
             Note::Role(..) | Note::Established(_) | Note::Refused(..) | Note::Ignored(_) => {
-                self.shape.push(tags::NOTE);
+                self.shape.push([ANY]);
                 self.plain(note);
             }
         }
     }
 
-    fn txn<P: Payload>(&mut self, txn: &Txn<P>) -> Digest {
-        let Zxid(zxid) = txn.zxid;
-        let base = std::mem::replace(&mut self.context.zxid, zxid);
-        let code = near(zxid, base, &mut self.bytes);
-        self.shape.push(code);
-        self.payload(&txn.payload)
+    /// The relations of zxid and digest, and the digest.
+    fn txn<P: Payload>(&mut self, txn: &Txn<P>) -> ([u8; 2], Digest) {
+        let base = std::mem::replace(&mut self.context.zxid, txn.zxid.0);
+        let zxid = near(txn.zxid.0, base, &mut self.bytes);
+        let (payload, digest) = self.payload(&txn.payload);
+        ([zxid, payload], digest)
     }
 
-    fn payload<P: Payload>(&mut self, payload: &P) -> Digest {
+    fn payload<P: Payload>(&mut self, payload: &P) -> (u8, Digest) {
         let digest = self.known.digest(payload);
         if digest == self.context.digest {
-            self.shape.push(SAME);
-        } else {
-            self.shape.push(OTHER);
-            self.bytes.extend_from_slice(&digest.0);
-            self.context.digest = digest;
+            return (SAME, digest);
         }
-        digest
-    }
-
-    fn count_of<T>(&mut self, list: &[T]) {
-        varint(list.len() as u64, &mut self.shape);
+        self.bytes.extend_from_slice(&digest.0);
+        self.context.digest = digest;
+        (OTHER, digest)
     }
 
     fn plain(&mut self, value: &impl serde::Serialize) {
@@ -389,10 +370,10 @@ fn difference(value: u64, base: u64, bytes: &mut Vec<u8>) {
 }
 
 /// Seven bits a byte, the lowest first, the highest bit of all but the last byte set.
-fn varint(mut value: u64, bytes: &mut impl Extend<u8>) {
+fn varint(mut value: u64, bytes: &mut Vec<u8>) {
     while value > 0x7f {
-        bytes.extend([value as u8 | 0x80]);
+        bytes.push(value as u8 | 0x80);
         value >>= 7;
     }
-    bytes.extend([value as u8]);
+    bytes.push(value as u8);
 }

@@ -1,6 +1,6 @@
 //! The bytes of shapes.
 
-use zab::{Halt, Sid, Zxid};
+use zab::{Halt, Notification, Sid, Zxid};
 
 /// In the place of the number of a shape: here it comes itself.
 pub(crate) const NEW_SHAPE: u8 = 255;
@@ -9,50 +9,47 @@ pub(crate) const NEW_SHAPE: u8 = 255;
 pub(crate) const SAME: u8 = 0;
 /// One more.
 pub(crate) const NEXT: u8 = 1;
-/// Told apart from the shape.
+/// A value.
 pub(crate) const OTHER: u8 = 2;
 /// In the place of a relation: a message that waits for no record.
 pub(crate) const NOW: u8 = 3;
 
-/// Any input, message, record or note: as postcard, apart from the shape.
-pub(crate) const INPUT: u8 = 0;
-pub(crate) const MESSAGE: u8 = 0;
-pub(crate) const RECORD: u8 = 0;
-pub(crate) const NOTE: u8 = 255;
+/// Any input, message, record or note: a value, as postcard.
+pub(crate) const ANY: u8 = 0;
 
+/// Kinds of inputs and messages.
 pub(crate) const PROPOSAL: u8 = 1;
 pub(crate) const INFORM: u8 = 2;
 pub(crate) const ACK: u8 = 3;
 pub(crate) const COMMIT: u8 = 4;
+/// A message of the session layer that came.
 pub(crate) const FROM_PEER: u8 = 5;
+/// A message of the session layer that goes, or is to go.
 pub(crate) const TO_PEER: u8 = 6;
 pub(crate) const PROPOSE: u8 = 7;
 pub(crate) const DURABLE: u8 = 8;
 
+/// Kinds of messages of the session layer.
 pub(crate) const REQUEST: u8 = 0;
 pub(crate) const REVALIDATE: u8 = 1;
 pub(crate) const SYNC: u8 = 2;
 
-/// Which fields of the outputs are not empty, in the order in which they are told.
-pub(crate) const WRITES: u8 = 1;
-pub(crate) const DELIVER: u8 = 2;
-pub(crate) const SENDS: u8 = 4;
-pub(crate) const SESSION: u8 = 8;
-pub(crate) const TIMERS: u8 = 16;
-pub(crate) const NOTES: u8 = 32;
-pub(crate) const REST: u8 = 64;
-
-/// In deliveries: the end of them, some that were due, one transaction. Of records: a transaction.
-pub(crate) const END: u8 = 0;
-pub(crate) const DUE: u8 = 2;
+/// A record, or a note, of the usual kind.
 pub(crate) const TXN: u8 = 1;
+pub(crate) const ACTION: u8 = 1;
 
-/// What is done with a timer.
-pub(crate) const ARM: u8 = 0;
+/// Transactions that are delivered: only such as were due, or others behind them.
+pub(crate) const DUE: u8 = 1;
+pub(crate) const OTHERS: u8 = 2;
+
+/// Added to the kind of a timer.
 pub(crate) const DISARM: u8 = 8;
+
+/// The length of a list that has this many items, or more, is a value.
+pub(crate) const MANY: u8 = 255;
 
 /// Notifications, install, links, synced, halt: what few steps have.
 pub(crate) type Rest<N, L, D> = (N, Option<Zxid>, L, D, Option<Halt>);
 
 /// An election message, and to whom.
-pub(crate) type Notified = (Sid, zab::Notification);
+pub(crate) type Notified = (Sid, Notification);

@@ -171,35 +171,59 @@ fn another_version_and_another_file_are_refused_by_name() {
 
 #[test]
 fn a_checksum_does_not_make_steps() {
-    // Each is Resign, or something close to it, and outputs.
-    let cases: [(&[u8], &str); 15] = [
-        (&[], "the bytes of a step end within it"),
-        (&[7], "the shape is 7, allowed: the number of one that came before"),
-        (&[255, 9, 0, 0], "the bytes of a shape end within it"),
-        (&[255, 1, 0, 9], "the bytes of the fields of the outputs end within it"),
-        (&[255, 1, 9], "the kind of an input is 9, allowed: 0 to 8"),
-        (&[255, 2, 0, 128, 9], "the fields of the outputs is 128, allowed: 0 to 127"),
-        (&[255, 3, 0, 0, 0, 9], "what stands behind a shape is 0, allowed: nothing"),
-        (&[255, 2, 0, 0, 0xee], "an input cannot be decoded: "),
-        (&[255, 2, 7, 2, 1, 1], "the bytes of a digest end within it"),
-        (&[255, 4, 0, 32, 1, 200, 9], "a note is 200, allowed: the number of an action, or 255"),
-        (&[255, 4, 0, 2, 2, 0, 9, 3], "the number of deliveries is 3, allowed: 0"),
-        (&[255, 8, 0, 32, 255, 255, 255, 255, 15, 1, 9], "the bytes of a note end within it"),
-        // Others say the same in another way: an empty list, a number that is the next one.
-        (&[255, 3, 0, 32, 0, 9], "it is not written as this version writes it"),
-        (&[255, 6, 0, 4, 1, 1, 0, 3, 9], "the bytes of a zxid end within it"),
-        (&[255, 7, 0, 4, 1, 1, 0, 3, 2, 9, 2], "it is not written as this version writes it"),
+    const NONE: [u8; 8] = [0; 8];
+    let outputs = |field: usize, told: u8| {
+        let mut word = NONE;
+        word[field] = told;
+        word
+    };
+    let step = |words: &[[u8; 8]], values: &[u8]| {
+        [&[255, words.len() as u8], words.concat().as_slice(), values].concat()
+    };
+    let input = |bytes: [u8; 4]| [bytes[0], bytes[1], bytes[2], bytes[3], 0, 0, 0, 0];
+    // Resign is 9 as postcard.
+    let cases: [(Vec<u8>, &str); 18] = [
+        (vec![], "the bytes of a step end within it"),
+        (vec![7], "the shape is 7, allowed: the number of one that came before"),
+        (vec![255, 2, 0, 0], "the bytes of a shape end within it"),
+        (step(&[NONE], &[9]), "the bytes of the outputs end within it"),
+        (step(&[input([9, 0, 0, 0])], &[]), "the kind of an input is 9, allowed: 0 to 8"),
+        (step(&[NONE; 3], &[9]), "the word behind a shape is 0, allowed: none"),
+        (step(&[NONE, NONE], &[0xee]), "an input cannot be decoded: "),
+        (step(&[input([7, 2, 0, 0])], &[1, 1]), "the bytes of a digest end within it"),
+        (step(&[input([7, 1, 0, 0])], &[]), "a digest is 1, allowed: 0 or 2"),
+        (
+            step(&[NONE, outputs(5, 1), input([1, 200, 0, 0])], &[9]),
+            "an action is 200, allowed: the number of one",
+        ),
+        (step(&[NONE, outputs(5, 1), input([2, 0, 0, 0])], &[9]), "the kind of a note is 2"),
+        (step(&[NONE, outputs(1, 1)], &[9, 3]), "the number of deliveries is 3, allowed: 0"),
+        (step(&[NONE, outputs(1, 3)], &[9, 0]), "the kind of deliveries is 3, allowed: 0 to 2"),
+        (
+            step(&[NONE, outputs(5, 255)], &[9, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]),
+            "the bytes of a note end within it",
+        ),
+        (step(&[NONE, outputs(0, 255)], &[9, 255]), "the bytes of the length of a list end"),
+        // Others say the same in another way.
+        (step(&[NONE, outputs(5, 255)], &[9, 0]), "it is not written as this version writes it"),
+        (step(&[NONE, outputs(7, 1)], &[9]), "it is not written as this version writes it"),
+        (
+            // An ACK of 1, which is one more than 0, as the difference 1.
+            step(&[NONE, outputs(2, 1), input([3, 1, 3, 2])], &[9, 2]),
+            "it is not written as this version writes it",
+        ),
     ];
     for (step, rule) in cases {
         let mut bytes = header(&first());
-        chunk(0, 1, step, true, &mut bytes);
+        chunk(0, 1, &step, true, &mut bytes);
         let error = read(&bytes).expect_err("no step").to_string();
         assert!(error.contains(&format!("step 0: {rule}")), "{step:?}: {error}");
     }
-    let (mut bytes, resign) = (header(&first()), [255, 2, 0, 0, 9]);
-    chunk(0, 1, &[&resign[..], &[0]].concat(), true, &mut bytes);
+    let (mut bytes, resign) = (header(&first()), step(&[NONE, NONE], &[9]));
+    chunk(0, 1, &resign, false, &mut bytes);
+    chunk(1, 1, &[0, 9, 7], true, &mut bytes);
     let error = read(&bytes).expect_err("one byte too many").to_string();
-    assert!(error.contains("step 0: 1 bytes stand behind it, allowed: none"), "{error}");
+    assert!(error.contains("step 1: 1 bytes stand behind it, allowed: none"), "{error}");
 }
 
 /// Who reads a file of an older build has to find the same bytes.
@@ -218,25 +242,26 @@ fn the_bytes_stay_what_they_are() {
     assert_eq!(hex, GOLDEN.concat());
 }
 
-const GOLDEN: [&str; 9] = [
+const GOLDEN: [&str; 11] = [
     // Magic, version, length of the header.
     "5649565452414345020000001b000000",
     // Commit, number, configuration.
     "073031323361626307010200000000feffffff0fffffffff07f403",
     // XXH3-64 of all that.
     "668516dd93de04c7",
-    // Chunk, the last, first step 0, two steps of 40 bytes.
-    "5643484b0100000000000000000000000200000028000000",
+    // Chunk, the last, first step 0, two steps of 59 bytes.
+    "5643484b010000000000000000000000020000003b000000",
     // XXH3-64 of the chunk.
-    "95c699f7696a39c9",
-    // A new shape of five bytes: Propose, another digest; outputs: notes, one of them, LeaderPropose.
-    "ff050702200119",
+    "43344de4f7e4b588",
+    // A new shape of three words: Propose, another digest; one note; it is LeaderPropose.
+    "ff03",
+    "0702000000000000",
+    "0000000000010000",
+    "0119000000000000",
     // The digest.
     "b5e9c1ad071b3e7fc779cfaa5e523818",
-    // The first shape again.
-    "00",
-    // The digest.
-    "fa0d38a9b38280d0891e4985bdb2583e",
+    // The first shape again, the digest.
+    "00fa0d38a9b38280d0891e4985bdb2583e",
 ];
 
 #[test]
