@@ -112,8 +112,13 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             vec![
                 (quick, Preset { elections: 1, ..preset(3, 1, 1, 1, 0) }),
                 (standard, Preset { elections: 2, ..preset(3, 1, 2, 1, 0) }),
-                (deep, Preset { elections: 3, ..preset(3, 1, 2, 1, 1) }),
+                (deep, Preset { elections: 2, ..preset(3, 2, 2, 2, 1) }),
             ],
+        ),
+        x(
+            "X2",
+            "The budgets of Q2, with the real election.",
+            vec![(deep, Preset { elections: 2, ..preset(3, 2, 3, 2, 2) })],
         ),
         Box::new(Family::<Zab<u8>> {
             name: "R",
