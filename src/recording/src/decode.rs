@@ -25,6 +25,9 @@ fn odd<T>(field: &'static str, found: u64, allowed: &str) -> Result<T, Fault> {
     Err(Fault::Field { field, found: found.to_string(), allowed: allowed.to_owned() })
 }
 
+/// What happened, and what the core answered.
+pub(crate) type Decoded = (Input<Digest>, Outputs<Digest>);
+
 /// The steps of one recording, in their order.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -40,16 +43,13 @@ impl Decoder {
     }
 
     /// The step at the begin of `bytes`, and what stands behind it.
-    pub(crate) fn step<'a>(
-        &mut self,
-        bytes: &'a [u8],
-    ) -> Result<(Input<Digest>, Outputs<Digest>, &'a [u8]), Fault> {
+    pub(crate) fn step<'a>(&mut self, bytes: &'a [u8]) -> Result<(Decoded, &'a [u8]), Fault> {
         let mut shape = std::mem::take(&mut self.shape);
         let read = self.shape(bytes, &mut shape).and_then(|bytes| {
             let mut parts = Parts { context: &mut self.context, shape: shape.words(), bytes };
             let (input, outputs) = (parts.input()?, parts.outputs()?);
             match parts.shape {
-                [] => Ok((input, outputs, parts.bytes)),
+                [] => Ok(((input, outputs), parts.bytes)),
                 [word, ..] => odd("the word behind a shape", *word, "none"),
             }
         });

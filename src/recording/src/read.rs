@@ -163,7 +163,7 @@ impl<R: Read + Seek> Reader<R> {
             }
         }
         let bytes = self.chunk.get(self.at..).unwrap_or_default();
-        let (input, outputs, rest) = match self.decoder.step(bytes) {
+        let ((input, outputs), rest) = match self.decoder.step(bytes) {
             Ok(read) => read,
             Err(fault) => return Err(self.content(fault.to_string())),
         };

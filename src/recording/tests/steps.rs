@@ -142,7 +142,7 @@ impl Random<'_> {
             }),
             session: self.list(|random| (random.sid(), random.session())),
             synced: if rare { self.list(Self::digest) } else { vec![] },
-            halt: rare.then(|| Halt::EpochsExhausted { accepted: Epoch::MAX }),
+            halt: rare.then_some(Halt::EpochsExhausted { accepted: Epoch::MAX }),
             notes: self.list(Self::note),
         }
     }
