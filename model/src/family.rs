@@ -39,7 +39,7 @@ pub(crate) struct Family<M> {
     pub machine: std::marker::PhantomData<M>,
 }
 
-/// Bounds in the order of zab-correctness 5.3. What is not said is 0, or generous.
+/// Bounds in the order in which records say them. What is not said is 0, or generous.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "named as the bounds are")]
 pub(crate) struct Preset {
@@ -186,7 +186,7 @@ impl<M: Machine> Family<M> {
         PropertyInfo {
             name: companion.name(),
             kind: PropertyKind::Sometimes,
-            source: "zab-correctness 5.3, reachability companions",
+            source: "shows that the bounds reach what the properties speak of",
             sentence: companion.sentence(),
         }
     }

@@ -112,7 +112,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             vec![
                 (quick, Preset { elections: 1, ..preset(3, 1, 1, 1, 0) }),
                 (standard, Preset { elections: 2, ..preset(3, 1, 2, 1, 0) }),
-                (deep, Preset { elections: 3, ..preset(3, 1, 2, 1, 1) }),
+                (deep, Preset { elections: 2, ..preset(3, 2, 2, 2, 1) }),
             ],
         ),
         Box::new(Family::<Zab<u8>> {

@@ -16,31 +16,31 @@ pub(crate) struct BoundArgs {
     /// Transactions proposed
     #[arg(long, value_name = "N")]
     txns: Option<u64>,
-    /// Times that a server starts to lead
+    /// Times that a server begins to lead
     #[arg(long, value_name = "N")]
     leaderships: Option<u64>,
-    /// Crashes
+    /// Crashes, each with a restart from what is durable
     #[arg(long, value_name = "N")]
     crashes: Option<u64>,
-    /// Timers that fire
+    /// Time-outs at one end of a link whose other end is well
     #[arg(long, value_name = "N")]
     timeouts: Option<u64>,
-    /// Proposals outstanding at once
+    /// Delivered transactions kept in memory for DIFF
     #[arg(long, value_name = "N")]
     window: Option<u64>,
-    /// Snapshots taken
+    /// Snapshots that servers write of themselves
     #[arg(long, value_name = "N")]
     snapshots: Option<u64>,
-    /// Sync requests
+    /// Syncs asked of leaders
     #[arg(long, value_name = "N")]
     syncs: Option<u64>,
-    /// Largest zxid counter before an epoch is full
+    /// Largest counter of a zxid; the next proposal rolls over
     #[arg(long, value_name = "N")]
     counter_max: Option<u64>,
-    /// Election rounds
+    /// Rounds of the real election after each server's first
     #[arg(long, value_name = "N")]
     elections: Option<u64>,
-    /// Any bound by its name
+    /// Any bound by its name, as `--list` has it
     #[arg(long, value_name = "NAME=N", value_parser = name_and_value)]
     bound: Vec<(String, u64)>,
 }

@@ -1,6 +1,6 @@
 //! Ghost state: what the properties have to remember and no server does.
 //!
-//! The names are those of the abstract protocol (`zab-correctness` 6.3): I and H of each epoch, the
+//! The names are those of the abstract protocol (`spec/Zab.tla`): I and H of each epoch, the
 //! acknowledgements, and the longest sequence ever delivered.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,7 +7,7 @@ use zab::Notification;
 ///
 /// There is no "drop": a link fails because an end stops reading. What that end had sent may still be read by the
 /// other, until that one gives up too, at any moment: so a suffix of what was in flight is lost on each side. What is sent
-/// to an end that does not read goes nowhere. (`zab-correctness` 5.2, N1 and N2.)
+/// to an end that does not read goes nowhere.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Conn {
     /// The learner reads.
@@ -70,7 +70,7 @@ impl Conn {
 }
 
 /// Election messages from one server to another: one on the wire, and one behind it that a newer one replaces
-/// (`QuorumCnxManager.SEND_CAPACITY = 1`; `zab-correctness` 5.2, N3).
+/// (`QuorumCnxManager.SEND_CAPACITY = 1`).
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Slot {
     /// Will arrive next.

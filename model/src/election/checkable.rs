@@ -331,6 +331,6 @@ fn precondition(outcome: &Outcome, name: &str) -> u64 {
 const Z15_ELECTION: PropertyInfo = PropertyInfo {
     name: Z15,
     kind: PropertyKind::Live,
-    source: "zab-correctness Z15; ZOOKEEPER-1419, 1514, 1732",
+    source: "Zab liveness; ZOOKEEPER-1419, 1514, 1732",
     sentence: "from every state, once faults stop, every fair run establishes a leader to which every server is attached",
 };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Flaw {
     /// Its name, and that of its patch: `NAME.patch`.
     pub name: String,
-    /// Where it comes from: JIRA ids, or the hazard of `zab-correctness`.
+    /// Where it comes from: JIRA ids, or the hazard of `spec/protocol.md`.
     pub origin: String,
     /// What is wrong, in one sentence.
     pub wrong: String,

@@ -97,7 +97,7 @@ const BOUNDS: [BoundInfo; 11] = {
 const PROPERTY: PropertyInfo = PropertyInfo {
     name: Z15,
     kind: PropertyKind::Live,
-    source: "zab-correctness Z15; ZOOKEEPER-790, 1270, 1732, 2247",
+    source: "Zab liveness; ZOOKEEPER-790, 1270, 1732, 2247",
     sentence: "from every state, once faults stop, every fair run establishes a leader with whom a quorum and all servers that are not locked out are up to date, and a write of its epoch that all these have delivered",
 };
 

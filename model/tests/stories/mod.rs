@@ -106,7 +106,7 @@ pub(crate) fn acknowledged_too_early() -> Story {
         bounds: Bounds::new([("servers", 3), ("txns", 1), ("leaderships", 2), ("crashes", 1), ("timeouts", 1)]),
         property: "Z4".into(),
         property_sentence: "What a quorum has chosen in an epoch is part of the initial history of every later epoch.".into(),
-        property_source: "Junqueira, Reed, Serafini 2011, Claim 6; the core lemma of zab-correctness 2.4".into(),
+        property_source: "Junqueira, Reed, Serafini 2011, Claim 6; the core lemma of the paper".into(),
         facts: [
             "1.1 = A was chosen in epoch 1: acknowledged by {s1, s2}, delivered by s1 and s2".into(),
             "the initial history of epoch 2, established by s3, is [1.0]: 1.1 is not in it".into(),
