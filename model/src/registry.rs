@@ -115,6 +115,11 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
                 (deep, Preset { elections: 2, ..preset(3, 2, 2, 2, 1) }),
             ],
         ),
+        x(
+            "X2",
+            "The budgets of Q2, with the real election.",
+            vec![(deep, Preset { elections: 2, ..preset(3, 2, 3, 2, 2) })],
+        ),
         Box::new(Family::<Zab<u8>> {
             name: "R",
             letter: "R",
