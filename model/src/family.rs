@@ -14,10 +14,11 @@ use crate::cluster::machine::Machine;
 use crate::cluster::mark::{Companion, Mark, Seen};
 use crate::cluster::property::Property;
 use crate::cluster::story::tell;
+use crate::cluster::walk::Walk;
 use crate::report::{
-    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo,
-    Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds,
-    TraceFile, Verdict, Violated, Violation,
+    AbstractRun, ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine,
+    ModelInfo, Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier,
+    TierBounds, TraceFile, Verdict, Violated, Violation,
 };
 use crate::search::{Options, Outcome, Space, explore};
 use crate::spec::action::Kind;

@@ -105,3 +105,48 @@ fn is_fault(act: &Act) -> bool {
         | Act::Finalize(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::registry;
+    use crate::report::{CheckableModel, Tier};
+    use std::collections::BTreeSet;
+
+    fn model(name: &str) -> Box<dyn CheckableModel> {
+        registry().into_iter().find(|model| model.info().name == name).expect("exists")
+    }
+
+    fn text(name: &str, seed: u64) -> String {
+        let model = model(name);
+        let info = model.info();
+        let bounds = info.tier(Tier::Quick).expect("is in the quick tier");
+        let run = model.abstract_run(bounds, seed).expect("is compared").expect("is a run");
+        String::from_utf8(run.text).expect("text")
+    }
+
+    #[test]
+    fn runs_are_drawn_from_their_seed_and_take_every_action() {
+        for (name, ensemble) in [("Q2", "ensemble 1 2 3\n"), ("X0", "ensemble 1 2\n")] {
+            let runs: Vec<_> = (1..=40).map(|seed| text(name, seed)).collect();
+            assert!(runs.iter().all(|run| run.starts_with(ensemble)));
+            assert_eq!(runs[6], text(name, 7));
+            // Short ones may be the same.
+            assert!(runs.iter().collect::<BTreeSet<_>>().len() > 30);
+            let commands: BTreeSet<_> = runs
+                .iter()
+                .flat_map(|run| run.lines().skip(1))
+                .filter_map(|line| line.split(' ').next())
+                .collect();
+            let all = "ack append crash deliver elect expect last promise propose setepoch sync";
+            assert_eq!(commands.into_iter().collect::<Vec<_>>().join(" "), all, "{name}");
+        }
+    }
+
+    #[test]
+    fn models_that_are_not_compared_with_abstract_zab_have_no_such_runs() {
+        let election = model("F1");
+        let info = election.info();
+        let bounds = info.tier(Tier::Quick).expect("is in the quick tier");
+        assert!(election.abstract_run(bounds, 1).is_none());
+    }
+}

@@ -205,7 +205,8 @@ fn write_abstract_runs(wanted: &AbstractRuns, one: &Selected<'_>) -> Result<Stri
         let Some(run) = one.model.abstract_run(&one.bounds, seed) else {
             return Ok(format!("{name}: not compared with abstract Zab, so no runs of it\n"));
         };
-        let run = run.map_err(|why| format!("{name}, run {seed}: no run of abstract Zab: {why}"))?;
+        let run =
+            run.map_err(|why| format!("{name}, run {seed}: no run of abstract Zab: {why}"))?;
         let path = directory.join(format!("{name}-{seed}.trace"));
         std::fs::create_dir_all(directory)
             .and_then(|()| std::fs::write(&path, &run.text))
