@@ -50,6 +50,7 @@ fn request() -> Result<CheckRequest, String> {
         overrides: overrides.collect::<Result<_, String>>()?,
         json,
         out,
+        abstract_runs: None,
         options: CheckOptions {
             threads,
             max_states: None,

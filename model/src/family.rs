@@ -14,10 +14,11 @@ use crate::cluster::machine::Machine;
 use crate::cluster::mark::{Companion, Mark, Seen};
 use crate::cluster::property::Property;
 use crate::cluster::story::tell;
+use crate::cluster::walk::Walk;
 use crate::report::{
-    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo,
-    Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds,
-    TraceFile, Verdict, Violated, Violation,
+    AbstractRun, ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine,
+    ModelInfo, Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier,
+    TierBounds, TraceFile, Verdict, Violated, Violation,
 };
 use crate::search::{Options, Outcome, Space, explore};
 use crate::spec::action::Kind;
@@ -186,7 +187,7 @@ impl<M: Machine> Family<M> {
         PropertyInfo {
             name: companion.name(),
             kind: PropertyKind::Sometimes,
-            source: "shows that the bounds reach what the properties speak of",
+            source: "of the model itself: the bounds reach what the properties speak of",
             sentence: companion.sentence(),
         }
     }
@@ -407,6 +408,21 @@ impl<M: Machine> CheckableModel for Family<M> {
         bounds.set("symmetry", 0);
         let _checker = self.cluster(&bounds).checker().serve(listen);
         Ok(())
+    }
+
+    fn abstract_run(&self, bounds: &Bounds, seed: u64) -> Option<Result<AbstractRun, String>> {
+        let mut bounds = bounds.clone();
+        bounds.set("symmetry", 0);
+        let cluster = self.cluster(&bounds);
+        if !self.refines() || !cluster.limits().refinement {
+            return None;
+        }
+        Some(cluster.walk(seed).and_then(|Walk { steps, run }| {
+            let mut text = Vec::new();
+            let quorum = &cluster.servers()[0].quorum;
+            run.write(quorum, &mut text).map_err(|error| error.to_string())?;
+            Ok(AbstractRun { steps, commands: run.len(), text })
+        }))
     }
 
     fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {

@@ -119,6 +119,7 @@ fn a_run_that_leaves_the_comparison_out_is_in_order_by_both_engines() {
         overrides: overrides.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         json: None,
         out: directory.path().to_owned(),
+        abstract_runs: None,
         options: CheckOptions {
             threads: 1,
             max_states: None,

@@ -37,28 +37,55 @@ const PINNED: &[(&str, u64, u64, u64)] = &[
     ("A7", 13_438, 56_335, 18),
 ];
 
+/// Models below this many distinct states are tried first, and by themselves: most of what is wrong with the core shows
+/// there, and a mutant of it (`model/mutants/README.md`) is built once and tried once.
+const SMALL: u64 = 60_000;
+
 #[test]
-fn every_model_of_the_quick_tier_holds_with_the_pinned_numbers() {
-    let mut numbers = Vec::new();
-    for model in registry() {
+fn the_small_models_of_the_quick_tier_hold_with_the_pinned_numbers() {
+    check(|distinct| distinct < SMALL);
+}
+
+#[test]
+fn the_large_models_of_the_quick_tier_hold_with_the_pinned_numbers() {
+    check(|distinct| distinct >= SMALL);
+}
+
+#[test]
+fn the_numbers_of_every_model_of_the_quick_tier_are_pinned() {
+    let models = registry().into_iter().map(|model| model.info());
+    let names = models.filter(|info| info.tier(Tier::Quick).is_some()).map(|info| info.name);
+    assert!(names.eq(PINNED.iter().map(|pinned| pinned.0)));
+}
+
+/// The cheapest model first. The first thing wrong ends it, and says what kind of thing it is.
+fn check(chosen: impl Fn(u64) -> bool) {
+    let mut pinned: Vec<_> = PINNED.iter().filter(|pinned| chosen(pinned.1)).collect();
+    pinned.sort_by_key(|pinned| pinned.1);
+    for (name, distinct, generated, depth) in pinned {
+        let model = registry().into_iter().find(|model| model.info().name == *name);
+        let model = model.unwrap_or_else(|| panic!("there is a model {name}"));
         let info = model.info();
-        let Some(bounds) = info.tier(Tier::Quick) else { continue };
+        let bounds = info.tier(Tier::Quick).expect("is in the quick tier");
         let opts = CheckOptions {
             threads: 2,
-            max_states: None,
+            // A core that behaves differently may have no end of states.
+            max_states: Some(distinct * 4 + 10_000),
             engine: Engine::Own,
             stop: Default::default(),
         };
         let verdict = model.check(bounds, &opts, &|_| {});
-        assert_eq!(verdict.completion, Completion::Complete, "{}", info.name);
-        assert_eq!(verdict.pruned, 0, "{}", info.name);
-        assert_refinement(&verdict, info.name);
         for property in &verdict.properties {
-            assert_eq!(property.holds, Some(true), "{}: {}", info.name, property.name);
+            assert_ne!(property.holds, Some(false), "property: {name}: {}", property.name);
         }
-        numbers.push((info.name, verdict.distinct, verdict.generated, verdict.depth));
+        assert_eq!(verdict.completion, Completion::Complete, "count: {name}");
+        assert_eq!(verdict.pruned, 0, "count: {name}");
+        assert_refinement(&verdict, name);
+        let numbers = (verdict.distinct, verdict.generated, verdict.depth);
+        assert_eq!(numbers, (*distinct, *generated, *depth), "count: {name}");
+        let undecided = verdict.properties.iter().find(|property| property.holds.is_none());
+        assert_eq!(undecided, None, "property: {name}");
     }
-    assert_eq!(numbers, PINNED);
 }
 
 /// Families Q and X are compared with abstract Zab, step by step, and Q1 takes all nine actions.
@@ -66,10 +93,10 @@ fn assert_refinement(verdict: &Verdict, name: &str) {
     let taken: Vec<_> =
         verdict.actions.iter().filter(|action| action.name.starts_with("Zab!")).collect();
     let refines = ["Q", "K", "X"].iter().any(|family| name.starts_with(family));
-    assert_eq!(taken.len(), if refines { 9 } else { 0 }, "{name}");
+    assert_eq!(taken.len(), if refines { 9 } else { 0 }, "refinement: {name}");
     let checked = verdict.properties.iter().any(|p| p.name == "Zab every-step-is-abstract");
-    assert_eq!(checked, refines, "{name}");
+    assert_eq!(checked, refines, "refinement: {name}");
     if name == "Q1" {
-        assert!(taken.iter().all(|action| action.count > 0), "{taken:?}");
+        assert!(taken.iter().all(|action| action.count > 0), "refinement: {taken:?}");
     }
 }

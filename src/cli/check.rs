@@ -4,7 +4,7 @@ use super::bounds::BoundArgs;
 use super::context::Context;
 use super::stop::stop_flag;
 use clap::{Args, ValueEnum};
-use model::report::{CheckOptions, CheckRequest, Engine, FlawRequest, Tier};
+use model::report::{AbstractRuns, CheckOptions, CheckRequest, Engine, FlawRequest, Tier};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -15,6 +15,8 @@ Examples:
   vivarium check Q1 --tier standard               one model with the bounds of a tier
   vivarium check Q1 --servers 3 --txns 2 --crashes 1 --json q1.json
   vivarium check all --tier standard --json runs.json --threads 8
+  vivarium check Q1 --abstract-runs runs && proofs/build/check_trace runs/*.trace
+                                                  some of its runs through the proved trace checker
   vivarium check --flaws                          every seeded flaw must be caught
 
 A run is complete when every state within its bounds was visited; nothing is pruned. A violated
@@ -45,6 +47,13 @@ pub(crate) struct CheckArgs {
     /// Directory for counterexamples
     #[arg(long, value_name = "DIR", default_value = "vivarium-check")]
     out: PathBuf,
+    /// Write runs of each model that is compared with abstract Zab, for `proofs/build/check_trace`
+    #[arg(long, value_name = "DIR")]
+    abstract_runs: Option<PathBuf>,
+    /// How many runs of each model
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "abstract_runs")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    runs: u64,
     /// Worker threads [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -59,7 +68,7 @@ pub(crate) struct CheckArgs {
     list: bool,
     /// Check that the seeded flaws are caught: those named, or all
     #[arg(long, value_name = "NAME", num_args = 0..)]
-    #[arg(conflicts_with_all = ["model", "tier", "json", "max_states", "engine", "BoundArgs"])]
+    #[arg(conflicts_with_all = ["model", "tier", "json", "max_states", "engine", "abstract_runs", "BoundArgs"])]
     flaws: Option<Vec<String>>,
     #[command(flatten)]
     bounds: BoundArgs,
@@ -127,6 +136,9 @@ pub(crate) fn run(arguments: CheckArgs, mut context: Context<'_>) -> u8 {
         overrides: arguments.bounds.given(),
         json: arguments.json,
         out: arguments.out,
+        abstract_runs: arguments
+            .abstract_runs
+            .map(|directory| AbstractRuns { directory, number: arguments.runs }),
         options: CheckOptions {
             threads,
             max_states: arguments.max_states,

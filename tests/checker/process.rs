@@ -1,6 +1,6 @@
 //! The process itself: the binary, and a signal.
 
-use crate::harness::vivarium;
+use crate::harness::{directory, vivarium};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -33,6 +33,28 @@ fn the_binary_answers() {
     assert!(text.starts_with("error: unknown model `no-such-model`"), "{text}");
     let version = String::from_utf8(binary(&["--version"]).stdout).expect("UTF-8");
     assert!(version.starts_with("vivarium 0.1.0 (commit "), "{version}");
+}
+
+#[test]
+fn runs_of_models_are_written_for_the_proved_trace_checker() {
+    let place = directory("abstract-runs");
+    let path = place.to_str().expect("UTF-8");
+    let wanted =
+        ["check", "Q0", "--txns", "1", "--crashes", "1", "--abstract-runs", path, "--runs", "3"];
+    let written = binary(&wanted);
+    let text = String::from_utf8(written.stdout).expect("UTF-8");
+    assert!(text.contains("\nQ0: 3 runs, "), "{text}");
+    assert!(text.contains(&format!(" commands, written to {path}/Q0-N.trace\n")), "{text}");
+    for number in 1..=3 {
+        let run =
+            std::fs::read_to_string(place.join(format!("Q0-{number}.trace"))).expect("is there");
+        assert!(run.starts_with("ensemble 1 2\n") && run.lines().count() > 3, "{run}");
+    }
+    assert_eq!(std::fs::read_dir(&place).expect("is there").count(), 3);
+    assert_eq!(binary(&["check", "Q0", "--runs", "3"]).status.code(), Some(2));
+    let (status, text, _) = vivarium(&["check", "Ring", "--abstract-runs", path]);
+    assert_eq!(status, 0);
+    assert!(text.contains("Ring: not compared with abstract Zab, so no runs of it\n"), "{text}");
 }
 
 const CHILD: &str = "VIVARIUM_TEST_CHILD";

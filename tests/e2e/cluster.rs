@@ -198,14 +198,20 @@ impl Cluster {
     /// As [`Self::start_with`], and every start of every server is recorded.
     pub(crate) fn start_recorded(count: u8, settings: &str) -> Self {
         let mut cluster = Self::new(count, settings);
-        let record = cluster.record();
-        for server in &mut cluster.servers {
-            server.record = Some(record.clone());
-        }
+        cluster.record_starts();
         cluster.started()
     }
 
-    fn started(mut self) -> Self {
+    /// From now on every start of every server is recorded.
+    pub(crate) fn record_starts(&mut self) {
+        let record = self.record();
+        for server in &mut self.servers {
+            server.record = Some(record.clone());
+        }
+    }
+
+    /// Starts all servers, and waits until they serve.
+    pub(crate) fn started(mut self) -> Self {
         for server in &mut self.servers {
             server.start();
         }

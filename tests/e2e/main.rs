@@ -20,6 +20,8 @@ mod damage;
 mod failover;
 mod hostile;
 mod load;
+mod network;
+mod partitions;
 mod program;
 mod sessions;
 mod stopping;

@@ -25,6 +25,7 @@ mod steps;
 pub mod story;
 pub mod symmetry;
 pub mod tables;
+pub mod walk;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -38,7 +38,8 @@ impl OnDisk {
         Self { promised: image.accepted, accepted: image.current, log: disk.durable_history() }
     }
 
-    fn local(&self, histories: &Histories<u8>) -> Local {
+    /// The same with histories as ids.
+    pub fn local(&self, histories: &Histories<u8>) -> Local {
         Local { p: self.promised, a: self.accepted, log: histories.of(&self.log) }
     }
 
@@ -76,6 +77,18 @@ struct Explained {
     action: Action<u8>,
     before: Local,
     after: Local,
+}
+
+/// The abstract action that an event is from here; `None` if it changes nothing there.
+///
+/// # Errors
+/// It is none, in words.
+pub fn action(
+    summary: &Summary,
+    event: &GhostEvent,
+    histories: &Histories<u8>,
+) -> Result<Option<Action<u8>>, String> {
+    Ok(explain(summary, event, histories)?.map(|explained| explained.action))
 }
 
 /// Which abstract action an event is; `None` if it changes nothing there.

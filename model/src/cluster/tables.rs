@@ -82,6 +82,8 @@ pub struct Cache {
     pub best: Vec<u32>,
     /// One more representative.
     pub candidate: Vec<u32>,
+    /// What ghosts were told, in order, if somebody listens.
+    pub heard: Option<Vec<GhostEvent>>,
 }
 
 /// An event's code: a kind in the high 4 bits, a server's index in the next 4, an id in the rest.
@@ -174,6 +176,7 @@ impl<M: Machine> Tables<M> {
             scratch: Vec::new(),
             best: Vec::new(),
             candidate: Vec::new(),
+            heard: None,
         }
     }
 
@@ -277,6 +280,9 @@ impl<M: Machine> Tables<M> {
         events: u32,
         quorum: &Quorum,
     ) -> (u32, u64) {
+        if let Some(heard) = &mut cache.heard {
+            heard.extend_from_slice(self.ghost_events.get(events));
+        }
         let packed = self.pair(cache, Pair::Ghost, ghost, events, || {
             let mut after = self.ghosts.get(ghost).clone();
             let events = self.ghost_events.get(events);

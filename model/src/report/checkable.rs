@@ -33,6 +33,25 @@ pub trait CheckableModel {
     /// Runs the actions of a trace through the model. `Err` is a refusal: it names the step (from 1)
     /// at which the model does not allow what the trace claims, and why.
     fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String>;
+
+    /// Some run within `bounds`, the same for the same `seed`, as steps of abstract Zab in the text that
+    /// `proofs/build/check_trace` reads; `None` if the model is not compared with abstract Zab. `Err`: a step of the run is
+    /// none of abstract Zab.
+    fn abstract_run(&self, bounds: &Bounds, seed: u64) -> Option<Result<AbstractRun, String>> {
+        let _ = (bounds, seed);
+        None
+    }
+}
+
+/// See [`CheckableModel::abstract_run`].
+#[derive(Clone, Debug)]
+pub struct AbstractRun {
+    /// Steps of the model.
+    pub steps: usize,
+    /// Commands in the text.
+    pub commands: usize,
+    /// One command a line.
+    pub text: Vec<u8>,
 }
 
 /// Which search to use.

@@ -29,8 +29,8 @@ mod trace;
 pub use bounds::{BoundInfo, Bounds, BoundsError};
 pub use build_info::BuildInfo;
 pub use checkable::{
-    ActionCount, CheckOptions, CheckableModel, Completion, Engine, PropertyVerdict, ReplayOutcome,
-    Verdict, Violated, Violation,
+    AbstractRun, ActionCount, CheckOptions, CheckableModel, Completion, Engine, PropertyVerdict,
+    ReplayOutcome, Verdict, Violated, Violation,
 };
 pub use flaws::{FlawFound, FlawInfo, FlawRequest, FlawRow, FlawRunner, flaw_table, run_flaws};
 pub use html::html_page;
@@ -41,7 +41,7 @@ pub use number::grouped;
 pub use progress::{Phase, Progress, ProgressMode, Reporter};
 pub use record::{PropertyRecord, Record, Versions, write_records};
 pub use replay::replay;
-pub use run::{CheckRequest, Console, Exit, check};
+pub use run::{AbstractRuns, CheckRequest, Console, Exit, check};
 pub use select::{UsageError, find_model, select};
 pub use story::{Arrow, Fate, Flight, Step, StepKind, Story};
 pub use summary::{closing_line, summary_text};

@@ -82,8 +82,19 @@ pub struct CheckRequest {
     pub json: Option<PathBuf>,
     /// Directory for counterexamples, made when the first is written.
     pub out: PathBuf,
+    /// Runs of each model to write for the trace checker that is extracted from the proof.
+    pub abstract_runs: Option<AbstractRuns>,
     /// How to search.
     pub options: CheckOptions,
+}
+
+/// Some runs of each model as steps of abstract Zab.
+#[derive(Clone, Debug)]
+pub struct AbstractRuns {
+    /// Where `MODEL-N.trace` go.
+    pub directory: PathBuf,
+    /// How many for each model that is compared with abstract Zab.
+    pub number: u64,
 }
 
 /// Runs what was asked and prints it all.
@@ -171,8 +182,44 @@ fn run_one(
         }
     }
     console.print(&summary_text(info, &record));
+    if let Some(wanted) = &request.abstract_runs
+        && !request.options.stopped()
+    {
+        match write_abstract_runs(wanted, one) {
+            Ok(told) => console.print(&told),
+            Err(error) => {
+                console.fail(&error);
+                *trouble = true;
+            }
+        }
+    }
     console.print("\n");
     record
+}
+
+/// Writes `MODEL-1.trace` and so on; answers with what there is to say.
+fn write_abstract_runs(wanted: &AbstractRuns, one: &Selected<'_>) -> Result<String, String> {
+    let (directory, name) = (&wanted.directory, one.info.name);
+    let (mut steps, mut commands) = (0, 0);
+    for seed in 1..=wanted.number {
+        let Some(run) = one.model.abstract_run(&one.bounds, seed) else {
+            return Ok(format!("{name}: not compared with abstract Zab, so no runs of it\n"));
+        };
+        let run =
+            run.map_err(|why| format!("{name}, run {seed}: no run of abstract Zab: {why}"))?;
+        let path = directory.join(format!("{name}-{seed}.trace"));
+        std::fs::create_dir_all(directory)
+            .and_then(|()| std::fs::write(&path, &run.text))
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        steps += run.steps;
+        commands += run.commands;
+    }
+    let (number, directory) = (wanted.number, directory.display());
+    Ok(format!(
+        "{name}: {number} runs, {} as {}, written to {directory}/{name}-N.trace\n",
+        counted(steps as u64, "step", "steps"),
+        counted(commands as u64, "command", "commands"),
+    ))
 }
 
 /// Writes `MODEL-PROPERTY.json`, `.html` and `.txt`; answers the path of the first.

@@ -8,12 +8,14 @@
 //! | [`space`] | its exploration: state counts that those of `spec/Zab.tla` have to equal |
 //! | [`summary`] | as much of a state as guards can still depend on: for refinement and recorded runs |
 //! | [`histories`] | histories as ids |
+//! | [`run`] | runs as text, for the trace checker that is extracted from the proof |
 
 pub mod action;
 mod checkable;
 #[cfg(test)]
 mod counts;
 pub mod histories;
+pub mod run;
 pub mod space;
 pub mod state;
 pub mod summary;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use model::spec::action::Kind;
-use recording::{Digest, Header, Reader, Refused, Tail, encode_outputs};
+use recording::{Digest, Header, Reader, Refused, Tail};
 use zab::{Action, Input, Note, Outputs, Peer, Quorum, Sid, Zxid};
 
 use crate::difference::Difference;
@@ -114,29 +114,20 @@ impl Checker {
             peer: Some(Peer::new(header.config)),
             shadow: None,
             replayed: Outputs::new(),
-            bytes: Vec::new(),
         };
         let outcome = loop {
             match reader.step() {
                 Ok(Some(step)) => {
                     let at = Fact::new(file, step.number);
-                    let (input, recorded) = match step.decode() {
-                        Ok(decoded) => decoded,
-                        Err(refused) => break Err(refused),
-                    };
                     if step.number == 0
-                        && let Err(why) = self.start(&input, &mut run, at)
+                        && let Err(why) = self.start(&step.input, &mut run, at)
                     {
                         run.report.refusal = Some(why);
                         run.report.end = End::Refused;
                         return None;
                     }
                     run.report.steps += 1;
-                    if let Err(refused) = self
-                        .step(&mut run, at, &input, recorded, |bytes| step.decode_outputs(bytes))
-                    {
-                        break Err(refused);
-                    }
+                    self.step(&mut run, at, &step.input, &step.outputs);
                 }
                 Ok(None) => break Ok(()),
                 Err(refused) => break Err(refused),
@@ -236,9 +227,8 @@ impl Checker {
         run: &mut Run<'_>,
         at: Fact,
         input: &Input<Digest>,
-        recorded: &[u8],
-        decode: impl FnOnce(&[u8]) -> Result<Outputs<Digest>, Refused>,
-    ) -> Result<(), Refused> {
+        recorded: &Outputs<Digest>,
+    ) {
         run.replayed.clear();
         let mut said = None;
         if let Some(peer) = &mut run.peer {
@@ -253,38 +243,35 @@ impl Checker {
         self.merged.tallies.check(Property::Z13, said.is_none(), || {
             vec![Witness(at, format!("the core panics: {}", said.clone().unwrap_or_default()))]
         });
-        run.bytes.clear();
-        run.bytes = encode_outputs(&run.replayed, std::mem::take(&mut run.bytes));
-        let same = run.peer.is_some() && said.is_none() && run.bytes == recorded;
-        let decoded = if same { None } else { Some(decode(recorded)?) };
-        if let (Some(recorded), Some(_)) = (&decoded, &run.peer) {
-            run.report.difference = Some(match said {
-                Some(said) => Difference::panicked(at.step(), input, said),
+        if run.peer.is_some() {
+            // A step has one encoding: the same values are the same bytes.
+            run.report.difference = match said {
+                Some(said) => Some(Difference::panicked(at.step(), input, said)),
                 None => Difference::find(at.step(), input, recorded, &run.replayed),
-            });
-            // From here on the core is somewhere else.
-            run.peer = None;
+            };
+            if run.report.difference.is_some() {
+                // From here on the core is somewhere else.
+                run.peer = None;
+            }
         }
-        let outputs = decoded.as_ref().unwrap_or(&run.replayed);
-        for note in &outputs.notes {
+        for note in &recorded.notes {
             match note {
                 Note::Action(action) => *self.actions.entry(*action).or_default() += 1,
                 Note::Role(..) | Note::Established(_) | Note::Refused(..) | Note::Ignored(_) => {}
             }
         }
-        let Some(shadow) = &mut run.shadow else { return Ok(()) };
-        shadow.step(input, outputs, &mut self.merged, at);
+        let Some(shadow) = &mut run.shadow else { return };
+        shadow.step(input, recorded, &mut self.merged, at);
         if let Some(peer) = &run.peer {
             shadow.compare(peer, &mut self.merged, at);
         }
         if let Input::Start(_) = input
             && at.step() == 0
         {
-            self.merged.tallies.check(Property::Z12, outputs.halt.is_none(), || {
-                vec![Witness(at, format!("the core refuses to start: {:?}", outputs.halt))]
+            self.merged.tallies.check(Property::Z12, recorded.halt.is_none(), || {
+                vec![Witness(at, format!("the core refuses to start: {:?}", recorded.halt))]
             });
         }
-        Ok(())
     }
 
     /// Follows the same recordings, in the same order, as a run of abstract Zab. That run is written to `out` as far as it goes, in
@@ -335,7 +322,6 @@ struct Run<'a> {
     peer: Option<Peer<Digest>>,
     shadow: Option<Shadow>,
     replayed: Outputs<Digest>,
-    bytes: Vec<u8>,
 }
 
 impl FileReport {

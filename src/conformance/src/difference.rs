@@ -21,13 +21,16 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Compares field by field. If every field is the same, the bytes are a longer encoding of the same values.
+    /// Compares field by field; `None` if all are the same.
     pub(crate) fn find(
         step: u64,
         input: &Input<Digest>,
         recorded: &Outputs<Digest>,
         replayed: &Outputs<Digest>,
-    ) -> Self {
+    ) -> Option<Self> {
+        if recorded == replayed {
+            return None;
+        }
         let Outputs {
             writes,
             sends,
@@ -52,11 +55,13 @@ impl Difference {
             .or_else(|| list("synced", synced, &replayed.synced))
             .or_else(|| one("halt", halt, &replayed.halt))
             .or_else(|| list("notes", notes, &replayed.notes));
-        let (field, recorded, replayed) = first.unwrap_or_else(|| {
-            let other = "the shortest encoding of the same values".to_owned();
-            ("the encoding".to_owned(), "another encoding".to_owned(), other)
-        });
-        Self { step, input: format!("{input:?}"), field, recorded, replayed }
+        first.map(|(field, recorded, replayed)| Self {
+            step,
+            input: format!("{input:?}"),
+            field,
+            recorded,
+            replayed,
+        })
     }
 
     pub(crate) fn panicked(step: u64, input: &Input<Digest>, said: String) -> Self {

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use xxhash_rust::xxh3::xxh3_128;
-use zab::{DiskImage, Input, Message, Outputs, Record, Send, SessionMessage, Txn};
+use zab::{DiskImage, Input, Message, Record, SessionMessage, Txn};
+
+use crate::payload::{Content, Payload};
 
 /// The XXH3-128 of a payload, big-endian. Two payloads of a run have the same one with a probability below
 /// n² · 2^-129 for n payloads, unless somebody constructs them: it is not a cryptographic digest.
@@ -63,8 +65,11 @@ impl Known {
         self.0 = None;
     }
 
-    fn digest<P: AsRef<[u8]>>(&mut self, payload: &P) -> Digest {
-        let bytes = payload.as_ref();
+    pub(crate) fn digest<P: Payload>(&mut self, payload: &P) -> Digest {
+        let bytes = match payload.content() {
+            Content::Bytes(bytes) => bytes,
+            Content::Digest(digest) => return digest,
+        };
         let place = (bytes.as_ptr().addr(), bytes.len());
         match self.0 {
             Some((pointer, length, digest)) if (pointer, length) == place => digest,
@@ -78,7 +83,7 @@ impl Known {
 }
 
 /// The input with digests in place of payloads.
-pub(crate) fn digest_input<P: AsRef<[u8]>>(input: &Input<P>, known: &mut Known) -> Input<Digest> {
+pub(crate) fn digest_input<P: Payload>(input: &Input<P>, known: &mut Known) -> Input<Digest> {
     match input {
         Input::Start(image) => Input::Start(DiskImage {
             accepted: image.accepted,
@@ -91,7 +96,7 @@ pub(crate) fn digest_input<P: AsRef<[u8]>>(input: &Input<P>, known: &mut Known) 
         }
         Input::Link { peer, up } => Input::Link { peer: *peer, up: *up },
         Input::Recv { peer, message: said } => {
-            Input::Recv { peer: *peer, message: message(said, known) }
+            Input::Recv { peer: *peer, message: digest_message(said, known) }
         }
         Input::Timer(timer) => Input::Timer(*timer),
         Input::Durable { upto } => Input::Durable { upto: *upto },
@@ -104,48 +109,11 @@ pub(crate) fn digest_input<P: AsRef<[u8]>>(input: &Input<P>, known: &mut Known) 
     }
 }
 
-/// Puts the outputs, with digests in place of payloads, into `into`, whose memory is used again.
-pub(crate) fn digest_outputs<P: AsRef<[u8]>>(
-    outputs: &Outputs<P>,
-    known: &mut Known,
-    into: &mut Outputs<Digest>,
-) {
-    let Outputs {
-        writes,
-        sends,
-        notifications,
-        deliver,
-        install,
-        links,
-        timers,
-        session: messages,
-        synced,
-        halt,
-        notes,
-    } = outputs;
-    into.clear();
-    into.writes.extend(writes.iter().map(|(no, written)| (*no, record(written, known))));
-    into.sends.extend(sends.iter().map(|send| Send {
-        to: send.to,
-        message: message(&send.message, known),
-        after: send.after,
-    }));
-    into.notifications.extend_from_slice(notifications);
-    into.deliver.extend(deliver.iter().map(|one| txn(one, known)));
-    into.install = *install;
-    into.links.extend_from_slice(links);
-    into.timers.extend_from_slice(timers);
-    into.session.extend(messages.iter().map(|(peer, message)| (*peer, session(message, known))));
-    into.synced.extend(synced.iter().map(|body| known.digest(body)));
-    into.halt = *halt;
-    into.notes.extend_from_slice(notes);
-}
-
-fn txn<P: AsRef<[u8]>>(txn: &Txn<P>, known: &mut Known) -> Txn<Digest> {
+fn txn<P: Payload>(txn: &Txn<P>, known: &mut Known) -> Txn<Digest> {
     Txn { zxid: txn.zxid, payload: known.digest(&txn.payload) }
 }
 
-fn record<P: AsRef<[u8]>>(record: &Record<P>, known: &mut Known) -> Record<Digest> {
+pub(crate) fn digest_record<P: Payload>(record: &Record<P>, known: &mut Known) -> Record<Digest> {
     match record {
         Record::Txn(written) => Record::Txn(txn(written, known)),
         Record::Truncate { to } => Record::Truncate { to: *to },
@@ -155,10 +123,7 @@ fn record<P: AsRef<[u8]>>(record: &Record<P>, known: &mut Known) -> Record<Diges
     }
 }
 
-fn session<P: AsRef<[u8]>>(
-    message: &SessionMessage<P>,
-    known: &mut Known,
-) -> SessionMessage<Digest> {
+fn session<P: Payload>(message: &SessionMessage<P>, known: &mut Known) -> SessionMessage<Digest> {
     match message {
         SessionMessage::Request(body) => SessionMessage::Request(known.digest(body)),
         SessionMessage::Revalidate(body) => SessionMessage::Revalidate(known.digest(body)),
@@ -166,7 +131,10 @@ fn session<P: AsRef<[u8]>>(
     }
 }
 
-fn message<P: AsRef<[u8]>>(message: &Message<P>, known: &mut Known) -> Message<Digest> {
+pub(crate) fn digest_message<P: Payload>(
+    message: &Message<P>,
+    known: &mut Known,
+) -> Message<Digest> {
     match message {
         Message::LearnerInfo { kind, accepted } => {
             Message::LearnerInfo { kind: *kind, accepted: *accepted }

@@ -5,6 +5,8 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use xxhash_rust::xxh3::xxh3_64;
 use zab::{Input, Outputs};
 
+use crate::decode::Decoder;
+use crate::encode::Buffer;
 use crate::write::chunk_sum;
 use crate::{CHUNK_HEAD, CHUNK_MAGIC, Digest, Header, MAGIC, SUM, VERSION};
 
@@ -69,43 +71,14 @@ pub enum Tail {
 }
 
 /// One recorded step.
-#[derive(Clone, Copy, Debug)]
-pub struct Step<'a> {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Step {
     /// Its number, from 0.
     pub number: u64,
-    bytes: &'a [u8],
-    offset: u64,
-}
-
-impl<'a> Step<'a> {
-    /// The input, and the recorded outputs as they were encoded.
-    ///
-    /// # Errors
-    /// The bytes are no input.
-    pub fn decode(&self) -> Result<(Input<Digest>, &'a [u8]), Refused> {
-        postcard::take_from_bytes(self.bytes).map_err(|error| self.content("input", error))
-    }
-
-    /// The recorded outputs.
-    ///
-    /// # Errors
-    /// The bytes are no outputs.
-    pub fn decode_outputs(&self, bytes: &[u8]) -> Result<Outputs<Digest>, Refused> {
-        match postcard::take_from_bytes(bytes) {
-            Ok((outputs, [])) => Ok(outputs),
-            Ok((_, rest)) => Err(Refused::Content {
-                offset: self.offset,
-                step: self.number,
-                rule: format!("{} bytes stand behind its outputs, allowed: none", rest.len()),
-            }),
-            Err(error) => Err(self.content("outputs", error)),
-        }
-    }
-
-    fn content(&self, what: &str, error: postcard::Error) -> Refused {
-        let rule = format!("its {what} cannot be decoded: {error}");
-        Refused::Content { offset: self.offset, step: self.number, rule }
-    }
+    /// What happened.
+    pub input: Input<Digest>,
+    /// What the core answered then.
+    pub outputs: Outputs<Digest>,
 }
 
 /// A recording, read step by step: only one chunk is in memory.
@@ -122,6 +95,9 @@ pub struct Reader<R> {
     at: usize,
     left: u32,
     step: u64,
+    decoder: Decoder,
+    /// Writes every step again.
+    again: Buffer,
     tail: Option<Tail>,
     last: bool,
 }
@@ -159,6 +135,8 @@ impl<R: Read + Seek> Reader<R> {
             at: 0,
             left: 0,
             step: 0,
+            decoder: Decoder::new(),
+            again: Buffer::new(),
             tail: None,
             last: false,
         }))
@@ -174,33 +152,36 @@ impl<R: Read + Seek> Reader<R> {
         self.tail.as_ref()
     }
 
-    /// The next step; `None` at the end.
+    /// The next step; `None` at the end. There is one way only to write a step: what is read is what would be written, byte for byte.
     ///
     /// # Errors
     /// The recording is damaged.
-    pub fn step(&mut self) -> Result<Option<Step<'_>>, Refused> {
+    pub fn step(&mut self) -> Result<Option<Step>, Refused> {
         while self.left == 0 {
             if !self.next_chunk()? {
                 return Ok(None);
             }
         }
-        let rest = &self.chunk[self.at..];
-        let step = rest.split_first_chunk().and_then(|(length, rest)| {
-            rest.get(..usize::try_from(u32::from_le_bytes(*length)).ok()?)
-        });
-        let Some(bytes) = step else {
-            return Err(self.content("its length goes beyond its chunk".to_owned()));
+        let bytes = self.chunk.get(self.at..).unwrap_or_default();
+        let ((input, outputs), rest) = match self.decoder.step(bytes) {
+            Ok(read) => read,
+            Err(fault) => return Err(self.content(fault.to_string())),
         };
-        let end = self.at + 4 + bytes.len();
+        self.again.clear();
+        self.again.begin(&input);
+        self.again.end(&outputs);
+        if self.again.bytes() != &bytes[..bytes.len() - rest.len()] {
+            return Err(self.content("it is not written as this version writes it".to_owned()));
+        }
         self.left -= 1;
-        if self.left == 0 && end != self.chunk.len() {
-            let rule = format!("{} bytes stand behind it, allowed: none", self.chunk.len() - end);
+        if self.left == 0 && !rest.is_empty() {
+            let rule = format!("{} bytes stand behind it, allowed: none", rest.len());
             return Err(self.content(rule));
         }
-        let begin = std::mem::replace(&mut self.at, end) + 4;
+        self.at = self.chunk.len() - rest.len();
         let number = self.step;
         self.step += 1;
-        Ok(Some(Step { number, bytes: &self.chunk[begin..end], offset: self.chunk_offset }))
+        Ok(Some(Step { number, input, outputs }))
     }
 
     fn content(&self, rule: String) -> Refused {
@@ -338,7 +319,8 @@ fn read_header(source: &mut impl Read, end: u64) -> Result<Option<Vec<u8>>, Refu
     }
     let (version, length) = (u32_at(&bytes, 8), u32_at(&bytes, 12));
     if version != VERSION {
-        return Err(wrong(8, "the version", version.to_string(), "1"));
+        let allowed = VERSION.to_string();
+        return Err(wrong(8, "the version", version.to_string(), &allowed));
     }
     let rest = u64::from(length) + SUM as u64;
     if end - 16 < rest {

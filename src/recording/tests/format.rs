@@ -4,8 +4,8 @@ use std::io::Cursor;
 
 use quickcheck::quickcheck;
 use recording::{
-    Buffer, Digest, Header, Reader, Refused, Tail, chunk, encode_outputs, file_name, header,
-    next_number, parse_file_name,
+    Buffer, Digest, Header, Reader, Refused, Tail, chunk, file_name, header, next_number,
+    parse_file_name,
 };
 use zab::{
     Action, Config, DiskImage, Epoch, Input, Note, Outputs, Peer, Quorum, Sid, Timer, Txn, WriteNo,
@@ -63,9 +63,7 @@ fn recorded() -> (Vec<u8>, Vec<usize>) {
 fn read(bytes: &[u8]) -> Result<Option<(usize, Tail)>, Refused> {
     let Some(mut reader) = Reader::open(Cursor::new(bytes))? else { return Ok(None) };
     let mut count = 0;
-    while let Some(step) = reader.step()? {
-        let (_, outputs) = step.decode()?;
-        step.decode_outputs(outputs)?;
+    while reader.step()?.is_some() {
         count += 1;
     }
     Ok(Some((count, reader.tail().expect("it has ended").clone())))
@@ -81,14 +79,12 @@ fn what_was_recorded_is_read_and_the_core_answers_the_same() {
     for number in 0..inputs().len() {
         let step = reader.step().expect("sound").expect("one more");
         assert_eq!(step.number, number as u64);
-        let (input, recorded) = step.decode().expect("an input");
-        if let Input::Propose(payload) = &input {
+        if let Input::Propose(payload) = &step.input {
             proposed.push(*payload);
         }
         let mut out = Outputs::new();
-        peer.step(input, &mut out);
-        assert_eq!(encode_outputs(&out, Vec::new()), recorded, "step {number}");
-        assert_eq!(step.decode_outputs(recorded).expect("outputs"), out);
+        peer.step(step.input, &mut out);
+        assert_eq!(step.outputs, out, "step {number}");
     }
     assert!(reader.step().expect("sound").is_none());
     assert_eq!(reader.tail(), Some(&Tail::Closed));
@@ -165,9 +161,9 @@ fn chunks_that_do_not_follow_each_other_are_refused() {
 fn another_version_and_another_file_are_refused_by_name() {
     let (bytes, _) = recorded();
     let mut other = bytes.clone();
-    other[8] = 2;
-    let error = read(&other).expect_err("another version").to_string();
-    assert_eq!(error, "offset 8: the version is 2, allowed: 1");
+    other[8] = 1;
+    let error = read(&other).expect_err("an older version").to_string();
+    assert_eq!(error, "offset 8: the version is 1, allowed: 2");
     let error = read(b"PK\x03\x04 and so on").expect_err("another file").to_string();
     assert!(error.starts_with("offset 0: the magic is [50, 4b, 03, 04"), "{error}");
     assert!(read(b"").expect("killed before it wrote").is_none());
@@ -175,49 +171,97 @@ fn another_version_and_another_file_are_refused_by_name() {
 
 #[test]
 fn a_checksum_does_not_make_steps() {
-    let steps: [&[u8]; 4] =
-        [&[9, 0, 0, 0, 1], &[2, 0, 0, 0, 0xee, 0xee], &[1, 0, 0, 0, 9, 7], &[3, 0, 0]];
-    for steps in steps {
+    const NONE: [u8; 8] = [0; 8];
+    let outputs = |field: usize, told: u8| {
+        let mut word = NONE;
+        word[field] = told;
+        word
+    };
+    let step = |words: &[[u8; 8]], values: &[u8]| {
+        [&[255, words.len() as u8], words.concat().as_slice(), values].concat()
+    };
+    let input = |bytes: [u8; 4]| [bytes[0], bytes[1], bytes[2], bytes[3], 0, 0, 0, 0];
+    // Resign is 9 as postcard.
+    let cases: [(Vec<u8>, &str); 18] = [
+        (vec![], "the bytes of a step end within it"),
+        (vec![7], "the shape is 7, allowed: the number of one that came before"),
+        (vec![255, 2, 0, 0], "the bytes of a shape end within it"),
+        (step(&[NONE], &[9]), "the bytes of the outputs end within it"),
+        (step(&[input([9, 0, 0, 0])], &[]), "the kind of an input is 9, allowed: 0 to 8"),
+        (step(&[NONE; 3], &[9]), "the word behind a shape is 0, allowed: none"),
+        (step(&[NONE, NONE], &[0xee]), "an input cannot be decoded: "),
+        (step(&[input([7, 2, 0, 0])], &[1, 1]), "the bytes of a digest end within it"),
+        (step(&[input([7, 1, 0, 0])], &[]), "a digest is 1, allowed: 0 or 2"),
+        (
+            step(&[NONE, outputs(5, 1), input([1, 200, 0, 0])], &[9]),
+            "an action is 200, allowed: the number of one",
+        ),
+        (step(&[NONE, outputs(5, 1), input([2, 0, 0, 0])], &[9]), "the kind of a note is 2"),
+        (step(&[NONE, outputs(1, 1)], &[9, 3]), "the number of deliveries is 3, allowed: 0"),
+        (step(&[NONE, outputs(1, 3)], &[9, 0]), "the kind of deliveries is 3, allowed: 0 to 2"),
+        (
+            step(&[NONE, outputs(5, 255)], &[9, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]),
+            "the bytes of a note end within it",
+        ),
+        (step(&[NONE, outputs(0, 255)], &[9, 255]), "the bytes of the length of a list end"),
+        // Others say the same in another way.
+        (step(&[NONE, outputs(5, 255)], &[9, 0]), "it is not written as this version writes it"),
+        (step(&[NONE, outputs(7, 1)], &[9]), "it is not written as this version writes it"),
+        (
+            // An ACK of 1, which is one more than 0, as the difference 1.
+            step(&[NONE, outputs(2, 1), input([3, 1, 3, 2])], &[9, 2]),
+            "it is not written as this version writes it",
+        ),
+    ];
+    for (step, rule) in cases {
         let mut bytes = header(&first());
-        chunk(0, 1, steps, true, &mut bytes);
-        match read(&bytes) {
-            Err(Refused::Content { step, .. }) => assert!(step <= 1, "{steps:?}"),
-            other => panic!("{steps:?}: {other:?}"),
-        }
+        chunk(0, 1, &step, true, &mut bytes);
+        let error = read(&bytes).expect_err("no step").to_string();
+        assert!(error.contains(&format!("step 0: {rule}")), "{step:?}: {error}");
     }
+    let (mut bytes, resign) = (header(&first()), step(&[NONE, NONE], &[9]));
+    chunk(0, 1, &resign, false, &mut bytes);
+    chunk(1, 1, &[0, 9, 7], true, &mut bytes);
+    let error = read(&bytes).expect_err("one byte too many").to_string();
+    assert!(error.contains("step 1: 1 bytes stand behind it, allowed: none"), "{error}");
 }
 
 /// Who reads a file of an older build has to find the same bytes.
 #[test]
 fn the_bytes_stay_what_they_are() {
     let mut buffer = Buffer::new();
-    buffer.begin(&Input::Propose(b"hello"));
-    let mut out = Outputs::<Vec<u8>>::new();
-    out.notes.push(Note::Action(Action::LeaderPropose));
-    buffer.end(&out);
+    for payload in ["hello", "world"] {
+        buffer.begin(&Input::Propose(payload));
+        let mut out = Outputs::<&str>::new();
+        out.notes.push(Note::Action(Action::LeaderPropose));
+        buffer.end(&out);
+    }
     let mut bytes = header(&first());
     chunk(0, buffer.count(), buffer.bytes(), true, &mut bytes);
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, GOLDEN.concat());
 }
 
-const GOLDEN: [&str; 8] = [
+const GOLDEN: [&str; 11] = [
     // Magic, version, length of the header.
-    "5649565452414345010000001b000000",
+    "5649565452414345020000001b000000",
     // Commit, number, configuration.
     "073031323361626307010200000000feffffff0fffffffff07f403",
     // XXH3-64 of all that.
-    "1436aa0e6322c70c",
-    // Chunk, the last, first step 0, one step of 35 bytes.
-    "5643484b0100000000000000000000000100000023000000",
+    "668516dd93de04c7",
+    // Chunk, the last, first step 0, two steps of 59 bytes.
+    "5643484b010000000000000000000000020000003b000000",
     // XXH3-64 of the chunk.
-    "47fba05e83145b7b",
-    // Length of the step.
-    "1f000000",
-    // Propose, and the digest.
-    "0610b5e9c1ad071b3e7fc779cfaa5e523818",
-    // Outputs: nothing but a note.
-    "00000000000000000000010019",
+    "43344de4f7e4b588",
+    // A new shape of three words: Propose, another digest; one note; it is LeaderPropose.
+    "ff03",
+    "0702000000000000",
+    "0000000000010000",
+    "0119000000000000",
+    // The digest.
+    "b5e9c1ad071b3e7fc779cfaa5e523818",
+    // The first shape again, the digest.
+    "00fa0d38a9b38280d0891e4985bdb2583e",
 ];
 
 #[test]

@@ -1,7 +1,7 @@
 //! Every step of the core into a file, for `vivarium replay`. The format is the crate `recording`'s.
 //!
-//! The engine encodes, a thread gathers what comes within a few milliseconds and writes it at once. So a server that is
-//! killed loses the steps of its last milliseconds; one that loses power loses what the system had not written, for nothing
+//! The engine encodes, a thread gathers what comes within some milliseconds ([`GATHERING`]) and writes it at once. So a server that
+//! is killed loses the steps of its last milliseconds; one that loses power loses what the system had not written, for nothing
 //! is synced.
 //! What is recorded never has a hole: an engine that is too far ahead of the thread waits, and a write that fails stops
 //! the server.
@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use recording::{Buffer, Header, chunk, file_name, header, next_number};
+use recording::{Buffer, Header, Payload, chunk, file_name, header, next_number};
 use zab::{Config, Input, Outputs};
 
 /// Bytes of steps that may wait for the thread before the engine does.
@@ -21,7 +21,7 @@ const QUEUE_BYTES_MAX: usize = 16 << 20;
 
 /// How long the thread gathers steps before it writes them: what a killed server may lose. A wake-up of the thread for
 /// every round of the engine would cost more than the encoding.
-const GATHERING: Duration = Duration::from_millis(5);
+const GATHERING: Duration = Duration::from_millis(20);
 
 /// So many bytes are written at once, without waiting for more.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -82,14 +82,14 @@ impl Recorder {
     }
 
     /// Before a step.
-    pub(crate) fn begin<P: AsRef<[u8]>>(&mut self, input: &Input<P>) {
+    pub(crate) fn begin<P: Payload>(&mut self, input: &Input<P>) {
         if let Some(recording) = &mut self.0 {
             recording.buffer.begin(input);
         }
     }
 
     /// After it.
-    pub(crate) fn end<P: AsRef<[u8]>>(&mut self, outputs: &Outputs<P>) {
+    pub(crate) fn end<P: Payload>(&mut self, outputs: &Outputs<P>) {
         if let Some(recording) = &mut self.0 {
             recording.buffer.end(outputs);
         }

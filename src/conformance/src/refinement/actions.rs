@@ -68,7 +68,7 @@ impl Follower {
         self.locals.insert(f, local);
         *self.followed.taken.entry(action.kind()).or_default() += 1;
         if let Some(run) = &mut self.run {
-            run.add(action, &self.histories);
+            run.add(action, &self.histories, number);
         }
         Ok(())
     }
@@ -258,4 +258,10 @@ impl Follower {
             }
         }
     }
+}
+
+/// The first 62 bits of a payload's digest, which stand for it in a run.
+fn number(payload: &Digest) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = payload.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 2
 }

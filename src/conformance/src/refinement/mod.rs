@@ -13,7 +13,6 @@
 //! Only the servers' variables, the epochs, and one entry for each transaction are in memory.
 
 mod actions;
-mod run;
 mod stream;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,12 +20,12 @@ use std::io::{Read, Seek};
 
 use model::spec::action::Kind;
 use model::spec::histories::{Histories, History};
+pub(crate) use model::spec::run::AbstractRun;
 use model::spec::summary::{Local, Summary};
 use recording::Digest;
 use zab::{Epoch, Quorum, Sid};
 
 use crate::verdict::Witness;
-pub(crate) use run::AbstractRun;
 pub use stream::Source;
 use stream::{Happening, Stream};
 

@@ -180,9 +180,7 @@ impl<R: Read + Seek> Stream<R> {
         };
         let at = Fact::new(file, step.number);
         self.at = at;
-        let (input, outputs) = step.decode().map_err(|refused| refused.to_string())?;
-        let outputs = step.decode_outputs(outputs).map_err(|refused| refused.to_string())?;
-        self.step(&input, outputs, at);
+        self.step(&step.input, step.outputs, at);
         Ok(true)
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Cursor;
 
 use conformance::{Checker, Report, Source};
-use recording::{Digest, Header, chunk, file_name, header};
+use recording::{Buffer, Digest, Header, chunk, file_name, header};
 use zab::{
     After, Config, DiskImage, Input, LinkCmd, Message, Notification, Outputs, Peer, Quorum, Record,
     Role, Send, Sid, Timer, TimerCmd, WriteNo,
@@ -37,13 +37,13 @@ impl Tape {
             number: self.number,
             config: self.config,
         })];
+        let mut buffer = Buffer::new();
         for (number, (input, outputs)) in self.steps.iter().enumerate() {
-            let mut step = postcard::to_stdvec(input).expect("plain data");
-            step.extend(postcard::to_stdvec(outputs).expect("plain data"));
-            let length = u32::try_from(step.len()).expect("small");
-            let step = [&length.to_le_bytes()[..], &step].concat();
+            buffer.clear();
+            buffer.begin(input);
+            buffer.end(outputs);
             let mut bytes = Vec::new();
-            chunk(number as u64, 1, &step, false, &mut bytes);
+            chunk(number as u64, 1, buffer.bytes(), false, &mut bytes);
             chunks.push(bytes);
         }
         if self.closed {

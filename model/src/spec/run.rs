@@ -1,12 +1,13 @@
 //! A run of abstract Zab as text, for the trace checker that is extracted from the proof (`proofs/build/check_trace`).
 
+use std::hash::Hash;
 use std::io::{self, Write};
 
-use model::spec::action::Action;
-use model::spec::histories::Histories;
-use model::spec::summary::Local;
-use recording::Digest;
 use zab::{Epoch, Quorum, Sid, Zxid};
+
+use super::action::Action;
+use super::histories::Histories;
+use super::summary::Local;
 
 /// One line.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +18,7 @@ enum Command {
     SetEpoch(Sid, Epoch),
     Append(Sid, Epoch, u32),
     Ack(Sid, Epoch, u32),
-    /// With the first 62 bits of the payload's digest in the place of the payload.
+    /// With a number in the place of the payload.
     Propose(Epoch, u64),
     Deliver(Sid, Epoch, u32),
     Crash(Sid),
@@ -27,10 +28,26 @@ enum Command {
 
 /// Actions in their order.
 #[derive(Debug, Default)]
-pub(crate) struct AbstractRun(Vec<Command>);
+pub struct AbstractRun(Vec<Command>);
 
 impl AbstractRun {
-    pub(super) fn add(&mut self, action: &Action<Digest>, histories: &Histories<Digest>) {
+    /// Number of commands.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True if nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds an action. `number` is what stands for a payload: of at most 62 bits, which is what the checker's integers have.
+    pub fn add<P: Clone + Eq + Hash>(
+        &mut self,
+        action: &Action<P>,
+        histories: &Histories<P>,
+        number: impl Fn(&P) -> u64,
+    ) {
         self.0.push(match action {
             Action::Promise { f, e, c } => Command::Promise(*f, *e, *c),
             Action::Elect { e, c, .. } => Command::Elect(*e, *c),
@@ -38,17 +55,14 @@ impl AbstractRun {
             Action::SetEpoch { f, e } => Command::SetEpoch(*f, *e),
             Action::Append { f, e, l } => Command::Append(*f, *e, histories.length(*l)),
             Action::Ack { f, e, n } => Command::Ack(*f, *e, *n),
-            Action::Propose { e, x } => {
-                let [a, b, c, d, e1, f, g, h, ..] = x.payload.0;
-                Command::Propose(*e, u64::from_be_bytes([a, b, c, d, e1, f, g, h]) >> 2)
-            }
+            Action::Propose { e, x } => Command::Propose(*e, number(&x.payload)),
             Action::Deliver { f, e, n } => Command::Deliver(*f, *e, *n),
             Action::Crash { f } => Command::Crash(*f),
         });
     }
 
     /// Whom an unrecorded promise was made to has shown.
-    pub(super) fn promised_to(&mut self, (epoch, f): (Epoch, Sid), candidate: Sid) {
+    pub fn promised_to(&mut self, (epoch, f): (Epoch, Sid), candidate: Sid) {
         let made = self.0.iter_mut().rev().find_map(|command| match command {
             Command::Promise(node, e, c) if (*node, *e) == (f, epoch) => Some(c),
             Command::Promise(..)
@@ -67,8 +81,13 @@ impl AbstractRun {
         }
     }
 
-    /// What a start found on disk.
-    pub(super) fn expect(&mut self, f: Sid, local: &Local, histories: &Histories<Digest>) {
+    /// Asserts what is on a server's disk: what its start found there, or what is there in the end.
+    pub fn expect<P: Clone + Eq + Hash>(
+        &mut self,
+        f: Sid,
+        local: &Local,
+        histories: &Histories<P>,
+    ) {
         let (length, last) = (histories.length(local.log), histories.last_zxid(local.log));
         self.0.push(Command::Expect(f, local.p, local.a, length, last));
     }
@@ -77,7 +96,7 @@ impl AbstractRun {
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn write(&self, quorum: &Quorum, out: &mut dyn Write) -> io::Result<()> {
+    pub fn write(&self, quorum: &Quorum, out: &mut dyn Write) -> io::Result<()> {
         let voters: Vec<_> = quorum.voters().iter().map(|sid| sid.0.to_string()).collect();
         writeln!(out, "ensemble {}", voters.join(" "))?;
         for command in &self.0 {

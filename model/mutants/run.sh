@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Mutants of the core: each is built and tried by the checker, then by the core's own tests. What found it is written to a table.
+#
+#   model/mutants/run.sh                    all mutants: outcomes.tsv, hours on two cores
+#   model/mutants/run.sh --in-diff FILE     those that a diff touches: exit status 1 if one survives that the table does not explain
+#   model/mutants/run.sh --table            the table from what has been tried until now
+#
+# Needs cargo-mutants (cargo install --locked cargo-mutants) and python3. Stopped, it goes on where it was: `target/mutants` is kept.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+work=target/mutants
+case "${1:-}" in
+    "") given=() ;;
+    --table) exec model/mutants/table.py "$work" model/mutants/outcomes.tsv ;;
+    --in-diff)
+        given=(--in-diff "${2:?--in-diff needs a file}")
+        work=target/mutants-in-diff
+        rm -rf "$work"
+        ;;
+    *)
+        sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+        exit 2
+        ;;
+esac
+
+# try STAGE LEVEL PACKAGE TEST...: the mutants that no earlier stage has found. 2 and 3: some were missed, or ran out of time.
+try() {
+    local stage=$1 level=$2 package=$3 status=0
+    shift 3
+    mkdir -p "$work/$stage"
+    # What an earlier stage found is not tried again.
+    if [ -n "${before:-}" ] && [ ! -d "$work/$stage/mutants.out" ]; then
+        mkdir -p "$work/$stage/mutants.out"
+        cat "$work/$before/mutants.out/"{caught,unviable,timeout,previously_caught}.txt 2>/dev/null |
+            sort -u >"$work/$stage/mutants.out/previously_caught.txt"
+    fi
+    CARGO_PROFILE_MUTANTS_OPT_LEVEL=$level cargo mutants --package zab --test-package "$package" --profile mutants \
+        --no-shuffle --baseline skip --iterate --timeout 300 --build-timeout 900 --colors never \
+        --output "$work/$stage" "${given[@]}" "$@" || status=$?
+    case $status in 0 | 2 | 3) ;; *) exit "$status" ;; esac
+    before=$stage
+}
+
+try small 0 model --cargo-arg=--test=quick_tier -- small
+try quick 1 model --cargo-arg=--test=quick_tier
+try tests 1 zab
+if [ "${1:-}" = --in-diff ]; then
+    model/mutants/table.py "$work" "$work/outcomes.tsv" --explained model/mutants/outcomes.tsv
+else
+    model/mutants/table.py "$work" model/mutants/outcomes.tsv
+fi

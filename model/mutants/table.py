@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""What found each mutant of the core, as a table.
+
+    table.py WORK TABLE [--explained EXPLAINED]
+
+Reads what run.sh left in WORK and writes TABLE, one tab-separated line a mutant: where and what it is, its outcome (killed, survived,
+unviable: it does not compile), the layer that found it, and what that said. A note that TABLE has on a survivor stays. Prints the
+numbers of each layer. With --explained the exit status is 1 if a mutant survives that EXPLAINED has no note on.
+"""
+
+import json
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+HEADER = ["mutant", "outcome", "layer", "note"]
+# In the order in which they are asked.
+STAGES = ["small", "quick", "tests"]
+LAYERS = ["types", "refinement", "property", "count", "crash", "hang", "tests", "none"]
+
+
+def without_place(name):
+    """The name of a mutant without line and column, which change with every edit of the file."""
+    return re.sub(r"^([^:]*):\d+:\d+: ", r"\1: ", name)
+
+
+def found_by(stage, log):
+    """The layer and the words of a failed run of the quick tier, or of the core's own tests."""
+    if stage == "tests":
+        failed = sorted(set(re.findall(r"^test (\S+) \.\.\. FAILED", log, re.M)))
+        return "tests", ", ".join(failed[:3]) + (", ..." if len(failed) > 3 else "")
+    said = re.search(r"\b(property|count|refinement): (.*)", log)
+    if said is None:
+        crash = re.search(r"panicked at (.*)", log)
+        return "crash", crash.group(1).rstrip(":") if crash else "the checker ended"
+    layer, what = said.groups()
+    if what.endswith("Zab every-step-is-abstract"):
+        layer = "refinement"
+    return layer, what
+
+
+def main():
+    arguments = sys.argv[1:]
+    explained_path = None
+    if len(arguments) == 4 and arguments[2] == "--explained":
+        explained_path = Path(arguments[3])
+    elif len(arguments) != 2:
+        sys.exit(__doc__)
+    work, table = Path(arguments[0]), Path(arguments[1])
+    notes = {}
+    for path in filter(None, [table, explained_path]):
+        if path.exists():
+            for line in path.read_text().splitlines()[1:]:
+                mutant, outcome, _, note = line.split("\t")
+                if outcome == "survived" and note:
+                    notes[without_place(mutant)] = note
+
+    rows, every = {}, []
+    for stage in STAGES:
+        for outcomes in sorted((work / stage).glob("mutants.out*/outcomes.json")):
+            for outcome in json.loads(outcomes.read_text())["outcomes"]:
+                if outcome["scenario"] == "Baseline":
+                    continue
+                name = outcome["scenario"]["Mutant"]["name"]
+                log = (outcomes.parent / outcome["log_path"]).read_text(errors="replace")
+                match outcome["summary"]:
+                    case "CaughtMutant":
+                        rows[name] = ["killed", *found_by(stage, log)]
+                    case "Unviable":
+                        rows[name] = ["unviable", "types", ""]
+                    case "Timeout":
+                        rows[name] = ["killed", "hang", f"stage {stage}"]
+                    case "MissedMutant" if stage == STAGES[-1]:
+                        rows.setdefault(name, ["survived", "none", notes.get(without_place(name), "")])
+                    case _:
+                        pass
+        for listing in (work / stage).glob("mutants.out/mutants.json"):
+            every += [mutant["name"] for mutant in json.loads(listing.read_text())]
+    every = list(dict.fromkeys(every))
+    lines = ["\t".join(HEADER)] + ["\t".join([name, *rows[name]]) for name in sorted(rows)]
+    table.write_text("\n".join(lines) + "\n")
+
+    layers = Counter(row[1] for row in rows.values())
+    print(f"{len(rows)} of {len(every)} mutants decided: {table}")
+    for layer in LAYERS:
+        print(f"  {layer:<11}{layers[layer]:>4}")
+    open_ones = [name for name, row in rows.items() if row[0] == "survived" and not row[2]]
+    for name in open_ones:
+        print(f"  survives, and no note says why: {name}")
+    if explained_path is not None and open_ones:
+        sys.exit(1)
+
+
+main()

@@ -1,0 +1,379 @@
+//! Writing a step: its shape, and behind it what the shape does not say.
+
+use zab::{
+    After, Input, LinkCmd, Message, Note, Outputs, Record, Send, SessionMessage, Sid, Timer,
+    TimerCmd, Txn, WriteNo,
+};
+
+use crate::context::Context;
+use crate::digest::{Known, digest_input, digest_message, digest_record};
+use crate::shapes::{Shape, Shapes};
+use crate::tags::{self, ANY, MANY, NEXT, OTHER, SAME};
+use crate::{Digest, Payload};
+
+/// Steps on their way into a recording, all of one recording in their order: each is told relative to those before. Its memory is
+/// used again: recording a step allocates nothing in steady state.
+#[derive(Debug)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    /// Where the step begins whose outputs are not there yet.
+    begun: usize,
+    count: u32,
+    shape: Shape,
+    shapes: Shapes,
+    context: Context,
+    known: Known,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Buffer {
+    /// No step yet.
+    pub fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            begun: 0,
+            count: 0,
+            shape: Shape::default(),
+            shapes: Shapes::new(),
+            context: Context::new(),
+            known: Known::default(),
+        }
+    }
+
+    /// Before the step: its input. [`Self::end`] has to follow.
+    pub fn begin<P: Payload>(&mut self, input: &Input<P>) {
+        debug_assert_eq!(self.begun, self.bytes.len(), "the step before has ended");
+        self.known.forget();
+        self.shape.clear();
+        self.bytes.push(tags::NEW_SHAPE);
+        self.input(input);
+    }
+
+    /// After the step: its outputs.
+    pub fn end<P: Payload>(&mut self, outputs: &Outputs<P>) {
+        self.outputs(outputs);
+        match self.shapes.number(&self.shape) {
+            Some(number) => self.bytes[self.begun] = number,
+            None => {
+                let (mut shape, words) = (Vec::new(), self.shape.words());
+                varint(words.len() as u64, &mut shape);
+                shape.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+                self.bytes.splice(self.begun + 1..self.begun + 1, shape);
+            }
+        }
+        self.begun = self.bytes.len();
+        self.count += 1;
+    }
+
+    /// The complete steps, encoded.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.begun]
+    }
+
+    /// How many they are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Forgets these steps, but not what the next ones are relative to.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.begun = 0;
+        self.count = 0;
+    }
+
+    fn input<P: Payload>(&mut self, input: &Input<P>) {
+        match input {
+            Input::Propose(payload) => {
+                let (relation, _) = self.payload(payload);
+                self.shape.push([tags::PROPOSE, relation]);
+            }
+            Input::Durable { upto } => {
+                self.shape.push([tags::DURABLE]);
+                let base = std::mem::replace(&mut self.context.durable, upto.0);
+                difference(upto.0, base, &mut self.bytes);
+            }
+            Input::Session { peer, message } => {
+                let [kind, relation] = self.session(message);
+                self.shape.push([tags::TO_PEER, peer.0, kind, relation]);
+            }
+            Input::Recv { peer, message } => match message {
+                Message::Proposal(txn) => {
+                    let ([zxid, payload], _) = self.txn(txn);
+                    self.shape.push([tags::PROPOSAL, peer.0, zxid, payload]);
+                }
+                Message::Inform(txn) => {
+                    let ([zxid, payload], _) = self.txn(txn);
+                    self.shape.push([tags::INFORM, peer.0, zxid, payload]);
+                }
+                Message::Ack { zxid } => {
+                    self.shape.push([tags::ACK, peer.0]);
+                    difference(zxid.0, self.context.delivered, &mut self.bytes);
+                }
+                Message::Commit { zxid } => {
+                    self.shape.push([tags::COMMIT, peer.0]);
+                    difference(zxid.0, self.context.delivered, &mut self.bytes);
+                }
+                Message::Session(message) => {
+                    let [kind, relation] = self.session(message);
+                    self.shape.push([tags::FROM_PEER, peer.0, kind, relation]);
+                }
+                Message::LearnerInfo { .. }
+                | Message::LeaderInfo { .. }
+                | Message::AckEpoch { .. }
+                | Message::Diff { .. }
+                | Message::Trunc { .. }
+                | Message::Snap { .. }
+                | Message::NewLeader { .. }
+                | Message::AckNewLeader { .. }
+                | Message::UpToDate
+                | Message::Ping { .. } => self.any_input(input),
+            },
+            Input::Start(_)
+            | Input::Notify { .. }
+            | Input::Link { .. }
+            | Input::Timer(_)
+            | Input::Sync { .. }
+            | Input::Resign => self.any_input(input),
+        }
+    }
+
+    fn any_input<P: Payload>(&mut self, input: &Input<P>) {
+        self.shape.push([ANY]);
+        let input = digest_input(input, &mut self.known);
+        self.plain(&input);
+    }
+
+    fn outputs<P: Payload>(&mut self, outputs: &Outputs<P>) {
+        let Outputs {
+            writes,
+            sends,
+            notifications,
+            deliver,
+            install,
+            links,
+            timers,
+            session,
+            synced,
+            halt,
+            notes,
+        } = outputs;
+        let place = self.shape.words().len();
+        // Known at the end only.
+        self.shape.push([]);
+        let written = self.list(writes, |buffer, (no, record)| buffer.write(*no, record));
+        let delivered = self.deliver(deliver);
+        let sent = self.list(sends, Self::send);
+        let said = self.list(session, |buffer, (peer, message)| {
+            let [kind, relation] = buffer.session(message);
+            buffer.shape.push([peer.0, kind, relation]);
+        });
+        let timed = self.list(timers, Self::timer);
+        let noted = self.list(notes, Self::note);
+        let rest = !(notifications.is_empty() && links.is_empty() && synced.is_empty())
+            || install.is_some()
+            || halt.is_some();
+        if rest {
+            let synced: Vec<_> = synced.iter().map(|body| self.known.digest(body)).collect();
+            let rest: tags::Rest<&[_], &[LinkCmd], &[Digest]> =
+                (notifications, *install, links, &synced, *halt);
+            self.plain(&rest);
+        }
+        let fields = [written, delivered, sent, said, timed, noted, u8::from(rest), 0];
+        self.shape.set(place, fields);
+    }
+
+    /// The length for the shape, and the items.
+    fn list<T>(&mut self, items: &[T], mut tell: impl FnMut(&mut Self, &T)) -> u8 {
+        let length = u8::try_from(items.len()).unwrap_or(MANY);
+        if length == MANY {
+            varint(items.len() as u64, &mut self.bytes);
+        }
+        items.iter().for_each(|item| tell(self, item));
+        length
+    }
+
+    fn write<P: Payload>(&mut self, no: WriteNo, record: &Record<P>) {
+        let relation = near(no.0, self.context.write, &mut self.bytes);
+        match record {
+            Record::Txn(txn) => {
+                let ([zxid, payload], digest) = self.txn(txn);
+                self.shape.push([tags::TXN, relation, zxid, payload]);
+                self.context.written(no, txn.zxid, digest);
+            }
+            Record::Truncate { .. }
+            | Record::Snapshot { .. }
+            | Record::AcceptedEpoch(_)
+            | Record::CurrentEpoch(_) => {
+                self.shape.push([ANY, relation]);
+                self.context.write = no.0;
+                let record = digest_record(record, &mut self.known);
+                self.plain(&record);
+            }
+        }
+    }
+
+    /// How many were due, and the others behind them.
+    fn deliver<P: Payload>(&mut self, deliver: &[Txn<P>]) -> u8 {
+        if deliver.is_empty() {
+            return 0;
+        }
+        let mut due = 0;
+        for txn in deliver {
+            if self.context.due() != Some((txn.zxid, self.known.digest(&txn.payload))) {
+                break;
+            }
+            self.context.delivered(txn.zxid);
+            due += 1;
+        }
+        varint(due as u64, &mut self.bytes);
+        let others = &deliver[due..];
+        if others.is_empty() {
+            return tags::DUE;
+        }
+        varint(others.len() as u64, &mut self.bytes);
+        for txn in others {
+            let (relations, _) = self.txn(txn);
+            self.shape.push(relations);
+            self.context.delivered(txn.zxid);
+        }
+        tags::OTHERS
+    }
+
+    fn send<P: Payload>(&mut self, send: &Send<P>) {
+        let to = send.to.0;
+        let after = match send.after {
+            After::Now => tags::NOW,
+            After::Durable(no) => near(no.0, self.context.write, &mut self.bytes),
+        };
+        match &send.message {
+            Message::Proposal(txn) => {
+                let ([zxid, payload], _) = self.txn(txn);
+                self.shape.push([tags::PROPOSAL, to, after, zxid, payload]);
+            }
+            Message::Inform(txn) => {
+                let ([zxid, payload], _) = self.txn(txn);
+                self.shape.push([tags::INFORM, to, after, zxid, payload]);
+            }
+            Message::Ack { zxid } => {
+                let relation = near(zxid.0, self.context.zxid, &mut self.bytes);
+                self.shape.push([tags::ACK, to, after, relation]);
+            }
+            Message::Commit { zxid } => {
+                let relation = near(zxid.0, self.context.delivered, &mut self.bytes);
+                self.shape.push([tags::COMMIT, to, after, relation]);
+            }
+            Message::Session(message) => {
+                let [kind, relation] = self.session(message);
+                self.shape.push([tags::TO_PEER, to, after, kind, relation]);
+            }
+            Message::LearnerInfo { .. }
+            | Message::LeaderInfo { .. }
+            | Message::AckEpoch { .. }
+            | Message::Diff { .. }
+            | Message::Trunc { .. }
+            | Message::Snap { .. }
+            | Message::NewLeader { .. }
+            | Message::AckNewLeader { .. }
+            | Message::UpToDate
+            | Message::Ping { .. } => {
+                self.shape.push([ANY, to, after]);
+                let message = digest_message(&send.message, &mut self.known);
+                self.plain(&message);
+            }
+        }
+    }
+
+    /// Its kind, and the relation of its digest.
+    fn session<P: Payload>(&mut self, message: &SessionMessage<P>) -> [u8; 2] {
+        let (kind, body) = match message {
+            SessionMessage::Request(body) => (tags::REQUEST, body),
+            SessionMessage::Revalidate(body) => (tags::REVALIDATE, body),
+            SessionMessage::Sync(body) => (tags::SYNC, body),
+        };
+        [kind, self.payload(body).0]
+    }
+
+    fn timer(&mut self, command: &TimerCmd) {
+        let (disarm, timer) = match command {
+            TimerCmd::Arm(timer) => (0, timer),
+            TimerCmd::Disarm(timer) => (tags::DISARM, timer),
+        };
+        let (kind, sid) = match timer {
+            Timer::Resend => (0, 0),
+            Timer::Finalize => (1, 0),
+            Timer::InitLimit => (2, 0),
+            Timer::SyncLimit => (3, 0),
+            Timer::QuorumLoss => (4, 0),
+            Timer::Ping => (5, 0),
+            Timer::LearnerInitLimit(Sid(sid)) => (6, *sid),
+            Timer::LearnerSyncLimit(Sid(sid)) => (7, *sid),
+        };
+        self.shape.push([disarm | kind, sid]);
+    }
+
+    fn note(&mut self, note: &Note) {
+        match note {
+            Note::Action(action) => self.shape.push([tags::ACTION, *action as u8]),
+            Note::Role(..) | Note::Established(_) | Note::Refused(..) | Note::Ignored(_) => {
+                self.shape.push([ANY]);
+                self.plain(note);
+            }
+        }
+    }
+
+    /// The relations of zxid and digest, and the digest.
+    fn txn<P: Payload>(&mut self, txn: &Txn<P>) -> ([u8; 2], Digest) {
+        let base = std::mem::replace(&mut self.context.zxid, txn.zxid.0);
+        let zxid = near(txn.zxid.0, base, &mut self.bytes);
+        let (payload, digest) = self.payload(&txn.payload);
+        ([zxid, payload], digest)
+    }
+
+    fn payload<P: Payload>(&mut self, payload: &P) -> (u8, Digest) {
+        let digest = self.known.digest(payload);
+        if digest == self.context.digest {
+            return (SAME, digest);
+        }
+        self.bytes.extend_from_slice(&digest.0);
+        self.context.digest = digest;
+        (OTHER, digest)
+    }
+
+    fn plain(&mut self, value: &impl serde::Serialize) {
+        self.bytes = crate::write::append(value, std::mem::take(&mut self.bytes));
+    }
+}
+
+/// How a number is told that is close to `base`: the code for the shape. Others go to `bytes`.
+fn near(value: u64, base: u64, bytes: &mut Vec<u8>) -> u8 {
+    match value.wrapping_sub(base) {
+        0 => SAME,
+        1 => NEXT,
+        _ => {
+            difference(value, base, bytes);
+            OTHER
+        }
+    }
+}
+
+/// `value - base`, modulo 2^64, where small ones of either sign are short.
+fn difference(value: u64, base: u64, bytes: &mut Vec<u8>) {
+    let by = value.wrapping_sub(base);
+    // Zigzag: 0, -1, 1, -2, 2 and so on.
+    varint((by << 1) ^ (by >> 63).wrapping_neg(), bytes);
+}
+
+/// Seven bits a byte, the lowest first, the highest bit of all but the last byte set.
+fn varint(mut value: u64, bytes: &mut Vec<u8>) {
+    while value > 0x7f {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
