@@ -22,7 +22,7 @@ const KILLS: usize = 12;
 const PAUSE: Duration = Duration::from_millis(500);
 const CONNECTIONS: usize = 4;
 /// Of each connection, between its writes. The trace checker takes time and memory with the square of what was written.
-const PACE: Duration = Duration::from_millis(20);
+const PACE: Duration = Duration::from_millis(10);
 /// How long servers may take until all of them serve in one epoch, or have stopped.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The load ends by itself after this.

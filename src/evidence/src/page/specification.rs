@@ -17,6 +17,7 @@ pub(super) fn specification(part: &Part<Specification>) -> Markup {
             @if let Some(facts) = &part.facts {
                 (counts(facts))
                 h3 { "What the tools said" }
+                p { "A module named Broken is one with a rule weakened: it has to be refuted, and “ok” says that it was." }
                 pre { @for line in &facts.lines { (line) "\n" } }
             }
         }
