@@ -73,6 +73,7 @@ fn check_one(
         overrides: Vec::new(),
         json: Some(json.clone()),
         out: run.out.join("counterexamples"),
+        abstract_runs: None,
         options: CheckOptions {
             threads: run.threads,
             max_states: None,

@@ -126,14 +126,15 @@ fn mutant_tables(facts: &Mutants) -> Markup {
         counts
     };
     let outcomes = count(|mutant| &mutant.outcome, |_| true);
-    let layers = count(|mutant| &mutant.layer, |mutant| mutant.outcome == "killed");
+    let found = |mutant: &Mutant| matches!(&*mutant.outcome, "killed" | "unviable" | "timeout");
+    let layers = count(|mutant| &mutant.layer, found);
     let others =
         facts.mutants.iter().filter(|mutant| matches!(&*mutant.outcome, "survived" | "equivalent"));
     html! {
         p { (counted(facts.mutants.len(), "mutant", "mutants")) " of " code { "src/zab" } ", " b { "recorded, not run here" }
             " (table last changed at " (facts.recorded_at.as_deref().unwrap_or("a commit that is not known")) ")." }
         (plot::bars("Outcomes", false, &outcomes))
-        (plot::bars("Killed, by the first layer that notices", false, &layers))
+        (plot::bars("Found, by the first layer that notices (types: it does not compile)", false, &layers))
         h3 { "Those that were not killed" }
         table {
             thead { tr { th { "Mutant" } th { "Outcome" } th { "Note" } } }
