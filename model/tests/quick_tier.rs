@@ -69,8 +69,8 @@ fn check(chosen: impl Fn(u64) -> bool) {
         let bounds = info.tier(Tier::Quick).expect("is in the quick tier");
         let opts = CheckOptions {
             threads: 2,
-            // A core that behaves differently may have no end of states.
-            max_states: Some(distinct * 4 + 10_000),
+            // A core that behaves differently may have no end of states. (Liveness visits each state many times.)
+            max_states: Some(distinct * 50 + 10_000),
             engine: Engine::Own,
             stop: Default::default(),
         };
