@@ -35,6 +35,10 @@ try() {
         cat "$work/$before/mutants.out/"{caught,unviable,timeout,previously_caught}.txt 2>/dev/null |
             sort -u >"$work/$stage/mutants.out/previously_caught.txt"
     fi
+    # cargo-mutants keeps one earlier run only; the table is made from all.
+    if [ -e "$work/$stage/mutants.out/outcomes.json" ]; then
+        cp -r "$work/$stage/mutants.out" "$work/$stage/mutants.out.$(date +%s)"
+    fi
     CARGO_PROFILE_MUTANTS_OPT_LEVEL=$level cargo mutants --package zab --test-package "$package" --profile mutants \
         --no-shuffle --baseline skip --iterate --timeout 300 --build-timeout 900 --colors never \
         --output "$work/$stage" "${given[@]}" "$@" || status=$?
