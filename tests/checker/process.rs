@@ -52,6 +52,11 @@ fn runs_of_models_are_written_for_the_proved_trace_checker() {
     }
     assert_eq!(std::fs::read_dir(&place).expect("is there").count(), 3);
     assert_eq!(binary(&["check", "Q0", "--runs", "3"]).status.code(), Some(2));
+    let file = place.join("Q0-1.trace/runs");
+    let (status, text, error) =
+        vivarium(&["check", "Ring", "--abstract-runs", file.to_str().expect("UTF-8")]);
+    assert_eq!((status, text.as_str()), (2, ""), "before the search");
+    assert!(error.starts_with("error: cannot make "), "{error}");
     let (status, text, _) = vivarium(&["check", "Ring", "--abstract-runs", path]);
     assert_eq!(status, 0);
     assert!(text.contains("Ring: not compared with abstract Zab, so no runs of it\n"), "{text}");

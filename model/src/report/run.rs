@@ -115,6 +115,12 @@ pub fn check(
             return console.usage(&error);
         }
     }
+    if let Some(AbstractRuns { directory, .. }) = &request.abstract_runs
+        && let Err(error) = std::fs::create_dir_all(directory)
+    {
+        let error = UsageError(format!("cannot make {}: {error}", directory.display()));
+        return console.usage(&error);
+    }
     let started = Instant::now();
     let mut records = Vec::new();
     let mut trouble = false;
@@ -208,8 +214,7 @@ fn write_abstract_runs(wanted: &AbstractRuns, one: &Selected<'_>) -> Result<Stri
         let run =
             run.map_err(|why| format!("{name}, run {seed}: no run of abstract Zab: {why}"))?;
         let path = directory.join(format!("{name}-{seed}.trace"));
-        std::fs::create_dir_all(directory)
-            .and_then(|()| std::fs::write(&path, &run.text))
+        std::fs::write(&path, &run.text)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         steps += run.steps;
         commands += run.commands;
