@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Apache ZooKeeper and Vivarium in turn on this machine: three servers on loopback, the same load, and the ratios.
+# Apache ZooKeeper and Vivarium in turn on this machine: three servers on loopback, the same load, and the ratios. Or, with
+# --recording, Vivarium without --record and with it: sets only.
 #
-#   tests/compare.sh [--apache|--vivarium] [--rounds N=3] [--seconds N=10] [--warmup N=5]
+#   tests/compare.sh [--apache|--vivarium|--recording] [--rounds N=3] [--seconds N=10] [--warmup N=5]
 #                    [--connections N=64] [--depth N=16] [--port N=22181]
 #
-# The two take turns, and each quantity is shown as the median of the rounds with its range: on a machine that does anything
+# The two take turns, and who begins does too; each quantity is shown as the median of the rounds with its range: on a machine that does anything
 # else, single runs of one binary have differed by a factor of three. Trust a ratio only if the ranges are narrow.
 # Apache is Debian's package `zookeeper`, with a heap of 1 GiB a server. Both use tickTime 2000, data below the directory that
 # TMPDIR names, and loopback ports from --port on. Every run is `vivarium bench` with 100 bytes a node; VIVARIUM names the
@@ -15,16 +16,18 @@ cd "$(dirname "$0")/.."
 vivarium=${VIVARIUM:-target/release/vivarium}
 results=compare-results
 seconds=10 warmup=5 connections=64 depth=16 port=22181 rounds=3
-which=both
+ops=(set get)
+contestants=(apache vivarium)
 while (($#)); do
     case $1 in
-        --apache | --vivarium) which=${1#--} ;;
+        --apache | --vivarium) contestants=("${1#--}") ;;
+        --recording) contestants=(vivarium recorded) ops=(set) ;;
         --seconds | --warmup | --connections | --depth | --port | --rounds)
             [[ ${2-} =~ ^[0-9]+$ ]] || { echo "$1: found \`${2-}\`, allowed: a whole number" >&2; exit 2; }
             declare "${1#--}=$2"
             shift
             ;;
-        *) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
     shift
 done
@@ -72,13 +75,24 @@ await() {
     done
 }
 
+# cpu JSON PID...: the processor time of these processes until now, in us for each operation of their load. (JSON knows of those
+# behind the warm-up only: the rate is taken for that of the warm-up too.)
+cpu() {
+    local json=$1
+    shift
+    for pid in "$@"; do cut -d' ' -f1 /proc/"$pid"/task/*/schedstat; done | awk -v seconds=$((seconds + warmup)) \
+        -v rate="$(sed -n 's/^ *"operations_per_second": \([0-9.]*\),\{0,1\}$/\1/p' "$json")" \
+        '{ sum += $1 } END { printf "%.2f\n", sum / 1000 / (rate * seconds) }'
+}
+
 # measure NAME PID...: the load of one round
 measure() {
     local name=$1
     shift
-    for op in set get; do
+    for op in "${ops[@]}"; do
         "$vivarium" bench "$connect" --op "$op" --seconds "$seconds" --warmup "$warmup" \
             --connections "$connections" --depth "$depth" --json "$results/$name-$op-$round.json"
+        [[ $op == get ]] || cpu "$results/$name-$op-$round.json" "$@" >"$results/$name-cpu-$round.txt"
     done
     for pid in "$@"; do
         sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status"
@@ -109,22 +123,29 @@ apache() {
     stop
 }
 
-vivarium() {
-    rm -rf "$work/vivarium"
-    "$vivarium" ensemble --servers 3 --data "$work/vivarium" --client-port "$port" >"$work/vivarium.out" 2>&1 &
+# ensemble NAME ARGUMENT...
+ensemble() {
+    local name=$1
+    shift
+    rm -rf "$work/vivarium" "$work/runs"
+    "$vivarium" ensemble --servers 3 --data "$work/vivarium" --client-port "$port" "$@" >"$work/vivarium.out" 2>&1 &
     pids+=($!)
     await
     local servers
     servers=$(pgrep -P "${pids[0]}")
     # shellcheck disable=SC2086 # one word per process
-    measure vivarium $servers
+    measure "$name" $servers
     stop
 }
 
+vivarium() { ensemble vivarium; }
+
+recorded() { ensemble recorded --record "$work/runs"; }
+
 for ((round = 1; round <= rounds; round++)); do
     echo "round $round of $rounds, load average $(cut -d' ' -f1 /proc/loadavg)"
-    [[ $which == vivarium ]] || apache
-    [[ $which == apache ]] || vivarium
+    ((round % 2)) && order=("${contestants[@]}") || order=("${contestants[@]:1}" "${contestants[0]}")
+    for contestant in "${order[@]}"; do "$contestant"; done
 done
 
 # numbers NAME-OP KEY: one a round, in ascending order
@@ -136,19 +157,22 @@ row() { awk -v what="$1" -v a="$2" -v v="$3" '
         n = split(text, all, "\n")
         if (n == 0) { median = ""; return "-" }
         median = all[int((n + 1) / 2)]
-        return sprintf("%.0f (%.0f..%.0f)", median, all[1], all[n])
+        return sprintf(format " (" format ".." format ")", median, all[1], all[n])
     }
     BEGIN {
+        format = what ~ /processor/ ? "%.2f" : "%.0f"
         left = show(a); ma = median; right = show(v); mv = median
-        printf "%-22s %28s %28s", what, left, right
+        printf "%-24s %28s %28s", what, left, right
         if (ma > 0 && mv != "") printf "   %.2fx", mv / ma
         print ""
     }'; }
-printf '\n%-22s %28s %28s   Vivarium / Apache\n' "median (range)" Apache Vivarium
-for op in set get; do
-    row "$op a second" "$(numbers apache-$op operations_per_second)" "$(numbers vivarium-$op operations_per_second)"
+one=${contestants[0]} other=${contestants[1]-}
+printf '\n%-24s %28s %28s   %s\n' "median (range)" "$one" "$other" "${other:+$other / $one}"
+for op in "${ops[@]}"; do
+    row "$op a second" "$(numbers "$one-$op" operations_per_second)" "$(numbers "$other-$op" operations_per_second)"
     for quantile in p50 p99 p999; do
-        row "$op $quantile (us)" "$(numbers apache-$op $quantile)" "$(numbers vivarium-$op $quantile)"
+        row "$op $quantile (us)" "$(numbers "$one-$op" $quantile)" "$(numbers "$other-$op" $quantile)"
     done
 done
-row "largest server (KiB)" "$(rss apache)" "$(rss vivarium)"
+row "processor a set (us)" "$(cat "$results/$one"-cpu-*.txt | sort -n)" "$(cat "$results/$other"-cpu-*.txt 2>/dev/null | sort -n)"
+row "largest server (KiB)" "$(rss "$one")" "$(rss "$other")"
