@@ -6,9 +6,10 @@ use zab::{WriteNo, Zxid};
 
 use crate::Digest;
 
-/// Numbers that the next ones are near to, and the history that waits for its delivery.
+/// Numbers that the next ones are near to, and the history that waits for its delivery. `T`: what stands for the payload of a transaction
+/// in it.
 #[derive(Debug)]
-pub(crate) struct Context {
+pub(crate) struct Context<T> {
     /// Of the last transaction that was told, wherever.
     pub(crate) zxid: u64,
     /// Of the last record that was told.
@@ -20,13 +21,13 @@ pub(crate) struct Context {
     /// The last that was told.
     pub(crate) digest: Digest,
     /// Transactions that were written, oldest first.
-    undelivered: VecDeque<(Zxid, Digest)>,
+    undelivered: VecDeque<(Zxid, T)>,
 }
 
 /// So many transactions may wait for their delivery; the oldest are forgotten then. Forgetting costs bytes, and nothing else.
 const UNDELIVERED_MAX: usize = 1 << 16;
 
-impl Context {
+impl<T: Copy> Context<T> {
     pub(crate) fn new() -> Self {
         Self {
             zxid: 0,
@@ -39,16 +40,16 @@ impl Context {
     }
 
     /// A record of a transaction.
-    pub(crate) fn written(&mut self, no: WriteNo, zxid: Zxid, digest: Digest) {
+    pub(crate) fn written(&mut self, no: WriteNo, zxid: Zxid, payload: T) {
         self.write = no.0;
         if self.undelivered.len() == UNDELIVERED_MAX {
             self.undelivered.pop_front();
         }
-        self.undelivered.push_back((zxid, digest));
+        self.undelivered.push_back((zxid, payload));
     }
 
     /// What is delivered next if deliveries follow writes.
-    pub(crate) fn due(&self) -> Option<(Zxid, Digest)> {
+    pub(crate) fn due(&self) -> Option<(Zxid, T)> {
         self.undelivered.front().copied()
     }
 

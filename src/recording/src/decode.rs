@@ -32,7 +32,7 @@ pub(crate) type Decoded = (Input<Digest>, Outputs<Digest>);
 #[derive(Debug)]
 pub(crate) struct Decoder {
     shapes: Shapes,
-    context: Context,
+    context: Context<Digest>,
     /// The shape of the step that is being read.
     shape: Shape,
 }
@@ -79,7 +79,7 @@ impl Decoder {
 
 /// What is left of a step.
 struct Parts<'a, 'b> {
-    context: &'b mut Context,
+    context: &'b mut Context<Digest>,
     shape: &'b [u64],
     bytes: &'a [u8],
 }

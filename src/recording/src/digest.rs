@@ -52,12 +52,23 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// Where a payload lies in memory, and its length.
+pub(crate) type Place = (usize, usize);
+
+/// Where it lies, if it is more than its digest.
+pub(crate) fn place<P: Payload>(payload: &P) -> Option<Place> {
+    match payload.content() {
+        Content::Bytes(bytes) => Some((bytes.as_ptr().addr(), bytes.len())),
+        Content::Digest(_) => None,
+    }
+}
+
 /// The payload whose digest was made last, by its place in memory: most steps name one payload several times.
 ///
 /// Within a step only: a payload that the step has let go may leave its place to another one, but the core makes no
 /// payloads, so none can come into a place while it runs. (Payloads are behind pointers: shared bytes, slices.)
 #[derive(Debug, Default)]
-pub(crate) struct Known(Option<(usize, usize, Digest)>);
+pub(crate) struct Known(Option<(Place, Digest)>);
 
 impl Known {
     /// Before a step.
@@ -72,10 +83,10 @@ impl Known {
         };
         let place = (bytes.as_ptr().addr(), bytes.len());
         match self.0 {
-            Some((pointer, length, digest)) if (pointer, length) == place => digest,
+            Some((last, digest)) if last == place => digest,
             Some(_) | None => {
                 let digest = Digest::of(bytes);
-                self.0 = Some((place.0, place.1, digest));
+                self.0 = Some((place, digest));
                 digest
             }
         }

@@ -57,7 +57,7 @@ pub enum Refused {
 pub enum Tail {
     /// With an orderly stop: nothing is missing.
     Closed,
-    /// After a sound chunk. The server was killed, or still runs: steps behind it may be missing.
+    /// After a sound chunk. The server was killed, or still runs, or lost power: then steps behind it may be missing.
     Open,
     /// With a part of a chunk, which is left out. Steps are missing.
     Torn {
