@@ -16,8 +16,8 @@ Examples:
 A directory, or a file named *.vtrace, is recordings of servers. All that are given are checked together,
 as one run of one ensemble: each step of each is run through the core of this build and must give the
 recorded outputs byte for byte; then the properties are looked for in what all servers recorded. The
-servers need not have stopped: what a killed one did not get to record is counted as not
-decidable where it would be needed, and is no failure.
+servers need not have stopped: a killed one has recorded all that had an effect. What a loss of power
+took from a recording is counted as not decidable where it would be needed, and is no failure.
 
 Any other file is a trace as `check` writes it. Every step of it is run through the deployed core, and
 every property is checked after it. A counterexample that still occurs is a violated property, so its

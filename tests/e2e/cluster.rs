@@ -223,7 +223,8 @@ impl Cluster {
         self.directory.as_ref().expect("it is there").path().join("record")
     }
 
-    /// Replays what was recorded: every server did what the core does, and together they kept the properties. The run of abstract
+    /// Replays what was recorded: every server did what the core does, and together they kept the properties. A server that was killed has
+    /// recorded whatever had an effect, so there is nothing that could not be decided. The run of abstract
     /// Zab that it was is left in `target/tmp/NAME.trace`, for the proved trace checker.
     #[cfg(feature = "checker")]
     pub(crate) fn replay(&self, name: &str) {
@@ -237,6 +238,7 @@ impl Cluster {
             text.split_once("properties\n").map_or(&*text, |(_, properties)| properties)
         );
         assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!text.contains("not decidable"), "{text}");
     }
 
     /// Configuration files and directories; nothing runs.

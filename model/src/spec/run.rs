@@ -61,26 +61,6 @@ impl AbstractRun {
         });
     }
 
-    /// Whom an unrecorded promise was made to has shown.
-    pub fn promised_to(&mut self, (epoch, f): (Epoch, Sid), candidate: Sid) {
-        let made = self.0.iter_mut().rev().find_map(|command| match command {
-            Command::Promise(node, e, c) if (*node, *e) == (f, epoch) => Some(c),
-            Command::Promise(..)
-            | Command::Elect(..)
-            | Command::Sync(..)
-            | Command::SetEpoch(..)
-            | Command::Append(..)
-            | Command::Ack(..)
-            | Command::Propose(..)
-            | Command::Deliver(..)
-            | Command::Crash(_)
-            | Command::Expect(..) => None,
-        });
-        if let Some(made) = made {
-            *made = candidate;
-        }
-    }
-
     /// Asserts what is on a server's disk: what its start found there, or what is there in the end.
     pub fn expect<P: Clone + Eq + Hash>(
         &mut self,

@@ -154,7 +154,6 @@ fn facts(
         replay_seconds,
         recordings: recordings.collect(),
         steps: report.steps,
-        inferred: report.inferred,
         actions: actions.collect(),
         properties: properties.collect(),
         trace_checker,

@@ -25,7 +25,6 @@ pub struct Checker {
     pub(crate) quorum: Option<(Quorum, usize)>,
     pub(crate) actions: BTreeMap<Action, u64>,
     pub(crate) abstract_actions: BTreeMap<Kind, u64>,
-    pub(crate) inferred: u64,
 }
 
 /// A server over all of its recordings so far.
@@ -301,7 +300,6 @@ impl Checker {
             tallies.undecided(Property::Zab, || missing);
         }
         self.abstract_actions = followed.taken;
-        self.inferred = followed.inferred;
         match (run, out) {
             (Some(run), Some(out)) => run.write(&quorum, out),
             (None, _) | (_, None) => Ok(()),

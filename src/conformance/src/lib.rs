@@ -11,8 +11,8 @@
 //! Last, all steps are put into one order as steps of abstract Zab, the protocol of `spec/Zab.tla` that the model is
 //! compared with too and that is proved safe ([`Property::Zab`]).
 //!
-//! *What may be missing.* A recording that was not closed may lack its last steps, although what they sent was
-//! received. A property is called violated only by facts that contradict each other whatever is missing; what would
+//! *What may be missing.* A server that is killed has recorded whatever had an effect. But a recording that was not closed may lack
+//! its last steps after a loss of power, although what they sent was received, and the two cannot be told apart. A property is called violated only by facts that contradict each other whatever is missing; what would
 //! need a missing step is counted as not decidable, with the recording that it would be in.
 
 mod checker;

@@ -140,13 +140,11 @@ pub struct Report {
     pub properties: Vec<PropertyReport>,
     /// Every action, of the core and then of abstract Zab (`Zab!`), those never taken included.
     pub actions: Vec<ActionReport>,
-    /// Of the actions of abstract Zab, those that no recording holds and that follow from what is recorded.
-    pub inferred: u64,
 }
 
 impl Report {
     pub(crate) fn new(checker: Checker) -> Self {
-        let Checker { files, merged, servers, actions, abstract_actions, inferred, .. } = checker;
+        let Checker { files, merged, servers, actions, abstract_actions, .. } = checker;
         let fact = |Witness(at, fact): &Witness| FactReport {
             file: files.get(at.file()).map(|file| file.file.clone()).unwrap_or_default(),
             step: at.step(),
@@ -197,7 +195,6 @@ impl Report {
                 .into_iter()
                 .chain(Kind::ALL.map(abstract_action))
                 .collect(),
-            inferred,
             recordings: files,
         }
     }

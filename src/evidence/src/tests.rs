@@ -88,7 +88,6 @@ fn conformance() -> Conformance {
             wrong: None,
         }],
         steps: 77,
-        inferred: 2,
         actions: vec![action("Start", 1), action("Zab!Promise", 1)],
         properties: vec![RunProperty {
             name: "Z1 one-leader-per-epoch".to_owned(),

@@ -73,7 +73,6 @@ pub(crate) enum Event {
         upto: WriteNo,
     },
     DiskFailed(store::Error),
-    RecordingFailed(String),
     /// SIGINT, SIGTERM.
     Stop {
         reason: String,
@@ -96,13 +95,6 @@ impl EventSender {
     /// Waits while the engine is behind. An engine that has ended hears nothing any more.
     pub(crate) async fn send(&self, event: Event) {
         let _ = self.0.send(event).await;
-    }
-}
-
-impl EventSender {
-    /// Called on the recorder's thread.
-    pub(crate) fn recording_failed(&self, error: String) {
-        let _ = self.0.blocking_send(Event::RecordingFailed(error));
     }
 }
 
@@ -155,6 +147,9 @@ pub(crate) struct Engine {
     election: Option<ElectionPort>,
     quorum: QuorumPort,
     links: Links,
+    /// Links that are of no use any more, and have yet to be flushed.
+    retired: Vec<Link>,
+    notifications: Vec<(Sid, Notification)>,
     /// Learners that dialled before this server led, and what they said.
     early: BTreeMap<Sid, (Box<Link>, Vec<Message<Bytes>>)>,
     /// The state that came with the SNAP message that is being handled.
@@ -197,6 +192,8 @@ impl Engine {
             election,
             quorum,
             links: Links::new(),
+            retired: Vec::new(),
+            notifications: Vec::new(),
             early: BTreeMap::new(),
             received: None,
             admits: false,
@@ -304,10 +301,6 @@ impl Engine {
                 error!("the disk failed, so this server stops: {error}");
                 self.end.get_or_insert(End::Disk(error));
             }
-            Event::RecordingFailed(error) => {
-                error!("the recording failed, so this server stops: {error}");
-                self.end.get_or_insert(End::Recording(error));
-            }
             Event::Stop { reason } => {
                 info!("stopping: {reason}");
                 // It takes no part in the election that follows: the others must not elect who is about to be gone.
@@ -356,18 +349,16 @@ impl Engine {
                 LinkCmd::Connect(leader) => self.quorum.dial(leader),
                 LinkCmd::Close(peer) => {
                     self.quorum.stop_dialling(peer);
-                    self.links.remove(&peer);
+                    self.retire(peer);
                 }
             }
         }
-        if let Some(election) = &self.election {
-            for (to, notification) in out.notifications.drain(..) {
-                election.send(to, notification);
+        self.notifications.append(&mut out.notifications);
+        if !out.timers.is_empty() {
+            let now = Instant::now();
+            for command in out.timers.drain(..) {
+                self.timers.apply(command, now);
             }
-        }
-        let now = Instant::now();
-        for command in out.timers.drain(..) {
-            self.timers.apply(command, now);
         }
         for note in out.notes.drain(..) {
             self.note(note);
@@ -388,16 +379,47 @@ impl Engine {
         }
     }
 
-    /// Everything that an iteration has gathered leaves at once: one batch to the disk, one wake-up per connection.
+    /// Everything that an iteration has gathered leaves at once: one write of the recording, one batch to the disk, one
+    /// wake-up per connection.
     fn flush(&mut self) {
-        self.recorder.flush();
-        self.apply_committed();
-        if !self.jobs.is_empty() {
-            self.disk.submit(std::mem::take(&mut self.jobs));
+        loop {
+            if !self.record() {
+                return;
+            }
+            self.apply_committed();
+            if !self.jobs.is_empty() {
+                self.disk.submit(std::mem::take(&mut self.jobs));
+            }
+            for (to, notification) in self.notifications.drain(..) {
+                if let Some(election) = &self.election {
+                    election.send(to, notification);
+                }
+            }
+            if !self.flush_links() {
+                break;
+            }
+            self.converse();
         }
-        self.flush_links();
         self.local.flush();
         self.shared.stats.outstanding.store(self.local.in_progress(), Ordering::Relaxed);
+    }
+
+    /// Steps are recorded before anything that they led to leaves this server, or is seen by its clients. If they cannot
+    /// be, nothing does.
+    fn record(&mut self) -> bool {
+        let recorded = self.recorder.flush();
+        if let Err(error) = &recorded {
+            error!("the recording failed, so this server stops: {error}");
+            self.end.get_or_insert_with(|| End::Recording(error.to_string()));
+        }
+        recorded.is_ok()
+    }
+
+    fn close_recording(&mut self) {
+        self.flush();
+        if let Err(error) = self.recorder.finish() {
+            error!("the end of the recording is missing: {error}");
+        }
     }
 
     fn halt(&mut self, halt: Halt) {
@@ -420,10 +442,12 @@ impl Engine {
     }
 
     fn finish(mut self, end: End) -> End {
-        self.flush();
+        match end {
+            End::Recording(_) => {}
+            End::Asked(_) | End::Disk(_) | End::Halt(_) => self.close_recording(),
+        }
         self.close_clients();
         self.disk.finish();
-        self.recorder.finish();
         let reason = end.to_string();
         self.events.emit(crate::events::Event::Stopped { sid: self.config.me, reason });
         end

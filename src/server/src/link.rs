@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use zab::{After, Message, Sid, WriteNo};
 use znode::Snapshot;
 
-use crate::outbox::Outbox;
+use crate::outbox::{Chunk, Outbox};
 use crate::packets::Encoder;
 
 /// Tells two links to the same server apart. Numbers are never used twice.
@@ -28,7 +28,8 @@ pub(crate) struct Link {
     encoder: Encoder,
     /// Messages that may leave only when a record is durable, in order.
     gated: VecDeque<(WriteNo, Message<Bytes>)>,
-    touched: bool,
+    /// What the steps since the last flush have sent: it leaves when they are recorded.
+    staged: Vec<Chunk<Snapshot>>,
 }
 
 impl Link {
@@ -38,10 +39,10 @@ impl Link {
         reader: AbortHandle,
         encoder: Encoder,
     ) -> Self {
-        Self { generation, outbox, reader, encoder, gated: VecDeque::new(), touched: false }
+        Self { generation, outbox, reader, encoder, gated: VecDeque::new(), staged: Vec::new() }
     }
 
-    /// Sends now, or once the disk has caught up.
+    /// Sends with the next flush, or once the disk has caught up.
     pub(crate) fn send(
         &mut self,
         message: Message<Bytes>,
@@ -67,18 +68,23 @@ impl Link {
     }
 
     fn transmit(&mut self, message: &Message<Bytes>, snapshot: impl FnOnce() -> Snapshot) {
-        self.touched = true;
-        let Self { outbox, encoder, .. } = self;
-        outbox.push(|bytes| encoder.encode(message, bytes));
+        let Self { staged, encoder, .. } = self;
+        if let Some(Chunk::Bytes(bytes)) = staged.last_mut() {
+            encoder.encode(message, bytes);
+        } else {
+            let mut bytes = Vec::new();
+            encoder.encode(message, &mut bytes);
+            staged.push(Chunk::Bytes(bytes));
+        }
         if let Message::Snap { .. } = message {
-            outbox.push_large(snapshot());
+            staged.push(Chunk::Large(snapshot()));
         }
     }
 
-    /// Wakes the writer if anything was sent since the last flush.
+    /// Lets leave what was sent since the last flush.
     pub(crate) fn flush(&mut self) {
-        if std::mem::take(&mut self.touched) {
-            self.outbox.wake();
+        if !self.staged.is_empty() {
+            self.outbox.append(self.staged.drain(..));
         }
     }
 
@@ -89,7 +95,7 @@ impl Link {
 }
 
 impl Drop for Link {
-    /// What is on its way still leaves; nothing more is read.
+    /// What was flushed still leaves; nothing more is read.
     fn drop(&mut self) {
         self.outbox.close();
         self.reader.abort();

@@ -67,12 +67,28 @@ impl<L> Outbox<L> {
         }
     }
 
-    /// Appends something large.
-    pub(crate) fn push_large(&self, large: L) {
+    /// Appends chunks, and wakes the writing task. If it is behind, bytes join those that already wait.
+    pub(crate) fn append(&self, chunks: impl Iterator<Item = Chunk<L>>) {
         let mut state = self.lock();
-        if state.end == End::Open {
-            state.chunks.push_back(Chunk::Large(large));
+        if state.end != End::Open {
+            return;
         }
+        for chunk in chunks {
+            if let Chunk::Bytes(bytes) = &chunk {
+                state.bytes += bytes.len();
+            }
+            match (state.chunks.back_mut(), chunk) {
+                (Some(Chunk::Bytes(waiting)), Chunk::Bytes(bytes)) => waiting.extend(bytes),
+                (Some(Chunk::Bytes(_) | Chunk::Large(_)) | None, chunk) => {
+                    state.chunks.push_back(chunk);
+                }
+            }
+        }
+        if state.bytes > self.limit {
+            state.abandon();
+        }
+        drop(state);
+        self.wake();
     }
 
     /// Tells the writing task.
@@ -167,9 +183,9 @@ mod tests {
         let outbox = Outbox::new(100);
         assert_eq!(next(&outbox), None);
         outbox.push(|out| out.extend(b"one "));
-        outbox.push(|out| out.extend(b"two"));
-        outbox.push_large("snapshot");
-        outbox.push(|out| out.extend(b"three"));
+        let bytes = |text: &str| Chunk::Bytes(text.as_bytes().to_vec());
+        outbox.append([bytes("two"), Chunk::Large("snapshot"), bytes("th")].into_iter());
+        outbox.append([bytes("ree")].into_iter());
         assert_eq!(outbox.queued(), 12);
         let left: Vec<_> = std::iter::from_fn(|| next(&outbox)).collect();
         assert_eq!(left, ["one two", "<snapshot>", "three"]);
@@ -189,10 +205,16 @@ mod tests {
 
     #[test]
     fn whoever_does_not_read_is_given_up_and_holds_no_memory() {
-        let outbox = Outbox::new(100);
-        outbox.push(|out| out.extend([0; 101]));
-        assert!(outbox.is_closed());
-        assert_eq!(outbox.queued(), 0);
-        assert_eq!(next(&outbox).as_deref(), Some("end"));
+        let push = |outbox: &Outbox<&'static str>| outbox.push(|out| out.extend([0; 101]));
+        let append = |outbox: &Outbox<_>| {
+            outbox.append(std::iter::once(Chunk::Bytes(vec![0; 101])));
+        };
+        for fill in [push, append] {
+            let outbox = Outbox::new(100);
+            fill(&outbox);
+            assert!(outbox.is_closed());
+            assert_eq!(outbox.queued(), 0);
+            assert_eq!(next(&outbox).as_deref(), Some("end"));
+        }
     }
 }

@@ -115,11 +115,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     tasks.spawn(stopping(stop, sender.clone()));
     let purge = config.purge_interval.map(|_| config.purge_retain as usize);
     let core = core_config(&config);
-    let failed = sender.clone();
-    let recorder =
-        Recorder::start(config.record.as_deref(), core, &options.build.commit, move |error| {
-            failed.recording_failed(error);
-        })?;
+    let recorder = Recorder::start(config.record.as_deref(), core, &options.build.commit)?;
     let parts = Parts {
         peer: Peer::new(core),
         recorder,

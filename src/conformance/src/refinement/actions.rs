@@ -14,7 +14,6 @@ impl Follower {
     pub(super) fn place(&mut self, f: Sid, happening: &Happening) -> Result<(), Blocked> {
         match happening {
             Happening::First(_) => Ok(()),
-            Happening::Unrecorded(found) => self.reach(f, found),
             Happening::Started(found) => self.started(f, found),
             Happening::Durable(written) => self.durable(f, written),
             Happening::AckedInitial(epoch) => {
@@ -47,11 +46,6 @@ impl Follower {
                 self.deliver(f, sequence)
             }
             Happening::Ended => self.take(f, &Action::Crash { f }),
-            Happening::Lost => {
-                let led = self.summary.reigns.iter().filter(|(_, reign)| reign.leader == f);
-                self.unfinished.extend(led.filter(|(_, reign)| reign.active).map(|(e, _)| *e));
-                Ok(())
-            }
         }
     }
 
@@ -59,7 +53,7 @@ impl Follower {
         self.locals.get(&f).copied().unwrap_or_default()
     }
 
-    /// Takes an action, and whatever has to have been proposed for it.
+    /// Takes an action.
     fn take(&mut self, f: Sid, action: &Action<Digest>) -> Result<(), Blocked> {
         let mut local = self.local(f);
         self.summary.take(&mut local, action, &self.histories, &self.quorum).map_err(
@@ -73,27 +67,9 @@ impl Follower {
         Ok(())
     }
 
-    /// A proposal of a killed leader that others received: it has to have been made.
-    fn infer_proposals(&mut self, e: Epoch, history: History) -> Result<(), Blocked> {
-        let proposed = self.summary.history(e);
-        if !self.unfinished.contains(&e) || !self.histories.begins(proposed, history) {
-            return Ok(());
-        }
-        let known = self.histories.length(proposed) as usize;
-        for x in self.histories.txns(history).split_off(known) {
-            let leader = self.summary.reigns.get(&e).map_or(Sid(0), |reign| reign.leader);
-            self.take(leader, &Action::Propose { e, x })?;
-            self.followed.inferred += 1;
-        }
-        Ok(())
-    }
-
     /// The durable history becomes `l`.
     fn write(&mut self, f: Sid, l: History) -> Result<(), Blocked> {
         let Local { p: e, a, log } = self.local(f);
-        if self.unfinished.contains(&e) {
-            self.infer_proposals(e, l)?;
-        }
         if a < e {
             return self.take(f, &Action::Sync { f, e, l });
         }
@@ -160,16 +136,6 @@ impl Follower {
     }
 
     fn elected(&mut self, f: Sid, e: Epoch, last: Zxid) -> Result<(), Blocked> {
-        // Whom an unrecorded promise was made to shows when it is counted.
-        let open = self.open_promises.iter().filter(|(epoch, _)| *epoch == e);
-        for key in open {
-            if let Some(promise) = self.summary.promises.get_mut(key) {
-                promise.candidate = f;
-            }
-            if let Some(run) = &mut self.run {
-                run.promised_to(*key, f);
-            }
-        }
         let promise = self.summary.promises.get(&(e, f)).copied();
         let rc =
             promise.ok_or_else(|| Blocked::yet(format!("{f} has not promised {e} durably")))?;
@@ -215,48 +181,6 @@ impl Follower {
             *known = snapshot;
         }
         Ok(())
-    }
-
-    /// Steps that were not recorded, to what a start found.
-    fn reach(&mut self, f: Sid, found: &Found) -> Result<(), Blocked> {
-        let snapshot = self.known(f, found.snapshot)?;
-        let wanted = self.histories.extend(snapshot, found.log.iter().cloned());
-        loop {
-            let Local { p, a, log } = self.local(f);
-            let (promised, accepted) = (found.disk.accepted, found.disk.current);
-            if (p, a, log) == (promised, accepted, wanted) {
-                return self.started(f, found);
-            }
-            self.followed.inferred += 1;
-            if log != wanted && p == a && p > Epoch(0) {
-                // Of what is found, as much as this epoch proposed: as far as it has by now, which others may wait for.
-                let mut own = wanted;
-                while self.histories.last_zxid(own).epoch() > p {
-                    own =
-                        self.histories.split_last(own).map_or(History::EMPTY, |(before, _)| before);
-                }
-                let proposed = self.histories.common(own, self.summary.history(p));
-                let l = if self.histories.begins(proposed, log) { own } else { proposed };
-                if l != log && self.histories.begins(log, l) {
-                    self.write(f, l)?;
-                    continue;
-                }
-            }
-            if p < promised {
-                self.take(f, &Action::Promise { f, e: promised, c: f })?;
-                self.open_promises.insert((promised, f));
-            } else if log != wanted {
-                self.write(f, wanted)?;
-            } else if a < accepted {
-                self.take(f, &Action::SetEpoch { f, e: accepted })?;
-            } else {
-                return Err(Blocked::yet(format!(
-                    "its disk holds acceptedEpoch {promised}, currentEpoch {accepted}, and a history to {:?}, which cannot be reached from {p}, {a} and {:?}",
-                    found.disk.last,
-                    self.histories.last_zxid(log)
-                )));
-            }
-        }
     }
 }
 

@@ -6,16 +6,15 @@
 //! if there is an order at all, taking whatever is allowed finds one. If nothing more is allowed and something is left, there
 //! is none.
 //!
-//! A recording that was not closed may lack steps. What those did is put in where it has to have happened: the promises,
-//! transactions and epochs that the next start finds on disk, and proposals of a killed leader that others received. If that
-//! does not suffice the run is not decidable from there on, and that is said.
+//! A recording ends with the server, and so does what it led. Nothing is put in: if a recording that was not closed lacks steps
+//! that others were affected by, as it can after a loss of power, the run is not decidable from there on, and that is said.
 //!
 //! Only the servers' variables, the epochs, and one entry for each transaction are in memory.
 
 mod actions;
 mod stream;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
 use model::spec::action::Kind;
@@ -23,7 +22,7 @@ use model::spec::histories::{Histories, History};
 pub(crate) use model::spec::run::AbstractRun;
 use model::spec::summary::{Local, Summary};
 use recording::Digest;
-use zab::{Epoch, Quorum, Sid};
+use zab::{Quorum, Sid};
 
 use crate::verdict::Witness;
 pub use stream::Source;
@@ -34,8 +33,6 @@ use stream::{Happening, Stream};
 pub(crate) struct Followed {
     /// How often each action was taken.
     pub(crate) taken: BTreeMap<Kind, u64>,
-    /// Of them those that no recording holds, and that follow from what is recorded.
-    pub(crate) inferred: u64,
     /// The facts that have no place in any run, if there are such.
     pub(crate) refused: Vec<Witness>,
     /// What is missing to decide, if something is.
@@ -63,10 +60,6 @@ struct Follower {
     locals: BTreeMap<Sid, Local>,
     /// What each state machine holds.
     delivered: BTreeMap<Sid, History>,
-    /// Promises that were not recorded: to whom is open.
-    open_promises: BTreeSet<(Epoch, Sid)>,
-    /// Epochs whose leaders may have proposed more than is recorded.
-    unfinished: BTreeSet<Epoch>,
     followed: Followed,
     /// The actions in their order, if somebody wants them.
     run: Option<AbstractRun>,
@@ -96,8 +89,6 @@ pub(crate) fn follow<R: Read + Seek>(
         summary: Summary::default(),
         locals: streams.iter().map(|stream| (stream.server, Local::default())).collect(),
         delivered: BTreeMap::new(),
-        open_promises: BTreeSet::new(),
-        unfinished: BTreeSet::new(),
         followed,
         run: wanted.then(AbstractRun::default),
     };
@@ -127,7 +118,7 @@ pub(crate) fn follow<R: Read + Seek>(
                             progress = true;
                         }
                         Err(Blocked { why, for_ever }) => {
-                            // Unrecorded steps may have got part of the way.
+                            // Of several actions the first ones may have been taken.
                             progress |= follower.followed.actions() != before;
                             let why = format!("{server}: {}: {why}", told(happening));
                             if for_ever {

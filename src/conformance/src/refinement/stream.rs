@@ -60,8 +60,6 @@ impl Found {
 pub(super) enum Happening {
     /// The first start that was recorded.
     First(Found),
-    /// A later start, and the disk was reached by steps that were not recorded.
-    Unrecorded(Found),
     /// A later start.
     Started(Found),
     /// One more record is durable.
@@ -80,8 +78,6 @@ pub(super) enum Happening {
     Delivered(Vec<Txn<Digest>>),
     /// A leadership has ended.
     Ended,
-    /// The recording stops in the middle: the last steps before a crash may be missing.
-    Lost,
 }
 
 /// The recordings of one server.
@@ -172,8 +168,8 @@ impl<R: Read + Seek> Stream<R> {
             self.reader = None;
             if !closed {
                 self.open.push(self.name.clone());
-                self.tell(Happening::Lost, self.at);
-            } else if std::mem::take(&mut self.elected) {
+            }
+            if std::mem::take(&mut self.elected) {
                 self.tell(Happening::Ended, self.at);
             }
             return Ok(true);
@@ -338,10 +334,8 @@ impl<R: Read + Seek> Stream<R> {
             for written in prefix {
                 self.tell(Happening::Durable(written), at);
             }
-            self.tell(Happening::Started(found), at);
-        } else {
-            self.tell(Happening::Unrecorded(found), at);
         }
+        self.tell(Happening::Started(found), at);
     }
 }
 

@@ -107,7 +107,6 @@ fn actions(facts: &Conformance) -> Markup {
     html! {
         h3 { "Actions" }
         (plot::bars("The run as actions of abstract Zab", true, &split(true)))
-        p.soft { (grouped(facts.inferred)) " of them are in no recording and follow from what is recorded." }
         (plot::bars("Actions that the servers' cores took", true, &split(false)))
     }
 }

@@ -97,8 +97,6 @@ pub struct Conformance {
     pub recordings: Vec<Recording>,
     /// Steps replayed.
     pub steps: u64,
-    /// Actions of abstract Zab that no recording holds and that follow from what is recorded.
-    pub inferred: u64,
     /// Every action, of the core and then of abstract Zab (`Zab!`), those never taken included.
     pub actions: Vec<ActionCount>,
     /// Every property.

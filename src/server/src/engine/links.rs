@@ -15,10 +15,11 @@ impl Engine {
     /// A learner may dial before this server knows that it was elected: it is kept until that is decided.
     pub(super) fn link_up(&mut self, peer: Sid, link: Box<Link>, dialled: bool) {
         if dialled || self.is_leading() {
+            self.retire(peer);
             self.links.insert(peer, *link);
             self.step(Input::Link { peer, up: true });
             if !self.links_are_of_use(peer) {
-                self.links.remove(&peer);
+                self.retire(peer);
             }
         } else {
             self.early.insert(peer, (link, Vec::new()));
@@ -51,9 +52,14 @@ impl Engine {
             return;
         }
         debug!("link to {peer} broke: {reason}");
-        self.links.remove(&peer);
+        self.retire(peer);
         self.reason = format!("the link to {peer} broke ({reason})");
         self.step(Input::Link { peer, up: false });
+    }
+
+    /// The link is of no use any more. What was sent over it leaves with the next flush, and then it is closed.
+    pub(super) fn retire(&mut self, peer: Sid) {
+        self.retired.extend(self.links.remove(&peer));
     }
 
     /// The core is told as of a link that breaks before it was up: the election begins again, without that leader's vote.
@@ -124,6 +130,9 @@ impl Engine {
         } else if let Message::Trunc { to: last, .. } = message {
             info!("{to} gets a TRUNC to {last}: what it has behind that is no part of the history");
         } else if let Message::Snap { zxid } = message {
+            if !self.record() {
+                return;
+            }
             self.apply_committed();
             info!(
                 "{to} gets a SNAP: it lacks more than is at hand here, so it is sent the state at {zxid}"
@@ -136,8 +145,11 @@ impl Engine {
         }
     }
 
-    /// Wakes the writing tasks. A peer that does not read what it is sent loses its link.
-    pub(super) fn flush_links(&mut self) {
+    /// Lets leave what was sent. A peer that does not read what it is sent loses its link. Whether there was one.
+    pub(super) fn flush_links(&mut self) -> bool {
+        for mut link in self.retired.drain(..) {
+            link.flush();
+        }
         let mut broken = Vec::new();
         for (&peer, link) in &mut self.links {
             link.flush();
@@ -145,9 +157,11 @@ impl Engine {
                 broken.push((peer, link.generation));
             }
         }
+        let broke = !broken.is_empty();
         for (peer, generation) in broken {
             let reason = "writing failed, or it does not read what it is sent".to_owned();
             self.link_down(peer, generation, reason);
         }
+        broke
     }
 }
