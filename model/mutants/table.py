@@ -56,7 +56,7 @@ def main():
                 if outcome == "survived" and note:
                     notes[without_place(mutant)] = note
 
-    rows, every = {}, []
+    rows = {}
     for stage in STAGES:
         for outcomes in sorted((work / stage).glob("mutants.out*/outcomes.json")):
             for outcome in json.loads(outcomes.read_text())["outcomes"]:
@@ -75,9 +75,7 @@ def main():
                         rows.setdefault(name, ["survived", "none", notes.get(without_place(name), "")])
                     case _:
                         pass
-        for listing in (work / stage).glob("mutants.out/mutants.json"):
-            every += [mutant["name"] for mutant in json.loads(listing.read_text())]
-    every = list(dict.fromkeys(every))
+    every = (work / "all.txt").read_text().splitlines()
     lines = ["\t".join(HEADER)] + ["\t".join([name, *rows[name]]) for name in sorted(rows)]
     table.write_text("\n".join(lines) + "\n")
 
