@@ -409,8 +409,10 @@ impl Engine {
     fn record(&mut self) -> bool {
         let recorded = self.recorder.flush();
         if let Err(error) = &recorded {
-            error!("the recording failed, so this server stops: {error}");
-            self.end.get_or_insert_with(|| End::Recording(error.to_string()));
+            self.end.get_or_insert_with(|| {
+                error!("the recording failed, so this server stops: {error}");
+                End::Recording(error.to_string())
+            });
         }
         recorded.is_ok()
     }

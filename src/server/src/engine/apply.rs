@@ -14,9 +14,9 @@ use super::sessions::Service;
 use crate::client::Shared;
 
 impl Engine {
-    /// Applies everything that the core has delivered.
+    /// Applies everything that the core has delivered, for clients to see.
     pub(super) fn apply_committed(&mut self) {
-        if self.committed.is_empty() {
+        if self.committed.is_empty() || !self.record() {
             return;
         }
         let mut committed = std::mem::take(&mut self.committed);

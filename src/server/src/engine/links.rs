@@ -130,9 +130,6 @@ impl Engine {
         } else if let Message::Trunc { to: last, .. } = message {
             info!("{to} gets a TRUNC to {last}: what it has behind that is no part of the history");
         } else if let Message::Snap { zxid } = message {
-            if !self.record() {
-                return;
-            }
             self.apply_committed();
             info!(
                 "{to} gets a SNAP: it lacks more than is at hand here, so it is sent the state at {zxid}"
