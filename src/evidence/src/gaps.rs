@@ -170,7 +170,7 @@ fn conformance(gaps: &mut Gaps, facts: &Conformance) {
     let undecided: u64 = facts.properties.iter().map(|property| property.undecided).sum();
     if undecided > 0 {
         let text = format!(
-            "{} facts could not be judged: what they need may be in the last steps of a killed server",
+            "{} facts could not be judged: what they need may be in steps that a recording has lost",
             grouped(undecided)
         );
         gaps.add(GapKind::Partly, PLACE, text);

@@ -59,7 +59,7 @@ enum Pending {
     /// Answered when the leader has confirmed.
     Sync { xid: i32, path: String, since: Instant },
     /// A read behind a write of the same session: answered as soon as it is the first.
-    Read { xid: i32, request: Request },
+    Read { xid: i32, request: Request, since: Instant },
     /// What could not be read, behind a write of the same session.
     Refused { xid: i32, error: ErrorCode },
 }
@@ -166,11 +166,12 @@ impl Connection {
     pub(super) fn read(&self, xid: i32, request: Request, tree: &Tree, shared: &Shared) {
         let mut state = self.lock();
         if state.pending.is_empty() {
+            shared.stats.answered_at_once();
             self.reply(shared, |out| {
                 reads::answer(xid, &request, self, &state.auth, tree, shared, out);
             });
         } else {
-            state.pending.push_back(Pending::Read { xid, request });
+            state.pending.push_back(Pending::Read { xid, request, since: Instant::now() });
         }
     }
 
@@ -243,7 +244,8 @@ impl Connection {
             Pending::Write { .. } | Pending::Sync { .. } => false,
         }) {
             self.reply(shared, |out| match first {
-                Pending::Read { xid, request } => {
+                Pending::Read { xid, request, since } => {
+                    shared.stats.answered(since);
                     reads::answer(xid, &request, self, auth, tree, shared, out);
                 }
                 Pending::Refused { xid, error } => {

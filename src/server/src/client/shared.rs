@@ -48,7 +48,7 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    /// A request that came in `since` is answered.
+    /// A request that came at `since` is answered.
     pub(crate) fn answered(&self, since: Instant) {
         let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.latency_ms_sum.fetch_add(ms, Ordering::Relaxed);
@@ -58,6 +58,12 @@ impl Stats {
         } else {
             self.latency_ms_min.fetch_min(ms, Ordering::Relaxed);
         }
+    }
+
+    /// A request is answered in the same moment in which it is read: no clock is asked.
+    pub(crate) fn answered_at_once(&self) {
+        self.latency_count.fetch_add(1, Ordering::Relaxed);
+        self.latency_ms_min.store(0, Ordering::Relaxed);
     }
 
     /// Milliseconds: least, mean, most.
@@ -171,4 +177,26 @@ fn of_address(connections: &HashMap<u64, Arc<Connection>>, address: IpAddr) -> u
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn latency_is_of_all_requests_those_included_that_waited_for_nothing() {
+        let stats = Stats::default();
+        assert_eq!(stats.latency_ms(), (0, 0.0, 0));
+        let at = |ms| Instant::now().checked_sub(Duration::from_millis(ms)).expect("not so young");
+        stats.answered(at(3_000));
+        let (least, mean, most) = stats.latency_ms();
+        assert!(least >= 3_000 && mean >= 3_000.0 && most == least);
+        stats.answered_at_once();
+        stats.answered_at_once();
+        let (least, mean, longest) = stats.latency_ms();
+        assert_eq!((least, longest), (0, most));
+        assert!((1_000.0..3_000.0).contains(&mean), "{mean}");
+    }
 }
