@@ -148,22 +148,37 @@ for ((round = 1; round <= rounds; round++)); do
     for contestant in "${order[@]}"; do "$contestant"; done
 done
 
-# numbers NAME-OP KEY: one a round, in ascending order
-numbers() { cat "$results/$1"-[0-9]*.json 2>/dev/null | sed -n "s/^ *\"$2\": \([0-9.]*\),\{0,1\}$/\1/p" | sort -n; }
+# numbers NAME-OP KEY: one a round, in their order
+numbers() { cat $(ls -v "$results/$1"-[0-9]*.json 2>/dev/null) /dev/null | sed -n "s/^ *\"$2\": \([0-9.]*\),\{0,1\}$/\1/p"; }
 # The largest server of each round.
-rss() { for file in "$results/$1"-rss-*.txt; do [[ ! -e $file ]] || sort -n "$file" | tail -1; done | sort -n; }
+rss() { for file in $(ls -v "$results/$1"-rss-*.txt 2>/dev/null); do sort -n "$file" | tail -1; done; }
+cpus() { cat $(ls -v "$results/$1"-cpu-*.txt 2>/dev/null) /dev/null; }
+# The ratio is the median of the rounds' own ratios: what changes on the machine in the meantime is in both.
 row() { awk -v what="$1" -v a="$2" -v v="$3" '
-    function show(text,   n, all) {
+    function sorted(all, n,   i, j, x) {
+        for (i = 2; i <= n; i++) {
+            x = all[i]
+            for (j = i - 1; j > 0 && all[j] > x; j--) all[j + 1] = all[j]
+            all[j + 1] = x
+        }
+    }
+    function median(all, n) { return n % 2 ? all[(n + 1) / 2] : (all[n / 2] + all[n / 2 + 1]) / 2 }
+    function show(text,   n, all, i) {
         n = split(text, all, "\n")
-        if (n == 0) { median = ""; return "-" }
-        median = all[int((n + 1) / 2)]
-        return sprintf(format " (" format ".." format ")", median, all[1], all[n])
+        if (n == 0) return "-"
+        for (i = 1; i <= n; i++) all[i] += 0
+        sorted(all, n)
+        return sprintf(format " (" format ".." format ")", median(all, n), all[1], all[n])
     }
     BEGIN {
         format = what ~ /processor/ ? "%.2f" : "%.0f"
-        left = show(a); ma = median; right = show(v); mv = median
-        printf "%-24s %28s %28s", what, left, right
-        if (ma > 0 && mv != "") printf "   %.2fx", mv / ma
+        printf "%-24s %28s %28s", what, show(a), show(v)
+        n = split(a, left, "\n")
+        if (n > 0 && n == split(v, right, "\n")) {
+            for (i = 1; i <= n; i++) ratio[i] = right[i] / left[i]
+            sorted(ratio, n)
+            printf "   %.2fx (%.2f..%.2f)", median(ratio, n), ratio[1], ratio[n]
+        }
         print ""
     }'; }
 one=${contestants[0]} other=${contestants[1]-}
@@ -174,5 +189,5 @@ for op in "${ops[@]}"; do
         row "$op $quantile (us)" "$(numbers "$one-$op" $quantile)" "$(numbers "$other-$op" $quantile)"
     done
 done
-row "processor a set (us)" "$(cat "$results/$one"-cpu-*.txt | sort -n)" "$(cat "$results/$other"-cpu-*.txt 2>/dev/null | sort -n)"
+row "processor a set (us)" "$(cpus "$one")" "$(cpus "$other")"
 row "largest server (KiB)" "$(rss "$one")" "$(rss "$other")"

@@ -1,10 +1,10 @@
 //! What is true of each step of one server, whoever says what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zab::{
-    After, Decision, DiskImage, Input, LinkCmd, Note, Outputs, Role, Sid, Timer, TimerCmd, WriteNo,
-    Zab, Zxid,
+    After, Decision, DiskImage, Input, LinkCmd, Message, Note, Outputs, Role, Send, Sid, Timer,
+    TimerCmd, WriteNo, Zab, Zxid,
 };
 
 use crate::cluster::{Given, Machine, Out, P, Stepped};
@@ -210,6 +210,52 @@ pub(crate) fn renumbered(stepped: &Stepped) -> Verdict {
     let mut other = after.clone();
     let (_, _) = (machine.renumber(), other.renumber());
     demand(machine == other, "the states are the same but for the numbers", stepped)
+}
+
+/// An ACK, or a COMMIT, says everything that an earlier one said: a server that reads several at once may leave out all but the last.
+pub(crate) fn superseded(stepped: &Stepped) -> Verdict {
+    let Stepped { before, given, out, after, .. } = stepped;
+    let Given::Input(Input::Recv { peer, message }) = given else { return Ok(()) };
+    let earlier = |zxid: Zxid| Zxid::new(zxid.epoch(), zxid.counter().saturating_sub(1));
+    let first = if let Message::Ack { zxid } = *message {
+        Message::Ack { zxid: earlier(zxid) }
+    } else if let Message::Commit { zxid } = *message {
+        Message::Commit { zxid: earlier(zxid) }
+    } else {
+        return Ok(());
+    };
+    let is_refused = |note: &Note| matches!(note, Note::Refused(..));
+    let (mut machine, mut both) = (before.clone(), Out::new());
+    machine.give(Given::Input(Input::Recv { peer: *peer, message: first }), &mut both);
+    // One that is refused breaks the link: what came before it need not have been read.
+    if both.notes.iter().chain(&out.notes).any(is_refused) {
+        return Ok(());
+    }
+    machine.give(given.clone(), &mut both);
+    demand(machine == *after, "both lead to the state of the later one", stepped)?;
+    demand(
+        without_commits(&both) == without_commits(out),
+        "both do what the later one does",
+        stepped,
+    )?;
+    demand(last_commits(&both) == last_commits(out), "both commit up to the same", stepped)
+}
+
+/// What a step does, but for what it commits at followers.
+fn without_commits(out: &Out) -> Out {
+    let mut out = out.clone();
+    out.sends.retain(|send| !matches!(send.message, Message::Commit { .. }));
+    // To start a timer twice is to start it.
+    out.timers.dedup();
+    out.notes.clear();
+    out
+}
+
+fn last_commits(out: &Out) -> BTreeMap<Sid, Zxid> {
+    let commit = |send: &Send<P>| {
+        if let Message::Commit { zxid } = send.message { Some((send.to, zxid)) } else { None }
+    };
+    out.sends.iter().filter_map(commit).collect()
 }
 
 /// Renaming the servers commutes with the step of Zab proper.

@@ -72,6 +72,16 @@ fn numbers_of_writes_mean_nothing() {
     check(property as fn(Walk) -> TestResult);
 }
 
+/// Of several acknowledgements, or commits, the last says all.
+#[test]
+fn the_last_of_several_acks_or_commits_says_all() {
+    fn property(walk: Walk) -> TestResult {
+        walk.run(|_, stepped| audit::superseded(stepped))
+            .map_or_else(TestResult::error, |_| TestResult::passed())
+    }
+    check(property as fn(Walk) -> TestResult);
+}
+
 /// Zab proper does the same under other names.
 #[test]
 fn names_of_servers_mean_nothing_to_zab_proper() {
