@@ -50,6 +50,10 @@ pub(crate) struct Shapes {
     ends: Vec<usize>,
     /// Open addressing with linear probing: one more than a number, 0 is free. Never more than half full.
     slots: Box<[u8; SLOTS]>,
+    /// The number that was asked for last.
+    last: u8,
+    /// Which number came behind each, the last time: steps come in rows that are alike, so this is where to look first.
+    next: Box<[u8; 256]>,
 }
 
 const SLOTS: usize = 512;
@@ -62,7 +66,13 @@ pub(crate) const SHAPE_WORDS_MAX: usize = 32;
 
 impl Shapes {
     pub(crate) fn new() -> Self {
-        Self { words: Vec::new(), ends: Vec::new(), slots: Box::new([0; SLOTS]) }
+        Self {
+            words: Vec::new(),
+            ends: Vec::new(),
+            slots: Box::new([0; SLOTS]),
+            last: 0,
+            next: Box::new([0; 256]),
+        }
     }
 
     /// The shape with this number.
@@ -75,9 +85,27 @@ impl Shapes {
 
     /// The number of this shape. If it has none it is kept, and has one from now on.
     pub(crate) fn number(&mut self, shape: &Shape) -> Option<u8> {
+        let guess = self.next[usize::from(self.last)];
+        let found = if self.is(guess, shape) { Some(guess) } else { self.find(shape) };
+        if let Some(number) = found {
+            self.next[usize::from(self.last)] = number;
+            self.last = number;
+        }
+        found
+    }
+
+    /// Word by word: most have five, for which calling a comparison of memory costs more than comparing.
+    fn is(&self, number: u8, shape: &Shape) -> bool {
+        let same = |words: &[u64]| {
+            words.len() == shape.0.len() && words.iter().zip(&shape.0).all(|(a, b)| a == b)
+        };
+        self.get(number).is_some_and(same)
+    }
+
+    fn find(&mut self, shape: &Shape) -> Option<u8> {
         let mut slot = shape.home();
         while let Some(number) = self.slots[slot].checked_sub(1) {
-            if self.get(number) == Some(shape.words()) {
+            if self.is(number, shape) {
                 return Some(number);
             }
             slot = (slot + 1) % SLOTS;

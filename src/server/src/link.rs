@@ -18,6 +18,9 @@ pub(crate) struct Generation(pub(crate) u64);
 /// How much may wait for a peer that reads slowly, in bytes, snapshots apart.
 pub(crate) const LINK_OUTBOX_LIMIT: usize = 256 << 20;
 
+/// Room for what one turn of the engine usually sends over a link.
+const STAGED_BYTES: usize = 4096;
+
 pub(crate) type LinkOutbox = Outbox<Snapshot>;
 
 /// A link that is up, or about to be.
@@ -72,7 +75,7 @@ impl Link {
         if let Some(Chunk::Bytes(bytes)) = staged.last_mut() {
             encoder.encode(message, bytes);
         } else {
-            let mut bytes = Vec::new();
+            let mut bytes = Vec::with_capacity(STAGED_BYTES);
             encoder.encode(message, &mut bytes);
             staged.push(Chunk::Bytes(bytes));
         }
