@@ -19,14 +19,15 @@ impl History {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Link<P> {
     before: History,
+    /// A shorter prefix: how long it is follows from the length, and from any history a few jumps and steps lead to each of its prefixes.
+    jump: History,
     length: u32,
     last: Txn<P>,
 }
 
 /// All histories met, each once, as a tree: each but the empty one extends another by one transaction.
 ///
-/// Whether one history begins another is answered in as many steps as they differ in length, which for the histories of a
-/// protocol are few, however long they are.
+/// Whether one history begins another is answered in as many steps as the logarithm of the difference of their lengths.
 pub struct Histories<P>(Interner<Link<P>>);
 
 impl<P: Clone + Eq + Hash> Default for Histories<P> {
@@ -43,7 +44,11 @@ impl<P: Clone + Eq + Hash> Histories<P> {
 
     /// `history ++ [txn]`.
     pub fn push(&self, history: History, txn: Txn<P>) -> History {
-        let link = Link { before: history, length: self.length(history) + 1, last: txn };
+        let (near, far) = (self.jump(history), self.jump(self.jump(history)));
+        let spans = [(history, near), (near, far)].map(|(a, b)| self.length(a) - self.length(b));
+        // Two jumps of the same length are joined to one (Myers, 1983: a skew-binary tree).
+        let jump = if spans[0] == spans[1] { far } else { history };
+        let link = Link { before: history, jump, length: self.length(history) + 1, last: txn };
         History(self.0.intern(link) + 1)
     }
 
@@ -59,6 +64,10 @@ impl<P: Clone + Eq + Hash> Histories<P> {
 
     fn link(&self, history: History) -> Option<&Link<P>> {
         history.0.checked_sub(1).map(|id| self.0.get(id))
+    }
+
+    fn jump(&self, history: History) -> History {
+        self.link(history).map_or(History::EMPTY, |link| link.jump)
     }
 
     /// How many transactions it holds.
@@ -79,7 +88,7 @@ impl<P: Clone + Eq + Hash> Histories<P> {
     /// The first `n` transactions; all, if there are fewer.
     pub fn prefix(&self, mut history: History, n: u32) -> History {
         while let Some(link) = self.link(history).filter(|link| link.length > n) {
-            history = link.before;
+            history = if self.length(link.jump) >= n { link.jump } else { link.before };
         }
         history
     }
@@ -93,10 +102,15 @@ impl<P: Clone + Eq + Hash> Histories<P> {
     pub fn common(&self, a: History, b: History) -> History {
         let n = self.length(a).min(self.length(b));
         let (mut a, mut b) = (self.prefix(a, n), self.prefix(b, n));
-        while a != b {
-            // Both have the same length, and are not empty, or they would be equal.
-            a = self.prefix(a, self.length(a) - 1);
-            b = self.prefix(b, self.length(b) - 1);
+        // Both have the same length, and so have their jumps.
+        while let (Some(of_a), Some(of_b)) = (self.link(a), self.link(b))
+            && a != b
+        {
+            (a, b) = if of_a.jump == of_b.jump {
+                (of_a.before, of_b.before)
+            } else {
+                (of_a.jump, of_b.jump)
+            };
         }
         a
     }
@@ -120,5 +134,38 @@ impl<P: Clone + Eq + Hash> Histories<P> {
     /// Bytes held.
     pub fn bytes(&self) -> u64 {
         self.0.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zab::Epoch;
+
+    use super::*;
+
+    fn txns(history: &[bool]) -> Vec<Txn<bool>> {
+        let zxid = |counter: usize| Zxid::new(Epoch(1), counter as u32 + 1);
+        history.iter().enumerate().map(|(i, &payload)| Txn { zxid: zxid(i), payload }).collect()
+    }
+
+    #[test]
+    fn histories_are_the_sequences_that_they_stand_for() {
+        fn law(common: Vec<bool>, one: Vec<bool>, other: Vec<bool>) {
+            let histories = Histories::new();
+            let [one, other] = [one, other].map(|rest| txns(&[common.clone(), rest].concat()));
+            let (a, b) = (histories.of(&one), histories.of(&other));
+            assert_eq!(a == b, one == other);
+            assert_eq!(histories.txns(a), one);
+            let shared = one.iter().zip(&other).take_while(|(x, y)| x == y).count();
+            assert_eq!(histories.common(a, b), histories.of(&one[..shared]));
+            assert_eq!(histories.begins(a, b), other.starts_with(&one));
+            for n in 0..=one.len() {
+                let prefix = histories.of(&one[..n]);
+                assert_eq!(histories.prefix(a, n as u32), prefix);
+                assert!(histories.begins(prefix, a));
+                assert_eq!(histories.begins(prefix, b), n <= shared);
+            }
+        }
+        quickcheck::quickcheck(law as fn(Vec<bool>, Vec<bool>, Vec<bool>));
     }
 }
