@@ -52,9 +52,11 @@ impl Liars {
     }
 
     /// Companions are due where the bounds are at least those of the cheapest tier.
-    fn is_due(&self, bounds: &Bounds) -> bool {
+    fn is_due(&self, bounds: &Bounds, companion: &Companion) -> bool {
         let (_, least) = &self.0.tiers[0];
-        BOUNDS.iter().zip(least).all(|(bound, least)| bounds.value(bound.name) >= *least)
+        let may_sync = companion.seen != Seen::OnStep(mark::SYNCED) || bounds.value("syncs") > 0;
+        may_sync
+            && BOUNDS.iter().zip(least).all(|(bound, least)| bounds.value(bound.name) >= *least)
     }
 
     /// The run that an explored path is.
@@ -115,7 +117,7 @@ impl Liars {
         let count = |companion: &Companion| seen(&outcome, companion.seen);
         let (absent, present): (Vec<&Companion>, Vec<_>) = companions(self.0.subject)
             .iter()
-            .partition(|companion| !self.is_due(bounds) && count(companion) == 0);
+            .partition(|companion| !self.is_due(bounds, companion) && count(companion) == 0);
         let reached = present.into_iter().map(|companion| {
             let times = count(companion);
             PropertyVerdict::judge(&sometimes(companion), &completion, times > 0, Some(times))

@@ -1,9 +1,7 @@
 //! Everything that can happen to a server whose peers may say anything.
 
 use serde::{Deserialize, Serialize};
-use zab::{
-    Decision, Epoch, LearnerKind, Message, MessageKind, SessionMessage, Sid, Timer, Txn, Zxid,
-};
+use zab::{Decision, Epoch, LearnerKind, Message, SessionMessage, Sid, Timer, Txn, Zxid};
 
 use super::limits::{Limits, ME, STRANGER, Subject};
 
@@ -158,7 +156,7 @@ pub(super) fn alphabet(limits: &Limits) -> Vec<Event> {
         events.push(Event::Timer(Timer::LearnerInitLimit(peer)));
         events.push(Event::Timer(Timer::LearnerSyncLimit(peer)));
         events.push(Event::Sync(peer));
-        events.extend(sessions().map(|message| Event::Session(peer, message)));
+        events.push(Event::Session(peer, SessionMessage::Revalidate(6)));
     }
     events.push(Event::Sync(ME));
     for &peer in peers {
@@ -168,15 +166,10 @@ pub(super) fn alphabet(limits: &Limits) -> Vec<Event> {
         };
         events.extend(messages.into_iter().map(|message| Event::Recv(peer, message)));
     }
-    // Of those who have nothing to say one word of each kind is enough.
-    let mut known = Vec::new();
-    for message in to_learners(limits).into_iter().chain(to_leaders(limits)) {
-        let kind: MessageKind = message.kind();
-        if !known.contains(&kind) {
-            known.push(kind);
-            events.push(Event::Recv(STRANGER, message));
-        }
-    }
+    // Of somebody without a link one word is enough that a leader may say, and one that a learner may.
+    events.push(Event::Recv(STRANGER, Message::LeaderInfo { epoch: Epoch(limits.epochs) }));
+    let (kind, accepted) = (LearnerKind::Follower, Epoch(0));
+    events.push(Event::Recv(STRANGER, Message::LearnerInfo { kind, accepted }));
     events
 }
 
@@ -234,8 +227,12 @@ fn to_leaders(limits: &Limits) -> Vec<Message<u8>> {
     for kind in [LearnerKind::Follower, LearnerKind::Observer] {
         messages.extend(epochs(limits).map(|accepted| Message::LearnerInfo { kind, accepted }));
     }
-    // Ends of histories are positions; one that is none stands for all of them.
-    let is_end = |zxid: &&Zxid| zxid.counter() > 0 || zxid.epoch() < Epoch(2);
+    // Ends of histories: the positions that the leader may have, and one that is none.
+    let is_end = |zxid: &&Zxid| match (zxid.epoch().0, zxid.counter()) {
+        (0, counter) => counter == 0,
+        (1, _) => true,
+        (epoch, counter) => epoch <= limits.epochs && counter > 0,
+    };
     for &last in zxids.iter().filter(is_end) {
         let currents = epochs(limits).filter(|epoch| epoch.0 <= limits.epochs).map(Some);
         messages.extend(

@@ -144,7 +144,7 @@ pub(super) const KINDS: [Kind; 4] = [
         about: "One real observer whose leader may say anything at any time.",
         subject: Subject::Observer,
         tiers: &[
-            (Tier::Quick, [2, 1, 2, 0, 1, 0, 0, 2]),
+            (Tier::Quick, [2, 1, 2, 0, 0, 0, 0, 2]),
             (Tier::Standard, [2, 2, 3, 0, 1, 0, 0, 2]),
         ],
     },
@@ -153,7 +153,7 @@ pub(super) const KINDS: [Kind; 4] = [
         about: "One real leader whose two followers may say anything at any time.",
         subject: Subject::Leader,
         tiers: &[
-            (Tier::Quick, [2, 1, 1, 15, 0, 1, 1, 2]),
+            (Tier::Quick, [2, 1, 1, 15, 0, 0, 1, 2]),
             (Tier::Standard, [2, 2, 2, 1, 1, 1, 1, 2]),
         ],
     },
@@ -162,7 +162,7 @@ pub(super) const KINDS: [Kind; 4] = [
         about: "One real leader of a voter and of a server without a vote, which may say anything at any time.",
         subject: Subject::LeaderOfObserver,
         tiers: &[
-            (Tier::Quick, [2, 1, 1, 0, 0, 1, 1, 2]),
+            (Tier::Quick, [2, 1, 1, 0, 1, 1, 0, 2]),
             (Tier::Standard, [2, 2, 2, 0, 1, 1, 1, 2]),
         ],
     },
