@@ -257,7 +257,13 @@ impl Turn<'_> {
         Some(())
     }
 
-    /// What a learner says.
+    /// What a learner says: the specification of acceptance.
+    ///
+    /// Where spec/protocol.md leaves room, the wider reading is allowed here:
+    /// - a learner that knows more than the leader is refused where its promise would count (P1.6); later, and without a
+    ///   vote, it is synchronised like any other, for what it knows more is not chosen;
+    /// - a second ACK of NEWLEADER is not counted, and passes by whatever epoch it names (P2.6);
+    /// - a promise, or an acceptance, that was heard stays counted when its link breaks: it is on the learner's disk.
     fn said(
         &mut self,
         leader: &mut Leader,
