@@ -203,7 +203,8 @@ fn to_learners(limits: &Limits) -> Vec<Message<u8>> {
     messages.extend(each(|committed| Message::Diff { committed }));
     // What is said to be committed is tried in full with DIFF.
     messages.extend(each(|to| Message::Trunc { to, committed: to }));
-    messages.extend(zxids.iter().map(|&to| Message::Trunc { to, committed: end }));
+    let others = zxids.iter().filter(|to| **to != end);
+    messages.extend(others.map(|&to| Message::Trunc { to, committed: end }));
     messages.extend(each(|zxid| Message::Snap { zxid }));
     messages.extend(epochs(limits).map(|epoch| Message::NewLeader { epoch }));
     messages.push(Message::UpToDate);

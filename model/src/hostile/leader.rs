@@ -162,7 +162,7 @@ impl Turn<'_> {
 
     /// Something happens to a leader.
     pub(super) fn leader(&mut self, mut leader: Leader, event: &Event) {
-        let done = self.to_leader(&mut leader, event);
+        let done = self.happens_to_leader(&mut leader, event);
         let outcome = &mut self.expected.outcome;
         match done {
             Some(()) => {}
@@ -185,7 +185,7 @@ impl Turn<'_> {
     }
 
     /// `None`: nothing changes.
-    fn to_leader(&mut self, leader: &mut Leader, event: &Event) -> Option<()> {
+    fn happens_to_leader(&mut self, leader: &mut Leader, event: &Event) -> Option<()> {
         match event {
             // A new link replaces an old one, and with it what was heard over it.
             Event::Link(peer, true) if *peer != self.config.me => {

@@ -136,7 +136,7 @@ pub(super) const KINDS: [Kind; 4] = [
         subject: Subject::Follower,
         tiers: &[
             (Tier::Quick, [2, 1, 2, 15, 1, 0, 0, 2]),
-            (Tier::Standard, [2, 2, 3, 15, 1, 0, 0, 2]),
+            (Tier::Standard, [2, 2, 2, 15, 1, 0, 0, 2]),
         ],
     },
     Kind {
@@ -145,7 +145,7 @@ pub(super) const KINDS: [Kind; 4] = [
         subject: Subject::Observer,
         tiers: &[
             (Tier::Quick, [2, 1, 2, 0, 0, 0, 0, 2]),
-            (Tier::Standard, [2, 2, 3, 0, 1, 0, 0, 2]),
+            (Tier::Standard, [2, 2, 2, 1, 1, 0, 0, 2]),
         ],
     },
     Kind {
@@ -154,7 +154,7 @@ pub(super) const KINDS: [Kind; 4] = [
         subject: Subject::Leader,
         tiers: &[
             (Tier::Quick, [2, 1, 1, 15, 0, 0, 1, 2]),
-            (Tier::Standard, [2, 2, 2, 1, 1, 1, 1, 2]),
+            (Tier::Standard, [2, 1, 1, 15, 1, 1, 1, 2]),
         ],
     },
     Kind {
@@ -163,7 +163,7 @@ pub(super) const KINDS: [Kind; 4] = [
         subject: Subject::LeaderOfObserver,
         tiers: &[
             (Tier::Quick, [2, 1, 1, 0, 1, 1, 0, 2]),
-            (Tier::Standard, [2, 2, 2, 0, 1, 1, 1, 2]),
+            (Tier::Standard, [2, 1, 1, 0, 1, 1, 1, 2]),
         ],
     },
 ];

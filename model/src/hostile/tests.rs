@@ -28,9 +28,9 @@ fn every_kind_of_message_and_event_is_tried_once_in_each_form() {
         let kinds: BTreeSet<usize> = events.iter().map(Event::kind).collect();
         assert_eq!(kinds.len(), KINDS_OF_EVENTS.len(), "{}", kind.name);
         for &peer in kind.subject.peers() {
-            let said = events.iter().filter_map(|event| match event {
-                Event::Recv(from, message) if *from == peer => Some(message.kind()),
-                _ => None,
+            let said = events.iter().filter_map(|event| {
+                let Event::Recv(from, message) = event else { return None };
+                (*from == peer).then(|| message.kind())
             });
             let said: BTreeSet<MessageKind> = said.collect();
             assert_eq!(said.len(), 15, "{} {peer}", kind.name);
