@@ -4,6 +4,7 @@ pub mod cluster;
 pub mod election;
 mod family;
 pub mod flaws;
+mod hostile;
 pub mod liveness;
 mod registry;
 pub mod report;

@@ -16,6 +16,7 @@ pub fn registry() -> Vec<Box<dyn CheckableModel>> {
         .chain(crate::election::models())
         .chain(crate::liveness::models())
         .chain(crate::spec::models())
+        .chain(crate::hostile::models())
         .collect()
 }
 

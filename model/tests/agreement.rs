@@ -143,3 +143,14 @@ fn stateright_counts_the_states_of_abstract_zab() {
         assert_eq!((own.distinct, own.depth), (reference.distinct, reference.depth), "{name}");
     }
 }
+
+#[test]
+fn stateright_counts_the_states_of_servers_whose_peers_say_anything() {
+    let small = [("epochs", 1), ("lag", 1), ("crashes", 0), ("disks", 1)];
+    for name in ["H1", "H2", "H3", "H4"] {
+        let own = run(name, &small, Engine::Own, 2);
+        let reference = run(name, &small, Engine::Stateright, 1);
+        assert_eq!((own.distinct, own.depth), (reference.distinct, reference.depth), "{name}");
+        assert_eq!(own.generated, reference.generated, "{name}");
+    }
+}

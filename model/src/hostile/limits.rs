@@ -1,0 +1,203 @@
+//! H1 to H4: whose peers may say anything, and within which bounds.
+
+use zab::{Config, DiskImage, Epoch, Quorum, Sid, SidSet, Txn, Zxid};
+
+use crate::report::{BoundInfo, Bounds, Tier};
+
+/// The server that is explored.
+pub(super) const ME: Sid = Sid(1);
+/// Somebody who has never had a link to it.
+pub(super) const STRANGER: Sid = Sid(9);
+
+/// What the server is, and who its peers are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Subject {
+    /// A voter that may decide to follow s2.
+    Follower,
+    /// A server without a vote that may decide to observe s2.
+    Observer,
+    /// A voter that may decide to lead s2 and s3, which vote.
+    Leader,
+    /// A voter that may decide to lead s2, which votes, and s4, which does not, whatever it says.
+    LeaderOfObserver,
+}
+
+impl Subject {
+    /// Those who may say anything.
+    pub(super) const fn peers(self) -> &'static [Sid] {
+        match self {
+            Self::Follower | Self::Observer => &[Sid(2)],
+            Self::Leader => &[Sid(2), Sid(3)],
+            Self::LeaderOfObserver => &[Sid(2), Sid(4)],
+        }
+    }
+
+    /// Whether it follows.
+    pub(super) const fn learns(self) -> bool {
+        match self {
+            Self::Follower | Self::Observer => true,
+            Self::Leader | Self::LeaderOfObserver => false,
+        }
+    }
+}
+
+/// How much of everything a run may spend. All are guards of actions, or sizes of the alphabet.
+///
+/// The alphabet is finite, so what the core could do without end is not: what a server writes is held back by `lag`, as a
+/// full queue to the disk would, and PINGs and syncs by budgets of their own. Roles may begin and end for ever.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Limits {
+    /// Who is explored.
+    pub(super) subject: Subject,
+    /// The largest epoch; peers speak of epochs from 0 up to one more. Two epochs are needed to have a history older than
+    /// the link's epoch, and a promise that is too old.
+    pub(super) epochs: u32,
+    /// The largest counter that a zxid of the alphabet has, and that a leader proposes. With two a transaction may be
+    /// there, be next, or leave a hole.
+    pub(super) counters: u32,
+    /// Records on their way to the disk. A step that would issue one more is not possible. With two an older record
+    /// is durable while a younger one is not.
+    pub(super) lag: u32,
+    /// Delivered transactions kept at hand. With none a leader needs SNAP, and a learner no longer knows its positions.
+    pub(super) window: u32,
+    /// Crashes, each with a restart from what is durable.
+    pub(super) crashes: u8,
+    /// Times that an established leader's PING timer runs out: each leaves one more answer to wait for.
+    pub(super) pings: u8,
+    /// Syncs that a leader takes.
+    pub(super) syncs: u8,
+    /// Disks to begin with: an empty one, or also one that holds a snapshot and a log of epoch 1.
+    pub(super) disks: u8,
+}
+
+impl Limits {
+    /// What bounds mean.
+    pub(super) fn of(subject: Subject, bounds: &Bounds) -> Self {
+        let wide = |name| u32::try_from(bounds.value(name)).unwrap_or(u32::MAX);
+        let small = |name| u8::try_from(bounds.value(name)).unwrap_or(u8::MAX);
+        Self {
+            subject,
+            epochs: wide("epochs"),
+            counters: wide("counters"),
+            lag: wide("lag"),
+            window: wide("window"),
+            crashes: small("crashes"),
+            pings: small("pings"),
+            syncs: small("syncs"),
+            disks: small("disks"),
+        }
+    }
+
+    /// The constants of the server.
+    pub(super) fn config(&self) -> Config {
+        let voters: &[Sid] = match self.subject {
+            Subject::Follower | Subject::Leader | Subject::LeaderOfObserver => {
+                &[ME, Sid(2), Sid(3)]
+            }
+            Subject::Observer => &[Sid(2), Sid(3)],
+        };
+        let voters: SidSet = voters.iter().copied().collect();
+        Config {
+            me: ME,
+            quorum: Quorum::majority(voters),
+            counter_max: self.counters,
+            epoch_max: Epoch(self.epochs),
+            window: self.window,
+        }
+    }
+
+    /// What the server may find on its disk at the beginning.
+    pub(super) fn images(&self) -> Vec<DiskImage<u8>> {
+        let zxid = |counter| Zxid::new(Epoch(1), counter);
+        let old = DiskImage {
+            accepted: Epoch(1),
+            current: Epoch(1),
+            snapshot: zxid(1),
+            log: vec![Txn { zxid: zxid(2), payload: 0 }],
+        };
+        [DiskImage::empty(), old].into_iter().take(usize::from(self.disks)).collect()
+    }
+}
+
+/// One model.
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) subject: Subject,
+    /// Values of [`BOUNDS`], in their order.
+    pub(super) tiers: &'static [(Tier, [u64; 8])],
+}
+
+/// All of them, in the order of lists.
+pub(super) const KINDS: [Kind; 4] = [
+    Kind {
+        name: "H1",
+        about: "One real follower whose leader may say anything at any time.",
+        subject: Subject::Follower,
+        tiers: &[
+            (Tier::Quick, [2, 1, 2, 15, 1, 0, 0, 2]),
+            (Tier::Standard, [2, 2, 2, 15, 1, 0, 0, 2]),
+        ],
+    },
+    Kind {
+        name: "H2",
+        about: "One real observer whose leader may say anything at any time.",
+        subject: Subject::Observer,
+        tiers: &[
+            (Tier::Quick, [2, 1, 2, 0, 0, 0, 0, 2]),
+            (Tier::Standard, [2, 2, 2, 1, 1, 0, 0, 2]),
+        ],
+    },
+    Kind {
+        name: "H3",
+        about: "One real leader whose two followers may say anything at any time.",
+        subject: Subject::Leader,
+        tiers: &[
+            (Tier::Quick, [2, 1, 1, 15, 0, 0, 1, 2]),
+            (Tier::Standard, [2, 1, 1, 15, 1, 1, 1, 2]),
+        ],
+    },
+    Kind {
+        name: "H4",
+        about: "One real leader of a voter and of a server without a vote, which may say anything at any time.",
+        subject: Subject::LeaderOfObserver,
+        tiers: &[
+            (Tier::Quick, [2, 1, 1, 0, 1, 1, 0, 2]),
+            (Tier::Standard, [2, 1, 1, 0, 1, 1, 1, 2]),
+        ],
+    },
+];
+
+/// What bounds them.
+pub(super) const BOUNDS: [BoundInfo; 8] = {
+    const fn bound(name: &'static str, about: &'static str, min: u64, max: u64) -> BoundInfo {
+        BoundInfo { name, about, min, max }
+    }
+    [
+        bound("epochs", "the largest epoch; peers speak of one more", 1, 4),
+        bound("counters", "the largest counter of a zxid", 1, 4),
+        bound("lag", "records on their way to the disk", 1, 8),
+        bound("window", "delivered transactions kept in memory", 0, 15),
+        bound("crashes", "crashes, each with a restart from what is durable", 0, 15),
+        bound("pings", "PINGs that a leader's timer causes", 0, 15),
+        bound("syncs", "syncs that a leader takes", 0, 1),
+        bound("disks", "disks to begin with: 1 empty, 2 also one with a history", 1, 2),
+    ]
+};
+
+/// Kinds of events, for coverage.
+pub(super) const KINDS_OF_EVENTS: [&str; 13] = [
+    "Elected",
+    "Link",
+    "Recv",
+    "Timer",
+    "Disk",
+    "DiskLies",
+    "Propose",
+    "Sync",
+    "Session",
+    "Resign",
+    "Notify",
+    "StartAgain",
+    "Crash",
+];

@@ -1,0 +1,128 @@
+//! Counterexamples as people read them.
+
+use zab::{After, DiskImage};
+
+use super::Hostile;
+use super::book::Book;
+use super::event::{Event, label};
+use super::limits::{KINDS_OF_EVENTS, ME, STRANGER};
+use super::server::{Server, Taken};
+use crate::report::{Arrow, Bounds, Fate, PropertyInfo, Step, StepKind, Story};
+
+/// Tells a run: what the server begins with, and each event with the step that it caused.
+pub(super) fn story(
+    space: &Hostile,
+    model: &str,
+    bounds: &Bounds,
+    property: &PropertyInfo,
+    first: &Server,
+    run: &[(Event, Taken)],
+) -> Story {
+    let mut before = first;
+    let mut steps = Vec::new();
+    for (at, (event, taken)) in run.iter().enumerate() {
+        steps.push(tell(at + 1, event, before, taken));
+        before = &taken.server;
+    }
+    let complaints = run.last().map(|(_, taken)| taken.complaints.join("; "));
+    let complaints = complaints.filter(|said| !said.is_empty());
+    let peers = space.limits.subject.peers().iter().copied();
+    Story {
+        model: model.to_owned(),
+        bounds: bounds.clone(),
+        property: property.name.to_owned(),
+        property_sentence: property.sentence.to_owned(),
+        property_source: property.source.to_owned(),
+        facts: [
+            complaints.unwrap_or_else(|| "see the last step".to_owned()),
+            format!("the server: {}", standing(&before.book)),
+        ],
+        servers: [ME].into_iter().chain(peers).chain([STRANGER]).map(|s| s.to_string()).collect(),
+        steps,
+    }
+}
+
+fn tell(number: usize, event: &Event, before: &Server, taken: &Taken) -> Step {
+    let after = &taken.server;
+    let received = match event {
+        Event::Recv(from, message) => Some(Arrow {
+            from: from.to_string(),
+            to: ME.to_string(),
+            label: label(message),
+            fate: Fate::Delivered,
+            until: Some(number),
+        }),
+        Event::Elected(_)
+        | Event::Link(..)
+        | Event::Timer(_)
+        | Event::Disk
+        | Event::DurableAgain
+        | Event::DurableBeyond
+        | Event::Propose
+        | Event::Sync(_)
+        | Event::Session(..)
+        | Event::Resign
+        | Event::Notify(_)
+        | Event::StartAgain
+        | Event::Crash => None,
+    };
+    let sent = taken.sends.iter().map(|send| {
+        let waits = match send.after {
+            After::Now => "",
+            After::Durable(_) => ", when durable",
+        };
+        Arrow {
+            from: ME.to_string(),
+            to: send.to.to_string(),
+            label: format!("{}{waits}", label(&send.message)),
+            fate: Fate::InFlight,
+            until: None,
+        }
+    });
+    let mut memory = taken.complaints.clone();
+    if before.book != after.book {
+        memory.push(standing(&after.book));
+    }
+    let mut on_disk = Vec::new();
+    if before.disk != after.disk {
+        on_disk.push(format!("durable: {}", image(&after.disk)));
+    }
+    if before.pending != after.pending {
+        on_disk.push(format!("on their way: {:?}", after.pending));
+    }
+    Step {
+        number,
+        actor: ME.to_string(),
+        kind: match event {
+            Event::Crash => StepKind::Crash,
+            Event::StartAgain => StepKind::Restart,
+            Event::Disk | Event::DurableAgain | Event::DurableBeyond => StepKind::Disk,
+            Event::Timer(_) => StepKind::Timeout,
+            Event::Link(..) => StepKind::Link,
+            Event::Elected(_)
+            | Event::Recv(..)
+            | Event::Propose
+            | Event::Sync(_)
+            | Event::Session(..)
+            | Event::Resign
+            | Event::Notify(_) => StepKind::Protocol,
+        },
+        action: KINDS_OF_EVENTS[event.kind()].to_owned(),
+        text: event.tell(),
+        received,
+        sent: sent.collect(),
+        memory,
+        disk: on_disk,
+    }
+}
+
+fn standing(book: &Book) -> String {
+    let Book { issued, delivered, standing, .. } = book;
+    format!("{standing:?}; issued {}; delivered {delivered:?}", image(issued))
+}
+
+fn image(image: &DiskImage<u8>) -> String {
+    let DiskImage { accepted, current, snapshot, log } = image;
+    let log: Vec<_> = log.iter().map(|txn| format!("{:?}", txn.zxid)).collect();
+    format!("promised {accepted}, accepted {current}, {snapshot:?} [{}]", log.join(" "))
+}
