@@ -24,36 +24,25 @@ case "${1:-}" in
         ;;
 esac
 
-# names STAGE OUTCOME...: the mutants that had one of these outcomes in a stage, in any of its runs
-names() {
-    local stage=$1 outcome
-    shift
-    for outcome in "$@"; do cat "$work/$stage"/mutants.out*/"$outcome.txt" 2>/dev/null || true; done | sort -u
-}
-
-# try STAGE SECONDS LEVEL PACKAGE TEST...: the mutants that no earlier stage has found, and that this one was not asked about, for at
-# most so long each.
+# try STAGE SECONDS LEVEL PACKAGE TEST...: the mutants that earlier stages have not settled, and that this one was not asked about, for
+# at most so long each.
 try() {
-    local stage=$1 seconds=$2 level=$3 package=$4 status=0 earlier
+    local stage=$1 seconds=$2 level=$3 package=$4 status=0
     shift 4
     mkdir -p "$work/$stage"
     # cargo-mutants keeps one earlier run only; the table is made from all.
     if [ -e "$work/$stage/mutants.out/outcomes.json" ]; then
         mv "$work/$stage/mutants.out" "$work/$stage/mutants.out.$(date +%s)"
     fi
-    {
-        for earlier in $stages; do names "$earlier" caught unviable timeout; done
-        names "$stage" caught unviable timeout missed
-    } | sort -u >"$work/asked.txt"
-    stages="$stages $stage"
+    model/mutants/table.py --settled "$stage" "$work" >"$work/settled.txt"
     # cargo-mutants takes it for an error if there is nothing to try.
-    if ! grep -qvxFf "$work/asked.txt" "$work/all.txt"; then
+    if ! grep -qvxFf "$work/settled.txt" "$work/all.txt"; then
         return
     fi
     # It leaves out what it reads that it has caught, and tries again what it missed and what did not end.
     rm -rf "$work/$stage/mutants.out"
     mkdir "$work/$stage/mutants.out"
-    mv "$work/asked.txt" "$work/$stage/mutants.out/previously_caught.txt"
+    mv "$work/settled.txt" "$work/$stage/mutants.out/previously_caught.txt"
     # 2 and 3: some were missed, or ran out of time.
     CARGO_PROFILE_MUTANTS_OPT_LEVEL=$level cargo mutants --package zab --test-package "$package" --profile mutants \
         --no-shuffle --baseline skip --iterate --timeout "$seconds" --build-timeout 900 --colors never \
@@ -63,7 +52,6 @@ try() {
 
 mkdir -p "$work"
 cargo mutants --package zab --list --colors never "${given[@]}" >"$work/all.txt"
-stages=""
 try small 120 0 model --cargo-arg=--test=quick_tier -- small
 try quick 600 1 model --cargo-arg=--test=quick_tier
 try tests 120 1 zab

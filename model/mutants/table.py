@@ -2,10 +2,13 @@
 """What found each mutant of the core, as a table.
 
     table.py WORK TABLE [--explained EXPLAINED]
+    table.py --settled STAGE WORK
 
 Reads what run.sh left in WORK and writes TABLE, one tab-separated line a mutant: where and what it is, its outcome (killed, survived,
 unviable: it does not compile), the layer that found it, and what that said. A note that TABLE has on a survivor stays. Prints the
 numbers of each layer. With --explained the exit status is 1 if a mutant survives that EXPLAINED has no note on.
+
+With --settled it prints the mutants that STAGE is not to try.
 """
 
 import json
@@ -40,8 +43,42 @@ def found_by(stage, log):
     return layer, what
 
 
+def tried(work):
+    """What was tried, in its order: stage, name, what came of it, and then layer and words of what found it."""
+    for stage in STAGES:
+        for outcomes in sorted((work / stage).glob("mutants.out*/outcomes.json")):
+            for outcome in json.loads(outcomes.read_text())["outcomes"]:
+                if outcome["scenario"] == "Baseline":
+                    continue
+                name = outcome["scenario"]["Mutant"]["name"]
+                match outcome["summary"]:
+                    case "CaughtMutant":
+                        log = (outcomes.parent / outcome["log_path"]).read_text(errors="replace")
+                        yield stage, name, "killed", found_by(stage, log)
+                    case "Unviable":
+                        yield stage, name, "unviable", ("types", "")
+                    case "Timeout":
+                        yield stage, name, "killed", ("hang", f"stage {stage}")
+                    case "MissedMutant":
+                        yield stage, name, "survived", ("none", "")
+                    case _:
+                        pass
+
+
+def settled(work, stage):
+    """The mutants that this stage is not to try: it has, or an earlier one says what is wrong, not only that something is."""
+    return {
+        name
+        for tried_in, name, outcome, (layer, _) in tried(work)
+        if tried_in == stage or outcome != "survived" and layer != "count"
+    }
+
+
 def main():
     arguments = sys.argv[1:]
+    if len(arguments) == 3 and arguments[0] == "--settled":
+        print("\n".join(sorted(settled(Path(arguments[2]), arguments[1]))))
+        return
     explained_path = None
     if len(arguments) == 4 and arguments[2] == "--explained":
         explained_path = Path(arguments[3])
@@ -57,24 +94,11 @@ def main():
                     notes[without_place(mutant)] = note
 
     rows = {}
-    for stage in STAGES:
-        for outcomes in sorted((work / stage).glob("mutants.out*/outcomes.json")):
-            for outcome in json.loads(outcomes.read_text())["outcomes"]:
-                if outcome["scenario"] == "Baseline":
-                    continue
-                name = outcome["scenario"]["Mutant"]["name"]
-                log = (outcomes.parent / outcome["log_path"]).read_text(errors="replace")
-                match outcome["summary"]:
-                    case "CaughtMutant":
-                        rows[name] = ["killed", *found_by(stage, log)]
-                    case "Unviable":
-                        rows[name] = ["unviable", "types", ""]
-                    case "Timeout":
-                        rows[name] = ["killed", "hang", f"stage {stage}"]
-                    case "MissedMutant" if stage == STAGES[-1]:
-                        rows.setdefault(name, ["survived", "none", notes.get(without_place(name), "")])
-                    case _:
-                        pass
+    for stage, name, outcome, found in tried(work):
+        if outcome != "survived":
+            rows[name] = [outcome, *found]
+        elif stage == STAGES[-1]:
+            rows.setdefault(name, [outcome, found[0], notes.get(without_place(name), "")])
     every = (work / "all.txt").read_text().splitlines()
     lines = ["\t".join(HEADER)] + ["\t".join([name, *rows[name]]) for name in sorted(rows)]
     table.write_text("\n".join(lines) + "\n")

@@ -41,18 +41,18 @@ const PINNED: &[(&str, u64, u64, u64)] = &[
     ("H4", 42_086, 5_495_869, 31),
 ];
 
-/// Models below this many distinct states are tried first, and by themselves: most of what is wrong with the core shows
+/// Models below this many generated states are tried first, and by themselves: most of what is wrong with the core shows
 /// there, and a mutant of it (`model/mutants/README.md`) is built once and tried once.
-const SMALL: u64 = 60_000;
+const SMALL: u64 = 200_000;
 
 #[test]
 fn the_small_models_of_the_quick_tier_hold_with_the_pinned_numbers() {
-    check(|distinct| distinct < SMALL);
+    check(|generated| generated < SMALL);
 }
 
 #[test]
 fn the_large_models_of_the_quick_tier_hold_with_the_pinned_numbers() {
-    check(|distinct| distinct >= SMALL);
+    check(|generated| generated >= SMALL);
 }
 
 #[test]
@@ -62,34 +62,41 @@ fn the_numbers_of_every_model_of_the_quick_tier_are_pinned() {
     assert!(names.eq(PINNED.iter().map(|pinned| pinned.0)));
 }
 
-/// The cheapest model first. The first thing wrong ends it, and says what kind of thing it is.
+/// The model with the fewest states first. The first property or step that is wrong ends it; other numbers than those
+/// pinned do when no model shows more, for they do not say what is wrong.
 fn check(chosen: impl Fn(u64) -> bool) {
-    let mut pinned: Vec<_> = PINNED.iter().filter(|pinned| chosen(pinned.1)).collect();
+    let mut pinned: Vec<_> = PINNED.iter().filter(|pinned| chosen(pinned.2)).collect();
     pinned.sort_by_key(|pinned| pinned.1);
-    for (name, distinct, generated, depth) in pinned {
-        let model = registry().into_iter().find(|model| model.info().name == *name);
-        let model = model.unwrap_or_else(|| panic!("there is a model {name}"));
-        let info = model.info();
-        let bounds = info.tier(Tier::Quick).expect("is in the quick tier");
-        let opts = CheckOptions {
-            threads: 2,
-            // A core that behaves differently may have no end of states. (Liveness visits each state many times.)
-            max_states: Some(distinct * 50 + 10_000),
-            engine: Engine::Own,
-            stop: Default::default(),
-        };
-        let verdict = model.check(bounds, &opts, &|_| {});
-        for property in &verdict.properties {
-            assert_ne!(property.holds, Some(false), "property: {name}: {}", property.name);
-        }
-        assert_eq!(verdict.completion, Completion::Complete, "count: {name}");
-        assert_eq!(verdict.pruned, 0, "count: {name}");
-        assert_refinement(&verdict, name);
-        let numbers = (verdict.distinct, verdict.generated, verdict.depth);
-        assert_eq!(numbers, (*distinct, *generated, *depth), "count: {name}");
-        let undecided = verdict.properties.iter().find(|property| property.holds.is_none());
-        assert_eq!(undecided, None, "property: {name}");
+    let miscounts: Vec<_> = pinned.into_iter().filter_map(miscount).collect();
+    assert!(miscounts.is_empty(), "count: {}", miscounts.join("; "));
+}
+
+/// How the numbers of this model differ from those pinned, of which all properties hold.
+fn miscount((name, distinct, generated, depth): &(&str, u64, u64, u64)) -> Option<String> {
+    let model = registry().into_iter().find(|model| model.info().name == *name);
+    let model = model.unwrap_or_else(|| panic!("there is a model {name}"));
+    let info = model.info();
+    let bounds = info.tier(Tier::Quick).expect("is in the quick tier");
+    let opts = CheckOptions {
+        threads: 2,
+        // A core that behaves differently may have no end of states. (Liveness visits each state many times.)
+        max_states: Some(distinct * 8 + 10_000),
+        engine: Engine::Own,
+        stop: Default::default(),
+    };
+    let verdict = model.check(bounds, &opts, &|_| {});
+    for property in &verdict.properties {
+        assert_ne!(property.holds, Some(false), "property: {name}: {}", property.name);
     }
+    if verdict.completion != Completion::Complete || verdict.pruned != 0 {
+        return Some(format!("{name}: {:?}, {} pruned", verdict.completion, verdict.pruned));
+    }
+    let undecided = verdict.properties.iter().find(|property| property.holds.is_none());
+    assert_eq!(undecided, None, "property: {name}");
+    assert_refinement(&verdict, name);
+    let numbers = (verdict.distinct, verdict.generated, verdict.depth);
+    let due = (*distinct, *generated, *depth);
+    (numbers != due).then(|| format!("{name}: {numbers:?} and not {due:?}"))
 }
 
 /// Families Q and X are compared with abstract Zab, step by step, and Q1 takes all nine actions.
