@@ -383,6 +383,7 @@ impl Engine {
     /// wake-up per connection.
     fn flush(&mut self) {
         loop {
+            self.forward_requests();
             if !self.record() {
                 return;
             }

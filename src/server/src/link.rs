@@ -18,8 +18,11 @@ pub(crate) struct Generation(pub(crate) u64);
 /// How much may wait for a peer that reads slowly, in bytes, snapshots apart.
 pub(crate) const LINK_OUTBOX_LIMIT: usize = 256 << 20;
 
-/// Room for what one turn of the engine usually sends over a link.
+/// Room for what one turn of the engine sends over a link, at least.
 const STAGED_BYTES: usize = 4096;
+
+/// And at most: a turn that sends more makes room for it by itself.
+const STAGED_BYTES_EXPECTED: usize = 1 << 18;
 
 pub(crate) type LinkOutbox = Outbox<Snapshot>;
 
@@ -33,6 +36,8 @@ pub(crate) struct Link {
     gated: VecDeque<(WriteNo, Message<Bytes>)>,
     /// What the steps since the last flush have sent: it leaves when they are recorded.
     staged: Vec<Chunk<Snapshot>>,
+    /// Room for what the next turn sends: what the last one sent. Bytes that outgrow their room are copied, again and again.
+    room: usize,
 }
 
 impl Link {
@@ -42,7 +47,8 @@ impl Link {
         reader: AbortHandle,
         encoder: Encoder,
     ) -> Self {
-        Self { generation, outbox, reader, encoder, gated: VecDeque::new(), staged: Vec::new() }
+        let (gated, staged) = (VecDeque::new(), Vec::new());
+        Self { generation, outbox, reader, encoder, gated, staged, room: STAGED_BYTES }
     }
 
     /// Sends with the next flush, or once the disk has caught up.
@@ -71,11 +77,11 @@ impl Link {
     }
 
     fn transmit(&mut self, message: &Message<Bytes>, snapshot: impl FnOnce() -> Snapshot) {
-        let Self { staged, encoder, .. } = self;
+        let Self { staged, encoder, room, .. } = self;
         if let Some(Chunk::Bytes(bytes)) = staged.last_mut() {
             encoder.encode(message, bytes);
         } else {
-            let mut bytes = Vec::with_capacity(STAGED_BYTES);
+            let mut bytes = Vec::with_capacity(*room);
             encoder.encode(message, &mut bytes);
             staged.push(Chunk::Bytes(bytes));
         }
@@ -86,6 +92,9 @@ impl Link {
 
     /// Lets leave what was sent since the last flush.
     pub(crate) fn flush(&mut self) {
+        if let Some(Chunk::Bytes(bytes)) = self.staged.last() {
+            self.room = (bytes.len() * 5 / 4).clamp(STAGED_BYTES, STAGED_BYTES_EXPECTED);
+        }
         if !self.staged.is_empty() {
             self.outbox.append(self.staged.drain(..));
         }

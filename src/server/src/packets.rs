@@ -1,7 +1,8 @@
 //! Between the core's messages and ZooKeeper's packets.
 //!
 //! The core says some things once that ZooKeeper says in several packets: a COMMIT of everything up to a zxid is one
-//! packet for every transaction, and what a TRUNC says of committed transactions is said by COMMITs behind it.
+//! packet for every transaction, and what a TRUNC says of committed transactions is said by COMMITs behind it. And requests
+//! that are forwarded together are one message to it, which does not look into them: their packets.
 
 use std::collections::VecDeque;
 
@@ -94,10 +95,7 @@ impl Encoder {
             }
             Message::Inform(txn) => packet(PacketType::Inform, txn.zxid.0, Some(&txn.payload)),
             Message::Ping { body } => packet(PacketType::Ping, 0, body.as_deref()),
-            Message::Session(SessionMessage::Request(body)) => {
-                head(PacketType::Request, -1, out);
-                out.extend_from_slice(body);
-            }
+            Message::Session(SessionMessage::Request(packets)) => out.extend_from_slice(packets),
             Message::Session(SessionMessage::Revalidate(body)) => {
                 packet(PacketType::Revalidate, u64::MAX, Some(body));
             }
@@ -106,11 +104,47 @@ impl Encoder {
     }
 }
 
-/// The message that a packet is.
-///
-/// # Errors
-/// The peer broke the protocol: a number in it is none that can be, or it needs what this server does not support.
-pub(crate) fn message(packet: Packet) -> Result<Message<Bytes>, String> {
+/// Turns the packets of one link into messages.
+#[derive(Default)]
+pub(crate) struct Decoder {
+    messages: Vec<Message<Bytes>>,
+    /// The packets of requests behind the last message.
+    requests: Vec<u8>,
+}
+
+impl Decoder {
+    /// # Errors
+    /// The peer broke the protocol: a number in it is none that can be, or it needs what this server does not support.
+    pub(crate) fn decode(&mut self, packet: Packet) -> Result<(), String> {
+        if packet.kind == PacketType::Request {
+            write_request(
+                packet.data.as_deref().unwrap_or_default(),
+                packet.auth,
+                &mut self.requests,
+            );
+        } else {
+            self.end_requests();
+            self.messages.push(message(packet)?);
+        }
+        Ok(())
+    }
+
+    /// The messages since the last time.
+    pub(crate) fn take(&mut self) -> Vec<Message<Bytes>> {
+        self.end_requests();
+        std::mem::take(&mut self.messages)
+    }
+
+    fn end_requests(&mut self) {
+        if !self.requests.is_empty() {
+            let packets = take(&mut self.requests);
+            self.messages.push(Message::Session(SessionMessage::Request(packets)));
+        }
+    }
+}
+
+/// The message that a packet is, REQUEST apart.
+fn message(packet: Packet) -> Result<Message<Bytes>, String> {
     let number = packet.zxid;
     let data = packet.data.clone().unwrap_or_default();
     Ok(match packet.kind {
@@ -149,10 +183,9 @@ pub(crate) fn message(packet: Packet) -> Result<Message<Bytes>, String> {
         PacketType::Inform => Message::Inform(Txn { zxid: zxid(number)?, payload: data }),
         PacketType::Ping => Message::Ping { body: packet.data },
         PacketType::Request => {
-            let mut tail = Vec::with_capacity(data.len() + 8);
-            tail.buffer(Some(&data));
-            packet.auth.write(&mut tail);
-            Message::Session(SessionMessage::Request(tail.into()))
+            let mut bytes = Vec::new();
+            write_request(&data, packet.auth, &mut bytes);
+            Message::Session(SessionMessage::Request(bytes.into()))
         }
         PacketType::Revalidate => Message::Session(SessionMessage::Revalidate(data)),
         PacketType::Sync => Message::Session(SessionMessage::Sync(data)),
@@ -162,26 +195,40 @@ pub(crate) fn message(packet: Packet) -> Result<Message<Bytes>, String> {
     })
 }
 
-/// What the core carries of a REQUEST: its data, and who the client is.
-pub(crate) fn request_tail(request: &ForwardedRequest, auth: &[Id]) -> Bytes {
-    let mut data = Vec::with_capacity(request.body.len() + 16);
-    request.encode(&mut data);
-    let mut tail = Vec::with_capacity(data.len() + 8);
-    tail.buffer(Some(&data));
-    Some(auth.to_vec()).write(&mut tail);
-    tail.into()
+/// Takes packets out, and leaves room for as many: they come about as many at a time.
+pub(crate) fn take(packets: &mut Vec<u8>) -> Bytes {
+    let room = packets.len().min(ROOM_MAX);
+    std::mem::replace(packets, Vec::with_capacity(room)).into()
 }
 
-/// The other way round.
-///
-/// # Errors
-/// A peer sent what is no such thing.
-pub(crate) fn decode_request_tail(tail: &Bytes) -> Result<(ForwardedRequest, Vec<Id>), Error> {
-    let mut reader = Reader::with_limit(tail, tail.len());
-    let data = reader.buffer("QuorumPacket.data")?.unwrap_or_default();
-    let auth: Option<Vec<Id>> = Field::read(&mut reader, "QuorumPacket.authinfo")?;
-    let request = ForwardedRequest::decode(&mut Reader::with_limit(&data, data.len()))?;
-    Ok((request, auth.unwrap_or_default()))
+const ROOM_MAX: usize = 1 << 16;
+
+/// Appends the packet of a request that is forwarded, and who the client is.
+pub(crate) fn encode_request(request: &ForwardedRequest, auth: Vec<Id>, packets: &mut Vec<u8>) {
+    let mut data = Vec::with_capacity(request.body.len() + 16);
+    request.encode(&mut data);
+    write_request(&data, Some(auth), packets);
+}
+
+fn write_request(data: &[u8], auth: Option<Vec<Id>>, out: &mut Vec<u8>) {
+    head(PacketType::Request, -1, out);
+    out.buffer(Some(data));
+    auth.write(out);
+}
+
+/// The requests that were forwarded together, each with who its client is, or why it is none.
+pub(crate) fn requests(
+    packets: &Bytes,
+) -> impl Iterator<Item = Result<(ForwardedRequest, Vec<Id>), Error>> {
+    let mut reader = Reader::with_limit(packets, packets.len());
+    std::iter::from_fn(move || {
+        (reader.remaining() > 0).then(|| {
+            let Packet { data, auth, .. } = Packet::decode(&mut reader)?;
+            let data = data.unwrap_or_default();
+            let request = ForwardedRequest::decode(&mut Reader::with_limit(&data, data.len()))?;
+            Ok((request, auth.unwrap_or_default()))
+        })
+    })
 }
 
 fn head(kind: PacketType, zxid: i64, out: &mut Vec<u8>) {
@@ -306,7 +353,9 @@ mod tests {
     }
 
     fn heard(messages: &[Message<Bytes>]) -> Vec<Message<Bytes>> {
-        said(messages).into_iter().map(|packet| message(packet).expect("our own")).collect()
+        let mut decoder = Decoder::default();
+        said(messages).into_iter().for_each(|packet| decoder.decode(packet).expect("our own"));
+        decoder.take()
     }
 
     #[test]
@@ -340,16 +389,9 @@ mod tests {
     #[test]
     fn every_other_message_arrives_as_it_was_sent() {
         let epoch = Epoch(3);
-        let request = ForwardedRequest {
-            session_id: -5,
-            cxid: 7,
-            op: 1,
-            body: Bytes::from_static(b"a request"),
-        };
-        let auth = [Id::new("ip", "127.0.0.1"), Id::new("digest", "a:b")];
-        let tail = request_tail(&request, &auth);
-        let (back, ids) = decode_request_tail(&tail).expect("our own");
-        assert_eq!((back, &ids[..]), (request, &auth[..]));
+        let request = request(7);
+        let mut packets = Vec::new();
+        encode_request(&request, Vec::new(), &mut packets);
         let messages = [
             Message::LearnerInfo { kind: LearnerKind::Follower, accepted: epoch },
             Message::LearnerInfo { kind: LearnerKind::Observer, accepted: Epoch(0) },
@@ -364,11 +406,47 @@ mod tests {
             Message::Inform(Txn { zxid: zxid(3, 1), payload: Bytes::from_static(b"t") }),
             Message::Ping { body: None },
             Message::Ping { body: Some(Bytes::from_static(b"sessions")) },
-            Message::Session(SessionMessage::Request(tail)),
+            Message::Session(SessionMessage::Request(packets.into())),
             Message::Session(SessionMessage::Revalidate(Bytes::from_static(b"session"))),
             Message::Session(SessionMessage::Sync(Bytes::new())),
         ];
         assert_eq!(heard(&messages), messages);
+    }
+
+    fn request(cxid: i32) -> ForwardedRequest {
+        ForwardedRequest { session_id: -5, cxid, op: 1, body: Bytes::from_static(b"a request") }
+    }
+
+    #[test]
+    fn requests_that_go_together_are_a_packet_each_and_arrive_together_in_order() {
+        let (alice, bob) = (vec![Id::new("ip", "127.0.0.1")], vec![Id::new("digest", "b:b")]);
+        let mut packets = Vec::new();
+        encode_request(&request(1), alice.clone(), &mut packets);
+        encode_request(&request(2), bob.clone(), &mut packets);
+        let together = Message::Session(SessionMessage::Request(packets.into()));
+        let read = said(std::slice::from_ref(&together));
+        assert_eq!(
+            read.iter().map(|packet| packet.kind).collect::<Vec<_>>(),
+            [PacketType::Request, PacketType::Request]
+        );
+        let between = Message::Ping { body: None };
+        let messages = [together.clone(), between, together];
+        let arrived = heard(&messages);
+        assert_eq!(arrived, messages);
+        let Message::Session(SessionMessage::Request(packets)) = &arrived[0] else {
+            panic!("no request: {arrived:?}");
+        };
+        let read: Vec<_> = requests(packets).map(|request| request.expect("our own")).collect();
+        assert_eq!(read, [(request(1), alice), (request(2), bob)]);
+    }
+
+    #[test]
+    fn a_packet_that_holds_no_request_does_not_take_the_others_with_it() {
+        let mut packets = Vec::new();
+        write_request(b"short", None, &mut packets);
+        encode_request(&request(2), Vec::new(), &mut packets);
+        let read: Vec<_> = requests(&packets.into()).map(Result::ok).collect();
+        assert_eq!(read, [None, Some((request(2), Vec::new()))]);
     }
 
     #[test]

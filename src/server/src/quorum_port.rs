@@ -283,19 +283,19 @@ const READ_BYTES: usize = 64 << 10;
 
 impl Reader {
     async fn run(mut self, first: Option<Packet>) -> Result<std::convert::Infallible, String> {
-        let mut messages = Vec::new();
+        let mut decoder = packets::Decoder::default();
         if let Some(packet) = first {
-            messages.push(packets::message(packet)?);
+            decoder.decode(packet)?;
         }
         loop {
             match self.packets.next(&mut self.buffer).map_err(|error| error.to_string())? {
                 Some(packet) if packet.kind == PacketType::Snap && self.side == Side::Learner => {
-                    self.deliver(&mut messages).await;
+                    self.deliver(decoder.take()).await;
                     self.receive_snapshot(packet.zxid).await?;
                 }
-                Some(packet) => messages.push(packets::message(packet)?),
+                Some(packet) => decoder.decode(packet)?,
                 None => {
-                    self.deliver(&mut messages).await;
+                    self.deliver(decoder.take()).await;
                     self.read().await?;
                 }
             }
@@ -311,10 +311,9 @@ impl Reader {
         }
     }
 
-    async fn deliver(&self, messages: &mut Vec<Message<Bytes>>) {
+    async fn deliver(&self, messages: Vec<Message<Bytes>>) {
         if !messages.is_empty() {
             let (peer, generation) = (self.peer, self.generation);
-            let messages = std::mem::take(messages);
             self.events.send(Event::Messages { peer, generation, messages }).await;
         }
     }

@@ -55,16 +55,21 @@ impl Engine {
         auth: Vec<Id>,
     ) {
         let request = ForwardedRequest { session_id: session, cxid, op, body };
-        match &self.service {
+        match &mut self.service {
             // Its connection is closed, or about to be.
             Service::None => {}
             Service::Leader(_) => self.prepare(&request, &auth, LOCAL),
-            Service::Learner(learning) => {
-                let peer = learning.leader;
-                let body = packets::request_tail(&request, &auth);
-                let message = SessionMessage::Request(body);
-                self.step(Input::Session { peer, message });
-            }
+            Service::Learner(learning) => learning.forward(&request, auth),
+        }
+    }
+
+    /// Requests that came together go together: they are one message to the core.
+    pub(super) fn forward_requests(&mut self) {
+        if let Service::Learner(learning) = &mut self.service
+            && let Some(packets) = learning.forwarded()
+        {
+            let peer = learning.leader;
+            self.step(Input::Session { peer, message: SessionMessage::Request(packets) });
         }
     }
 
@@ -104,11 +109,9 @@ impl Engine {
             }
             Service::Learner(learning) => {
                 learning.syncs.push_back(Arc::clone(connection));
-                let (peer, session_id) = (learning.leader, connection.session());
-                let op = OpCode::Sync.code();
+                let (session_id, op) = (connection.session(), OpCode::Sync.code());
                 let request = ForwardedRequest { session_id, cxid: 0, op, body: Bytes::new() };
-                let body = packets::request_tail(&request, &[]);
-                self.step(Input::Session { peer, message: SessionMessage::Request(body) });
+                learning.forward(&request, Vec::new());
             }
         }
     }
@@ -132,7 +135,7 @@ impl Engine {
 
     pub(super) fn session_message(&mut self, peer: Sid, message: SessionMessage<Bytes>) {
         match message {
-            SessionMessage::Request(tail) => self.forwarded(peer, &tail),
+            SessionMessage::Request(packets) => self.forwarded(peer, &packets),
             SessionMessage::Revalidate(body) => self.revalidate(peer, &body),
             SessionMessage::Sync(_) => {
                 if let Service::Learner(learning) = &mut self.service
@@ -144,15 +147,15 @@ impl Engine {
         }
     }
 
-    fn forwarded(&mut self, peer: Sid, tail: &Bytes) {
-        let (request, auth) = match packets::decode_request_tail(tail) {
-            Ok(decoded) => decoded,
-            Err(error) => return warn!("REQUEST of {peer}: {error}"),
-        };
-        if request.op == OpCode::Sync.code() {
-            self.step(Input::Sync { origin: peer, body: Bytes::new() });
-        } else {
-            self.prepare(&request, &auth, owner(peer));
+    fn forwarded(&mut self, peer: Sid, packets: &Bytes) {
+        for request in packets::requests(packets) {
+            match request {
+                Ok((request, _)) if request.op == OpCode::Sync.code() => {
+                    self.step(Input::Sync { origin: peer, body: Bytes::new() });
+                }
+                Ok((request, auth)) => self.prepare(&request, &auth, owner(peer)),
+                Err(error) => warn!("REQUEST of {peer}: {error}"),
+            }
         }
     }
 }

@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tracing::{info, warn};
+use wire::Id;
 use wire::jute::{Reader, Record};
-use wire::quorum::{Revalidate, RevalidateReply, TouchedSession, decode_touched, encode_touched};
+use wire::quorum::{
+    ForwardedRequest, Revalidate, RevalidateReply, TouchedSession, decode_touched, encode_touched,
+};
 use zab::{Epoch, Input, SessionMessage, Sid};
 use znode::{Owner, Prep, SessionId, SessionIds, Sessions};
 
 use super::Engine;
 use crate::client::Connection;
+use crate::packets;
 
 /// What this server does for sessions, besides serving their connections.
 pub(super) enum Service {
@@ -31,6 +35,8 @@ pub(super) struct Leading {
 /// A learner forwards.
 pub(super) struct Learning {
     pub(super) leader: Sid,
+    /// The packets of requests that are to be forwarded with the next flush.
+    requests: Vec<u8>,
     /// Connections whose sync was forwarded, in order: SYNC releases the oldest.
     pub(super) syncs: VecDeque<Arc<Connection>>,
     /// Connections whose session the leader is asked about.
@@ -39,7 +45,12 @@ pub(super) struct Learning {
 
 impl Service {
     pub(super) fn learner(leader: Sid) -> Self {
-        Self::Learner(Learning { leader, syncs: VecDeque::new(), revalidating: HashMap::new() })
+        Self::Learner(Learning {
+            leader,
+            requests: Vec::new(),
+            syncs: VecDeque::new(),
+            revalidating: HashMap::new(),
+        })
     }
 
     /// When the next session expires, in ms of the engine's clock.
@@ -48,6 +59,18 @@ impl Service {
             Self::None | Self::Learner(_) => None,
             Self::Leader(leading) => leading.sessions.next_expiry(),
         }
+    }
+}
+
+impl Learning {
+    /// Lets a request go with the next flush.
+    pub(super) fn forward(&mut self, request: &ForwardedRequest, auth: Vec<Id>) {
+        packets::encode_request(request, auth, &mut self.requests);
+    }
+
+    /// The packets of the requests since the last time.
+    pub(super) fn forwarded(&mut self) -> Option<Bytes> {
+        (!self.requests.is_empty()).then(|| packets::take(&mut self.requests))
     }
 }
 
