@@ -34,7 +34,7 @@ impl<T: Copy> Context<T> {
             write: 0,
             durable: 0,
             delivered: 0,
-            digest: Digest([0; 16]),
+            digest: Digest([0; 8]),
             undelivered: VecDeque::new(),
         }
     }

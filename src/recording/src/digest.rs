@@ -2,53 +2,27 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use xxhash_rust::xxh3::xxh3_128;
+use rapidhash::v3::rapidhash_v3;
+use serde::{Deserialize, Serialize};
 use zab::{DiskImage, Input, Message, Record, SessionMessage, Txn};
 
 use crate::payload::{Content, Payload};
 
-/// The XXH3-128 of a payload, big-endian. Two payloads of a run have the same one with a probability below
-/// n² · 2^-129 for n payloads, unless somebody constructs them: it is not a cryptographic digest.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(pub [u8; 16]);
+/// The rapidhash (V3, without a seed) of a payload, big-endian: a payload that is not the one that it should be goes unseen with a
+/// probability of 2^-64, unless somebody constructs it. It is not a cryptographic digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Digest(pub [u8; 8]);
 
 impl Digest {
     /// The digest of these bytes.
     pub fn of(payload: &[u8]) -> Self {
-        Self(xxh3_128(payload).to_be_bytes())
+        Self(rapidhash_v3(payload).to_be_bytes())
     }
 }
 
 impl fmt::Debug for Digest {
-    /// The first four bytes: enough to tell payloads apart by eye.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "#{a:02x}{b:02x}{c:02x}{d:02x}")
-    }
-}
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Digest;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the 16 bytes of a digest")
-            }
-
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Digest, E> {
-                bytes.try_into().map(Digest).map_err(|_| E::invalid_length(bytes.len(), &self))
-            }
-        }
-        deserializer.deserialize_bytes(Visitor)
+        write!(f, "#{:016x}", u64::from_be_bytes(self.0))
     }
 }
 
@@ -124,6 +98,7 @@ fn txn<P: Payload>(txn: &Txn<P>, known: &mut Known) -> Txn<Digest> {
     Txn { zxid: txn.zxid, payload: known.digest(&txn.payload) }
 }
 
+#[cold]
 pub(crate) fn digest_record<P: Payload>(record: &Record<P>, known: &mut Known) -> Record<Digest> {
     match record {
         Record::Txn(written) => Record::Txn(txn(written, known)),
@@ -142,6 +117,7 @@ fn session<P: Payload>(message: &SessionMessage<P>, known: &mut Known) -> Sessio
     }
 }
 
+#[cold]
 pub(crate) fn digest_message<P: Payload>(
     message: &Message<P>,
     known: &mut Known,

@@ -7,7 +7,7 @@ use zab::{
 
 use crate::context::Context;
 use crate::digest::{Known, Place, digest_input, digest_message, digest_record, place};
-use crate::shapes::{Shape, Shapes};
+use crate::shapes::{Telling, word};
 use crate::tags::{self, ANY, MANY, NEXT, OTHER, SAME};
 use crate::{Digest, Payload};
 
@@ -19,8 +19,7 @@ pub struct Buffer {
     /// Where the step begins whose outputs are not there yet.
     begun: usize,
     count: u32,
-    shape: Shape,
-    shapes: Shapes,
+    shape: Telling,
     context: Context<Written>,
     known: Known,
 }
@@ -52,8 +51,7 @@ impl Buffer {
             bytes: Vec::new(),
             begun: 0,
             count: 0,
-            shape: Shape::default(),
-            shapes: Shapes::new(),
+            shape: Telling::new(),
             context: Context::new(),
             known: Known::default(),
         }
@@ -63,7 +61,7 @@ impl Buffer {
     pub fn begin<P: Payload>(&mut self, input: &Input<P>) {
         debug_assert_eq!(self.begun, self.bytes.len(), "the step before has ended");
         self.known.forget();
-        self.shape.clear();
+        self.shape.begin();
         self.bytes.push(tags::NEW_SHAPE);
         self.input(input);
     }
@@ -71,7 +69,7 @@ impl Buffer {
     /// After the step: its outputs.
     pub fn end<P: Payload>(&mut self, outputs: &Outputs<P>) {
         self.outputs(outputs);
-        match self.shapes.number(&self.shape) {
+        match self.shape.end() {
             Some(number) => self.bytes[self.begun] = number,
             None => {
                 let (mut shape, words) = (Vec::new(), self.shape.words());
@@ -159,6 +157,8 @@ impl Buffer {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn any_input<P: Payload>(&mut self, input: &Input<P>) {
         self.shape.push([ANY]);
         let input = digest_input(input, &mut self.known);
@@ -179,9 +179,8 @@ impl Buffer {
             halt,
             notes,
         } = outputs;
-        let place = self.shape.words().len();
         // Known at the end only.
-        self.shape.push([]);
+        let place = self.shape.reserve();
         let written = self.list(writes, |buffer, (no, record)| buffer.write(*no, record));
         let delivered = self.deliver(deliver);
         let sent = self.list(sends, Self::send);
@@ -201,7 +200,7 @@ impl Buffer {
             self.plain(&rest);
         }
         let fields = [written, delivered, sent, said, timed, noted, u8::from(rest), 0];
-        self.shape.set(place, fields);
+        self.shape.set(place, word(fields));
     }
 
     /// The length for the shape, and the items.
@@ -326,6 +325,7 @@ impl Buffer {
         [kind, self.payload(body).0]
     }
 
+    #[inline]
     fn timer(&mut self, command: &TimerCmd) {
         let (disarm, timer) = match command {
             TimerCmd::Arm(timer) => (0, timer),
@@ -344,6 +344,7 @@ impl Buffer {
         self.shape.push([disarm | kind, sid]);
     }
 
+    #[inline]
     fn note(&mut self, note: &Note) {
         match note {
             Note::Action(action) => self.shape.push([tags::ACTION, *action as u8]),
@@ -355,6 +356,7 @@ impl Buffer {
     }
 
     /// The relations of zxid and digest, and the digest.
+    #[inline]
     fn txn<P: Payload>(&mut self, txn: &Txn<P>) -> ([u8; 2], Digest) {
         let base = std::mem::replace(&mut self.context.zxid, txn.zxid.0);
         let zxid = near(txn.zxid.0, base, &mut self.bytes);
@@ -362,6 +364,7 @@ impl Buffer {
         ([zxid, payload], digest)
     }
 
+    #[inline]
     fn payload<P: Payload>(&mut self, payload: &P) -> (u8, Digest) {
         let digest = self.known.digest(payload);
         if digest == self.context.digest {
@@ -372,6 +375,9 @@ impl Buffer {
         (OTHER, digest)
     }
 
+    /// What few steps have: apart, so that what most have is close together.
+    #[cold]
+    #[inline(never)]
     fn plain(&mut self, value: &impl serde::Serialize) {
         self.bytes = crate::write::append(value, std::mem::take(&mut self.bytes));
     }

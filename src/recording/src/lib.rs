@@ -10,7 +10,7 @@
 //! # The format
 //!
 //! ```text
-//! file    "VIVTRACE" · version u32 = 2 · length u32 · Header, postcard · XXH3-64 of everything before
+//! file    "VIVTRACE" · version u32 = 3 · length u32 · Header, postcard · XXH3-64 of everything before
 //! chunk*  "VCHK" · kind u32 (0: more may come, 1: the last) · first step u64, counted from 0 · steps u32
 //!         · length u32 · XXH3-64 of the 24 bytes before and the steps · the steps
 //! step    shape: its number u8, or 255 · words varint · the words, u64 each; then the values
@@ -46,7 +46,7 @@
 //! rest     as field 1: value: notifications, install, links, synced, halt
 //! txn      relation of the zxid · digest
 //! session  (the message) 0 Request, 1 Revalidate, 2 Sync · digest
-//! digest   relation to the digest told last; 2: value: 16 bytes
+//! digest   relation to the digest told last; 2: value: 8 bytes
 //! ```
 //!
 //! A value is a varint if it is a length; a varint of the zigzag of the difference, modulo 2^64, if it is a number that has a relation or is called
@@ -89,7 +89,7 @@ pub use write::{chunk, header};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format that this crate writes, and the only one that it reads.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What stands at the begin of a recording.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

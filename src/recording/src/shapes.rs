@@ -1,6 +1,8 @@
 //! The shapes of steps: what is alike in many of them, so that it is written once.
 
-/// A shape that is being told: words of eight bytes, the first byte the lowest. An item of a step is one word, so that telling it is one
+use std::ops::Range;
+
+/// Words of eight bytes, the first byte the lowest. An item of a step is one word, so that telling it is one
 /// store.
 #[derive(PartialEq, Eq, Debug, Default)]
 pub(crate) struct Shape(Vec<u64>);
@@ -12,15 +14,6 @@ pub(crate) fn word<const N: usize>(bytes: [u8; N]) -> u64 {
 }
 
 impl Shape {
-    pub(crate) fn push<const N: usize>(&mut self, bytes: [u8; N]) {
-        self.0.push(word(bytes));
-    }
-
-    /// Another word in the place of an earlier one.
-    pub(crate) fn set(&mut self, place: usize, bytes: [u8; 8]) {
-        self.0[place] = word(bytes);
-    }
-
     pub(crate) fn extend(&mut self, words: impl Iterator<Item = u64>) {
         self.0.extend(words);
     }
@@ -56,6 +49,63 @@ pub(crate) struct Shapes {
     next: Box<[u8; 256]>,
 }
 
+/// A shape that is being told, and whether it is the expected one until now: most are, and need not be looked for.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    shape: Shape,
+    shapes: Shapes,
+    /// Where the expected shape begins and ends in the words of the shapes.
+    expected: Range<usize>,
+    as_expected: bool,
+}
+
+impl Telling {
+    pub(crate) fn new() -> Self {
+        let (shape, shapes) = (Shape::default(), Shapes::new());
+        Self { shape, shapes, expected: 0..0, as_expected: false }
+    }
+
+    /// Before a step.
+    pub(crate) fn begin(&mut self) {
+        self.shape.clear();
+        self.expected = self.shapes.range(self.shapes.expected()).unwrap_or_default();
+        self.as_expected = true;
+    }
+
+    /// The next word.
+    #[inline]
+    pub(crate) fn push<const N: usize>(&mut self, bytes: [u8; N]) {
+        let place = self.reserve();
+        self.set(place, word(bytes));
+    }
+
+    /// The place of the next word, for [`Self::set`].
+    #[inline]
+    pub(crate) fn reserve(&mut self) -> usize {
+        self.shape.0.push(0);
+        self.shape.0.len() - 1
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, place: usize, word: u64) {
+        self.shape.0[place] = word;
+        // A word behind the expected shape is noticed by its length.
+        self.as_expected &= self.shapes.words.get(self.expected.start + place) == Some(&word);
+    }
+
+    /// The number of the shape that was told, as [`Shapes::number`].
+    pub(crate) fn end(&mut self) -> Option<u8> {
+        if self.as_expected && self.shape.0.len() == self.expected.len() {
+            return Some(self.shapes.go_on());
+        }
+        self.shapes.number(&self.shape)
+    }
+
+    pub(crate) fn words(&self) -> &[u64] {
+        self.shape.words()
+    }
+}
+
 const SLOTS: usize = 512;
 
 /// How many shapes there are at most. One more makes the table forget all of them.
@@ -77,35 +127,39 @@ impl Shapes {
 
     /// The shape with this number.
     pub(crate) fn get(&self, number: u8) -> Option<&[u64]> {
+        self.words.get(self.range(number)?)
+    }
+
+    fn range(&self, number: u8) -> Option<Range<usize>> {
         let number = usize::from(number);
         let end = *self.ends.get(number)?;
-        let begin = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.words.get(begin..end)
+        Some(number.checked_sub(1).map_or(0, |before| self.ends[before])..end)
     }
 
-    /// The number of this shape. If it has none it is kept, and has one from now on.
+    /// The number that is likely to come next.
+    fn expected(&self) -> u8 {
+        self.next[usize::from(self.last)]
+    }
+
+    /// It came.
+    fn go_on(&mut self) -> u8 {
+        self.last = self.expected();
+        self.last
+    }
+
+    /// The number of this shape, wherever it is. If it has none it is kept, and has one from now on.
+    #[inline(never)]
     pub(crate) fn number(&mut self, shape: &Shape) -> Option<u8> {
-        let guess = self.next[usize::from(self.last)];
-        let found = if self.is(guess, shape) { Some(guess) } else { self.find(shape) };
-        if let Some(number) = found {
-            self.next[usize::from(self.last)] = number;
-            self.last = number;
-        }
-        found
-    }
-
-    /// Word by word: most have five, for which calling a comparison of memory costs more than comparing.
-    fn is(&self, number: u8, shape: &Shape) -> bool {
-        let same = |words: &[u64]| {
-            words.len() == shape.0.len() && words.iter().zip(&shape.0).all(|(a, b)| a == b)
-        };
-        self.get(number).is_some_and(same)
+        let number = self.find(shape)?;
+        self.next[usize::from(self.last)] = number;
+        self.last = number;
+        Some(number)
     }
 
     fn find(&mut self, shape: &Shape) -> Option<u8> {
         let mut slot = shape.home();
         while let Some(number) = self.slots[slot].checked_sub(1) {
-            if self.is(number, shape) {
+            if self.get(number) == Some(shape.words()) {
                 return Some(number);
             }
             slot = (slot + 1) % SLOTS;
@@ -166,5 +220,18 @@ mod tests {
         let [long, short] = [SHAPE_WORDS_MAX + 1, SHAPE_WORDS_MAX].map(|len| Shape(vec![1; len]));
         assert_eq!((shapes.number(&long), shapes.number(&long)), (None, None));
         assert_eq!((shapes.number(&short), shapes.number(&short)), (None, Some(0)));
+    }
+
+    #[test]
+    fn what_is_told_as_it_was_expected_has_the_number_that_a_search_finds() {
+        let (mut telling, mut shapes) = (Telling::new(), Shapes::new());
+        let rows = [&[1, 2][..], &[1, 2, 3], &[1], &[1, 2], &[4, 2], &[1, 2, 3]];
+        for words in rows.into_iter().cycle().take(60) {
+            telling.begin();
+            let places: Vec<_> = words.iter().map(|_| telling.reserve()).collect();
+            places.into_iter().zip(words).for_each(|(place, word)| telling.set(place, *word));
+            assert_eq!(telling.words(), words);
+            assert_eq!(telling.end(), shapes.number(&Shape(words.to_vec())));
+        }
     }
 }

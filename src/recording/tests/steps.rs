@@ -258,5 +258,5 @@ fn what_a_set_costs_stays_what_it_is() {
         }
     }
     // The first two are told relative to what was before: nothing, and another epoch.
-    assert_eq!(sizes[6..], [17, 3, 2]);
+    assert_eq!(sizes[6..], [9, 3, 2]);
 }

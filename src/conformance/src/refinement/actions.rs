@@ -186,6 +186,5 @@ impl Follower {
 
 /// The first 62 bits of a payload's digest, which stand for it in a run.
 fn number(payload: &Digest) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = payload.0;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 2
+    u64::from_be_bytes(payload.0) >> 2
 }
