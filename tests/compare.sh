@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Apache ZooKeeper and Vivarium in turn on this machine: three servers on loopback, the same load, and the ratios. Or, with
-# --recording, Vivarium without --record and with it: sets only.
+# --recording, Vivarium without --record and with it: sets only. Both ensembles are then up all the time, and rounds can be short.
 #
 #   tests/compare.sh [--apache|--vivarium|--recording] [--rounds N=3] [--seconds N=10] [--warmup N=5]
 #                    [--connections N=64] [--depth N=16] [--port N=22181]
@@ -21,25 +21,24 @@ contestants=(apache vivarium)
 while (($#)); do
     case $1 in
         --apache | --vivarium) contestants=("${1#--}") ;;
-        --recording) contestants=(vivarium recorded) ops=(set) ;;
+        --recording) contestants=(unrecorded recorded) ops=(set) ;;
         --seconds | --warmup | --connections | --depth | --port | --rounds)
             [[ ${2-} =~ ^[0-9]+$ ]] || { echo "$1: found \`${2-}\`, allowed: a whole number" >&2; exit 2; }
             declare "${1#--}=$2"
             shift
             ;;
-        *) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
     shift
 done
 [[ -x $vivarium ]] || { echo "$vivarium: not built (cargo build --release)" >&2; exit 1; }
 # What listens there already would be measured instead.
-for used in $port $((port + 1)) $((port + 2)); do
+for used in $port $((port + 1)) $((port + 2)) $((port + 10)) $((port + 11)) $((port + 12)); do
     if { : <>"/dev/tcp/127.0.0.1/$used"; } 2>/dev/null; then
         echo "port $used is in use: --port names another" >&2
         exit 1
     fi
 done
-connect=127.0.0.1:$port,127.0.0.1:$((port + 1)),127.0.0.1:$((port + 2))
 jar=/usr/share/java/zookeeper.jar
 rm -rf "$results"
 mkdir -p "$results"
@@ -60,10 +59,10 @@ mode() {
     exec 9>&-
 }
 
-# await: until all three servers serve, for at most a minute; a process in pids that has ended ends the wait
+# await PORT: until all three servers serve, for at most a minute; a process in pids that has ended ends the wait
 await() {
     local server tries pid
-    for ((server = port; server < port + 3; server++)); do
+    for ((server = $1; server < $1 + 3; server++)); do
         for ((tries = 0; ; tries++)); do
             [[ -n $(mode "$server") ]] && break
             for pid in "${pids[@]}"; do
@@ -75,24 +74,22 @@ await() {
     done
 }
 
-# cpu JSON PID...: the processor time of these processes until now, in us for each operation of their load. (JSON knows of those
-# behind the warm-up only: the rate is taken for that of the warm-up too.)
-cpu() {
-    local json=$1
-    shift
-    for pid in "$@"; do cut -d' ' -f1 /proc/"$pid"/task/*/schedstat; done | awk -v seconds=$((seconds + warmup)) \
-        -v rate="$(sed -n 's/^ *"operations_per_second": \([0-9.]*\),\{0,1\}$/\1/p' "$json")" \
-        '{ sum += $1 } END { printf "%.2f\n", sum / 1000 / (rate * seconds) }'
-}
+# spent PID...: the processor time of these processes until now, in ns
+spent() { for pid in "$@"; do cut -d' ' -f1 /proc/"$pid"/task/*/schedstat; done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'; }
 
-# measure NAME PID...: the load of one round
+# measure NAME PORT PID...: the load of one round. (The result knows of the sets behind the warm-up only: their rate is taken for
+# that of the warm-up too.)
 measure() {
-    local name=$1
-    shift
+    local name=$1 first=$2 before after
+    shift 2
     for op in "${ops[@]}"; do
-        "$vivarium" bench "$connect" --op "$op" --seconds "$seconds" --warmup "$warmup" \
-            --connections "$connections" --depth "$depth" --json "$results/$name-$op-$round.json"
-        [[ $op == get ]] || cpu "$results/$name-$op-$round.json" "$@" >"$results/$name-cpu-$round.txt"
+        before=$(spent "$@")
+        "$vivarium" bench "127.0.0.1:$first,127.0.0.1:$((first + 1)),127.0.0.1:$((first + 2))" --op "$op" --seconds "$seconds" \
+            --warmup "$warmup" --connections "$connections" --depth "$depth" --json "$results/$name-$op-$round.json"
+        after=$(spent "$@")
+        [[ $op == get ]] || sed -n 's/^ *"operations_per_second": \([0-9.]*\),\{0,1\}$/\1/p' "$results/$name-$op-$round.json" |
+            awk -v ns=$((after - before)) -v seconds=$((seconds + warmup)) '{ printf "%.2f\n", ns / 1000 / ($1 * seconds) }' \
+                >"$results/$name-cpu-$round.txt"
     done
     for pid in "$@"; do
         sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status"
@@ -118,30 +115,41 @@ apache() {
             "$work/apache$sid/zoo.cfg" >"$work/apache$sid.out" 2>&1 &
         pids+=($!)
     done
-    await
-    measure apache "${pids[@]}"
+    await "$port"
+    measure apache "$port" "${pids[@]}"
     stop
 }
 
-# ensemble NAME ARGUMENT...
+declare -A servers
+
+# ensemble NAME PORT ARGUMENT...
 ensemble() {
-    local name=$1
-    shift
-    rm -rf "$work/vivarium" "$work/runs"
-    "$vivarium" ensemble --servers 3 --data "$work/vivarium" --client-port "$port" "$@" >"$work/vivarium.out" 2>&1 &
+    local name=$1 first=$2
+    shift 2
+    rm -rf "$work/$name"
+    "$vivarium" ensemble --servers 3 --data "$work/$name" --client-port "$first" "$@" >"$work/$name.out" 2>&1 &
     pids+=($!)
-    await
-    local servers
-    servers=$(pgrep -P "${pids[0]}")
-    # shellcheck disable=SC2086 # one word per process
-    measure "$name" $servers
+    await "$first"
+    servers[$name]=$(pgrep -P "${pids[-1]}")
+}
+
+# shellcheck disable=SC2086 # one word per process
+vivarium() {
+    ensemble vivarium "$port"
+    measure vivarium "$port" ${servers[vivarium]}
     stop
 }
 
-vivarium() { ensemble vivarium; }
+# shellcheck disable=SC2086
+unrecorded() { measure unrecorded "$port" ${servers[unrecorded]}; }
 
-recorded() { ensemble recorded --record "$work/runs"; }
+# shellcheck disable=SC2086
+recorded() { measure recorded $((port + 10)) ${servers[recorded]}; }
 
+if [[ ${contestants[0]} == unrecorded ]]; then
+    ensemble unrecorded "$port"
+    ensemble recorded $((port + 10)) --record "$work/runs"
+fi
 for ((round = 1; round <= rounds; round++)); do
     echo "round $round of $rounds, load average $(cut -d' ' -f1 /proc/loadavg)"
     ((round % 2)) && order=("${contestants[@]}") || order=("${contestants[@]:1}" "${contestants[0]}")
