@@ -24,8 +24,8 @@ case "${1:-}" in
         ;;
 esac
 
-# try STAGE SECONDS LEVEL PACKAGE TEST...: the mutants that earlier stages have not settled, and that this one was not asked about, for
-# at most so long each.
+# try STAGE SECONDS LEVEL PACKAGE TEST...: the mutants that no earlier stage has found, and that this one was not asked about, for at
+# most so long each.
 try() {
     local stage=$1 seconds=$2 level=$3 package=$4 status=0
     shift 4
@@ -55,6 +55,7 @@ cargo mutants --package zab --list --colors never "${given[@]}" >"$work/all.txt"
 try small 120 0 model --cargo-arg=--test=quick_tier -- small
 try quick 600 1 model --cargo-arg=--test=quick_tier
 try tests 120 1 zab
+try why 600 1 model --cargo-arg=--test=quick_tier
 if [ "${1:-}" = --in-diff ]; then
     model/mutants/table.py "$work" "$work/outcomes.tsv" --explained model/mutants/outcomes.tsv
 else

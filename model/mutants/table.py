@@ -18,8 +18,8 @@ from collections import Counter
 from pathlib import Path
 
 HEADER = ["mutant", "outcome", "layer", "note"]
-# In the order in which they are asked.
-STAGES = ["small", "quick", "tests"]
+# In the order in which they are asked. The last one asks again, of what the models only counted otherwise.
+STAGES = ["small", "quick", "tests", "why"]
 LAYERS = ["types", "refinement", "property", "count", "crash", "hang", "tests", "none"]
 
 
@@ -66,12 +66,15 @@ def tried(work):
 
 
 def settled(work, stage):
-    """The mutants that this stage is not to try: it has, or an earlier one says what is wrong, not only that something is."""
-    return {
-        name
-        for tried_in, name, outcome, (layer, _) in tried(work)
-        if tried_in == stage or outcome != "survived" and layer != "count"
-    }
+    """The mutants that this stage is not to try: it has, or an earlier one has found them. The last stage tries those only of which one
+    has said that something is wrong, but not what.
+    """
+    found = {name: layer for _, name, outcome, (layer, _) in tried(work) if outcome != "survived"}
+    asked = {name for tried_in, name, _, _ in tried(work) if tried_in == stage}
+    if stage == STAGES[-1]:
+        every = (work / "all.txt").read_text().splitlines()
+        return asked | {name for name in every if found.get(name) != "count"}
+    return asked | set(found)
 
 
 def main():
@@ -97,7 +100,7 @@ def main():
     for stage, name, outcome, found in tried(work):
         if outcome != "survived":
             rows[name] = [outcome, *found]
-        elif stage == STAGES[-1]:
+        elif stage == "tests":
             rows.setdefault(name, [outcome, found[0], notes.get(without_place(name), "")])
     every = (work / "all.txt").read_text().splitlines()
     lines = ["\t".join(HEADER)] + ["\t".join([name, *rows[name]]) for name in sorted(rows)]
