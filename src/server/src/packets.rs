@@ -221,9 +221,12 @@ pub(crate) fn requests(
     packets: &Bytes,
 ) -> impl Iterator<Item = Result<(ForwardedRequest, Vec<Id>), Error>> {
     let mut reader = Reader::with_limit(packets, packets.len());
+    let mut whole = true;
     std::iter::from_fn(move || {
-        (reader.remaining() > 0).then(|| {
-            let Packet { data, auth, .. } = Packet::decode(&mut reader)?;
+        (whole && reader.remaining() > 0).then(|| {
+            // Where a packet that cannot be read ends is not known: nothing is read behind it.
+            let Packet { data, auth, .. } =
+                Packet::decode(&mut reader).inspect_err(|_| whole = false)?;
             let data = data.unwrap_or_default();
             let request = ForwardedRequest::decode(&mut Reader::with_limit(&data, data.len()))?;
             Ok((request, auth.unwrap_or_default()))
@@ -447,6 +450,15 @@ mod tests {
         encode_request(&request(2), Vec::new(), &mut packets);
         let read: Vec<_> = requests(&packets.into()).map(Result::ok).collect();
         assert_eq!(read, [None, Some((request(2), Vec::new()))]);
+    }
+
+    #[test]
+    fn nothing_is_read_behind_a_packet_that_has_no_end() {
+        let mut packets = Vec::new();
+        encode_request(&request(1), Vec::new(), &mut packets);
+        packets.extend_from_slice(b"\xff\xff");
+        let read: Vec<_> = requests(&packets.into()).map(Result::ok).take(9).collect();
+        assert_eq!(read, [Some((request(1), Vec::new())), None]);
     }
 
     #[test]
