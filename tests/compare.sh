@@ -6,7 +6,8 @@
 #                    [--connections N=64] [--depth N=16] [--port N=22181]
 #
 # The two take turns, and who begins does too; each quantity is shown as the median of the rounds with its range: on a machine that does anything
-# else, single runs of one binary have differed by a factor of three. Trust a ratio only if the ranges are narrow.
+# else, single runs of one binary have differed by a factor of three. Trust a ratio only if the ranges are narrow. From 8 rounds on,
+# [low..high] is where the median ratio is with a confidence of 95 %.
 # Apache is Debian's package `zookeeper`, with a heap of 1 GiB a server. Both use tickTime 2000, data below the directory that
 # TMPDIR names, and loopback ports from --port on. Every run is `vivarium bench` with 100 bytes a node; VIVARIUM names the
 # binary. The records are left in compare-results/. Without the package Apache's part is skipped, and says so.
@@ -27,7 +28,7 @@ while (($#)); do
             declare "${1#--}=$2"
             shift
             ;;
-        *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
     shift
 done
@@ -185,7 +186,10 @@ row() { awk -v what="$1" -v a="$2" -v v="$3" '
         if (n > 0 && n == split(v, right, "\n")) {
             for (i = 1; i <= n; i++) ratio[i] = right[i] / left[i]
             sorted(ratio, n)
-            printf "   %.2fx (%.2f..%.2f)", median(ratio, n), ratio[1], ratio[n]
+            printf "   %.3fx (%.2f..%.2f)", median(ratio, n), ratio[1], ratio[n]
+            # Of the order statistics, whatever the distribution: ranks about n/2 - 0.98 sqrt(n) from both ends.
+            low = int(n / 2 - 0.98 * sqrt(n))
+            if (low >= 1) printf " [%.3f..%.3f]", ratio[low], ratio[n + 1 - low]
         }
         print ""
     }'; }

@@ -39,6 +39,11 @@ impl<T: Copy> Context<T> {
         }
     }
 
+    /// The numbers of the record and of the transaction that were told last.
+    pub(crate) fn last(&self) -> (u64, u64) {
+        (self.write, self.zxid)
+    }
+
     /// A record of a transaction.
     pub(crate) fn written(&mut self, no: WriteNo, zxid: Zxid, payload: T) {
         self.write = no.0;

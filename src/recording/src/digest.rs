@@ -1,6 +1,7 @@
 //! What stands in the place of a payload.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use rapidhash::v3::rapidhash_v3;
 use serde::{Deserialize, Serialize};
@@ -26,13 +27,26 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Where a payload lies in memory, and its length.
-pub(crate) type Place = (usize, usize);
+/// Where a payload lies in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    address: NonZeroUsize,
+    length: u32,
+}
 
-/// Where it lies, if it is more than its digest.
+impl Place {
+    #[inline]
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let address = NonZeroUsize::new(bytes.as_ptr().addr())?;
+        Some(Self { address, length: u32::try_from(bytes.len()).ok()? })
+    }
+}
+
+/// Where it lies, if it is more than its digest. (Of one that is larger than 4 GiB it is not said.)
+#[inline]
 pub(crate) fn place<P: Payload>(payload: &P) -> Option<Place> {
     match payload.content() {
-        Content::Bytes(bytes) => Some((bytes.as_ptr().addr(), bytes.len())),
+        Content::Bytes(bytes) => Place::of(bytes),
         Content::Digest(_) => None,
     }
 }
@@ -55,12 +69,12 @@ impl Known {
             Content::Bytes(bytes) => bytes,
             Content::Digest(digest) => return digest,
         };
-        let place = (bytes.as_ptr().addr(), bytes.len());
+        let place = Place::of(bytes);
         match self.0 {
-            Some((last, digest)) if last == place => digest,
+            Some((last, digest)) if Some(last) == place => digest,
             Some(_) | None => {
                 let digest = Digest::of(bytes);
-                self.0 = Some((place, digest));
+                self.0 = place.map(|place| (place, digest));
                 digest
             }
         }

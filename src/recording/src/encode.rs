@@ -2,13 +2,14 @@
 
 use zab::{
     After, Input, LinkCmd, Message, Note, Outputs, Record, Send, SessionMessage, Sid, Timer,
-    TimerCmd, Txn, WriteNo,
+    TimerCmd, Txn, WriteNo, Zxid,
 };
 
 use crate::context::Context;
 use crate::digest::{Known, Place, digest_input, digest_message, digest_record, place};
 use crate::shapes::{Telling, word};
 use crate::tags::{self, ANY, MANY, NEXT, OTHER, SAME};
+use crate::usual::{Came, Usual};
 use crate::{Digest, Payload};
 
 /// Steps on their way into a recording, all of one recording in their order: each is told relative to those before. Its memory is
@@ -22,6 +23,9 @@ pub struct Buffer {
     shape: Telling,
     context: Context<Written>,
     known: Known,
+    /// The transaction of the input, if that is told once the outputs are there.
+    came: Option<Came>,
+    usual: Option<Usual>,
 }
 
 /// The payload of a transaction that was written and not delivered.
@@ -54,32 +58,116 @@ impl Buffer {
             shape: Telling::new(),
             context: Context::new(),
             known: Known::default(),
+            came: None,
+            usual: None,
         }
     }
 
     /// Before the step: its input. [`Self::end`] has to follow.
+    #[inline]
     pub fn begin<P: Payload>(&mut self, input: &Input<P>) {
         debug_assert_eq!(self.begun, self.bytes.len(), "the step before has ended");
         self.known.forget();
-        self.shape.begin();
-        self.bytes.push(tags::NEW_SHAPE);
-        self.input(input);
+        if let Some(came) = self.came_with(input) {
+            self.came = Some(came);
+        } else {
+            self.begin_told();
+            self.input(input);
+        }
     }
 
     /// After the step: its outputs.
+    #[inline]
     pub fn end<P: Payload>(&mut self, outputs: &Outputs<P>) {
+        if !self.end_usual(outputs) {
+            self.end_other(outputs);
+        }
+        self.begun = self.bytes.len();
+        self.count += 1;
+    }
+
+    /// Tells a step that is as the last one of its kind.
+    #[inline]
+    fn end_usual<P: Payload>(&mut self, outputs: &Outputs<P>) -> bool {
+        let (Some(came), Some(usual)) = (&self.came, &self.usual) else {
+            return false;
+        };
+        if came.digest == self.context.digest {
+            return false;
+        }
+        let Some(written) = came.written(outputs, self.context.last()) else {
+            return false;
+        };
+        if !usual.fits(came, written, outputs) {
+            return false;
+        }
+        let (no, zxid) = written;
+        let mut bytes = [usual.number; 9];
+        bytes[1..].copy_from_slice(&came.digest.0);
+        self.bytes.extend_from_slice(&bytes);
+        self.shape.skip(usual.number);
+        self.context.zxid = zxid.0;
+        self.context.digest = came.digest;
+        self.context.written(no, zxid, Written { place: came.place, digest: came.digest });
+        self.came = None;
+        true
+    }
+
+    /// The transaction that the input is about, if it brings one to be written.
+    #[inline]
+    fn came_with<P: Payload>(&mut self, input: &Input<P>) -> Option<Came> {
+        let (payload, from) = match input {
+            Input::Propose(payload) => (payload, None),
+            Input::Recv { peer, message: Message::Proposal(txn) } => {
+                (&txn.payload, Some((*peer, txn.zxid)))
+            }
+            Input::Recv { .. }
+            | Input::Start(_)
+            | Input::Notify { .. }
+            | Input::Link { .. }
+            | Input::Timer(_)
+            | Input::Durable { .. }
+            | Input::Sync { .. }
+            | Input::Session { .. }
+            | Input::Resign => return None,
+        };
+        Some(Came { from, place: place(payload), digest: self.known.digest(payload) })
+    }
+
+    /// Before a step that is told word by word.
+    fn begin_told(&mut self) {
+        self.shape.begin();
+        self.bytes.push(tags::NEW_SHAPE);
+    }
+
+    #[inline(never)]
+    fn end_other<P: Payload>(&mut self, outputs: &Outputs<P>) {
+        let came = self.came.take();
+        let mut written = None;
+        if let Some(came) = &came {
+            if came.digest != self.context.digest {
+                written = came.written(outputs, self.context.last());
+            }
+            self.begin_told();
+            self.transaction(came);
+        }
         self.outputs(outputs);
         match self.shape.end() {
-            Some(number) => self.bytes[self.begun] = number,
+            Some(number) => {
+                self.bytes[self.begun] = number;
+                if let (Some(came), Some(written)) = (came, written) {
+                    self.usual = Usual::new(number, &came, written, outputs);
+                }
+            }
             None => {
                 let (mut shape, words) = (Vec::new(), self.shape.words());
                 varint(words.len() as u64, &mut shape);
                 shape.extend(words.iter().flat_map(|word| word.to_le_bytes()));
                 self.bytes.splice(self.begun + 1..self.begun + 1, shape);
+                // A shape that is new may have made all others forgotten.
+                self.usual = None;
             }
         }
-        self.begun = self.bytes.len();
-        self.count += 1;
     }
 
     /// The complete steps, encoded.
@@ -101,12 +189,25 @@ impl Buffer {
         self.count = 0;
     }
 
+    /// The input that a transaction came with.
+    fn transaction(&mut self, came: &Came) {
+        match came.from {
+            None => {
+                let payload = self.digest(came.digest);
+                self.shape.push([tags::PROPOSE, payload]);
+            }
+            Some((peer, zxid)) => {
+                let zxid = self.zxid(zxid);
+                let payload = self.digest(came.digest);
+                self.shape.push([tags::PROPOSAL, peer.0, zxid, payload]);
+            }
+        }
+    }
+
+    /// Any other input.
+    #[inline(never)]
     fn input<P: Payload>(&mut self, input: &Input<P>) {
         match input {
-            Input::Propose(payload) => {
-                let (relation, _) = self.payload(payload);
-                self.shape.push([tags::PROPOSE, relation]);
-            }
             Input::Durable { upto } => {
                 self.shape.push([tags::DURABLE]);
                 let base = std::mem::replace(&mut self.context.durable, upto.0);
@@ -117,10 +218,6 @@ impl Buffer {
                 self.shape.push([tags::TO_PEER, peer.0, kind, relation]);
             }
             Input::Recv { peer, message } => match message {
-                Message::Proposal(txn) => {
-                    let ([zxid, payload], _) = self.txn(txn);
-                    self.shape.push([tags::PROPOSAL, peer.0, zxid, payload]);
-                }
                 Message::Inform(txn) => {
                     let ([zxid, payload], _) = self.txn(txn);
                     self.shape.push([tags::INFORM, peer.0, zxid, payload]);
@@ -146,9 +243,11 @@ impl Buffer {
                 | Message::NewLeader { .. }
                 | Message::AckNewLeader { .. }
                 | Message::UpToDate
+                | Message::Proposal(_)
                 | Message::Ping { .. } => self.any_input(input),
             },
-            Input::Start(_)
+            Input::Propose(_)
+            | Input::Start(_)
             | Input::Notify { .. }
             | Input::Link { .. }
             | Input::Timer(_)
@@ -358,21 +457,31 @@ impl Buffer {
     /// The relations of zxid and digest, and the digest.
     #[inline]
     fn txn<P: Payload>(&mut self, txn: &Txn<P>) -> ([u8; 2], Digest) {
-        let base = std::mem::replace(&mut self.context.zxid, txn.zxid.0);
-        let zxid = near(txn.zxid.0, base, &mut self.bytes);
+        let zxid = self.zxid(txn.zxid);
         let (payload, digest) = self.payload(&txn.payload);
         ([zxid, payload], digest)
     }
 
     #[inline]
+    fn zxid(&mut self, zxid: Zxid) -> u8 {
+        let base = std::mem::replace(&mut self.context.zxid, zxid.0);
+        near(zxid.0, base, &mut self.bytes)
+    }
+
+    #[inline]
     fn payload<P: Payload>(&mut self, payload: &P) -> (u8, Digest) {
         let digest = self.known.digest(payload);
+        (self.digest(digest), digest)
+    }
+
+    #[inline]
+    fn digest(&mut self, digest: Digest) -> u8 {
         if digest == self.context.digest {
-            return (SAME, digest);
+            return SAME;
         }
         self.bytes.extend_from_slice(&digest.0);
         self.context.digest = digest;
-        (OTHER, digest)
+        OTHER
     }
 
     /// What few steps have: apart, so that what most have is close together.

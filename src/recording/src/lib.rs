@@ -77,6 +77,7 @@ mod payload;
 mod read;
 mod shapes;
 mod tags;
+mod usual;
 mod write;
 
 pub use digest::Digest;

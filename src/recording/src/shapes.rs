@@ -101,6 +101,12 @@ impl Telling {
         self.shapes.number(&self.shape)
     }
 
+    /// A step was of this shape, and needed not be told.
+    #[inline]
+    pub(crate) fn skip(&mut self, number: u8) {
+        self.shapes.last = number;
+    }
+
     pub(crate) fn words(&self) -> &[u64] {
         self.shape.words()
     }
