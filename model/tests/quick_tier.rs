@@ -37,8 +37,9 @@ const PINNED: &[(&str, u64, u64, u64)] = &[
     ("A7", 13_438, 56_335, 18),
     ("H1", 137_996, 13_325_396, 36),
     ("H2", 68_998, 6_602_741, 35),
-    ("H3", 56_576, 7_268_649, 35),
+    ("H3", 47_600, 6_121_869, 35),
     ("H4", 42_086, 5_495_869, 31),
+    ("H5", 140_380, 14_578_141, 30),
 ];
 
 /// Models below this many generated states are tried first, and by themselves: most of what is wrong with the core shows

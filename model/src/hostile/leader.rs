@@ -10,6 +10,7 @@ use zab::{
 
 use super::book::{Outcome, Standing, Turn};
 use super::event::Event;
+use super::syncs::Syncs;
 
 /// A leadership.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -18,8 +19,8 @@ pub(super) struct Leader {
     pub(super) stage: Stage,
     /// Whoever has a link, and how far it has come.
     pub(super) learners: BTreeMap<Sid, Heard>,
-    /// The sync that waits for its answer. At most one is asked in a run.
-    pub(super) sync: Option<Sync>,
+    /// Those that wait for their answers.
+    pub(super) syncs: Syncs,
 }
 
 /// What the leadership waits for.
@@ -61,19 +62,6 @@ pub(super) enum Step {
     UpToDate(Zxid, u32),
 }
 
-/// A sync, and what it has to wait for (P3.6).
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Sync {
-    origin: Sid,
-    body: u8,
-    /// The end of the history when it came.
-    target: Zxid,
-    /// Answers still to come to PINGs from before it came.
-    owed: BTreeMap<Sid, u32>,
-    /// Followers that have answered a PING from after it came.
-    by: SidSet,
-}
-
 impl Heard {
     /// It was sent NEWLEADER, so from then on everything (P2.2).
     fn is_sent_everything(&self) -> bool {
@@ -90,7 +78,7 @@ impl Heard {
 
 impl Leader {
     fn new() -> Self {
-        Self { stage: Stage::Greetings, learners: BTreeMap::new(), sync: None }
+        Self { stage: Stage::Greetings, learners: BTreeMap::new(), syncs: Syncs::default() }
     }
 
     /// The epoch in which it serves clients.
@@ -128,25 +116,23 @@ impl Leader {
         timers
     }
 
-    /// Asked, and no quorum has confirmed it.
-    fn is_asking(&self, config: &Config) -> bool {
-        self.sync.as_ref().is_some_and(|sync| !sync.is_confirmed(config))
-    }
-
     fn is_up_to_date(&self, peer: Sid) -> bool {
         self.learners.get(&peer).is_some_and(Heard::is_up_to_date)
     }
 
+    /// How many answers to PINGs are still to come.
+    fn owed(&self) -> BTreeMap<Sid, u32> {
+        let owes = |(sid, heard): (&Sid, &Heard)| match heard.step {
+            Step::UpToDate(_, pings) => Some((*sid, pings)),
+            Step::Linked | Step::Greeting(_) | Step::Promise(_) | Step::Sent | Step::Acceptance => {
+                None
+            }
+        };
+        self.learners.iter().filter_map(owes).collect()
+    }
+
     fn followers(&self) -> impl Iterator<Item = (Sid, Step)> {
         self.learners.iter().filter(|(_, heard)| heard.follower).map(|(s, heard)| (*s, heard.step))
-    }
-}
-
-impl Sync {
-    fn is_confirmed(&self, config: &Config) -> bool {
-        let mut by = self.by;
-        by.insert(config.me);
-        config.quorum.is_quorum(&by)
     }
 }
 
@@ -175,7 +161,7 @@ impl Turn<'_> {
                 self.book.standing = Standing::Looking;
             }
             Outcome::Refused(peer) => {
-                self.forget(&mut leader, peer);
+                leader.syncs.forget(peer);
                 leader.learners.remove(&peer);
                 self.expected.links.push(LinkCmd::Close(peer));
                 self.book.standing = Standing::Leader(leader);
@@ -189,12 +175,12 @@ impl Turn<'_> {
         match event {
             // A new link replaces an old one, and with it what was heard over it.
             Event::Link(peer, true) if *peer != self.config.me => {
-                self.forget(leader, *peer);
+                leader.syncs.forget(*peer);
                 leader.learners.insert(*peer, Heard { follower: false, step: Step::Linked });
             }
             Event::Link(peer, false) => {
                 leader.learners.remove(peer)?;
-                self.forget(leader, *peer);
+                leader.syncs.forget(*peer);
             }
             Event::Recv(peer, message) => {
                 let heard = *leader.learners.get(peer)?;
@@ -222,23 +208,8 @@ impl Turn<'_> {
             Event::Sync(origin) => {
                 leader.established()?;
                 (*origin == self.config.me || leader.is_up_to_date(*origin)).then_some(())?;
-                let owes = |(sid, heard): (&Sid, &Heard)| match heard.step {
-                    Step::UpToDate(_, pings) => Some((*sid, pings)),
-                    Step::Linked
-                    | Step::Greeting(_)
-                    | Step::Promise(_)
-                    | Step::Sent
-                    | Step::Acceptance => None,
-                };
-                leader.sync = Some(Sync {
-                    origin: *origin,
-                    body: Event::SYNC_BODY,
-                    target: self.book.last(),
-                    owed: leader.learners.iter().filter_map(owes).collect(),
-                    by: SidSet::EMPTY,
-                });
-                self.ping_all(leader);
-                self.answer_sync(leader);
+                leader.syncs.push(*origin, Event::SYNC_BODY, self.book.last());
+                self.answer_syncs(leader);
             }
             Event::Session(peer, message) => {
                 leader.is_up_to_date(*peer).then_some(())?;
@@ -344,17 +315,8 @@ impl Turn<'_> {
             (Message::Ping { .. }, Step::UpToDate(acked, pings @ 1..)) => {
                 let step = Step::UpToDate(acked, pings - 1);
                 leader.learners.insert(peer, Heard { step, ..heard });
-                if let Some(sync) = &mut leader.sync {
-                    match sync.owed.get_mut(&peer) {
-                        Some(owed @ 1..) => *owed -= 1,
-                        Some(0) | None => {
-                            if heard.follower {
-                                sync.by.insert(peer);
-                            }
-                        }
-                    }
-                }
-                self.answer_sync(leader);
+                leader.syncs.answered(peer, heard.follower);
+                self.answer_syncs(leader);
             }
             (Message::Session(message), Step::UpToDate(..)) => {
                 self.expected.session.push((peer, message.clone()));
@@ -379,13 +341,6 @@ impl Turn<'_> {
             ) => self.expected.outcome = Outcome::Refused(peer),
         }
         Some(())
-    }
-
-    /// What a link was good for is gone with it.
-    fn forget(&self, leader: &mut Leader, peer: Sid) {
-        if let Some(sync) = &mut leader.sync {
-            sync.owed.remove(&peer);
-        }
     }
 
     /// The leader's disk: it counts like any other (P1.6, P2.7, P3.4).
@@ -504,7 +459,7 @@ impl Turn<'_> {
     }
 
     fn up_to_date(&mut self, leader: &mut Leader, peer: Sid) {
-        let asking = leader.is_asking(self.config);
+        let asking = leader.syncs.is_asking();
         if let Some(heard) = leader.learners.get_mut(&peer) {
             heard.step = Step::UpToDate(Zxid::ZERO, u32::from(asking));
             self.say(peer, Message::UpToDate);
@@ -573,18 +528,24 @@ impl Turn<'_> {
             }
         }
         self.deliver(zxid);
-        self.answer_sync(leader);
+        self.answer_syncs(leader);
     }
 
     /// P3.6.
-    fn answer_sync(&mut self, leader: &mut Leader) {
+    fn answer_syncs(&mut self, leader: &mut Leader) {
         let Stage::Established(_, committed) = leader.stage else { return };
-        let due = |sync: &Sync| sync.is_confirmed(self.config) && sync.target <= committed;
-        let Some(Sync { origin, body, .. }) = leader.sync.take_if(|sync| due(sync)) else { return };
-        if origin == self.config.me {
-            self.expected.synced.push(body);
-        } else if leader.is_up_to_date(origin) {
-            self.say(origin, Message::Session(SessionMessage::Sync(body)));
+        leader.syncs.confirm(self.config);
+        while leader.syncs.must_ask() {
+            leader.syncs.ask(leader.owed());
+            self.ping_all(leader);
+            leader.syncs.confirm(self.config);
+        }
+        while let Some(sync) = leader.syncs.take_due(committed) {
+            if sync.origin == self.config.me {
+                self.expected.synced.push(sync.body);
+            } else if leader.is_up_to_date(sync.origin) {
+                self.say(sync.origin, Message::Session(SessionMessage::Sync(sync.body)));
+            }
         }
     }
 }

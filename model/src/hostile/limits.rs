@@ -1,4 +1,4 @@
-//! H1 to H4: whose peers may say anything, and within which bounds.
+//! Whose peers may say anything, and within which bounds.
 
 use zab::{Config, DiskImage, Epoch, Quorum, Sid, SidSet, Txn, Zxid};
 
@@ -129,7 +129,7 @@ pub(super) struct Kind {
 }
 
 /// All of them, in the order of lists.
-pub(super) const KINDS: [Kind; 4] = [
+pub(super) const KINDS: [Kind; 5] = [
     Kind {
         name: "H1",
         about: "One real follower whose leader may say anything at any time.",
@@ -166,6 +166,15 @@ pub(super) const KINDS: [Kind; 4] = [
             (Tier::Standard, [2, 1, 1, 0, 1, 1, 1, 2]),
         ],
     },
+    Kind {
+        name: "H5",
+        about: "As H3, and asked for several confirmed syncs while PINGs wait for their answers.",
+        subject: Subject::Leader,
+        tiers: &[
+            (Tier::Quick, [1, 1, 1, 15, 0, 1, 2, 1]),
+            (Tier::Standard, [2, 1, 1, 15, 0, 1, 2, 2]),
+        ],
+    },
 ];
 
 /// What bounds them.
@@ -180,7 +189,7 @@ pub(super) const BOUNDS: [BoundInfo; 8] = {
         bound("window", "delivered transactions kept in memory", 0, 15),
         bound("crashes", "crashes, each with a restart from what is durable", 0, 15),
         bound("pings", "PINGs that a leader's timer causes", 0, 15),
-        bound("syncs", "syncs that a leader takes", 0, 1),
+        bound("syncs", "syncs that a leader takes", 0, 15),
         bound("disks", "disks to begin with: 1 empty, 2 also one with a history", 1, 2),
     ]
 };

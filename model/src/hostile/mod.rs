@@ -21,6 +21,7 @@ mod limits;
 mod property;
 mod server;
 mod story;
+mod syncs;
 #[cfg(test)]
 mod tests;
 
