@@ -4,70 +4,57 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use serde_json::Value;
 use stateright::{Checker as _, Model};
-use zab::Action;
 
 use super::Hostile;
-use super::event::Event;
-use super::limits::{BOUNDS, KINDS, KINDS_OF_EVENTS, Kind, Limits};
-use super::property::{Companion, Property, Seen, companions, mark};
-use super::server::{Server, Taken};
+use super::machine::{Companion, Kind, Machine, Seen, TakenBy};
+use super::proper::Proper;
 use super::story::story;
 use crate::report::{
-    ActionCount, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo, Phase,
-    Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, TierBounds, TraceFile,
-    Verdict, Violated, Violation,
+    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo,
+    Phase, Progress, PropertyVerdict, ReplayOutcome, TierBounds, TraceFile, Verdict, Violated,
+    Violation,
 };
 use crate::search::{Options, Outcome, explore};
 
 /// The models of family H.
 pub(crate) fn models() -> Vec<Box<dyn CheckableModel>> {
-    KINDS.iter().map(|kind| Box::new(Liars(kind)) as Box<dyn CheckableModel>).collect()
+    models_of::<Proper>().collect()
 }
 
-struct Liars(&'static Kind);
-
-fn always(property: Property) -> PropertyInfo {
-    PropertyInfo {
-        name: property.name(),
-        kind: PropertyKind::Always,
-        source: property.source(),
-        sentence: property.sentence(),
-    }
+fn models_of<M: Machine>() -> impl Iterator<Item = Box<dyn CheckableModel>> {
+    M::KINDS.iter().map(|kind| Box::new(Liars::<M>(kind)) as Box<dyn CheckableModel>)
 }
 
-fn sometimes(companion: &Companion) -> PropertyInfo {
-    PropertyInfo {
-        name: companion.name,
-        kind: PropertyKind::Sometimes,
-        source: "against a vacuous run",
-        sentence: companion.sentence,
-    }
-}
+struct Liars<M: Machine>(&'static Kind<M::Subject>);
 
-impl Liars {
-    fn space(&self, bounds: &Bounds) -> Hostile {
-        Hostile::new(Limits::of(self.0.subject, bounds))
+/// A run: what it begins with, and each event with the step that it caused.
+type Run<M> = (<M as Machine>::Server, Vec<(<M as Machine>::Event, TakenBy<M>)>);
+
+impl<M: Machine> Liars<M> {
+    fn machine(&self, bounds: &Bounds) -> M {
+        M::new(self.0.subject, bounds)
     }
 
     /// Companions are due where the bounds are at least those of the cheapest tier.
     fn is_due(&self, bounds: &Bounds, companion: &Companion) -> bool {
         let (_, least) = &self.0.tiers[0];
-        let may_sync = companion.seen != Seen::OnStep(mark::SYNCED) || bounds.value("syncs") > 0;
-        may_sync
-            && BOUNDS.iter().zip(least).all(|(bound, least)| bounds.value(bound.name) >= *least)
+        let at_least = |(bound, least): (&BoundInfo, &u64)| bounds.value(bound.name) >= *least;
+        M::may_reach(companion, bounds) && M::BOUNDS.iter().zip(*least).all(at_least)
     }
 
     /// The run that an explored path is.
-    fn run(&self, space: &Hostile, ordinals: &[u32]) -> (Server, Vec<(Event, Taken)>) {
-        let begin = space.beginnings().swap_remove(ordinals[0] as usize);
+    fn run(&self, machine: &M, ordinals: &[u32]) -> Run<M> {
+        let begin = machine.beginnings().swap_remove(ordinals[0] as usize);
         let first = begin.server;
         let mut at = first.clone();
         let mut run = Vec::new();
         for &ordinal in &ordinals[1..] {
+            let alphabet = machine.alphabet().iter();
             let mut possible =
-                space.alphabet.iter().filter_map(|event| Some((event, space.step(&at, event)?)));
+                alphabet.filter_map(|event| Some((event, machine.step(&at, event)?)));
             let (event, taken) = possible.nth(ordinal as usize).expect("what was found is there");
             at = taken.server.clone();
             run.push((event.clone(), taken));
@@ -76,7 +63,7 @@ impl Liars {
     }
 
     fn own(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
-        let space = self.space(bounds);
+        let space = Hostile::new(self.machine(bounds));
         let options = Options {
             threads: opts.threads,
             states_max: opts.max_states,
@@ -97,30 +84,31 @@ impl Liars {
             None => Completion::Complete,
             Some(why) => Completion::Incomplete(why.to_string()),
         };
+        let properties = M::properties();
         let violations = outcome.violations.iter().map(|violation| {
-            let property = Property::ALL[violation.property as usize];
-            let (first, run) = self.run(&space, &violation.trace.ordinals);
+            let property = &properties[violation.property as usize];
+            let (first, run) = self.run(&space.machine, &violation.trace.ordinals);
             let begin = Value::from(violation.trace.ordinals[0]);
             let events = run.iter().map(|(event, _)| value(event));
             Violation {
-                property: property.name().to_owned(),
+                property: property.name.to_owned(),
                 actions: [begin].into_iter().chain(events).collect(),
-                story: story(&space, self.0.name, bounds, &always(property), &first, &run),
+                story: story(&space.machine, self.0.name, bounds, property, &first, &run),
             }
         });
         let violations: Vec<_> = violations.collect();
-        let holds = Property::ALL.iter().map(|&property| {
-            let hit = violations.iter().any(|violation| violation.property == property.name());
-            let met = Some(precondition(&outcome, property));
-            PropertyVerdict::judge(&always(property), &completion, hit, met)
+        let holds = properties.iter().enumerate().map(|(bit, property)| {
+            let hit = violations.iter().any(|violation| violation.property == property.name);
+            let met = Some(M::occasions(bit, &outcome));
+            PropertyVerdict::judge(property, &completion, hit, met)
         });
         let count = |companion: &Companion| seen(&outcome, companion.seen);
-        let (absent, present): (Vec<&Companion>, Vec<_>) = companions(self.0.subject)
+        let (absent, present): (Vec<&Companion>, Vec<_>) = M::companions(self.0.subject)
             .iter()
             .partition(|companion| !self.is_due(bounds, companion) && count(companion) == 0);
         let reached = present.into_iter().map(|companion| {
             let times = count(companion);
-            PropertyVerdict::judge(&sometimes(companion), &completion, times > 0, Some(times))
+            PropertyVerdict::judge(&companion.info(), &completion, times > 0, Some(times))
         });
         Verdict {
             properties: holds.chain(reached).collect(),
@@ -129,20 +117,19 @@ impl Liars {
             depth: u64::from(outcome.depth),
             elapsed: Duration::from_secs_f64(outcome.seconds),
             levels: outcome.levels.clone(),
-            actions: self
-                .actions()
+            actions: M::actions(self.0.subject)
                 .into_iter()
-                .map(|(name, number)| ActionCount { name, count: outcome.marks[number as usize] })
+                .map(|(name, mark)| ActionCount {
+                    name: name.to_owned(),
+                    count: outcome.marks[mark as usize],
+                })
                 .collect(),
             threads: opts.threads,
             bytes_per_state: Some(outcome.bytes_per_state()),
             peak_memory_bytes: None,
             collision_bound: outcome.collision_bound(),
             out_of_reach: absent.into_iter().map(|companion| companion.name).collect(),
-            reductions: vec![
-                "writes are counted from the last durable one: nothing but their numbers changes"
-                    .to_owned(),
-            ],
+            reductions: M::REDUCTIONS.iter().map(|said| (*said).to_owned()).collect(),
             distinct_without_symmetry: None,
             pruned: 0,
             violations,
@@ -158,7 +145,7 @@ impl Liars {
     ) -> Verdict {
         let begun = Instant::now();
         let checker =
-            Reference(Arc::new(self.space(bounds))).checker().threads(opts.threads).spawn_bfs();
+            Reference(Arc::new(self.machine(bounds))).checker().threads(opts.threads).spawn_bfs();
         while !checker.is_done() && !opts.stopped() {
             progress(&Progress {
                 phase: Phase::Exploring,
@@ -178,10 +165,9 @@ impl Liars {
         } else {
             Completion::Complete
         };
-        let verdict =
-            |&property| PropertyVerdict::judge(&always(property), &completion, violated, None);
+        let verdict = |property| PropertyVerdict::judge(property, &completion, violated, None);
         Verdict {
-            properties: Property::ALL.iter().map(verdict).collect(),
+            properties: M::properties().iter().map(verdict).collect(),
             distinct: checker.unique_state_count() as u64,
             generated: checker.state_count() as u64,
             depth: (checker.max_depth() as u64).saturating_sub(1),
@@ -193,43 +179,30 @@ impl Liars {
             bytes_per_state: None,
             peak_memory_bytes: None,
             collision_bound: "64-bit fingerprints (stateright)".to_owned(),
-            out_of_reach: companions(self.0.subject).iter().map(|one| one.name).collect(),
+            out_of_reach: M::companions(self.0.subject).iter().map(|one| one.name).collect(),
             reductions: Vec::new(),
             distinct_without_symmetry: None,
             pruned: 0,
             completion,
         }
     }
-
-    /// Names of the actions that can be taken, with their marks: the core's, and kinds of events.
-    fn actions(&self) -> Vec<(String, u32)> {
-        self.action_names().map(|(name, mark)| (name.to_owned(), mark)).collect()
-    }
-
-    fn action_names(&self) -> impl Iterator<Item = (&'static str, u32)> + use<> {
-        let core = core_actions(self.0.subject.learns());
-        let events = KINDS_OF_EVENTS.into_iter().zip(mark::EVENTS..);
-        core.into_iter().map(|(name, action)| (name, action as u32)).chain(events)
-    }
 }
 
-impl CheckableModel for Liars {
+impl<M: Machine> CheckableModel for Liars<M> {
     fn info(&self) -> ModelInfo {
-        let names = BOUNDS.iter().map(|bound| bound.name);
+        let names = M::BOUNDS.iter().map(|bound| bound.name);
         let tiers = self.0.tiers.iter().map(|&(tier, values)| TierBounds {
             tier,
-            bounds: Bounds::new(names.clone().zip(values)),
+            bounds: Bounds::new(names.clone().zip(values.iter().copied())),
         });
-        let properties = Property::ALL.into_iter().map(always);
+        let companions = M::companions(self.0.subject).iter().map(Companion::info);
         ModelInfo {
             name: self.0.name,
             family: "H",
             about: self.0.about,
-            properties: properties
-                .chain(companions(self.0.subject).iter().map(sometimes))
-                .collect(),
-            actions: self.action_names().map(|(name, _)| name).collect(),
-            bounds: BOUNDS.to_vec(),
+            properties: M::properties().into_iter().chain(companions).collect(),
+            actions: M::actions(self.0.subject).into_iter().map(|(name, _)| name).collect(),
+            bounds: M::BOUNDS.to_vec(),
             tiers: tiers.collect(),
         }
     }
@@ -243,14 +216,14 @@ impl CheckableModel for Liars {
 
     fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
         drop(TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?);
-        let _checker = Reference(Arc::new(self.space(bounds))).checker().serve(listen);
+        let _checker = Reference(Arc::new(self.machine(bounds))).checker().serve(listen);
         Ok(())
     }
 
     fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {
-        let space = self.space(&trace.bounds);
+        let machine = self.machine(&trace.bounds);
         let (begin, events) = trace.actions.split_first().ok_or("step 0: no beginning is named")?;
-        let mut beginnings = space.beginnings();
+        let mut beginnings = machine.beginnings();
         let begin = begin.as_u64().and_then(|at| usize::try_from(at).ok());
         let begin = begin
             .filter(|at| *at < beginnings.len())
@@ -258,28 +231,28 @@ impl CheckableModel for Liars {
         let begin = beginnings.swap_remove(begin);
         let first = begin.server.clone();
         let mut violated: Vec<Violated> = Vec::new();
-        let mut note = |step: usize, bits: u64, server: &Server| {
-            let bits = bits | server.judge(space.config).violated;
-            for property in Property::ALL {
-                let known = violated.iter().any(|one| one.property == property.name());
-                if bits & property.bit() != 0 && !known {
-                    violated.push(Violated { property: property.name().to_owned(), step });
+        let mut note = |step: usize, bits: u64, server: &M::Server| {
+            let bits = bits | machine.judge(server).violated;
+            for (bit, property) in M::properties().iter().enumerate() {
+                let known = violated.iter().any(|one| one.property == property.name);
+                if bits & 1 << bit != 0 && !known {
+                    violated.push(Violated { property: property.name.to_owned(), step });
                 }
             }
         };
         note(0, begin.violated, &first);
-        let mut run: Vec<(Event, Taken)> = Vec::new();
+        let mut run: Vec<(M::Event, TakenBy<M>)> = Vec::new();
         for (at, event) in events.iter().enumerate() {
             let step = at + 1;
-            let event: Event = serde_json::from_value(event.clone())
+            let event: M::Event = serde_json::from_value(event.clone())
                 .map_err(|why| format!("step {step}: {event} is no event: {why}"))?;
-            if !space.alphabet.contains(&event) {
-                return Err(format!("step {step}: {} is not in the alphabet", event.tell()));
+            if !machine.alphabet().contains(&event) {
+                return Err(format!("step {step}: {} is not in the alphabet", M::say(&event)));
             }
             let server = run.last().map_or(&first, |(_, taken)| &taken.server);
-            let taken = space
+            let taken = machine
                 .step(server, &event)
-                .ok_or_else(|| format!("step {step}: {} is not possible here", event.tell()))?;
+                .ok_or_else(|| format!("step {step}: {} is not possible here", M::say(&event)))?;
             note(step, taken.violated, &taken.server);
             run.push((event, taken));
         }
@@ -287,12 +260,12 @@ impl CheckableModel for Liars {
         let infos = self.info().properties;
         let info = infos.iter().find(|info| named.as_deref() == Some(info.name));
         let info = info.unwrap_or(&infos[0]);
-        let story = story(&space, self.0.name, &trace.bounds, info, &first, &run);
+        let story = story(&machine, self.0.name, &trace.bounds, info, &first, &run);
         Ok(ReplayOutcome { steps: run.len(), violated, story: Some(story) })
     }
 }
 
-fn value(event: &Event) -> Value {
+fn value(event: &impl Serialize) -> Value {
     serde_json::to_value(event).expect("an event is plain data")
 }
 
@@ -306,107 +279,37 @@ fn seen(outcome: &Outcome, seen: Seen) -> u64 {
     }
 }
 
-/// How often a property had something to say: steps, or states.
-fn precondition(outcome: &Outcome, property: Property) -> u64 {
-    let steps = |mark: u32| outcome.marks[mark as usize];
-    let refusals: u64 = (0..12).map(|number| steps(mark::REFUSALS + number)).sum();
-    match property {
-        Property::Abort | Property::Acceptance | Property::Roles | Property::Timers => {
-            outcome.generated
-        }
-        Property::Recovery | Property::Replay => outcome.distinct,
-        Property::Epochs | Property::History | Property::Records => steps(mark::WROTE),
-        Property::Delivery | Property::Commits => steps(mark::DELIVERED),
-        Property::Gates => steps(mark::GATED),
-        Property::Harmless => refusals + steps(mark::PASSED),
-        Property::Answers => outcome.generated,
-        Property::Sessions => {
-            steps(Action::SessionForward as u32) + steps(Action::SessionDeliver as u32)
-        }
-    }
-}
-
-/// The core's actions within reach of a learner, or of a leader.
-fn core_actions(learner: bool) -> Vec<(&'static str, Action)> {
-    macro_rules! named {
-        ($($action:ident),* $(,)?) => { vec![$((stringify!($action), Action::$action)),*] };
-    }
-    let mut actions = named![Start, Durable, SessionForward, SessionDeliver];
-    actions.extend(if learner {
-        named![
-            BecomeLearner,
-            LearnerSendInfo,
-            LearnerPromise,
-            LearnerPromiseAgain,
-            LearnerProcessDiff,
-            LearnerProcessTrunc,
-            LearnerProcessSnap,
-            LearnerProcessNewLeader,
-            LearnerProcessUpToDate,
-            LearnerProcessProposal,
-            LearnerProcessCommit,
-            LearnerProcessInform,
-            LearnerProcessPing,
-            LearnerLeave,
-        ]
-    } else {
-        named![
-            BecomeLeading,
-            LeaderAcceptLink,
-            LeaderProcessLearnerInfo,
-            LeaderChooseEpoch,
-            LeaderProcessAckEpoch,
-            LeaderElected,
-            LeaderSyncDiff,
-            LeaderSyncTrunc,
-            LeaderSyncTruncDiff,
-            LeaderSyncSnap,
-            LeaderProcessAckNewLeader,
-            LeaderEstablished,
-            LeaderUpToDate,
-            LeaderPropose,
-            LeaderRollOver,
-            LeaderProcessAck,
-            LeaderCommit,
-            LeaderPing,
-            LeaderProcessPing,
-            LeaderSyncRequest,
-            LeaderSyncConfirmed,
-            LeaderLearnerGone,
-            LeaderStepDown,
-        ]
-    });
-    actions
-}
-
 /// The same for stateright, its states spelled out: for the Explorer, and as the reference that has to agree on counts.
-#[derive(Clone)]
-struct Reference(Arc<Hostile>);
+struct Reference<M>(Arc<M>);
+
+impl<M> Clone for Reference<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
 const REFERENCE_CLAIM: &str = "every property holds";
 
-/// A server, and the properties that the step to it violates.
-type Reached = (Server, u64);
+impl<M: Machine> Model for Reference<M> {
+    /// A server, and the properties that the step to it violates.
+    type State = (M::Server, u64);
+    type Action = M::Event;
 
-impl Model for Reference {
-    type State = Reached;
-    type Action = Event;
-
-    fn init_states(&self) -> Vec<Reached> {
+    fn init_states(&self) -> Vec<Self::State> {
         self.0.beginnings().into_iter().map(|taken| (taken.server, taken.violated)).collect()
     }
 
-    fn actions(&self, _: &Reached, actions: &mut Vec<Event>) {
-        actions.extend(self.0.alphabet.iter().cloned());
+    fn actions(&self, _: &Self::State, actions: &mut Vec<M::Event>) {
+        actions.extend(self.0.alphabet().iter().cloned());
     }
 
-    fn next_state(&self, (server, _): &Reached, event: Event) -> Option<Reached> {
+    fn next_state(&self, (server, _): &Self::State, event: M::Event) -> Option<Self::State> {
         self.0.step(server, &event).map(|taken| (taken.server, taken.violated))
     }
 
     fn properties(&self) -> Vec<stateright::Property<Self>> {
-        vec![stateright::Property::always(REFERENCE_CLAIM, |model: &Self, state: &Reached| {
-            state.1 | state.0.judge(model.0.config).violated == 0
+        vec![stateright::Property::always(REFERENCE_CLAIM, |model: &Self, state: &Self::State| {
+            state.1 | model.0.judge(&state.0).violated == 0
         })]
     }
 }

@@ -2,6 +2,7 @@
 
 use zab::{Config, DiskImage, Epoch, Quorum, Sid, SidSet, Txn, Zxid};
 
+use super::machine::{Kind, bound};
 use crate::report::{BoundInfo, Bounds, Tier};
 
 /// The server that is explored.
@@ -119,24 +120,15 @@ impl Limits {
     }
 }
 
-/// One model.
-pub(super) struct Kind {
-    pub(super) name: &'static str,
-    pub(super) about: &'static str,
-    pub(super) subject: Subject,
-    /// Values of [`BOUNDS`], in their order.
-    pub(super) tiers: &'static [(Tier, [u64; 8])],
-}
-
-/// All of them, in the order of lists.
-pub(super) const KINDS: [Kind; 5] = [
+/// The models, in the order of lists.
+pub(super) const KINDS: [Kind<Subject>; 5] = [
     Kind {
         name: "H1",
         about: "One real follower whose leader may say anything at any time.",
         subject: Subject::Follower,
         tiers: &[
-            (Tier::Quick, [2, 1, 2, 15, 1, 0, 0, 2]),
-            (Tier::Standard, [2, 2, 2, 15, 1, 0, 0, 2]),
+            (Tier::Quick, &[2, 1, 2, 15, 1, 0, 0, 2]),
+            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 0, 2]),
         ],
     },
     Kind {
@@ -144,8 +136,8 @@ pub(super) const KINDS: [Kind; 5] = [
         about: "One real observer whose leader may say anything at any time.",
         subject: Subject::Observer,
         tiers: &[
-            (Tier::Quick, [2, 1, 2, 0, 0, 0, 0, 2]),
-            (Tier::Standard, [2, 2, 2, 1, 1, 0, 0, 2]),
+            (Tier::Quick, &[2, 1, 2, 0, 0, 0, 0, 2]),
+            (Tier::Standard, &[2, 2, 2, 1, 1, 0, 0, 2]),
         ],
     },
     Kind {
@@ -153,8 +145,8 @@ pub(super) const KINDS: [Kind; 5] = [
         about: "One real leader whose two followers may say anything at any time.",
         subject: Subject::Leader,
         tiers: &[
-            (Tier::Quick, [2, 1, 1, 15, 0, 0, 1, 2]),
-            (Tier::Standard, [2, 1, 1, 15, 1, 1, 1, 2]),
+            (Tier::Quick, &[2, 1, 1, 15, 0, 0, 1, 2]),
+            (Tier::Standard, &[2, 1, 1, 15, 1, 1, 1, 2]),
         ],
     },
     Kind {
@@ -162,8 +154,8 @@ pub(super) const KINDS: [Kind; 5] = [
         about: "One real leader of a voter and of a server without a vote, which may say anything at any time.",
         subject: Subject::LeaderOfObserver,
         tiers: &[
-            (Tier::Quick, [2, 1, 1, 0, 1, 1, 0, 2]),
-            (Tier::Standard, [2, 1, 1, 0, 1, 1, 1, 2]),
+            (Tier::Quick, &[2, 1, 1, 0, 1, 1, 0, 2]),
+            (Tier::Standard, &[2, 1, 1, 0, 1, 1, 1, 2]),
         ],
     },
     Kind {
@@ -171,28 +163,23 @@ pub(super) const KINDS: [Kind; 5] = [
         about: "As H3, and asked for several confirmed syncs while PINGs wait for their answers.",
         subject: Subject::Leader,
         tiers: &[
-            (Tier::Quick, [1, 1, 1, 15, 0, 1, 2, 1]),
-            (Tier::Standard, [2, 1, 1, 15, 0, 1, 2, 2]),
+            (Tier::Quick, &[1, 1, 1, 15, 0, 1, 2, 1]),
+            (Tier::Standard, &[2, 1, 1, 15, 0, 1, 2, 2]),
         ],
     },
 ];
 
 /// What bounds them.
-pub(super) const BOUNDS: [BoundInfo; 8] = {
-    const fn bound(name: &'static str, about: &'static str, min: u64, max: u64) -> BoundInfo {
-        BoundInfo { name, about, min, max }
-    }
-    [
-        bound("epochs", "the largest epoch; peers speak of one more", 1, 4),
-        bound("counters", "the largest counter of a zxid", 1, 4),
-        bound("lag", "records on their way to the disk", 1, 8),
-        bound("window", "delivered transactions kept in memory", 0, 15),
-        bound("crashes", "crashes, each with a restart from what is durable", 0, 15),
-        bound("pings", "PINGs that a leader's timer causes", 0, 15),
-        bound("syncs", "syncs that a leader takes", 0, 15),
-        bound("disks", "disks to begin with: 1 empty, 2 also one with a history", 1, 2),
-    ]
-};
+pub(super) const BOUNDS: [BoundInfo; 8] = [
+    bound("epochs", "the largest epoch; peers speak of one more", 1, 4),
+    bound("counters", "the largest counter of a zxid", 1, 4),
+    bound("lag", "records on their way to the disk", 1, 8),
+    bound("window", "delivered transactions kept in memory", 0, 15),
+    bound("crashes", "crashes, each with a restart from what is durable", 0, 15),
+    bound("pings", "PINGs that a leader's timer causes", 0, 15),
+    bound("syncs", "syncs that a leader takes", 0, 15),
+    bound("disks", "disks to begin with: 1 empty, 2 also one with a history", 1, 2),
+];
 
 /// Kinds of events, for coverage.
 pub(super) const KINDS_OF_EVENTS: [&str; 13] = [

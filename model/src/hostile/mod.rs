@@ -18,6 +18,8 @@ mod event;
 mod leader;
 mod learner;
 mod limits;
+mod machine;
+mod proper;
 mod property;
 mod server;
 mod story;
@@ -25,41 +27,24 @@ mod syncs;
 #[cfg(test)]
 mod tests;
 
-use zab::Config;
-
 use crate::search::intern::Interner;
 use crate::search::{Judgement, Space, Successors};
 pub(crate) use checkable::models;
-use event::{Event, alphabet};
-use limits::Limits;
-use server::{Server, Taken};
+use machine::Machine;
 
-/// A server and its alphabet, under some limits: a [`Space`].
-pub(crate) struct Hostile {
-    limits: Limits,
-    config: Config,
-    alphabet: Vec<Event>,
-    servers: Interner<Server>,
+/// A machine and its alphabet, under some limits: a [`Space`].
+struct Hostile<M: Machine> {
+    machine: M,
+    servers: Interner<M::Server>,
 }
 
-impl Hostile {
-    fn new(limits: Limits) -> Self {
-        let (config, alphabet) = (limits.config(), alphabet(&limits));
-        Self { limits, config, alphabet, servers: Interner::new() }
-    }
-
-    /// The beginnings: one for each disk.
-    fn beginnings(&self) -> Vec<Taken> {
-        let images = self.limits.images().into_iter();
-        images.map(|image| Server::start(&self.limits, self.config, image)).collect()
-    }
-
-    fn step(&self, server: &Server, event: &Event) -> Option<Taken> {
-        server.on(&self.limits, &self.config, event)
+impl<M: Machine> Hostile<M> {
+    fn new(machine: M) -> Self {
+        Self { machine, servers: Interner::new() }
     }
 }
 
-impl Space for Hostile {
+impl<M: Machine> Space for Hostile<M> {
     type Worker = ();
 
     fn worker(&self) {}
@@ -69,15 +54,15 @@ impl Space for Hostile {
     }
 
     fn initial(&self, (): &mut (), out: &mut Successors) {
-        for taken in self.beginnings() {
+        for taken in self.machine.beginnings() {
             out.push(0, taken.marks, taken.violated, &[self.servers.intern(taken.server)]);
         }
     }
 
     fn expand(&self, (): &mut (), state: &[u32], out: &mut Successors) {
         let server = self.servers.get(state[0]);
-        for (label, event) in (0..).zip(&self.alphabet) {
-            if let Some(taken) = self.step(server, event) {
+        for (label, event) in (0..).zip(self.machine.alphabet()) {
+            if let Some(taken) = self.machine.step(server, event) {
                 let words = [self.servers.intern(taken.server)];
                 out.push(label, taken.marks, taken.violated, &words);
             }
@@ -85,7 +70,7 @@ impl Space for Hostile {
     }
 
     fn judge(&self, (): &mut (), state: &[u32]) -> Judgement {
-        self.servers.get(state[0]).judge(self.config)
+        self.machine.judge(self.servers.get(state[0]))
     }
 
     fn bytes(&self) -> u64 {

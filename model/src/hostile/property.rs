@@ -3,6 +3,7 @@
 use zab::Refusal;
 
 use super::limits::Subject;
+use super::machine::{Companion, Seen};
 
 /// A property that has to hold always. The number is its bit in verdicts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -139,26 +140,6 @@ impl Property {
             Self::Timers => "spec/protocol.md, P1.8, P3.7",
         }
     }
-}
-
-/// What a run has to reach, so that it is not vacuous.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Companion {
-    /// Its name.
-    pub(super) name: &'static str,
-    /// What it says.
-    pub(super) sentence: &'static str,
-    /// How it is seen.
-    pub(super) seen: Seen,
-}
-
-/// How a companion is seen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Seen {
-    /// In a state: number of a bit of `Judgement::reached`.
-    InState(u32),
-    /// On a step: number of a mark.
-    OnStep(u32),
 }
 
 /// Marks beside those of the core's actions.

@@ -15,6 +15,7 @@ use super::event::Event;
 use super::leader::{Stage, Step};
 use super::learner::Phase;
 use super::limits::Limits;
+use super::machine;
 use super::property::{self, Property, mark};
 use crate::cluster::quiet::quietly;
 use crate::search::Judgement;
@@ -43,18 +44,7 @@ pub(super) struct Left {
 }
 
 /// A step of the machine.
-pub(super) struct Taken {
-    /// The server afterwards.
-    pub(super) server: Server,
-    /// Coverage.
-    pub(super) marks: u128,
-    /// Properties that the step violates.
-    pub(super) violated: u64,
-    /// Why, for people.
-    pub(super) complaints: Vec<String>,
-    /// Messages that left, or wait for the disk.
-    pub(super) sends: Vec<zab::Send<u8>>,
-}
+pub(super) type Taken = machine::Taken<Server, zab::Send<u8>>;
 
 impl Server {
     /// A server that starts from this disk.

@@ -1,32 +1,31 @@
 //! Counterexamples as people read them.
 
-use zab::{After, DiskImage};
+use zab::{After, DiskImage, Sid};
 
-use super::Hostile;
 use super::book::Book;
 use super::event::{Event, label};
-use super::limits::{KINDS_OF_EVENTS, ME, STRANGER};
+use super::limits::{KINDS_OF_EVENTS, ME};
+use super::machine::{Machine, TakenBy};
 use super::server::{Server, Taken};
 use crate::report::{Arrow, Bounds, Fate, PropertyInfo, Step, StepKind, Story};
 
 /// Tells a run: what the server begins with, and each event with the step that it caused.
-pub(super) fn story(
-    space: &Hostile,
+pub(super) fn story<M: Machine>(
+    machine: &M,
     model: &str,
     bounds: &Bounds,
     property: &PropertyInfo,
-    first: &Server,
-    run: &[(Event, Taken)],
+    first: &M::Server,
+    run: &[(M::Event, TakenBy<M>)],
 ) -> Story {
     let mut before = first;
     let mut steps = Vec::new();
     for (at, (event, taken)) in run.iter().enumerate() {
-        steps.push(tell(at + 1, event, before, taken));
+        steps.push(M::tell(at + 1, event, before, taken));
         before = &taken.server;
     }
     let complaints = run.last().map(|(_, taken)| taken.complaints.join("; "));
     let complaints = complaints.filter(|said| !said.is_empty());
-    let peers = space.limits.subject.peers().iter().copied();
     Story {
         model: model.to_owned(),
         bounds: bounds.clone(),
@@ -35,14 +34,15 @@ pub(super) fn story(
         property_source: property.source.to_owned(),
         facts: [
             complaints.unwrap_or_else(|| "see the last step".to_owned()),
-            format!("the server: {}", standing(&before.book)),
+            format!("the server: {}", M::standing(before)),
         ],
-        servers: [ME].into_iter().chain(peers).chain([STRANGER]).map(|s| s.to_string()).collect(),
+        servers: machine.cast().iter().map(Sid::to_string).collect(),
         steps,
     }
 }
 
-fn tell(number: usize, event: &Event, before: &Server, taken: &Taken) -> Step {
+/// A step of Zab proper.
+pub(super) fn tell(number: usize, event: &Event, before: &Server, taken: &Taken) -> Step {
     let after = &taken.server;
     let received = match event {
         Event::Recv(from, message) => Some(Arrow {
@@ -116,7 +116,8 @@ fn tell(number: usize, event: &Event, before: &Server, taken: &Taken) -> Step {
     }
 }
 
-fn standing(book: &Book) -> String {
+/// What is known of a server.
+pub(super) fn standing(book: &Book) -> String {
     let Book { issued, delivered, standing, .. } = book;
     format!("{standing:?}; issued {}; delivered {delivered:?}", image(issued))
 }
