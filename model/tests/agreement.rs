@@ -154,3 +154,14 @@ fn stateright_counts_the_states_of_servers_whose_peers_say_anything() {
         assert_eq!(own.generated, reference.generated, "{name}");
     }
 }
+
+#[test]
+fn stateright_counts_the_states_of_elections_whose_peers_say_anything() {
+    let small = [("votes", 3), ("rounds", 1), ("high", 1), ("owns", 1)];
+    for name in ["H6", "H7"] {
+        let own = run(name, &small, Engine::Own, 2);
+        let reference = run(name, &small, Engine::Stateright, 1);
+        assert_eq!((own.distinct, own.depth), (reference.distinct, reference.depth), "{name}");
+        assert_eq!(own.generated, reference.generated, "{name}");
+    }
+}

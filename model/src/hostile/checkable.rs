@@ -9,6 +9,7 @@ use serde_json::Value;
 use stateright::{Checker as _, Model};
 
 use super::Hostile;
+use super::election::Ballots;
 use super::machine::{Companion, Kind, Machine, Seen, TakenBy};
 use super::proper::Proper;
 use super::story::story;
@@ -21,7 +22,7 @@ use crate::search::{Options, Outcome, explore};
 
 /// The models of family H.
 pub(crate) fn models() -> Vec<Box<dyn CheckableModel>> {
-    models_of::<Proper>().collect()
+    models_of::<Proper>().chain(models_of::<Ballots>()).collect()
 }
 
 fn models_of<M: Machine>() -> impl Iterator<Item = Box<dyn CheckableModel>> {

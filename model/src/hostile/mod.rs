@@ -10,10 +10,14 @@
 //! [`book`] of what an outsider can know. Every step is compared with that: a guard of the core that is weaker takes
 //! what is not due, and one that is stronger refuses what is.
 //!
+//! [`election`] does the same with the deployed [`zab::Election`], which has neither links nor a disk. What both have in common
+//! with everything that explores them is a [`machine::Machine`].
+//!
 //! A state is one word, the server; the outputs of a step are judged on its edge and not kept.
 
 mod book;
 mod checkable;
+mod election;
 mod event;
 mod leader;
 mod learner;
