@@ -40,6 +40,8 @@ const PINNED: &[(&str, u64, u64, u64)] = &[
     ("H3", 47_600, 6_121_869, 35),
     ("H4", 42_086, 5_495_869, 31),
     ("H5", 140_380, 14_578_141, 30),
+    ("H6", 19_673, 5_666_209, 7),
+    ("H7", 11_219, 2_833_030, 8),
 ];
 
 /// Models below this many generated states are tried first, and by themselves: most of what is wrong with the core shows
