@@ -34,7 +34,9 @@ while (($#)); do
 done
 [[ -x $vivarium ]] || { echo "$vivarium: not built (cargo build --release)" >&2; exit 1; }
 # What listens there already would be measured instead.
-for used in $port $((port + 1)) $((port + 2)) $((port + 10)) $((port + 11)) $((port + 12)); do
+firsts=("$port")
+[[ ${contestants[0]} == unrecorded ]] && firsts+=($((port + 10)))
+for used in $(for first in "${firsts[@]}"; do seq "$first" $((first + 2)); done); do
     if { : <>"/dev/tcp/127.0.0.1/$used"; } 2>/dev/null; then
         echo "port $used is in use: --port names another" >&2
         exit 1
