@@ -189,19 +189,22 @@ impl Quest {
         self.others.retain(|_, heard| heard.settled.is_some());
     }
 
-    /// Those of the present round that are for the vote of somebody who has settled in it (P0.3): who has settled too needs the same
+    /// Those of the present round that are for the vote of somebody who has settled in it (P0.9): who has settled too needs the same
     /// leader and epoch, and who looks the very same vote.
     fn followers_here(&self, vote: &Vote) -> BTreeSet<Sid> {
         let same = |heard: &Heard| match heard.here {
             None => false,
             Some((ServerState::Looking, other)) => other == *vote,
-            Some((_, other)) => (other.leader, other.peer_epoch) == (vote.leader, vote.peer_epoch),
+            Some((
+                ServerState::Following | ServerState::Leading | ServerState::Observing,
+                other,
+            )) => (other.leader, other.peer_epoch) == (vote.leader, vote.peer_epoch),
         };
         let others = self.others.iter().filter(|(_, heard)| same(heard)).map(|(sid, _)| *sid);
         others.chain((self.proposal == Some(*vote)).then_some(ME)).collect()
     }
 
-    /// Those that have settled on the leader in that epoch, in whatever rounds (P0.3).
+    /// Those that have settled on the leader in that epoch, in whatever rounds (P0.9).
     fn followers_anywhere(&self, vote: &Vote) -> BTreeSet<Sid> {
         let same =
             |settled: Settled| settled.leader == vote.leader && settled.epoch == vote.peer_epoch;
