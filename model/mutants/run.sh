@@ -2,6 +2,7 @@
 # Mutants of the core: each is built and tried by the checker, then by the core's own tests. What found it is written to a table.
 #
 #   model/mutants/run.sh                    all mutants: outcomes.tsv, hours on two cores
+#   model/mutants/run.sh --rest             those that outcomes.tsv does not decide, if the core is that of the table
 #   model/mutants/run.sh --in-diff FILE     those that a diff touches: exit status 1 if one survives that the table does not explain
 #   model/mutants/run.sh --table            the table from what has been tried until now
 #
@@ -12,6 +13,7 @@ cd "$(dirname "$0")/../.."
 work=target/mutants
 case "${1:-}" in
     "") given=() ;;
+    --rest) given=() ;;
     --table) exec model/mutants/table.py "$work" model/mutants/outcomes.tsv ;;
     --in-diff)
         given=(--in-diff "${2:?--in-diff needs a file}")
@@ -19,7 +21,7 @@ case "${1:-}" in
         rm -rf "$work"
         ;;
     *)
-        sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+        sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
         exit 2
         ;;
 esac
@@ -51,6 +53,8 @@ try() {
 }
 
 mkdir -p "$work"
+rm -f "$work/before.tsv"
+[ "${1:-}" != --rest ] || cp model/mutants/outcomes.tsv "$work/before.tsv"
 cargo mutants --package zab --list --colors never "${given[@]}" >"$work/all.txt"
 try small 120 0 model --cargo-arg=--test=quick_tier -- small
 try quick 600 1 model --cargo-arg=--test=quick_tier

@@ -44,7 +44,14 @@ def found_by(stage, log):
 
 
 def tried(work):
-    """What was tried, in its order: stage, name, what came of it, and then layer and words of what found it."""
+    """What was tried, in its order: stage, name, what came of it, and then layer and words of what found it. First comes what the table says
+    that was there before, if it is to count.
+    """
+    before = work / "before.tsv"
+    for line in before.read_text().splitlines()[1:] if before.exists() else []:
+        name, outcome, layer, note = line.split("\t")
+        if outcome != "survived":
+            yield STAGES[0], name, outcome, (layer, note)
     for stage in STAGES:
         for outcomes in sorted((work / stage).glob("mutants.out*/outcomes.json")):
             for outcome in json.loads(outcomes.read_text())["outcomes"]:
