@@ -54,12 +54,20 @@ try() {
 
 mkdir -p "$work"
 rm -f "$work/before.tsv"
-[ "${1:-}" != --rest ] || cp model/mutants/outcomes.tsv "$work/before.tsv"
+if [ "${1:-}" = --rest ]; then
+    since=$(git log -1 --format=%H -- model/mutants/outcomes.tsv)
+    if ! git diff --quiet "$since" -- src/zab/src; then
+        echo "--rest: src/zab/src is not that of outcomes.tsv, which is of ${since:0:9}: the places of its mutants mean nothing; run without --rest" >&2
+        exit 1
+    fi
+    cp model/mutants/outcomes.tsv "$work/before.tsv"
+fi
 cargo mutants --package zab --list --colors never "${given[@]}" >"$work/all.txt"
 try small 120 0 model --cargo-arg=--test=quick_tier -- small
 try quick 600 1 model --cargo-arg=--test=quick_tier
 try tests 120 1 zab
-try why 600 1 model --cargo-arg=--test=quick_tier
+# Of a diff it is enough that something finds each.
+[ "${1:-}" = --in-diff ] || try why 600 1 model --cargo-arg=--test=quick_tier
 if [ "${1:-}" = --in-diff ]; then
     model/mutants/table.py "$work" "$work/outcomes.tsv" --explained model/mutants/outcomes.tsv
 else
