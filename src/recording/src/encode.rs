@@ -519,3 +519,31 @@ fn varint(mut value: u64, bytes: &mut Vec<u8>) {
     }
     bytes.push(value as u8);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_third_of_steps_that_are_alike_is_told_at_once() {
+        let (payloads, mut buffer) = ([[0; 4], [1; 4], [2; 4]], Buffer::new());
+        for (counter, payload) in (1..).zip(&payloads) {
+            let (zxid, no) = (Zxid(counter), WriteNo(counter));
+            let txn = Txn { zxid, payload: &payload[..] };
+            let message = Message::Ack { zxid };
+            let outputs = Outputs {
+                writes: vec![(no, Record::Txn(txn.clone()))],
+                sends: vec![Send { to: Sid(3), message, after: After::Durable(no) }],
+                ..Outputs::new()
+            };
+            buffer.begin(&Input::Recv { peer: Sid(3), message: Message::Proposal(txn) });
+            // The first has a new shape; the second has it again, and is kept to compare the third with.
+            if counter < 3 {
+                assert!(!buffer.end_usual(&outputs));
+                buffer.end(&outputs);
+            } else {
+                assert!(buffer.end_usual(&outputs));
+            }
+        }
+    }
+}

@@ -87,19 +87,14 @@ impl Came {
         send: &Send<P>,
         (no, zxid): (WriteNo, Zxid),
     ) -> Option<(Sid, Passed)> {
-        match (&send.message, send.after) {
-            (Message::Proposal(Txn { zxid: said, payload }), After::Now)
-                if *said == zxid && self.is(payload) =>
-            {
-                Some((send.to, Passed::On))
-            }
-            (Message::Ack { zxid: said }, After::Durable(record))
-                if *said == zxid && record == no =>
-            {
-                Some((send.to, Passed::Back))
-            }
-            _ => None,
-        }
+        let passed = if let Message::Proposal(Txn { zxid: said, payload }) = &send.message {
+            (*said == zxid && send.after == After::Now && self.is(payload)).then_some(Passed::On)
+        } else if let Message::Ack { zxid: said } = &send.message {
+            (*said == zxid && send.after == After::Durable(no)).then_some(Passed::Back)
+        } else {
+            None
+        };
+        passed.map(|passed| (send.to, passed))
     }
 }
 
