@@ -1,14 +1,12 @@
 //! What the search asks of a server again and again, computed once per distinct server.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use zab::{Config, Epoch, Input, Outputs, Role, Sid, Timer, Zxid};
 
 use super::ghost::is_prefix;
 use super::machine::{Machine, Txn};
 use super::node::Node;
 use super::property::Property;
-use super::quiet::quietly;
+use super::quiet::caught;
 
 /// A digest of a server: what decides which actions are possible, and what holds of it alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -100,13 +98,11 @@ fn every_image_starts<M: Machine>(config: Config, node: &Node<M>) -> bool {
     let mut disk = node.disk.clone();
     loop {
         let input = Input::Start(disk.image.clone());
-        let started = quietly(|| {
-            catch_unwind(AssertUnwindSafe(|| {
-                let mut machine = M::new(config);
-                let mut out = Outputs::new();
-                machine.step(input, &mut out);
-                out.halt.is_none() && machine.zab().role() != Role::Down
-            }))
+        let started = caught(|| {
+            let mut machine = M::new(config);
+            let mut out = Outputs::new();
+            machine.step(input, &mut out);
+            out.halt.is_none() && machine.zab().role() != Role::Down
         });
         if !started.unwrap_or(false) {
             return false;

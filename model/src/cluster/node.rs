@@ -1,7 +1,6 @@
 //! One server of a cluster: the deployed machine, its disk, and the little that a shell adds.
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use zab::{
     Action, After, Config, Decision, DiskImage, Halt, Input, LinkCmd, Message, Note, Notification,
@@ -12,6 +11,7 @@ use super::ghost::GhostEvent;
 use super::machine::{Machine, Txn};
 use super::mark::Mark;
 use super::property::Property;
+use super::quiet::caught;
 use super::refinement::{self, OnDisk};
 
 /// A server. Everything outside `machine` is what the shell of a deployed server keeps for it.
@@ -308,14 +308,9 @@ impl<M: Machine> Node<M> {
         let before = self.clone();
         let mut out = Outputs::new();
         let machine = &mut self.machine;
-        let outcome = super::quiet::quietly(|| {
-            catch_unwind(AssertUnwindSafe(|| machine.step(input, &mut out)))
-        });
-        if let Err(panic) = outcome {
+        if let Err(said) = caught(|| machine.step(input, &mut out)) {
             // The step died half-way: what it left behind means nothing.
-            let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
-            let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-            effects.complaint = Some(format!("{me} panics: {}", said.unwrap_or_default()));
+            effects.complaint = Some(format!("{me} panics: {said}"));
             effects.violated |= Property::Z13.bit();
             *self = before;
             return;

@@ -1,15 +1,15 @@
 //! Panics of the core are findings, not noise: they are caught, and said once, in the counterexample.
 
 use std::cell::Cell;
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `f`, whose panics are caught by it, without the message that a panic prints.
-pub(crate) fn quietly<T>(f: impl FnOnce() -> T) -> T {
+/// What `f` gives, or what its panic says; the message that a panic prints is not printed.
+pub(crate) fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let loud = panic::take_hook();
@@ -20,7 +20,10 @@ pub(crate) fn quietly<T>(f: impl FnOnce() -> T) -> T {
         }));
     });
     QUIET.set(true);
-    let value = f();
+    let outcome = panic::catch_unwind(AssertUnwindSafe(f));
     QUIET.set(false);
-    value
+    outcome.map_err(|panic| {
+        let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+        said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+    })
 }

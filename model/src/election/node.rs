@@ -1,7 +1,5 @@
 //! One server: the deployed election machine, and the little around it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use zab::{
     Action, Config, Decision, Election, Epoch, Note, Notification, Outputs, Sid, Timer, TimerCmd,
 };
@@ -9,7 +7,7 @@ use zab::{
 use super::heard::Heard;
 use super::limits::Own;
 use super::property::{Companion, Property};
-use crate::cluster::quiet::quietly;
+use crate::cluster::quiet::caught;
 
 /// A server. Everything outside `election` stands for its disk, its shell, and Zab proper.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -153,16 +151,14 @@ impl Node {
     fn step(&mut self, before: &Self, config: &Config, event: &Event, effects: &mut Effects) {
         let mut out = Outputs::<()>::new();
         let (election, own) = (&mut self.election, self.own);
-        let outcome = quietly(|| {
-            catch_unwind(AssertUnwindSafe(|| match event {
-                Event::Start | Event::Look => {
-                    election.look(own.current, own.last, &mut out);
-                    None
-                }
-                Event::Notify(from, n) => election.notify(*from, n, &mut out),
-                Event::Timer(timer) => election.timer(*timer, &mut out),
-                Event::Accept(_) | Event::Established(_) | Event::UpToDate(_) => None,
-            }))
+        let outcome = caught(|| match event {
+            Event::Start | Event::Look => {
+                election.look(own.current, own.last, &mut out);
+                None
+            }
+            Event::Notify(from, n) => election.notify(*from, n, &mut out),
+            Event::Timer(timer) => election.timer(*timer, &mut out),
+            Event::Accept(_) | Event::Established(_) | Event::UpToDate(_) => None,
         });
         let Ok(decision) = outcome else {
             // The step died half-way: what it left behind means nothing.

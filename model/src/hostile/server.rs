@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use zab::{
     After, Config, Decision, DiskImage, Epoch, Halt, Input, LinkCmd, Message, Note, Notification,
@@ -17,7 +16,7 @@ use super::learner::Phase;
 use super::limits::Limits;
 use super::machine;
 use super::property::{self, Property, mark};
-use crate::cluster::quiet::quietly;
+use crate::cluster::quiet::caught;
 use crate::search::Judgement;
 
 /// A server, and what is known of it.
@@ -226,9 +225,7 @@ impl Server {
 
 /// Calls the core. `Some`: it panicked, and said this; what the step left behind means nothing.
 fn run(core: &mut Zab<u8>, f: impl FnOnce(&mut Zab<u8>)) -> Option<String> {
-    let panic = quietly(|| catch_unwind(AssertUnwindSafe(|| f(core)))).err()?;
-    let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
-    Some(said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default())
+    caught(|| f(core)).err()
 }
 
 /// What the book says of an event.

@@ -2,7 +2,6 @@
 //! compared with the book.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use zab::{
     Config, Decision, Election, Ignored, Note, Notification, Outputs, ServerState, Sid, Timer,
@@ -14,7 +13,7 @@ use super::book::{Book, Due, Standing};
 use super::event::{Event, label};
 use super::limits::{Limits, ME};
 use super::property::{Property, mark, reason};
-use crate::cluster::quiet::quietly;
+use crate::cluster::quiet::caught;
 use crate::search::Judgement;
 
 /// A server, and what is known of it.
@@ -102,10 +101,7 @@ fn run(
             None
         }
     };
-    quietly(|| catch_unwind(AssertUnwindSafe(step))).map_err(|panic| {
-        let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
-        said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
-    })
+    caught(step)
 }
 
 /// One step of the machine, compared with what is due.
