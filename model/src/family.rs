@@ -1,26 +1,25 @@
 //! Families of clusters as the front end sees them.
 
-use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
 
 use serde_json::Value;
-use stateright::{Checker as _, Model as _};
 use zab::Action;
 
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
 use crate::cluster::limits::{BUDGET_MAX, Limits};
 use crate::cluster::machine::Machine;
-use crate::cluster::mark::{Companion, Mark, Seen};
+use crate::cluster::mark::{Companion, Mark, Seen, core_action_names, core_actions};
 use crate::cluster::property::Property;
 use crate::cluster::story::tell;
 use crate::cluster::walk::Walk;
+use crate::engine;
 use crate::report::{
-    AbstractRun, ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine,
-    ModelInfo, Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier,
-    TierBounds, TraceFile, Verdict, Violated, Violation,
+    AbstractRun, ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Engine, ModelInfo,
+    Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds,
+    TraceFile, Verdict, Violated, Violation,
 };
-use crate::search::{Options, Outcome, Space, explore};
+use crate::search::{Outcome, Space};
 use crate::spec::action::Kind;
 
 /// A family of clusters under one name: the same machine, under bounds that depend on the tier.
@@ -174,6 +173,12 @@ impl<M: Machine> Family<M> {
         (self.refines() && !limits.refinement).then(|| Property::Refines.name())
     }
 
+    /// The properties of this family among those found violated.
+    fn violated(&self, found: u64) -> impl Iterator<Item = &'static str> {
+        let violated = self.properties.iter().filter(move |property| found & property.bit() != 0);
+        violated.map(|property| property.name())
+    }
+
     fn property_info(property: Property) -> PropertyInfo {
         PropertyInfo {
             name: property.name(),
@@ -198,26 +203,7 @@ impl<M: Machine> Family<M> {
 
     fn own(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
         let cluster = self.cluster(bounds);
-        let options = Options {
-            threads: opts.threads,
-            states_max: opts.max_states,
-            stop: Some(&opts.stop),
-            ..Options::default()
-        };
-        let outcome = explore(&cluster, &options, &mut |p| {
-            progress(&Progress {
-                phase: Phase::Exploring,
-                distinct: p.distinct,
-                generated: p.generated,
-                depth: u64::from(p.depth),
-                frontier: p.frontier,
-                memory_bytes: Some(p.bytes),
-            });
-        });
-        let completion = match &outcome.incomplete {
-            None => Completion::Complete,
-            Some(why) => Completion::Incomplete(why.to_string()),
-        };
+        let (outcome, completion) = engine::own(&cluster, opts, progress);
         let violations = outcome.violations.iter().filter_map(|violation| {
             let property = Property::ALL[violation.property as usize];
             self.properties.contains(&property).then(|| {
@@ -254,35 +240,20 @@ impl<M: Machine> Family<M> {
         let abstract_actions: &[Kind] = if limits.refinement { &Kind::ALL } else { &[] };
         Verdict {
             properties: always.chain(sometimes).collect(),
-            completion,
-            distinct: outcome.distinct,
-            generated: outcome.generated,
-            depth: u64::from(outcome.depth),
-            elapsed: Duration::from_secs_f64(outcome.seconds),
-            levels: outcome.levels.clone(),
-            actions: Action::ALL
-                .iter()
-                .map(|&action| ActionCount {
-                    name: format!("{action:?}"),
-                    count: outcome.marks[action as usize],
-                })
+            actions: core_actions(&outcome)
                 .chain(abstract_actions.iter().map(|&kind| ActionCount {
                     name: kind.qualified().to_owned(),
                     count: outcome.marks[Mark::at(kind)],
                 }))
                 .collect(),
             violations,
-            threads: opts.threads,
-            bytes_per_state: Some(outcome.bytes_per_state()),
-            peak_memory_bytes: None,
-            collision_bound: outcome.collision_bound(),
             out_of_reach: out_of_reach
                 .map(|companion| companion.name())
                 .chain(self.not_compared(&limits))
                 .collect(),
             reductions: reductions(symmetric, &limits),
             distinct_without_symmetry: symmetric.then(|| cluster.unreduced()),
-            pruned: 0,
+            ..engine::verdict(&outcome, completion.clone(), opts)
         }
     }
 
@@ -292,63 +263,29 @@ impl<M: Machine> Family<M> {
         opts: &CheckOptions,
         progress: &dyn Fn(&Progress),
     ) -> Verdict {
-        let begun = Instant::now();
-        let mut builder = self.cluster(bounds).checker().threads(opts.threads);
-        if let Some(states) = opts.max_states {
-            builder = builder.target_state_count(states as usize);
-        }
-        let checker = builder.spawn_bfs();
-        while !checker.is_done() && !opts.stopped() {
-            progress(&Progress {
-                phase: Phase::Exploring,
-                distinct: checker.unique_state_count() as u64,
-                generated: checker.state_count() as u64,
-                depth: checker.max_depth() as u64,
-                frontier: 0,
-                memory_bytes: None,
-            });
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        let discoveries = checker.discoveries();
-        let violated = |property: &Property| discoveries.contains_key(property.name());
-        let completion = if opts.stopped() {
-            Completion::Incomplete("interrupted".to_owned())
-        } else if self.properties.iter().any(violated) {
-            Completion::Incomplete("stopped at a violation".to_owned())
-        } else if opts.max_states.is_some_and(|max| checker.state_count() as u64 >= max) {
-            Completion::Incomplete("stopped at the limit of states".to_owned())
-        } else {
-            Completion::Complete
-        };
-        let limits = *self.cluster(bounds).limits();
-        let looked_at = |property: &&Property| Some(property.name()) != self.not_compared(&limits);
-        let always = self.properties.iter().filter(looked_at).map(|property| {
-            let info = Self::property_info(*property);
-            PropertyVerdict::judge(&info, &completion, violated(property), None)
+        let cluster = self.cluster(bounds);
+        let limits = *cluster.limits();
+        let always = self.properties.iter().map(|property| property.name());
+        let always: Vec<_> =
+            always.filter(|name| Some(*name) != self.not_compared(&limits)).collect();
+        let violates = |name: &str| always.contains(&name);
+        let engine::Reference { verdict, found } =
+            engine::stateright(cluster, violates, opts, progress);
+        let looked_at = self.properties.iter().filter(|property| violates(property.name()));
+        let properties = looked_at.map(|&property| {
+            let hit = found.contains(property.name());
+            PropertyVerdict::judge(&Self::property_info(property), &verdict.completion, hit, None)
         });
         Verdict {
-            properties: always.collect(),
-            distinct: checker.unique_state_count() as u64,
-            generated: checker.state_count() as u64,
-            depth: (checker.max_depth() as u64).saturating_sub(1),
-            elapsed: begun.elapsed(),
-            levels: Vec::new(),
-            actions: Vec::new(),
-            violations: Vec::new(),
-            threads: opts.threads,
-            bytes_per_state: None,
-            peak_memory_bytes: None,
-            collision_bound: "64-bit fingerprints (stateright)".to_owned(),
+            properties: properties.collect(),
             out_of_reach: self
                 .companions()
                 .iter()
                 .map(|companion| companion.name())
-                .chain(self.not_compared(self.cluster(bounds).limits()))
+                .chain(self.not_compared(&limits))
                 .collect(),
-            reductions: reductions(bounds.value("symmetry") == 1, self.cluster(bounds).limits()),
-            distinct_without_symmetry: None,
-            pruned: 0,
-            completion,
+            reductions: reductions(bounds.value("symmetry") == 1, &limits),
+            ..verdict
         }
     }
 }
@@ -364,11 +301,7 @@ impl<M: Machine> CheckableModel for Family<M> {
             family: self.letter,
             about: self.about,
             properties: always.chain(sometimes).collect(),
-            actions: Action::ALL
-                .iter()
-                .map(|action| action_name(*action))
-                .chain(abstract_actions)
-                .collect(),
+            actions: core_action_names().iter().copied().chain(abstract_actions).collect(),
             bounds: BOUNDS
                 .iter()
                 .map(|&(name, about, min, max)| BoundInfo { name, about, min, max })
@@ -402,12 +335,10 @@ impl<M: Machine> CheckableModel for Family<M> {
     }
 
     fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
-        drop(TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?);
         // Under its own name throughout, a server is easier to follow.
         let mut bounds = bounds.clone();
         bounds.set("symmetry", 0);
-        let _checker = self.cluster(&bounds).checker().serve(listen);
-        Ok(())
+        engine::explorer(self.cluster(&bounds), listen)
     }
 
     fn abstract_run(&self, bounds: &Bounds, seed: u64) -> Option<Result<AbstractRun, String>> {
@@ -435,7 +366,7 @@ impl<M: Machine> CheckableModel for Family<M> {
         let mut violated: Vec<Violated> = Vec::new();
         let mut words = start.clone();
         for (at, action) in trace.actions.iter().enumerate() {
-            note(&mut violated, self.properties, found, at);
+            engine::note(&mut violated, at, self.violated(found));
             let step = at + 1;
             let act: Act = serde_json::from_value(action.clone())
                 .map_err(|error| format!("step {step}: {action} is no action: {error}"))?;
@@ -450,7 +381,7 @@ impl<M: Machine> CheckableModel for Family<M> {
             words.clone_from(&taken.words);
             run.push(taken);
         }
-        note(&mut violated, self.properties, found, trace.actions.len());
+        engine::note(&mut violated, trace.actions.len(), self.violated(found));
         let told = violated.first().and_then(|violated| {
             self.properties.iter().find(|property| property.name() == violated.property)
         });
@@ -483,23 +414,8 @@ fn reductions(symmetric: bool, limits: &Limits) -> Vec<String> {
     reductions
 }
 
-fn note(violated: &mut Vec<Violated>, properties: &[Property], found: u64, step: usize) {
-    for property in properties.iter().filter(|property| found & property.bit() != 0) {
-        if !violated.iter().any(|old| old.property == property.name()) {
-            violated.push(Violated { property: property.name().to_owned(), step });
-        }
-    }
-}
-
 fn value(act: Act) -> Value {
     serde_json::to_value(act).unwrap_or(Value::Null)
-}
-
-/// The name of an action of the core. Leaks nothing: there are as many names as actions, made once.
-fn action_name(action: Action) -> &'static str {
-    static NAMES: std::sync::LazyLock<Vec<String>> =
-        std::sync::LazyLock::new(|| Action::ALL.iter().map(|a| format!("{a:?}")).collect());
-    &NAMES[action as usize]
 }
 
 fn marked(outcome: &Outcome, bits: u128) -> u64 {

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod election;
+mod engine;
 mod family;
 pub mod flaws;
 mod hostile;

@@ -1,8 +1,12 @@
 //! Coverage: which actions were taken, and which interesting states were reached.
 
+use std::sync::LazyLock;
+
 use zab::Action;
 
 use super::limits::Limits;
+use crate::report::ActionCount;
+use crate::search::Outcome;
 use crate::spec::action::Kind;
 
 /// Companions of the properties: situations that a run has to reach, or its silence means little. The low bits of
@@ -34,6 +38,22 @@ impl Mark {
     pub const fn at(kind: Kind) -> usize {
         112 + kind as usize
     }
+}
+
+/// The names of the core's actions, in the order of their marks.
+pub(crate) fn core_action_names() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let names = Action::ALL.iter().map(|action| format!("{action:?}"));
+        // As many as there are actions, once: nothing leaks that could grow.
+        names.map(|name| &*name.leak()).collect()
+    });
+    &NAMES
+}
+
+/// How often each action of the core was taken.
+pub(crate) fn core_actions(outcome: &Outcome) -> impl Iterator<Item = ActionCount> {
+    let named = core_action_names().iter().zip(outcome.marks.iter());
+    named.map(|(name, &count)| ActionCount { name: (*name).to_owned(), count })
 }
 
 /// A `sometimes` property: a run in whose bounds it can be reached has to reach it.

@@ -1,10 +1,9 @@
 //! Family F as the front end sees it: F1 to F4, and the liveness of elections, L1 and L2.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use stateright::{Checker, Model as _};
 use zab::Action;
 
 use super::Ensemble;
@@ -13,13 +12,14 @@ use super::kinds::{BOUNDS, KINDS, Kind, limits};
 use super::property::{Companion, Property, Seen};
 use super::reference::Reference;
 use super::story::story;
+use crate::engine;
 use crate::liveness::{Entry, Found, Z15, find, walk};
 use crate::report::{
-    ActionCount, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo, Phase,
-    Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds,
-    TraceFile, Verdict, Violated, Violation,
+    ActionCount, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo, Progress,
+    PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds, TraceFile,
+    Verdict, Violated, Violation,
 };
-use crate::search::{self, Options, Outcome, Trace, explore};
+use crate::search::{self, Outcome, Trace};
 
 /// The models of family F.
 pub fn models() -> Vec<Box<dyn CheckableModel>> {
@@ -72,29 +72,13 @@ impl Elections {
     ) -> Verdict {
         let started = Instant::now();
         let ensemble = Ensemble::new(limits(bounds));
-        let options = Options {
-            threads: opts.threads,
-            states_max: opts.max_states,
-            stop: Some(&opts.stop),
-            ..Options::default()
-        };
-        let watch = |phase: Phase, seen: &search::Progress| {
-            progress(&Progress {
-                phase,
-                distinct: seen.distinct,
-                generated: seen.generated,
-                depth: u64::from(seen.depth),
-                frontier: seen.frontier,
-                memory_bytes: None,
-            });
-        };
         let found = match self.0.live {
-            true => find(&ensemble, &options, &mut |half, seen| watch(half.phase(), seen)),
-            false => Found {
-                outcome: explore(&ensemble, &options, &mut |seen| watch(Phase::Exploring, seen)),
-                fair: None,
-                lasso: None,
-            },
+            true => find(&ensemble, &engine::options(opts), &mut |half, seen| {
+                progress(&engine::shown(half.phase(), seen));
+            }),
+            false => {
+                Found { outcome: engine::own(&ensemble, opts, progress).0, fair: None, lasso: None }
+            }
         };
         let completion = found.completion(self.0.live);
         let outcome = &found.outcome;
@@ -143,12 +127,7 @@ impl Elections {
         let properties: Vec<_> = properties.collect();
         Verdict {
             properties,
-            completion,
-            distinct: outcome.distinct,
-            generated: outcome.generated,
-            depth: u64::from(outcome.depth),
             elapsed: started.elapsed(),
-            levels: outcome.levels.clone(),
             actions: Act::NAMES
                 .iter()
                 .enumerate()
@@ -158,14 +137,8 @@ impl Elections {
                 })
                 .collect(),
             violations,
-            threads: opts.threads,
-            bytes_per_state: Some(outcome.bytes_per_state()),
-            peak_memory_bytes: None,
-            collision_bound: outcome.collision_bound(),
             out_of_reach,
-            reductions: Vec::new(),
-            distinct_without_symmetry: None,
-            pruned: 0,
+            ..engine::verdict(outcome, completion, opts)
         }
     }
 
@@ -175,31 +148,14 @@ impl Elections {
         opts: &CheckOptions,
         progress: &dyn Fn(&Progress),
     ) -> Verdict {
-        let started = Instant::now();
-        let ensemble = Arc::new(Ensemble::new(limits(bounds)));
-        let checker = Reference(ensemble).checker().threads(opts.threads).spawn_bfs();
-        while !checker.is_done() && !opts.stopped() {
-            progress(&Progress {
-                phase: Phase::Exploring,
-                distinct: checker.unique_state_count() as u64,
-                generated: checker.state_count() as u64,
-                depth: checker.max_depth() as u64,
-                frontier: 0,
-                memory_bytes: None,
-            });
-            std::thread::sleep(Duration::from_millis(100));
+        let model = Reference(Arc::new(Ensemble::new(limits(bounds))));
+        let violates = |name: &str| Property::ALL.iter().any(|one| one.name() == name);
+        let engine::Reference { mut verdict, found } =
+            engine::stateright(model, violates, opts, progress);
+        if self.0.live && verdict.completion == Completion::Complete {
+            verdict.completion =
+                Completion::Incomplete("stateright does not decide liveness".to_owned());
         }
-        let discoveries = checker.discoveries();
-        let violated = Property::ALL.iter().any(|one| discoveries.contains_key(one.name()));
-        let completion = if opts.stopped() {
-            Completion::Incomplete("interrupted".to_owned())
-        } else if violated {
-            Completion::Incomplete("stopped at a violation".to_owned())
-        } else if self.0.live {
-            Completion::Incomplete("stateright does not decide liveness".to_owned())
-        } else {
-            Completion::Complete
-        };
         let properties = self.properties().into_iter().filter_map(|info| {
             let decided =
                 match info.kind {
@@ -209,29 +165,10 @@ impl Elections {
                         one.name() == info.name && matches!(one.seen(), Seen::InState(_))
                     }),
                 };
-            let hit = discoveries.contains_key(info.name);
-            decided.then(|| PropertyVerdict::judge(&info, &completion, hit, None))
+            let hit = found.contains(info.name);
+            decided.then(|| PropertyVerdict::judge(&info, &verdict.completion, hit, None))
         });
-        Verdict {
-            properties: properties.collect(),
-            completion: completion.clone(),
-            distinct: checker.unique_state_count() as u64,
-            generated: checker.state_count() as u64,
-            // stateright counts states along a path, not steps.
-            depth: (checker.max_depth() as u64).saturating_sub(1),
-            elapsed: started.elapsed(),
-            levels: Vec::new(),
-            actions: Vec::new(),
-            violations: Vec::new(),
-            threads: opts.threads,
-            bytes_per_state: None,
-            peak_memory_bytes: None,
-            collision_bound: "64-bit fingerprints".to_owned(),
-            out_of_reach: Vec::new(),
-            reductions: Vec::new(),
-            distinct_without_symmetry: None,
-            pruned: 0,
-        }
+        Verdict { properties: properties.collect(), ..verdict }
     }
 }
 
@@ -275,13 +212,7 @@ impl CheckableModel for Elections {
     }
 
     fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
-        // The Explorer panics if it cannot listen.
-        drop(
-            TcpListener::bind(listen)
-                .map_err(|error| format!("cannot listen on {listen}: {error}"))?,
-        );
-        Reference(Arc::new(Ensemble::new(limits(bounds)))).checker().serve(listen);
-        Ok(())
+        engine::explorer(Reference(Arc::new(Ensemble::new(limits(bounds)))), listen)
     }
 
     fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {
@@ -292,13 +223,9 @@ impl CheckableModel for Elections {
         let mut worker = search::Space::worker(&ensemble);
         for (step, stride) in walk.strides.iter().enumerate() {
             let judged = search::Space::judge(&ensemble, &mut worker, &stride.words).violated;
-            for property in Property::ALL {
-                let name = property.name();
-                let known = violated.iter().any(|one| one.property == name);
-                if (judged | stride.violated) & property.bit() != 0 && !known {
-                    violated.push(Violated { property: name.to_owned(), step });
-                }
-            }
+            let found = judged | stride.violated;
+            let properties = Property::ALL.iter().filter(|property| found & property.bit() != 0);
+            engine::note(&mut violated, step, properties.map(|property| property.name()));
         }
         let steps = walk.strides.len() - 1;
         if walk.never_ends && self.0.live {

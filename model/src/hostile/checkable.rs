@@ -1,24 +1,23 @@
 //! Family H as the front end sees it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
-use stateright::{Checker as _, Model};
+use stateright::Model;
 
 use super::Hostile;
 use super::election::Ballots;
 use super::machine::{Companion, Kind, Machine, Seen, TakenBy};
 use super::proper::Proper;
 use super::story::story;
+use crate::engine;
 use crate::report::{
-    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo,
-    Phase, Progress, PropertyVerdict, ReplayOutcome, TierBounds, TraceFile, Verdict, Violated,
-    Violation,
+    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Engine, ModelInfo, Progress,
+    PropertyVerdict, ReplayOutcome, TierBounds, TraceFile, Verdict, Violated, Violation,
 };
-use crate::search::{Options, Outcome, explore};
+use crate::search::Outcome;
 
 /// The models of family H.
 pub(crate) fn models() -> Vec<Box<dyn CheckableModel>> {
@@ -65,26 +64,7 @@ impl<M: Machine> Liars<M> {
 
     fn own(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
         let space = Hostile::new(self.machine(bounds));
-        let options = Options {
-            threads: opts.threads,
-            states_max: opts.max_states,
-            stop: Some(&opts.stop),
-            ..Options::default()
-        };
-        let outcome = explore(&space, &options, &mut |p| {
-            progress(&Progress {
-                phase: Phase::Exploring,
-                distinct: p.distinct,
-                generated: p.generated,
-                depth: u64::from(p.depth),
-                frontier: p.frontier,
-                memory_bytes: Some(p.bytes),
-            });
-        });
-        let completion = match &outcome.incomplete {
-            None => Completion::Complete,
-            Some(why) => Completion::Incomplete(why.to_string()),
-        };
+        let (outcome, completion) = engine::own(&space, opts, progress);
         let properties = M::properties();
         let violations = outcome.violations.iter().map(|violation| {
             let property = &properties[violation.property as usize];
@@ -113,11 +93,6 @@ impl<M: Machine> Liars<M> {
         });
         Verdict {
             properties: holds.chain(reached).collect(),
-            distinct: outcome.distinct,
-            generated: outcome.generated,
-            depth: u64::from(outcome.depth),
-            elapsed: Duration::from_secs_f64(outcome.seconds),
-            levels: outcome.levels.clone(),
             actions: M::actions(self.0.subject)
                 .into_iter()
                 .map(|(name, mark)| ActionCount {
@@ -125,16 +100,10 @@ impl<M: Machine> Liars<M> {
                     count: outcome.marks[mark as usize],
                 })
                 .collect(),
-            threads: opts.threads,
-            bytes_per_state: Some(outcome.bytes_per_state()),
-            peak_memory_bytes: None,
-            collision_bound: outcome.collision_bound(),
             out_of_reach: absent.into_iter().map(|companion| companion.name).collect(),
             reductions: M::REDUCTIONS.iter().map(|said| (*said).to_owned()).collect(),
-            distinct_without_symmetry: None,
-            pruned: 0,
             violations,
-            completion,
+            ..engine::verdict(&outcome, completion.clone(), opts)
         }
     }
 
@@ -144,47 +113,16 @@ impl<M: Machine> Liars<M> {
         opts: &CheckOptions,
         progress: &dyn Fn(&Progress),
     ) -> Verdict {
-        let begun = Instant::now();
-        let checker =
-            Reference(Arc::new(self.machine(bounds))).checker().threads(opts.threads).spawn_bfs();
-        while !checker.is_done() && !opts.stopped() {
-            progress(&Progress {
-                phase: Phase::Exploring,
-                distinct: checker.unique_state_count() as u64,
-                generated: checker.state_count() as u64,
-                depth: checker.max_depth() as u64,
-                frontier: 0,
-                memory_bytes: None,
-            });
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let violated = checker.discoveries().contains_key(REFERENCE_CLAIM);
-        let completion = if opts.stopped() {
-            Completion::Incomplete("interrupted".to_owned())
-        } else if violated {
-            Completion::Incomplete("stopped at a violation".to_owned())
-        } else {
-            Completion::Complete
-        };
-        let verdict = |property| PropertyVerdict::judge(property, &completion, violated, None);
+        let model = Reference(Arc::new(self.machine(bounds)));
+        let engine::Reference { verdict, found } =
+            engine::stateright(model, |name| name == REFERENCE_CLAIM, opts, progress);
+        let violated = found.contains(REFERENCE_CLAIM);
+        let judge =
+            |property| PropertyVerdict::judge(property, &verdict.completion, violated, None);
         Verdict {
-            properties: M::properties().iter().map(verdict).collect(),
-            distinct: checker.unique_state_count() as u64,
-            generated: checker.state_count() as u64,
-            depth: (checker.max_depth() as u64).saturating_sub(1),
-            elapsed: begun.elapsed(),
-            levels: Vec::new(),
-            actions: Vec::new(),
-            violations: Vec::new(),
-            threads: opts.threads,
-            bytes_per_state: None,
-            peak_memory_bytes: None,
-            collision_bound: "64-bit fingerprints (stateright)".to_owned(),
+            properties: M::properties().iter().map(judge).collect(),
             out_of_reach: M::companions(self.0.subject).iter().map(|one| one.name).collect(),
-            reductions: Vec::new(),
-            distinct_without_symmetry: None,
-            pruned: 0,
-            completion,
+            ..verdict
         }
     }
 }
@@ -216,9 +154,7 @@ impl<M: Machine> CheckableModel for Liars<M> {
     }
 
     fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
-        drop(TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?);
-        let _checker = Reference(Arc::new(self.machine(bounds))).checker().serve(listen);
-        Ok(())
+        engine::explorer(Reference(Arc::new(self.machine(bounds))), listen)
     }
 
     fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {
@@ -233,13 +169,10 @@ impl<M: Machine> CheckableModel for Liars<M> {
         let first = begin.server.clone();
         let mut violated: Vec<Violated> = Vec::new();
         let mut note = |step: usize, bits: u64, server: &M::Server| {
-            let bits = bits | machine.judge(server).violated;
-            for (bit, property) in M::properties().iter().enumerate() {
-                let known = violated.iter().any(|one| one.property == property.name);
-                if bits & 1 << bit != 0 && !known {
-                    violated.push(Violated { property: property.name.to_owned(), step });
-                }
-            }
+            let found = bits | machine.judge(server).violated;
+            let properties = M::properties();
+            let properties = properties.iter().enumerate().filter(|(bit, _)| found & 1 << bit != 0);
+            engine::note(&mut violated, step, properties.map(|(_, property)| property.name));
         };
         note(0, begin.violated, &first);
         let mut run: Vec<(M::Event, TakenBy<M>)> = Vec::new();

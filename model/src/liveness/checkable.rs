@@ -1,9 +1,8 @@
 //! The liveness of everything together as the front end sees it: L3 to L5.
 
-use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Instant;
 
-use stateright::{Checker as _, Model as _};
 use zab::Peer;
 
 use super::{Entry, Walk, Z15, find, walk};
@@ -11,15 +10,16 @@ use crate::cluster::Cluster;
 use crate::cluster::action::Act;
 use crate::cluster::limits::{BUDGET_MAX, Limits};
 use crate::cluster::machine::Origin;
+use crate::cluster::mark::{core_action_names, core_actions};
 use crate::cluster::path::Taken;
 use crate::cluster::property::Property;
 use crate::cluster::story::tell;
+use crate::engine;
 use crate::report::{
-    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo,
-    Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Story, Tier,
-    TierBounds, TraceFile, Verdict, Violated, Violation,
+    BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo, Progress,
+    PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Story, Tier, TierBounds, TraceFile,
+    Verdict, Violated, Violation,
 };
-use crate::search::Options;
 
 /// The models of liveness that belong to no other family's module.
 pub fn models() -> Vec<Box<dyn CheckableModel>> {
@@ -165,21 +165,8 @@ impl Live {
     fn own(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
         let started = Instant::now();
         let cluster = cluster(bounds);
-        let options = Options {
-            threads: opts.threads,
-            states_max: opts.max_states,
-            stop: Some(&opts.stop),
-            ..Options::default()
-        };
-        let found = find(&cluster, &options, &mut |half, seen| {
-            progress(&Progress {
-                phase: half.phase(),
-                distinct: seen.distinct,
-                generated: seen.generated,
-                depth: u64::from(seen.depth),
-                frontier: seen.frontier,
-                memory_bytes: Some(seen.bytes),
-            });
+        let found = find(&cluster, &engine::options(opts), &mut |half, seen| {
+            progress(&engine::shown(half.phase(), seen));
         });
         let outcome = &found.outcome;
         let completion = match outcome.violations.first() {
@@ -219,28 +206,11 @@ impl Live {
         }
         Verdict {
             properties,
-            completion,
-            distinct: outcome.distinct,
-            generated: outcome.generated,
-            depth: u64::from(outcome.depth),
             elapsed: started.elapsed(),
-            levels: outcome.levels.clone(),
-            actions: zab::Action::ALL
-                .iter()
-                .map(|&action| ActionCount {
-                    name: format!("{action:?}"),
-                    count: outcome.marks[action as usize],
-                })
-                .collect(),
+            actions: core_actions(outcome).collect(),
             violations,
-            threads: opts.threads,
-            bytes_per_state: Some(outcome.bytes_per_state()),
-            peak_memory_bytes: None,
-            collision_bound: outcome.collision_bound(),
-            out_of_reach: Vec::new(),
             reductions,
-            distinct_without_symmetry: None,
-            pruned: 0,
+            ..engine::verdict(outcome, completion, opts)
         }
     }
 
@@ -251,48 +221,17 @@ impl Live {
         opts: &CheckOptions,
         progress: &dyn Fn(&Progress),
     ) -> Verdict {
-        let started = Instant::now();
-        let checker = cluster(bounds).checker().threads(opts.threads).spawn_bfs();
-        while !checker.is_done() && !opts.stopped() {
-            progress(&Progress {
-                phase: Phase::Exploring,
-                distinct: checker.unique_state_count() as u64,
-                generated: checker.state_count() as u64,
-                depth: checker.max_depth() as u64,
-                frontier: 0,
-                memory_bytes: None,
-            });
-            std::thread::sleep(Duration::from_millis(100));
+        let mut verdict = engine::stateright(cluster(bounds), |_| false, opts, progress).verdict;
+        if verdict.completion == Completion::Complete {
+            verdict.completion =
+                Completion::Incomplete("stateright does not decide liveness".to_owned());
         }
-        let why =
-            if opts.stopped() { "interrupted" } else { "stateright does not decide liveness" };
-        Verdict {
-            properties: Vec::new(),
-            completion: Completion::Incomplete(why.to_owned()),
-            distinct: checker.unique_state_count() as u64,
-            generated: checker.state_count() as u64,
-            depth: (checker.max_depth() as u64).saturating_sub(1),
-            elapsed: started.elapsed(),
-            levels: Vec::new(),
-            actions: Vec::new(),
-            violations: Vec::new(),
-            threads: opts.threads,
-            bytes_per_state: None,
-            peak_memory_bytes: None,
-            collision_bound: "64-bit fingerprints (stateright)".to_owned(),
-            out_of_reach: Vec::new(),
-            reductions: Vec::new(),
-            distinct_without_symmetry: None,
-            pruned: 0,
-        }
+        verdict
     }
 }
 
 impl CheckableModel for Live {
     fn info(&self) -> ModelInfo {
-        static NAMES: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| {
-            zab::Action::ALL.iter().map(|action| format!("{action:?}")).collect()
-        });
         let tier = |(tier, values): &(Tier, [u64; 11])| TierBounds {
             tier: *tier,
             bounds: Bounds::new(BOUNDS.iter().map(|info| info.name).zip(*values)),
@@ -302,7 +241,7 @@ impl CheckableModel for Live {
             family: "X",
             about: self.0.about,
             properties: vec![PROPERTY],
-            actions: NAMES.iter().map(String::as_str).collect(),
+            actions: core_action_names().to_vec(),
             bounds: BOUNDS.to_vec(),
             tiers: self.0.tiers.iter().map(tier).collect(),
         }
@@ -323,10 +262,7 @@ impl CheckableModel for Live {
     }
 
     fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
-        // The Explorer panics if it cannot listen.
-        drop(TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?);
-        cluster(bounds).checker().serve(listen);
-        Ok(())
+        engine::explorer(cluster(bounds), listen)
     }
 
     fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {

@@ -1,20 +1,19 @@
 //! Abstract Zab as the front end sees it: the models A1 to A8.
 
-use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
 
 use serde_json::Value;
-use stateright::{Checker as _, Model, Property};
+use stateright::{Model, Property};
 
 use super::action::Action;
 use super::space::{Abstract, Claim, names};
 use super::state::{self, State};
+use crate::engine;
 use crate::report::{
-    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo,
-    Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Step, StepKind,
-    Story, Tier, TierBounds, TraceFile, Verdict, Violated, Violation,
+    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Engine, ModelInfo, Progress,
+    PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Step, StepKind, Story, Tier,
+    TierBounds, TraceFile, Verdict, Violated, Violation,
 };
-use crate::search::{Options, explore};
 
 /// Name, tier, and servers, epochs, transactions, deliveries. `spec/counts.tsv` has the same configurations.
 const MODELS: [(&str, Tier, [u64; 4]); 8] = [
@@ -96,26 +95,7 @@ impl Spec {
 
     fn own(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
         let space = space(bounds);
-        let options = Options {
-            threads: opts.threads,
-            states_max: opts.max_states,
-            stop: Some(&opts.stop),
-            ..Options::default()
-        };
-        let outcome = explore(&space, &options, &mut |p| {
-            progress(&Progress {
-                phase: Phase::Exploring,
-                distinct: p.distinct,
-                generated: p.generated,
-                depth: u64::from(p.depth),
-                frontier: p.frontier,
-                memory_bytes: Some(p.bytes),
-            });
-        });
-        let completion = match &outcome.incomplete {
-            None => Completion::Complete,
-            Some(why) => Completion::Incomplete(why.to_string()),
-        };
+        let (outcome, completion) = engine::own(&space, opts, progress);
         let violations = outcome.violations.iter().map(|violation| {
             let claim = Claim::ALL[violation.property as usize];
             let mut state = space.start();
@@ -140,26 +120,14 @@ impl Spec {
         let actions = names().into_iter().zip(outcome.marks.iter());
         Verdict {
             properties: properties.collect(),
-            distinct: outcome.distinct,
-            generated: outcome.generated,
-            depth: u64::from(outcome.depth),
-            elapsed: Duration::from_secs_f64(outcome.seconds),
-            levels: outcome.levels.clone(),
             actions: actions
                 .map(|(name, &count)| ActionCount { name: name.to_owned(), count })
                 .collect(),
-            threads: opts.threads,
-            bytes_per_state: Some(outcome.bytes_per_state()),
-            peak_memory_bytes: None,
-            collision_bound: outcome.collision_bound(),
-            out_of_reach: Vec::new(),
             reductions: vec![
                 "actions that change nothing are left out: they lead to no other state".to_owned(),
             ],
-            distinct_without_symmetry: None,
-            pruned: 0,
             violations,
-            completion,
+            ..engine::verdict(&outcome, completion.clone(), opts)
         }
     }
 
@@ -169,49 +137,17 @@ impl Spec {
         opts: &CheckOptions,
         progress: &dyn Fn(&Progress),
     ) -> Verdict {
-        let begun = Instant::now();
-        let checker = Reference(space(bounds)).checker().threads(opts.threads).spawn_bfs();
-        while !checker.is_done() && !opts.stopped() {
-            progress(&Progress {
-                phase: Phase::Exploring,
-                distinct: checker.unique_state_count() as u64,
-                generated: checker.state_count() as u64,
-                depth: checker.max_depth() as u64,
-                frontier: 0,
-                memory_bytes: None,
-            });
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let violated = checker.discoveries().contains_key(REFERENCE_CLAIM);
-        let completion = if opts.stopped() {
-            Completion::Incomplete("interrupted".to_owned())
-        } else if violated {
-            Completion::Incomplete("stopped at a violation".to_owned())
-        } else {
-            Completion::Complete
+        let engine::Reference { verdict, found } = engine::stateright(
+            Reference(space(bounds)),
+            |name| name == REFERENCE_CLAIM,
+            opts,
+            progress,
+        );
+        let violated = found.contains(REFERENCE_CLAIM);
+        let judge = |&claim: &Claim| {
+            PropertyVerdict::judge(&claim_info(claim), &verdict.completion, violated, None)
         };
-        let properties = Claim::ALL
-            .iter()
-            .map(|&claim| PropertyVerdict::judge(&claim_info(claim), &completion, violated, None));
-        Verdict {
-            properties: properties.collect(),
-            distinct: checker.unique_state_count() as u64,
-            generated: checker.state_count() as u64,
-            depth: (checker.max_depth() as u64).saturating_sub(1),
-            elapsed: begun.elapsed(),
-            levels: Vec::new(),
-            actions: Vec::new(),
-            violations: Vec::new(),
-            threads: opts.threads,
-            bytes_per_state: None,
-            peak_memory_bytes: None,
-            collision_bound: "64-bit fingerprints (stateright)".to_owned(),
-            out_of_reach: Vec::new(),
-            reductions: Vec::new(),
-            distinct_without_symmetry: None,
-            pruned: 0,
-            completion,
-        }
+        Verdict { properties: Claim::ALL.iter().map(judge).collect(), ..verdict }
     }
 }
 
@@ -243,9 +179,7 @@ impl CheckableModel for Spec {
     }
 
     fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
-        drop(TcpListener::bind(listen).map_err(|error| format!("{listen}: {error}"))?);
-        let _checker = Reference(space(bounds)).checker().serve(listen);
-        Ok(())
+        engine::explorer(Reference(space(bounds)), listen)
     }
 
     fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {
@@ -263,12 +197,9 @@ impl CheckableModel for Spec {
             let taken = steps.swap_remove(ordinal);
             state = taken.1.clone();
             run.push(taken);
-            for claim in Claim::ALL {
-                let known = violated.iter().any(|old| old.property == claim.name());
-                if space.violated(&state) & 1 << claim as u64 != 0 && !known {
-                    violated.push(Violated { property: claim.name().to_owned(), step });
-                }
-            }
+            let found = space.violated(&state);
+            let claims = Claim::ALL.iter().filter(|claim| found & 1 << **claim as u64 != 0);
+            engine::note(&mut violated, step, claims.map(|claim| claim.name()));
         }
         let first = violated.first().map(|violated| violated.property.as_str());
         let claim = Claim::ALL.into_iter().find(|claim| first == Some(claim.name()));
