@@ -42,7 +42,8 @@ pub const LIMITS: [(&str, &str); 12] = [
     (
         "Faults other than crashes",
         "Servers crash, stop, are slow, lose connections. None of them lies: bytes that break the protocol are refused, but a server \
-         that runs other code and keeps to the form is not defended against.",
+         that runs other code and keeps to the form is not defended against. (What one server does when its peers say anything at all is \
+         checked in family H. What an ensemble then does is not.)",
     ),
     (
         "Networks and disks that real runs met",
