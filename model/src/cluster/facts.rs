@@ -33,7 +33,7 @@ pub(super) fn facts<M: Machine>(
         ],
         Property::Z2 => [
             format!("proposed before this step: {}", histories(was)),
-            format!("{actor} proposes {:?} now", new.machine.zab().last().unwrap_or_default()),
+            format!("{actor} proposes {:?} now", new.machine.last().unwrap_or_default()),
         ],
         Property::Z3 | Property::Z9 => [
             format!("delivered before by somebody: {}", history(&was.delivered)),

@@ -62,7 +62,8 @@ impl Info {
         check(is_prefix(&node.applied, &issued), Property::Z11);
         let delivered = node.applied.last().map_or(Zxid::ZERO, |txn| txn.zxid);
         check(zab.delivered() == Some(delivered), Property::Z11);
-        check(zab.last() == Some(issued.last().map_or(Zxid::ZERO, |txn| txn.zxid)), Property::Z11);
+        let end = issued.last().map_or(Zxid::ZERO, |txn| txn.zxid);
+        check(node.machine.last() == Some(end), Property::Z11);
         check(image.current <= image.accepted, Property::Z8);
         check(image.last().epoch() <= image.accepted, Property::Z8);
         check(every_image_starts(config, node), Property::Z12);
@@ -70,7 +71,7 @@ impl Info {
         Self {
             role: zab.role(),
             promised: image.accepted,
-            established: zab.established(),
+            established: node.machine.established(),
             dialling: node.dialling,
             writes: !node.disk.pending.is_empty(),
             quorum_loss: armed(Timer::QuorumLoss),

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use zab::{Config, Decision, Input, Outputs, Peer, Sid, WriteNo, Zab};
+use zab::{Config, Decision, Epoch, Input, Outputs, Peer, Sid, WriteNo, Zab, Zxid};
 
 /// What transactions carry in a model: nothing of interest. That a zxid is never used for two transactions is checked
 /// where they are proposed (Z2), so a zxid stands for its transaction.
@@ -25,6 +25,10 @@ pub trait Machine: Clone + Eq + Hash + Debug + Send + Sync + 'static {
     fn elected(&mut self, decision: Decision, out: &mut Outputs<Origin>);
     /// Zab proper.
     fn zab(&self) -> &Zab<Origin>;
+    /// The epoch in which it serves clients, as the shell asks for it.
+    fn established(&self) -> Option<Epoch>;
+    /// The end of its history, as the shell asks for it.
+    fn last(&self) -> Option<Zxid>;
     /// The same server under other names; `None` if names matter to this machine, as they do to the real election.
     fn renamed(&self, name: &dyn Fn(Sid) -> Sid) -> Option<Self>;
     /// Counts writes from the last durable one.
@@ -48,6 +52,14 @@ impl Machine for Zab<Origin> {
 
     fn zab(&self) -> &Zab<Origin> {
         self
+    }
+
+    fn established(&self) -> Option<Epoch> {
+        Zab::established(self)
+    }
+
+    fn last(&self) -> Option<Zxid> {
+        Zab::last(self)
     }
 
     fn renamed(&self, name: &dyn Fn(Sid) -> Sid) -> Option<Self> {
@@ -75,6 +87,14 @@ impl Machine for Peer<Origin> {
 
     fn zab(&self) -> &Zab<Origin> {
         Peer::zab(self)
+    }
+
+    fn established(&self) -> Option<Epoch> {
+        Peer::established(self)
+    }
+
+    fn last(&self) -> Option<Zxid> {
+        Peer::last(self)
     }
 
     fn renamed(&self, _: &dyn Fn(Sid) -> Sid) -> Option<Self> {

@@ -198,7 +198,7 @@ impl<M: Machine> Node<M> {
             Event::Recv(peer, envelope) => {
                 let Envelope { message, content } = envelope.clone();
                 if let Message::Commit { .. } = message
-                    && self.machine.zab().established().is_none()
+                    && self.machine.established().is_none()
                 {
                     effects.marks |= Mark::CommitBeforeUpToDate.bit();
                 }

@@ -105,11 +105,13 @@ impl Calms for Whole {
             follows && established && self.node(state, at).applied == *applied
         };
         let locked_out = |at: usize| self.limits().locked_out && infos[at].promised > epoch;
-        let served: SidSet =
-            (0..infos.len()).filter(|&at| serves(at)).map(|at| self.servers()[at].me).collect();
+        let those = |is: &dyn Fn(usize) -> bool| -> SidSet {
+            (0..infos.len()).filter(|&at| is(at)).map(|at| self.servers()[at].me).collect()
+        };
+        let served = those(&serves);
         self.servers()[leader].quorum.is_quorum(&served)
             && infos.iter().all(|info| !info.writes)
-            && (0..infos.len()).all(|at| served.contains(self.servers()[at].me) || locked_out(at))
+            && served.union(&those(&locked_out)) == those(&|_| true)
     }
 
     fn class(&self, label: u32) -> u8 {

@@ -11,15 +11,15 @@ pub struct Overtaken(pub u32);
 
 impl Overtaken {
     /// Whether `sid` may give up now, when the time of all `due` is up.
-    pub fn allows(self, sid: Sid, due: SidSet) -> bool {
-        due.contains(sid) && !due.iter().any(|other| self.0 & bit(sid, other) != 0)
+    pub fn allows(self, sid: Sid, mut due: SidSet) -> bool {
+        due.remove(sid) && !due.iter().any(|other| self.0 & bit(sid, other) != 0)
     }
 
     /// After one of those that are due gave up.
     #[must_use]
-    pub fn after(self, sid: Sid, due: SidSet) -> Self {
-        let rows = due.iter().filter(|&other| other != sid);
-        Self(rows.fold(0, |after, other| after | self.0 & row(other) | bit(sid, other)))
+    pub fn after(self, sid: Sid, mut due: SidSet) -> Self {
+        due.remove(sid);
+        Self(due.iter().fold(0, |after, other| after | self.0 & row(other) | bit(sid, other)))
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zab::{Election, Epoch, Notification, ServerState, Sid, Timer, Vote, Zxid};
 
-use super::limits::{Limits, ME, STRANGER, Subject, THIRD, VOTELESS, zxid};
+use super::limits::{HIGH, Limits, ME, STRANGER, Subject, THIRD, VOTELESS, zxid};
 
 /// One input.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ pub(super) fn alphabet(limits: &Limits) -> Vec<Event> {
         Timer::InitLimit,
         Timer::SyncLimit,
         Timer::LearnerInitLimit(Sid(1)),
-        Timer::LearnerSyncLimit(Sid(3)),
+        Timer::LearnerSyncLimit(HIGH),
         Timer::QuorumLoss,
         Timer::Ping,
     ];

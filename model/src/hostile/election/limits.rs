@@ -7,6 +7,9 @@ use crate::report::{BoundInfo, Bounds, Tier};
 
 /// The server that is explored. It stands between its peers in the order of ids.
 pub(super) const ME: Sid = Sid(2);
+/// The voter above it. Its bit in a set of servers is in another word than those of the others, at the place of [`STRANGER`] in its
+/// own: no other model has a server above 64.
+pub(super) const HIGH: Sid = Sid(64 + STRANGER.0);
 /// A server of the ensemble without a vote.
 pub(super) const VOTELESS: Sid = Sid(4);
 /// Somebody of whom the ensemble does not know.
@@ -60,14 +63,14 @@ impl Limits {
 
     /// Who may say anything, of those that vote among three.
     pub(super) fn peers(&self) -> impl Iterator<Item = Sid> + use<> {
-        [Sid(3), Sid(1)].into_iter().take(self.peers)
+        [HIGH, Sid(1)].into_iter().take(self.peers)
     }
 
     /// The constants of the server, in each ensemble.
     pub(super) fn configs(&self) -> impl Iterator<Item = Config> + use<> {
         let ensembles: [&[Sid]; 2] = match self.subject {
-            Subject::Voter => [&[Sid(1), ME, Sid(3)], &[ME]],
-            Subject::Observer => [&[Sid(1), Sid(3), THIRD], &[Sid(1)]],
+            Subject::Voter => [&[Sid(1), ME, HIGH], &[ME]],
+            Subject::Observer => [&[Sid(1), HIGH, THIRD], &[Sid(1)]],
         };
         ensembles.into_iter().take(self.ensembles).map(|voters| {
             let voters: SidSet = voters.iter().copied().collect();
@@ -88,7 +91,7 @@ impl Limits {
     /// Votes that are possible. Some differ in the leader only, some have the same leader by another way; one is larger than
     /// those before it by the end of its history alone and one by its epoch alone, and both are as large there as can be.
     pub(super) fn votes(&self) -> impl Iterator<Item = Vote> + use<> {
-        let (one, three) = (Sid(1), Sid(3));
+        let one = Sid(1);
         let last = Epoch::MAX;
         let longest = (Epoch(1), zxid(last.0, 1), one);
         let newest = (last, zxid(1, 1), one);
@@ -96,10 +99,10 @@ impl Limits {
         let newer = |leader| (Epoch(2), zxid(1, 2), leader);
         let votes = match self.subject {
             Subject::Voter => {
-                [plain(ME), plain(one), plain(three), longest, newest, newer(ME), newer(three)]
+                [plain(ME), plain(one), plain(HIGH), longest, newest, newer(ME), newer(HIGH)]
             }
             Subject::Observer => {
-                [plain(one), plain(three), longest, newest, plain(THIRD), newer(one), newer(three)]
+                [plain(one), plain(HIGH), longest, newest, plain(THIRD), newer(one), newer(HIGH)]
             }
         };
         let vote = |(peer_epoch, zxid, leader)| Vote { peer_epoch, zxid, leader };

@@ -7,7 +7,7 @@ use zab::{Decision, Election, Epoch, Notification, ServerState, Sid, SidSet, Tim
 
 use super::book::Book;
 use super::event::{Event, alphabet};
-use super::limits::{KINDS, KINDS_OF_EVENTS, Limits, ME, zxid};
+use super::limits::{HIGH, KINDS, KINDS_OF_EVENTS, Limits, ME, zxid};
 use crate::hostile::models;
 use crate::report::{CheckableModel, Tier, TraceFile};
 
@@ -71,7 +71,7 @@ fn events_are_read_back_from_traces() {
 
 /// What a server among three voters decides, if anything, when it looks and then hears this.
 fn decides(words: &[Event]) -> Option<Decision> {
-    let voters: SidSet = [Sid(1), ME, Sid(3)].into_iter().collect();
+    let voters: SidSet = [Sid(1), ME, HIGH].into_iter().collect();
     let mut book = Book::new(voters);
     book.on(&LOOK);
     words.iter().find_map(|word| book.on(word).decision)
@@ -79,22 +79,23 @@ fn decides(words: &[Event]) -> Option<Decision> {
 
 #[test]
 fn zookeeper_975_one_word_of_a_leader_is_no_quorum() {
-    assert_eq!(decides(&[says(3, LEADING, vote(3), 7)]), None);
-    let with_another = [says(3, LEADING, vote(3), 7), says(1, FOLLOWING, vote(3), 6)];
-    assert_eq!(decides(&with_another), Some(Decision::Follow(Sid(3))));
+    assert_eq!(decides(&[says(HIGH.0, LEADING, vote(HIGH.0), 7)]), None);
+    let with_another =
+        [says(HIGH.0, LEADING, vote(HIGH.0), 7), says(1, FOLLOWING, vote(HIGH.0), 6)];
+    assert_eq!(decides(&with_another), Some(Decision::Follow(HIGH)));
     // In its own round the server itself makes up the quorum, if it is for the same.
-    let here = [says(3, LOOKING, vote(3), 1), says(3, LEADING, vote(3), 1)];
-    assert_eq!(decides(&here), Some(Decision::Follow(Sid(3))));
+    let here = [says(HIGH.0, LOOKING, vote(HIGH.0), 1), says(HIGH.0, LEADING, vote(HIGH.0), 1)];
+    assert_eq!(decides(&here), Some(Decision::Follow(HIGH)));
 }
 
 #[test]
 fn zookeeper_3537_a_quorum_of_followers_makes_no_leader() {
-    let gone = [says(1, FOLLOWING, vote(3), 7), says(3, FOLLOWING, vote(3), 7)];
+    let gone = [says(1, FOLLOWING, vote(HIGH.0), 7), says(HIGH.0, FOLLOWING, vote(HIGH.0), 7)];
     assert_eq!(decides(&gone), None);
     // That it led in another round is not said in this one, where the server is for it.
     let another = [
-        says(1, LOOKING, vote(3), 1),
-        says(3, LEADING, vote(3), 7),
+        says(1, LOOKING, vote(HIGH.0), 1),
+        says(HIGH.0, LEADING, vote(HIGH.0), 7),
         says(1, FOLLOWING, vote(1), 1),
     ];
     assert_eq!(decides(&another), None);
@@ -103,19 +104,22 @@ fn zookeeper_3537_a_quorum_of_followers_makes_no_leader() {
 #[test]
 fn zookeeper_1514_a_server_leads_in_its_own_round_only() {
     let me = vote(ME.0);
-    let of_another = [says(1, FOLLOWING, me, 7), says(3, FOLLOWING, me, 7)];
+    let of_another = [says(1, FOLLOWING, me, 7), says(HIGH.0, FOLLOWING, me, 7)];
     assert_eq!(decides(&of_another), None);
-    let of_this = [says(1, FOLLOWING, me, 7), says(3, FOLLOWING, me, 1)];
+    let of_this = [says(1, FOLLOWING, me, 7), says(HIGH.0, FOLLOWING, me, 1)];
     assert_eq!(decides(&of_this), Some(Decision::Lead));
 }
 
 #[test]
 fn zookeeper_1732_members_that_came_by_different_ways_are_for_the_same() {
-    let longer = Vote { zxid: zxid(1, 2), ..vote(3) };
-    let joined = [says(1, FOLLOWING, longer, 4), says(3, LEADING, vote(3), 7)];
-    assert_eq!(decides(&joined), Some(Decision::Follow(Sid(3))));
-    let newer = Vote { peer_epoch: Epoch(2), ..vote(3) };
-    assert_eq!(decides(&[says(1, FOLLOWING, newer, 4), says(3, LEADING, vote(3), 7)]), None);
+    let longer = Vote { zxid: zxid(1, 2), ..vote(HIGH.0) };
+    let joined = [says(1, FOLLOWING, longer, 4), says(HIGH.0, LEADING, vote(HIGH.0), 7)];
+    assert_eq!(decides(&joined), Some(Decision::Follow(HIGH)));
+    let newer = Vote { peer_epoch: Epoch(2), ..vote(HIGH.0) };
+    assert_eq!(
+        decides(&[says(1, FOLLOWING, newer, 4), says(HIGH.0, LEADING, vote(HIGH.0), 7)]),
+        None
+    );
 }
 
 fn trace(events: &[Event]) -> TraceFile {
@@ -128,7 +132,7 @@ fn trace(events: &[Event]) -> TraceFile {
 fn a_trace_is_told() {
     let events = [
         LOOK,
-        says(3, LOOKING, vote(3), 2),
+        says(HIGH.0, LOOKING, vote(HIGH.0), 2),
         says(1, ServerState::Observing, vote(2), 1),
         Event::Timer(Timer::Finalize),
         says(1, LOOKING, vote(2), 0),
@@ -140,14 +144,14 @@ fn a_trace_is_told() {
         let sent = story.steps[step].sent.iter();
         sent.map(|arrow| format!("{}: {}", arrow.to, arrow.label)).collect::<Vec<_>>().join("; ")
     };
-    let to_all = |word: &str| format!("s1: {word}; s3: {word}");
+    let to_all = |word: &str| format!("s1: {word}; s73: {word}");
     assert_eq!(said(0), to_all("LOOKING for (1, <1,1>, s2) in round 1"));
-    assert_eq!(said(1), to_all("LOOKING for (1, <1,1>, s3) in round 2"));
+    assert_eq!(said(1), to_all("LOOKING for (1, <1,1>, s73) in round 2"));
     assert_eq!(said(2), "");
     assert_eq!(story.steps[2].text, "s1 says OBSERVING for (1, <1,1>, s2) in round 1");
-    assert_eq!(story.steps[3].memory, ["has settled on (1, <1,1>, s3) in round 2"]);
-    assert_eq!(said(4), "s1: FOLLOWING for (1, <1,1>, s3) in round 2");
-    assert_eq!(story.servers, ["s1", "s2", "s3", "s4", "s9"]);
+    assert_eq!(story.steps[3].memory, ["has settled on (1, <1,1>, s73) in round 2"]);
+    assert_eq!(said(4), "s1: FOLLOWING for (1, <1,1>, s73) in round 2");
+    assert_eq!(story.servers, ["s1", "s2", "s4", "s9", "s73"]);
 }
 
 #[test]
@@ -156,6 +160,6 @@ fn a_trace_is_refused_by_the_step() {
     let beyond = [LOOK, LOOK, LOOK];
     let refused = "step 3: the server looks, with 1 and <1,1> is not possible here";
     assert_eq!(refusal(&beyond), refused);
-    let refused = "step 1: s3 says LEADING for (1, <1,1>, s7) in round 1 is not in the alphabet";
-    assert_eq!(refusal(&[says(3, LEADING, vote(7), 1)]), refused);
+    let refused = "step 1: s73 says LEADING for (1, <1,1>, s7) in round 1 is not in the alphabet";
+    assert_eq!(refusal(&[says(HIGH.0, LEADING, vote(7), 1)]), refused);
 }
