@@ -112,7 +112,7 @@ impl Property {
                 "messages of the session layer pass unchanged in both directions exactly over a link that is up to date, and a sync is answered when it may be"
             }
             Self::Roles => {
-                "the role, and the epoch in which clients are served, are those of the phase"
+                "the role, and the epoch in which clients are served, are those of the phase, and the shell is told of each change"
             }
             Self::Timers => {
                 "the timers that run are those of the phase, and hearing a peer starts its limit anew"

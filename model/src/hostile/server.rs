@@ -576,6 +576,13 @@ impl<'a> Audit<'a> {
         });
         let begins = due.1.filter(|_| established(&self.before.book).is_none());
         self.check(Property::Roles, told == begins, || format!("tells {told:?}, due {begins:?}"));
+        let told = out.notes.iter().rev().find_map(|note| match note {
+            Note::Role(role, epoch) => Some((*role, *epoch)),
+            Note::Action(_) | Note::Established(_) | Note::Refused(..) | Note::Ignored(_) => None,
+        });
+        let is = (role(self.config, book), book.issued.accepted);
+        let knows = told.map_or(is.0 == role(self.config, &self.before.book), |told| told == is);
+        self.check(Property::Roles, knows, || format!("tells {told:?}, is {is:?}"));
         if core.role() != Role::Down {
             let (said, due) = (core.delivered(), Some(book.delivered));
             self.check(Property::Replay, said == due, || {

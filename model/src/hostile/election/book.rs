@@ -5,8 +5,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use zab::{
-    Action, Decision, Election, Epoch, Ignored, Notification, ServerState, Sid, SidSet, Timer,
-    Vote, Zxid,
+    Action, Decision, Election, Epoch, Ignored, Notification, ServerState, Sid, Timer, Vote, Zxid,
 };
 
 use super::event::Event;
@@ -16,7 +15,7 @@ use super::limits::ME;
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Book {
     /// Who votes.
-    pub(super) voters: SidSet,
+    pub(super) voters: BTreeSet<Sid>,
     /// What the server is doing.
     pub(super) standing: Standing,
 }
@@ -87,18 +86,18 @@ pub(super) struct Due {
 
 impl Book {
     /// Of a server that has not looked yet.
-    pub(super) fn new(voters: SidSet) -> Self {
+    pub(super) fn new(voters: BTreeSet<Sid>) -> Self {
         Self { voters, standing: Standing::Idle }
     }
 
     fn votes(&self, sid: Sid) -> bool {
-        self.voters.contains(sid)
+        self.voters.contains(&sid)
     }
 
     /// More than half of those that vote.
     fn is_quorum(&self, members: &BTreeSet<Sid>) -> bool {
         let voting = members.iter().filter(|sid| self.votes(**sid)).count();
-        2 * voting > self.voters.len() as usize
+        2 * voting > self.voters.len()
     }
 
     /// The round of which the server speaks.
@@ -244,7 +243,7 @@ impl Turn {
 
     /// All other voters are told, and the time until they are told again begins.
     fn tell_all(&mut self, book: &Book) {
-        let others = book.voters.iter().filter(|sid| *sid != ME);
+        let others = book.voters.iter().copied().filter(|sid| *sid != ME);
         self.due.says.extend(others.map(|sid| (sid, book.word())));
         self.due.armed.insert(Timer::Resend);
     }
@@ -304,7 +303,7 @@ impl Turn {
             Standing::Looking(quest)
                 if helps
                     && (word.round < here
-                        || (word.round == here && !book.voters.contains(from))) =>
+                        || (word.round == here && !book.voters.contains(&from))) =>
             {
                 let Heard { here, .. } = quest.heard(from);
                 quest.note(from, Heard { here, settled: None });
@@ -411,11 +410,11 @@ fn is_better(new: Vote, old: Vote) -> bool {
 }
 
 /// P0.7: the vote, if it is told by a voter for a voter, and is possible.
-fn counted(voters: &SidSet, from: Sid, word: &Notification) -> Result<Vote, Ignored> {
+fn counted(voters: &BTreeSet<Sid>, from: Sid, word: &Notification) -> Result<Vote, Ignored> {
     let vote = word.vote.ok_or(Ignored::NotVoter)?;
     let is_possible = |epoch: u64| epoch < 1 << 31;
-    let votes = word.state != ServerState::Observing && voters.contains(from);
-    if !votes || !voters.contains(vote.leader) {
+    let votes = word.state != ServerState::Observing && voters.contains(&from);
+    if !votes || !voters.contains(&vote.leader) {
         Err(Ignored::NotVoter)
     } else if word.round >= 1 << 48 {
         Err(Ignored::RoundTooHigh)

@@ -1,6 +1,8 @@
 //! Whose peers may say anything in an election, and within which bounds.
 
-use zab::{Config, Election, Epoch, Quorum, Sid, SidSet, Vote, Zxid};
+use std::collections::BTreeSet;
+
+use zab::{Election, Epoch, Sid, Vote, Zxid};
 
 use super::super::machine::{Kind, bound};
 use crate::report::{BoundInfo, Bounds, Tier};
@@ -66,16 +68,13 @@ impl Limits {
         [HIGH, Sid(1)].into_iter().take(self.peers)
     }
 
-    /// The constants of the server, in each ensemble.
-    pub(super) fn configs(&self) -> impl Iterator<Item = Config> + use<> {
+    /// Who votes in each ensemble.
+    pub(super) fn ensembles(&self) -> impl Iterator<Item = BTreeSet<Sid>> + use<> {
         let ensembles: [&[Sid]; 2] = match self.subject {
             Subject::Voter => [&[Sid(1), ME, HIGH], &[ME]],
             Subject::Observer => [&[Sid(1), HIGH, THIRD], &[Sid(1)]],
         };
-        ensembles.into_iter().take(self.ensembles).map(|voters| {
-            let voters: SidSet = voters.iter().copied().collect();
-            Config::new(ME, Quorum::majority(voters))
-        })
+        ensembles.into_iter().take(self.ensembles).map(|voters| voters.iter().copied().collect())
     }
 
     /// Rounds of which peers speak, but for the impossible one.

@@ -16,6 +16,8 @@ mod story;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use zab::{Action, Sid};
 
 use super::machine::{Companion, Kind, Machine};
@@ -83,7 +85,7 @@ impl Machine for Ballots {
 
     /// One for each ensemble.
     fn beginnings(&self) -> Vec<Taken> {
-        self.limits.configs().map(|config| Server::start(&config)).collect()
+        self.limits.ensembles().map(Server::start).collect()
     }
 
     fn step(&self, server: &Server, event: &Event) -> Option<Taken> {
@@ -95,13 +97,10 @@ impl Machine for Ballots {
     }
 
     fn cast(&self) -> Vec<Sid> {
-        let mut cast: Vec<_> =
-            self.limits.configs().flat_map(|c| c.quorum.voters().iter()).collect();
+        let mut cast: BTreeSet<_> = self.limits.ensembles().flatten().collect();
         cast.extend([ME, VOTELESS, STRANGER]);
         cast.extend(self.limits.peers());
-        cast.sort();
-        cast.dedup();
-        cast
+        cast.into_iter().collect()
     }
 
     fn say(event: &Event) -> String {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use zab::{
-    Config, Decision, Election, Ignored, Note, Notification, Outputs, ServerState, Sid, Timer,
-    TimerCmd,
+    Config, Decision, Election, Ignored, Note, Notification, Outputs, Quorum, ServerState, Sid,
+    Timer, TimerCmd,
 };
 
 use super::super::machine;
@@ -30,9 +30,10 @@ pub(in super::super) type Taken = machine::Taken<Server, (Sid, Notification)>;
 
 impl Server {
     /// A server that has never looked.
-    pub(super) fn start(config: &Config) -> Taken {
-        let book = Book::new(config.quorum.voters());
-        let server = Self { core: Election::new(config), book };
+    pub(super) fn start(voters: BTreeSet<Sid>) -> Taken {
+        let quorum = Quorum::majority(voters.iter().copied().collect());
+        let core = Election::new(&Config::new(ME, quorum));
+        let server = Self { core, book: Book::new(voters) };
         let mut audit = Audit::default();
         audit.standing(&server);
         audit.taken(server)
@@ -213,7 +214,7 @@ impl Audit {
         });
         self.mark_if(mark::SAID, !said.is_empty());
         if let Event::Notify(from, Notification { state: ServerState::Looking, .. }) = event {
-            let asked = said.contains_key(from) && !after.book.voters.contains(*from);
+            let asked = said.contains_key(from) && !after.book.voters.contains(from);
             self.mark_if(mark::TO_OBSERVER, asked);
         }
     }

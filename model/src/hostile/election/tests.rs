@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use zab::{Decision, Election, Epoch, Notification, ServerState, Sid, SidSet, Timer, Vote, Zxid};
+use zab::{Decision, Election, Epoch, Notification, ServerState, Sid, Timer, Vote, Zxid};
 
 use super::book::Book;
 use super::event::{Event, alphabet};
@@ -71,8 +71,7 @@ fn events_are_read_back_from_traces() {
 
 /// What a server among three voters decides, if anything, when it looks and then hears this.
 fn decides(words: &[Event]) -> Option<Decision> {
-    let voters: SidSet = [Sid(1), ME, HIGH].into_iter().collect();
-    let mut book = Book::new(voters);
+    let mut book = Book::new(BTreeSet::from([Sid(1), ME, HIGH]));
     book.on(&LOOK);
     words.iter().find_map(|word| book.on(word).decision)
 }
