@@ -580,7 +580,13 @@ impl<'a> Audit<'a> {
             Note::Role(role, epoch) => Some((*role, *epoch)),
             Note::Action(_) | Note::Established(_) | Note::Refused(..) | Note::Ignored(_) => None,
         });
-        let is = (role(self.config, book), book.issued.accepted);
+        // Who has stopped names no epoch.
+        let is = match role(self.config, book) {
+            Role::Down => (Role::Down, Epoch::default()),
+            role @ (Role::Looking | Role::Leading | Role::Following(_) | Role::Observing(_)) => {
+                (role, book.issued.accepted)
+            }
+        };
         let knows = told.map_or(is.0 == role(self.config, &self.before.book), |told| told == is);
         self.check(Property::Roles, knows, || format!("tells {told:?}, is {is:?}"));
         if core.role() != Role::Down {
