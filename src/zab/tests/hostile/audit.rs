@@ -258,6 +258,13 @@ fn last_commits(out: &Out) -> BTreeMap<Sid, Zxid> {
     out.sends.iter().filter_map(commit).collect()
 }
 
+/// Outputs that are cleared hold nothing of the step before.
+pub(crate) fn cleared(stepped: &Stepped) -> Verdict {
+    let mut out = stepped.out.clone();
+    out.clear();
+    demand(out == Out::new(), "cleared outputs are as new ones", stepped)
+}
+
 /// Renaming the servers commutes with the step of Zab proper.
 pub(crate) fn renamed(stepped: &Stepped) -> Verdict {
     let Stepped { before, given, .. } = stepped;

@@ -72,6 +72,16 @@ fn numbers_of_writes_mean_nothing() {
     check(property as fn(Walk) -> TestResult);
 }
 
+/// A shell hands in what the last step left, cleared.
+#[test]
+fn what_is_cleared_is_as_new() {
+    fn property(walk: Walk) -> TestResult {
+        walk.run(|_, stepped| audit::cleared(stepped))
+            .map_or_else(TestResult::error, |_| TestResult::passed())
+    }
+    check(property as fn(Walk) -> TestResult);
+}
+
 /// Of several acknowledgements, or commits, the last says all.
 #[test]
 fn the_last_of_several_acks_or_commits_says_all() {
