@@ -2,6 +2,11 @@
 
 use zab::{Config, Epoch, Quorum, Sid, SidSet};
 
+/// Whether a server is among those that vote. [`Config::is_voter`] says so too, but that is a part of what is checked.
+pub(crate) fn votes(config: &Config) -> bool {
+    config.quorum.voters().iter().any(|voter| voter == config.me)
+}
+
 /// How much of everything a run may spend.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Limits {

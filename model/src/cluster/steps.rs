@@ -4,7 +4,7 @@ use zab::{Action, Role};
 
 use super::Cluster;
 use super::action::Act;
-use super::limits::Budget;
+use super::limits::{Budget, votes};
 use super::machine::Machine;
 use super::tables::{Cache, Code, NONE};
 
@@ -42,7 +42,7 @@ impl<M: Machine> Cluster<M> {
                     }
                 }
                 Role::Looking => {
-                    if self.servers[i].is_voter() {
+                    if votes(&self.servers[i]) {
                         f(cache, Act::Lead(me));
                     }
                     for m in (0..n).filter(|&m| m != i) {

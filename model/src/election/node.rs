@@ -7,6 +7,7 @@ use zab::{
 use super::heard::Heard;
 use super::limits::Own;
 use super::property::{Companion, Property};
+use crate::cluster::limits::votes;
 use crate::cluster::quiet::caught;
 
 /// A server. Everything outside `election` stands for its disk, its shell, and Zab proper.
@@ -100,7 +101,7 @@ impl Node {
     pub fn on(&self, config: &Config, event: Event) -> Option<(Self, Effects)> {
         let mut node = self.clone();
         let mut effects = Effects::default();
-        let is_voter = config.is_voter();
+        let is_voter = votes(config);
         match event {
             Event::Start => {
                 node = Self::down(config, self.own);

@@ -7,6 +7,7 @@ use super::action::Act;
 use super::limits::{Budget, Own};
 use super::node::{Event, Standing};
 use super::tables::{Cache, Info};
+use crate::cluster::limits::votes;
 
 /// Coverage and violations of a step.
 pub(super) type Taken = (u128, u64);
@@ -132,7 +133,7 @@ impl Ensemble {
             .zip(infos)
             .filter(|(config, info)| {
                 config.me == me
-                    || config.is_voter()
+                    || votes(config)
                         && info.standing == Standing::Following(me, None)
                         && info.own <= infos[i].own
             })

@@ -8,6 +8,7 @@ use zab::{Epoch, LearnerKind, LinkCmd, Message, Record, Sid, Timer, Zxid};
 
 use super::book::{Book, Outcome, Standing, Turn};
 use super::event::Event;
+use crate::cluster::limits::votes;
 
 /// A learner and its leader.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -159,7 +160,7 @@ impl Learner {
 impl Turn<'_> {
     /// The server has decided to follow.
     pub(super) fn follow(&mut self, leader: Sid) {
-        let kind = match self.config.is_voter() {
+        let kind = match votes(self.config) {
             true => LearnerKind::Follower,
             false => LearnerKind::Observer,
         };

@@ -16,6 +16,7 @@ use super::learner::Phase;
 use super::limits::Limits;
 use super::machine;
 use super::property::{self, Property, mark};
+use crate::cluster::limits::votes;
 use crate::cluster::quiet::caught;
 use crate::search::Judgement;
 
@@ -259,7 +260,7 @@ fn role(config: &Config, book: &Book) -> Role {
     match &book.standing {
         Standing::Down => Role::Down,
         Standing::Looking => Role::Looking,
-        Standing::Learner(learner) if config.is_voter() => Role::Following(learner.leader),
+        Standing::Learner(learner) if votes(config) => Role::Following(learner.leader),
         Standing::Learner(learner) => Role::Observing(learner.leader),
         Standing::Leader(_) => Role::Leading,
     }
