@@ -58,6 +58,20 @@ pub(crate) fn verdict(outcome: &Outcome, completion: Completion, opts: &CheckOpt
         depth: u64::from(outcome.depth),
         elapsed: Duration::from_secs_f64(outcome.seconds),
         levels: outcome.levels.clone(),
+        bytes_per_state: Some(outcome.bytes_per_state()),
+        ..nothing(opts, outcome.collision_bound())
+    }
+}
+
+/// A verdict on no state.
+fn nothing(opts: &CheckOptions, collision_bound: String) -> Verdict {
+    Verdict {
+        completion: Completion::Complete,
+        distinct: 0,
+        generated: 0,
+        depth: 0,
+        elapsed: Duration::ZERO,
+        levels: Vec::new(),
         properties: Vec::new(),
         out_of_reach: Vec::new(),
         reductions: Vec::new(),
@@ -65,9 +79,9 @@ pub(crate) fn verdict(outcome: &Outcome, completion: Completion, opts: &CheckOpt
         actions: Vec::new(),
         violations: Vec::new(),
         threads: opts.threads,
-        bytes_per_state: Some(outcome.bytes_per_state()),
+        bytes_per_state: None,
         peak_memory_bytes: None,
-        collision_bound: outcome.collision_bound(),
+        collision_bound,
         pruned: 0,
     }
 }
@@ -131,18 +145,7 @@ where
         // Stateright counts states along a path, not steps.
         depth: (checker.max_depth() as u64).saturating_sub(1),
         elapsed: begun.elapsed(),
-        levels: Vec::new(),
-        properties: Vec::new(),
-        out_of_reach: Vec::new(),
-        reductions: Vec::new(),
-        distinct_without_symmetry: None,
-        actions: Vec::new(),
-        violations: Vec::new(),
-        threads: opts.threads,
-        bytes_per_state: None,
-        peak_memory_bytes: None,
-        collision_bound: "64-bit fingerprints (stateright)".to_owned(),
-        pruned: 0,
+        ..nothing(opts, "64-bit fingerprints (stateright)".to_owned())
     };
     Reference { verdict, found }
 }
