@@ -101,14 +101,15 @@ def main():
             for line in path.read_text().splitlines()[1:]:
                 mutant, outcome, _, note = line.split("\t")
                 if outcome == "survived" and note:
-                    notes[without_place(mutant)] = note
+                    # By its place if the file is as it was: two mutants may differ in that alone.
+                    notes[mutant] = notes[without_place(mutant)] = note
 
     rows = {}
     for stage, name, outcome, found in tried(work):
         if outcome != "survived":
             rows[name] = [outcome, *found]
         elif stage == "tests":
-            rows.setdefault(name, [outcome, found[0], notes.get(without_place(name), "")])
+            rows.setdefault(name, [outcome, found[0], notes.get(name, notes.get(without_place(name), ""))])
     every = (work / "all.txt").read_text().splitlines()
     lines = ["\t".join(HEADER)] + ["\t".join([name, *rows[name]]) for name in sorted(rows)]
     table.write_text("\n".join(lines) + "\n")
