@@ -164,7 +164,7 @@ pub(super) const KINDS: [Kind<Subject>; 5] = [
         subject: Subject::Leader,
         tiers: &[
             (Tier::Quick, &[1, 1, 1, 15, 0, 1, 2, 1]),
-            (Tier::Standard, &[1, 1, 1, 15, 0, 2, 2, 1]),
+            (Tier::Standard, &[1, 1, 1, 15, 0, 1, 3, 1]),
         ],
     },
 ];
