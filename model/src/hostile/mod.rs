@@ -17,6 +17,7 @@
 
 mod book;
 mod checkable;
+mod disk;
 mod election;
 mod event;
 mod leader;

@@ -105,7 +105,7 @@ fn occasions(property: Property, outcome: &Outcome) -> u64 {
         Property::Abort | Property::Acceptance | Property::Roles | Property::Timers => {
             outcome.generated
         }
-        Property::Recovery | Property::Replay => outcome.distinct,
+        Property::Recovery | Property::Damage | Property::Replay => outcome.distinct,
         Property::Epochs | Property::History | Property::Records => steps(mark::WROTE),
         Property::Delivery | Property::Commits => steps(mark::DELIVERED),
         Property::Gates => steps(mark::GATED),

@@ -10,6 +10,7 @@ use super::machine::{Companion, Seen};
 pub(super) enum Property {
     Abort,
     Recovery,
+    Damage,
     Replay,
     Epochs,
     History,
@@ -27,9 +28,10 @@ pub(super) enum Property {
 
 impl Property {
     /// All of them, in the order of their bits.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Abort,
         Self::Recovery,
+        Self::Damage,
         Self::Replay,
         Self::Epochs,
         Self::History,
@@ -55,6 +57,7 @@ impl Property {
         match self {
             Self::Abort => "no-abort",
             Self::Recovery => "recovery-is-total",
+            Self::Damage => "damaged-disks-are-refused",
             Self::Replay => "memory-is-replay-of-disk",
             Self::Epochs => "epochs-monotone",
             Self::History => "history-has-no-hole",
@@ -79,6 +82,9 @@ impl Property {
             }
             Self::Recovery => {
                 "every prefix of the records on their way leaves a disk from which the server starts: currentEpoch <= acceptedEpoch, a history without a hole, none of it newer than acceptedEpoch"
+            }
+            Self::Damage => {
+                "from a disk that no crash leaves the server does not start: epochs out of order, a history newer than acceptedEpoch, a hole, a repetition; it says which, and touches nothing"
             }
             Self::Replay => {
                 "epochs, end of the history and end of what is delivered in memory are those of the records issued and of the transactions handed out"
@@ -125,6 +131,7 @@ impl Property {
         match self {
             Self::Abort => "Z13; spec/protocol.md, P4.1",
             Self::Recovery => "Z12; spec/protocol.md, P4.2, P4.3",
+            Self::Damage => "spec/protocol.md, P4.3; hazard H3",
             Self::Replay => "Z11; spec/protocol.md, P4.4",
             Self::Epochs => "Z8; spec/protocol.md, P1.4",
             Self::History => "Z7; spec/protocol.md, P2.3, A10",

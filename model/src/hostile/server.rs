@@ -10,6 +10,7 @@ use zab::{
 };
 
 use super::book::{Book, Expected, Outcome, Standing, Turn, continues};
+use super::disk;
 use super::event::Event;
 use super::leader::{Stage, Step};
 use super::learner::Phase;
@@ -162,23 +163,22 @@ impl Server {
         Some(audit.step(server, book, &expected, &fired))
     }
 
-    /// What holds in a state: any crash leaves a disk from which the server starts.
+    /// What holds in a state: any crash leaves a disk from which the server starts, and what is damaged beyond that is seen.
     pub(super) fn judge(&self, config: Config) -> Judgement {
         let mut violated = 0;
         let mut image = self.disk.clone();
-        let mut starts = |image: &DiskImage<u8>| {
-            let mut out = Outputs::new();
-            let input = Input::Start(image.clone());
-            let mut core = Zab::new(config);
-            let panicked = run(&mut core, |core| core.step(input, &mut out));
-            if panicked.is_some() || out.halt.is_some() || !is_sound(image) {
+        let mut judge = |image: &DiskImage<u8>| {
+            if !disk::starts(config, image) || !disk::is_sound(image) {
                 violated |= Property::Recovery.bit();
             }
+            if disk::damaged(image).iter().any(|(bad, why)| !disk::halts(config, bad, *why)) {
+                violated |= Property::Damage.bit();
+            }
         };
-        starts(&image);
+        judge(&image);
         for record in &self.pending {
             image.apply(record);
-            starts(&image);
+            judge(&image);
         }
         if image != self.book.issued {
             violated |= Property::Replay.bit();
@@ -272,16 +272,6 @@ fn timers(config: &Config, book: &Book) -> BTreeSet<Timer> {
         Standing::Learner(learner) => learner.timers(),
         Standing::Leader(leader) => leader.timers(config),
     }
-}
-
-fn is_sound(image: &DiskImage<u8>) -> bool {
-    let mut last = image.snapshot;
-    let follows = image.log.iter().all(|txn| {
-        let follows = continues(last, txn.zxid);
-        last = txn.zxid;
-        follows
-    });
-    follows && image.current <= image.accepted && last.epoch() <= image.accepted
 }
 
 /// One step of the machine, compared with what is due.
