@@ -145,8 +145,8 @@ pub(super) const KINDS: [Kind<Subject>; 5] = [
         about: "One real leader whose two followers may say anything at any time.",
         subject: Subject::Leader,
         tiers: &[
-            (Tier::Quick, &[2, 1, 1, 15, 0, 0, 1, 2]),
-            (Tier::Standard, &[2, 1, 1, 15, 1, 1, 1, 2]),
+            (Tier::Quick, &[2, 1, 2, 15, 0, 0, 1, 2]),
+            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 1, 2]),
         ],
     },
     Kind {
@@ -154,8 +154,8 @@ pub(super) const KINDS: [Kind<Subject>; 5] = [
         about: "One real leader of a voter and of a server without a vote, which may say anything at any time.",
         subject: Subject::LeaderOfObserver,
         tiers: &[
-            (Tier::Quick, &[2, 1, 1, 0, 1, 1, 0, 2]),
-            (Tier::Standard, &[2, 1, 1, 0, 1, 1, 1, 2]),
+            (Tier::Quick, &[2, 1, 2, 0, 1, 1, 0, 2]),
+            (Tier::Standard, &[2, 2, 2, 0, 1, 1, 0, 2]),
         ],
     },
     Kind {
