@@ -76,7 +76,8 @@ pub(super) fn damaged(image: &DiskImage<u8>) -> Vec<(DiskImage<u8>, Halt)> {
         let next = pair[1].zxid;
         if !continues(before, next) {
             let why = Halt::LogOutOfOrder { last: before, next };
-            add(&|image| drop(image.log.remove(at)), why);
+            let gone = |image: &mut DiskImage<u8>| _ = image.log.remove(at);
+            add(&gone, why);
         }
         before = pair[0].zxid;
     }
