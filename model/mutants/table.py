@@ -44,15 +44,21 @@ def found_by(stage, log):
     return layer, what
 
 
+def before(work):
+    """What the table says that was there before, if it is to count: one that survives, and no note says why, is tried again."""
+    path = work / "before.tsv"
+    for line in path.read_text().splitlines()[1:] if path.exists() else []:
+        name, outcome, layer, note = line.split("\t")
+        if outcome != "survived" or note:
+            yield name, outcome, layer, note
+
+
 def tried(work):
     """What was tried, in its order: stage, name, what came of it, and then layer and words of what found it. First comes what the table says
     that was there before, if it is to count.
     """
-    before = work / "before.tsv"
-    for line in before.read_text().splitlines()[1:] if before.exists() else []:
-        name, outcome, layer, note = line.split("\t")
-        if outcome != "survived":
-            yield STAGES[0], name, outcome, (layer, note)
+    for name, outcome, layer, note in before(work):
+        yield (STAGES[0] if outcome != "survived" else "tests"), name, outcome, (layer, note)
     for stage in STAGES:
         for outcomes in sorted((work / stage).glob("mutants.out*/outcomes.json")):
             for outcome in json.loads(outcomes.read_text())["outcomes"]:
@@ -79,6 +85,7 @@ def settled(work, stage):
     """
     found = {name: layer for _, name, outcome, (layer, _) in tried(work) if outcome != "survived"}
     asked = {name for tried_in, name, _, _ in tried(work) if tried_in == stage}
+    asked |= {name for name, outcome, _, _ in before(work) if outcome == "survived"}
     if stage == STAGES[-1]:
         every = (work / "all.txt").read_text().splitlines()
         return asked | {name for name in every if found.get(name) != "count"}
