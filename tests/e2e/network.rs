@@ -69,18 +69,31 @@ impl Network {
 
     /// What was held back arrives now.
     pub(crate) fn heal(&self) {
-        for way in self.ways.iter().flatten() {
-            way.state.lock().expect("no panic").silent = false;
-            way.changed.notify_all();
-        }
+        self.ways.iter().flatten().for_each(|way| way.heal());
     }
 
     /// Closes every connection; what was held back is lost. New ones work.
     pub(crate) fn reset(&self) {
-        for way in self.ways.iter().flatten() {
-            for stream in way.state.lock().expect("no panic").streams.drain(..) {
-                let _ = stream.shutdown(Shutdown::Both);
-            }
+        self.ways.iter().flatten().for_each(|way| way.reset());
+        self.heal();
+    }
+
+    /// As [`Self::reset`], of the connections between two servers.
+    pub(crate) fn reset_between(&self, one: usize, other: usize) {
+        self.ways[one][other].reset();
+        self.ways[other][one].reset();
+    }
+}
+
+impl Way {
+    fn heal(&self) {
+        self.state.lock().expect("no panic").silent = false;
+        self.changed.notify_all();
+    }
+
+    fn reset(&self) {
+        for stream in self.state.lock().expect("no panic").streams.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
         }
         self.heal();
     }

@@ -3,6 +3,7 @@
 mod answers;
 mod connection;
 mod handshake;
+mod pending;
 mod port;
 mod reads;
 mod shared;

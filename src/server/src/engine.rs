@@ -2,6 +2,7 @@
 
 mod apply;
 mod links;
+mod renewals;
 mod requests;
 mod roles;
 mod sessions;
@@ -166,6 +167,8 @@ pub(crate) struct Engine {
     events: Events,
     reason: String,
     started: Instant,
+    /// When timers and sessions were last looked at.
+    ticked: Instant,
     end: Option<End>,
 }
 
@@ -205,6 +208,7 @@ impl Engine {
             events,
             reason: "started".to_owned(),
             started: Instant::now(),
+            ticked: Instant::now(),
             end: None,
         }
     }
@@ -263,6 +267,11 @@ impl Engine {
     }
 
     fn tick(&mut self) {
+        let now = Instant::now();
+        let absent = now - std::mem::replace(&mut self.ticked, now);
+        if absent > self.config.tick_time {
+            self.excuse_silence(absent);
+        }
         while let Some(timer) = self.timers.expired(Instant::now()) {
             if timer == zab::Timer::Ping {
                 self.collect_touches();
@@ -384,6 +393,7 @@ impl Engine {
     fn flush(&mut self) {
         loop {
             self.forward_requests();
+            self.confirm_renewals();
             if !self.record() {
                 return;
             }

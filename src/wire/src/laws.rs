@@ -110,11 +110,11 @@ fn client_responses() {
 fn quorum_packets_and_what_is_in_them() {
     laws_of::<quorum::Packet>();
     laws_of::<quorum::Revalidate>();
-    laws_of::<quorum::RevalidateReply>();
     laws_of::<quorum::TouchedSession>();
     laws_of::<quorum::QuorumAuthPacket>();
-    // The first has optional tails, the second ends with whatever is left.
+    // The first two have optional tails, the third ends with whatever is left.
     check::<quorum::LearnerInfo>(survives);
+    check::<quorum::Revalidated>(survives);
     check::<quorum::ForwardedRequest>(survives);
     check::<quorum::ProposalWithLeader>(survives);
 }

@@ -7,8 +7,8 @@ mod body;
 mod packet;
 
 pub use body::{
-    ForwardedRequest, LearnerInfo, ProposalWithLeader, QuorumAuthPacket, Revalidate,
-    RevalidateReply, TouchedSession, decode_touched, encode_touched,
+    ForwardedRequest, LearnerInfo, ProposalWithLeader, QuorumAuthPacket, Revalidate, Revalidated,
+    TouchedSession, decode_touched, encode_touched,
 };
 pub use packet::{Packet, PacketType, Packets};
 

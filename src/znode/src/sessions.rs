@@ -109,17 +109,47 @@ impl Sessions {
         }
     }
 
-    /// Gives the session to `owner`, whoever had it before: it was renewed there.
+    /// Gives the session to `owner`, whoever had it before: it was renewed there. Returns the other server that had it
+    /// before, which has to be told.
     ///
     /// # Errors
     /// The session is unknown or closing.
-    pub fn set_owner(&mut self, id: SessionId, owner: Owner) -> Result<(), SessionError> {
+    pub fn set_owner(
+        &mut self,
+        id: SessionId,
+        owner: Owner,
+    ) -> Result<Option<Owner>, SessionError> {
         match self.sessions.get_mut(&id) {
             Some(session) if !session.closing => {
-                session.owner = Some(owner);
-                Ok(())
+                Ok(session.owner.replace(owner).filter(|&before| before != owner))
             }
             Some(_) | None => Err(SessionError::Expired),
+        }
+    }
+
+    /// A sign of life of a session that `owner` has taken over, with the timeout that it reports. Returns as
+    /// [`Sessions::set_owner`] does.
+    ///
+    /// # Errors
+    /// The session is unknown or closing.
+    pub fn renew(
+        &mut self,
+        id: SessionId,
+        owner: Owner,
+        timeout_ms: i32,
+        now_ms: u64,
+    ) -> Result<Option<Owner>, SessionError> {
+        if !self.touch_with_timeout(id, timeout_ms, now_ms) {
+            return Err(SessionError::Expired);
+        }
+        self.set_owner(id, owner)
+    }
+
+    /// Every session that is alive has its whole timeout again: nobody could be heard of for a while.
+    pub fn touch_all(&mut self, now_ms: u64) {
+        let alive: Vec<SessionId> = self.buckets.values().flatten().copied().collect();
+        for id in alive {
+            self.touch(id, now_ms);
         }
     }
 
@@ -275,13 +305,31 @@ mod tests {
         sessions.track(1, 3000, 0);
         assert_eq!(sessions.check(1, HERE), Ok(()));
         assert_eq!(sessions.check(1, THERE), Err(SessionError::Moved));
-        assert_eq!(sessions.set_owner(1, THERE), Ok(()));
+        assert_eq!(sessions.set_owner(1, HERE), Ok(None), "nobody has lost it");
+        assert_eq!(sessions.renew(1, THERE, 3000, 0), Ok(Some(HERE)), "who had it has to be told");
+        assert_eq!(sessions.renew(1, THERE, 3000, 0), Ok(None));
         assert_eq!(sessions.check(1, HERE), Err(SessionError::Moved));
         assert_eq!(sessions.check(1, THERE), Ok(()));
         sessions.set_closing(1);
         assert_eq!(sessions.check(1, THERE), Err(SessionError::Expired));
         assert_eq!(sessions.set_owner(1, HERE), Err(SessionError::Expired));
+        assert_eq!(sessions.renew(1, HERE, 3000, 0), Err(SessionError::Expired));
+        assert_eq!(sessions.renew(9, HERE, 3000, 0), Err(SessionError::Expired), "unknown");
         assert_eq!(sessions.expired(u64::MAX), [], "closing sessions do not expire again");
+    }
+
+    #[test]
+    fn after_a_silence_that_is_excused_every_session_has_its_time_out_again() {
+        let mut sessions = Sessions::new(1000);
+        sessions.track(1, 3000, 0);
+        sessions.track(2, 8000, 0);
+        sessions.track(3, 3000, 0);
+        sessions.set_closing(3);
+        sessions.touch_all(50_000);
+        assert_eq!(sessions.expired(53_999), [], "the silence counts for nobody");
+        assert_eq!(sessions.expired(54_000), [1]);
+        assert_eq!(sessions.next_expiry(), Some(59_000));
+        assert_eq!(sessions.expired(u64::MAX), [2], "what is closing stays so");
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! One client's connection, as its own task and the engine share it.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -16,6 +15,7 @@ use wire::txn::Txn;
 use wire::{ErrorCode, Id};
 use znode::{Outcome, SessionId, Tree};
 
+use super::pending::{Completed, Pending, Ready};
 use super::shared::Shared;
 use super::{answers, reads};
 use crate::outbox::Outbox;
@@ -39,6 +39,10 @@ pub(crate) struct Connection {
     touched: AtomicBool,
     told: AtomicBool,
     ended: AtomicBool,
+    /// Requests that the engine has taken and not answered. Only the engine changes it.
+    in_progress: AtomicUsize,
+    /// The engine answers nothing any more.
+    abandoned: AtomicBool,
     state: Mutex<State>,
     closed: Notify,
     pub(super) received: AtomicU64,
@@ -49,19 +53,7 @@ struct State {
     /// Whether the client's ConnectRequest had the readOnly byte: the response mirrors it.
     read_only: Option<bool>,
     auth: Vec<Id>,
-    pending: VecDeque<Pending>,
-}
-
-/// A request that has no answer yet. Answers leave in the order of the requests.
-enum Pending {
-    /// Answered by the transaction with this session and xid.
-    Write { xid: i32, op: OpCode, since: Instant },
-    /// Answered when the leader has confirmed.
-    Sync { xid: i32, path: String, since: Instant },
-    /// A read behind a write of the same session: answered as soon as it is the first.
-    Read { xid: i32, request: Request, since: Instant },
-    /// What could not be read, behind a write of the same session.
-    Refused { xid: i32, error: ErrorCode },
+    pending: Pending,
 }
 
 impl Connection {
@@ -76,7 +68,13 @@ impl Connection {
             touched: AtomicBool::new(false),
             told: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-            state: Mutex::new(State { read_only: None, auth: vec![ip], pending: VecDeque::new() }),
+            in_progress: AtomicUsize::new(0),
+            abandoned: AtomicBool::new(false),
+            state: Mutex::new(State {
+                read_only: None,
+                auth: vec![ip],
+                pending: Pending::default(),
+            }),
             closed: Notify::new(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -146,7 +144,11 @@ impl Connection {
 
     /// Whether more may be read from the client.
     pub(super) fn wants_input(&self) -> bool {
-        self.lock().pending.len() < PENDING_MAX && self.outbox.queued() < OUTBOX_BYTES_HIGH
+        let state = self.lock();
+        state.pending.len() < PENDING_MAX
+            && !state.pending.ends()
+            && !self.outbox.is_closed()
+            && self.outbox.queued() < OUTBOX_BYTES_HIGH
     }
 
     /// Requests in progress.
@@ -155,11 +157,11 @@ impl Connection {
     }
 
     pub(super) fn push_write(&self, xid: i32, op: OpCode) {
-        self.lock().pending.push_back(Pending::Write { xid, op, since: Instant::now() });
+        self.lock().pending.push_write(xid, op);
     }
 
     pub(super) fn push_sync(&self, xid: i32, path: String) {
-        self.lock().pending.push_back(Pending::Sync { xid, path, since: Instant::now() });
+        self.lock().pending.push_sync(xid, path);
     }
 
     /// Answers a read, or lets it wait behind the writes that came before it.
@@ -171,29 +173,26 @@ impl Connection {
                 reads::answer(xid, &request, self, &state.auth, tree, shared, out);
             });
         } else {
-            state.pending.push_back(Pending::Read { xid, request, since: Instant::now() });
+            state.pending.push_ready(Ready::Read { xid, request, since: Instant::now() });
         }
     }
 
-    /// Answers with an error, in its turn.
-    pub(super) fn refuse(&self, xid: i32, error: ErrorCode, tree: &Tree, shared: &Shared) {
+    /// Answers with an error, in its turn. `ends`: the connection ends behind it.
+    pub(super) fn refuse(
+        &self,
+        xid: i32,
+        error: ErrorCode,
+        ends: bool,
+        tree: &Tree,
+        shared: &Shared,
+    ) {
         let mut state = self.lock();
-        if state.pending.is_empty() {
-            self.reply(shared, |out| encode_reply_error(out, xid, tree.last_zxid(), error));
-        } else {
-            state.pending.push_back(Pending::Refused { xid, error });
-        }
+        state.pending.push_ready(Ready::Refused { xid, error, ends });
+        self.answer_ready(&mut state, tree, shared);
     }
 
-    /// The client asked for something that does not exist: it is told, and disconnected. (ZooKeeper's header has no zxid
-    /// then.)
-    pub(super) fn unimplemented(&self, xid: i32) {
-        self.outbox.push(|out| encode_reply_error(out, xid, -1, ErrorCode::Unimplemented));
-        self.outbox.close();
-    }
+    /// The transaction of this session with this xid is applied. Answers it, if a request waits for it, and what only
 
-    /// The transaction of this session with this xid is applied. Answers it, if a request waits for it, and the reads
-    /// behind it. How many writes were answered.
     pub(crate) fn applied(
         &self,
         cxid: i32,
@@ -203,69 +202,119 @@ impl Connection {
         shared: &Shared,
     ) -> usize {
         let mut state = self.lock();
-        match state.pending.front() {
-            Some(&Pending::Write { xid, op, since }) if xid == cxid => {
-                state.pending.pop_front();
-                shared.stats.answered(since);
-                let zxid = tree.last_zxid();
-                self.reply(shared, |out| answers::write(xid, op, (txn, outcome), zxid, out));
-                self.answer_reads(&mut state, tree, shared);
-                1
-            }
-            Some(
-                Pending::Write { .. }
-                | Pending::Sync { .. }
-                | Pending::Read { .. }
-                | Pending::Refused { .. },
-            )
-            | None => 0,
-        }
-    }
-
-    /// The leader has confirmed the oldest sync. How many syncs were answered.
-    pub(crate) fn sync_done(&self, shared: &Shared) -> usize {
-        let tree = shared.read_tree();
-        let mut state = self.lock();
-        let Some(Pending::Sync { .. }) = state.pending.front() else {
+        let Some(completed) = state.pending.complete_write(cxid) else {
             return 0;
         };
-        if let Some(Pending::Sync { xid, path, since }) = state.pending.pop_front() {
-            shared.stats.answered(since);
-            self.reply(shared, |out| answers::sync(xid, &path, tree.last_zxid(), out));
-            self.answer_reads(&mut state, &tree, shared);
-        }
+        shared.stats.answered(completed.since);
+        let (xid, op, zxid) = (completed.xid, completed.asked, tree.last_zxid());
+        let fill = |out: &mut Vec<u8>| answers::write(xid, op, (txn, outcome), zxid, out);
+        let ends = match outcome {
+            Outcome::SessionClosed => true,
+            Outcome::Created { .. }
+            | Outcome::Deleted
+            | Outcome::DataSet(_)
+            | Outcome::AclSet(_)
+            | Outcome::Checked
+            | Outcome::Multi(_)
+            | Outcome::SessionCreated { .. }
+            | Outcome::Failed(_) => false,
+        };
+        self.complete(&mut state, &completed, fill, ends, shared);
+        self.answer_ready(&mut state, tree, shared);
         1
     }
 
-    fn answer_reads(&self, state: &mut State, tree: &Tree, shared: &Shared) {
-        let State { pending, auth, .. } = state;
-        while let Some(first) = pending.pop_front_if(|first| match first {
-            Pending::Read { .. } | Pending::Refused { .. } => true,
-            Pending::Write { .. } | Pending::Sync { .. } => false,
-        }) {
-            self.reply(shared, |out| match first {
-                Pending::Read { xid, request, since } => {
-                    shared.stats.answered(since);
-                    reads::answer(xid, &request, self, auth, tree, shared, out);
-                }
-                Pending::Refused { xid, error } => {
-                    encode_reply_error(out, xid, tree.last_zxid(), error);
-                }
-                Pending::Write { .. } | Pending::Sync { .. } => {}
-            });
+    /// The leader has confirmed the oldest sync. Returns how many syncs were answered.
+    pub(crate) fn sync_done(&self, shared: &Shared) -> usize {
+        let tree = shared.read_tree();
+        let mut state = self.lock();
+        let Some(completed) = state.pending.complete_sync() else {
+            return 0;
+        };
+        shared.stats.answered(completed.since);
+        let (xid, path, zxid) = (completed.xid, &completed.asked, tree.last_zxid());
+        let fill = |out: &mut Vec<u8>| answers::sync(xid, path, zxid, out);
+        self.complete(&mut state, &completed, fill, false, shared);
+        self.answer_ready(&mut state, &tree, shared);
+        1
+    }
+
+    /// Lets an answer leave, or keeps it until everything older is answered.
+    fn complete<T>(
+        &self,
+        state: &mut State,
+        completed: &Completed<T>,
+        fill: impl FnOnce(&mut Vec<u8>),
+        ends: bool,
+        shared: &Shared,
+    ) {
+        if state.pending.is_due(completed) && !ends {
+            state.pending.pop_due();
+            self.reply(shared, fill);
+        } else {
+            let mut answer = Vec::new();
+            fill(&mut answer);
+            state.pending.answer(completed, answer, ends);
         }
     }
 
-    /// Forgets what is pending: how many writes and syncs that were.
-    pub(crate) fn abandon_writes(&self) -> usize {
-        let pending = std::mem::take(&mut self.lock().pending);
-        pending
-            .iter()
-            .filter(|pending| match pending {
-                Pending::Write { .. } | Pending::Sync { .. } => true,
-                Pending::Read { .. } | Pending::Refused { .. } => false,
-            })
-            .count()
+    /// Answers the oldest requests, as far as nothing has to be waited for.
+    fn answer_ready(&self, state: &mut State, tree: &Tree, shared: &Shared) {
+        let State { pending, auth, .. } = state;
+        while let Some(ready) = pending.pop_ready() {
+            match ready {
+                Ready::Answered { answer, ends } => {
+                    self.reply(shared, |out| out.extend_from_slice(&answer));
+                    if ends {
+                        self.outbox.close();
+                    }
+                }
+                Ready::Read { xid, request, since } => {
+                    shared.stats.answered(since);
+                    self.reply(shared, |out| {
+                        reads::answer(xid, &request, self, auth, tree, shared, out);
+                    });
+                }
+                Ready::Refused { xid, error, ends } => {
+                    // ZooKeeper's header has no zxid where it ends the connection.
+                    let zxid = if ends { -1 } else { tree.last_zxid() };
+                    self.reply(shared, |out| encode_reply_error(out, xid, zxid, error));
+                    if ends {
+                        self.outbox.close();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the oldest write that waits for its transaction has this xid.
+    pub(crate) fn awaits(&self, cxid: i32) -> bool {
+        self.lock().pending.awaits(cxid)
+    }
+
+    /// The engine takes a request.
+    pub(crate) fn begin(&self) {
+        self.in_progress.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The engine has answered requests. Returns how many of those it had taken.
+    pub(crate) fn done(&self, requests: usize) -> usize {
+        let taken = self.in_progress.load(Ordering::Relaxed);
+        let done = requests.min(taken);
+        self.in_progress.store(taken - done, Ordering::Relaxed);
+        done
+    }
+
+    /// The engine answers nothing any more. Returns how many requests it had taken.
+    pub(crate) fn abandon(&self) -> usize {
+        self.abandoned.store(true, Ordering::Relaxed);
+        self.lock().pending.clear();
+        self.in_progress.swap(0, Ordering::Relaxed)
+    }
+
+    /// Whether [`Self::abandon`] was called.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
     }
 
     /// Appends one message to what the client is sent: an answer, or an event.
@@ -304,9 +353,14 @@ impl Connection {
         self.closed.notify_one();
     }
 
-    /// Ends the connection once the client was told what it was told.
-    pub(crate) fn close_after_answer(&self) {
-        self.outbox.close();
+    /// The session is over: the connection ends once the client was told what it is still owed. If the client closed the
+    /// session itself, that is the answer to that and to what it had asked before.
+    pub(crate) fn session_closed(&self) {
+        let mut state = self.lock();
+        if !state.pending.ends() {
+            state.pending.clear();
+            self.outbox.close();
+        }
     }
 
     /// Waits until [`Self::close`] is called.
@@ -314,3 +368,6 @@ impl Connection {
         self.closed.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,7 +153,7 @@ impl Shared {
     }
 
     /// All connections, oldest first.
-    pub(super) fn connections(&self) -> Vec<Arc<Connection>> {
+    pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
         let mut all: Vec<_> = lock(&self.connections).values().cloned().collect();
         all.sort_unstable_by_key(|connection| connection.id());
         all
@@ -161,13 +161,6 @@ impl Shared {
 
     pub(super) fn connection_count(&self) -> usize {
         lock(&self.connections).len()
-    }
-
-    /// Nobody is served any more.
-    pub(crate) fn close_all(&self) {
-        for connection in self.connections() {
-            connection.close("this server has no leader any more");
-        }
     }
 }
 

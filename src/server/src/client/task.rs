@@ -177,7 +177,7 @@ impl Client {
         let header = RequestHeader::decode(&mut reader).map_err(text)?;
         let (connection, shared, xid) = (&self.connection, &self.shared, header.xid);
         let Some(op) = OpCode::from_code(header.op) else {
-            connection.unimplemented(xid);
+            connection.refuse(xid, ErrorCode::Unimplemented, true, &shared.read_tree(), shared);
             return Ok(());
         };
         if reads::is_read(op) {
@@ -186,7 +186,7 @@ impl Client {
                 Ok(request) => connection.read(xid, request, &tree, shared),
                 Err(error) => {
                     debug!("client {}: {op}: {error}", connection.address());
-                    connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared);
+                    connection.refuse(xid, ErrorCode::MarshallingError, false, &tree, shared);
                 }
             }
             return Ok(());
@@ -211,7 +211,7 @@ impl Client {
                 }
                 Ok(_) | Err(_) => {
                     let tree = shared.read_tree();
-                    connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared);
+                    connection.refuse(xid, ErrorCode::MarshallingError, false, &tree, shared);
                 }
             },
             OpCode::Notification
@@ -236,7 +236,10 @@ impl Client {
             | OpCode::GetEphemerals
             | OpCode::GetAllChildrenNumber
             | OpCode::AddWatch
-            | OpCode::WhoAmI => connection.unimplemented(xid),
+            | OpCode::WhoAmI => {
+                let tree = shared.read_tree();
+                connection.refuse(xid, ErrorCode::Unimplemented, true, &tree, shared);
+            }
         }
         Ok(())
     }

@@ -84,8 +84,10 @@ impl Engine {
             return self.session_created(session);
         }
         if let Outcome::Failed(ErrorCode::SessionMoved) = outcome {
-            // The client talks to another server by now.
-            if let Some(connection) = self.local.get(session).cloned() {
+            // Apache ZooKeeper's leader says so to all servers; it concerns the one whose client asked.
+            if let Some(connection) = self.local.get(session).cloned()
+                && connection.awaits(cxid)
+            {
                 connection.close("its session has moved to another server");
                 self.connection_closed(&connection);
             }
@@ -93,7 +95,7 @@ impl Engine {
         }
         if let Some(connection) = self.local.get(session).cloned() {
             let answered = connection.applied(cxid, &blob.txn, outcome, tree, shared);
-            self.local.done(answered);
+            self.local.done(&connection, answered);
             self.local.tell(&connection);
         }
         if let Outcome::SessionClosed = outcome {

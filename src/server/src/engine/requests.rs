@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tracing::warn;
+use tracing::{debug, warn};
 use wire::Id;
 use wire::client::OpCode;
 use wire::jute::Record;
 use wire::quorum::ForwardedRequest;
 use zab::{Input, SessionMessage, Sid, Zxid};
-use znode::{Owner, SessionId};
+use znode::{Owner, SessionError, SessionId};
 
 use super::Engine;
 use super::sessions::{LOCAL, Service, owner};
@@ -23,24 +23,30 @@ impl Engine {
         let ClientBatch { connection, requests } = batch;
         for request in requests {
             match request {
+                ClientRequest::Ended => self.connection_closed(&connection),
+                // It was closed while this request was on its way here: nobody waits for an answer.
+                ClientRequest::NewSession { .. }
+                | ClientRequest::RenewSession { .. }
+                | ClientRequest::Write { .. }
+                | ClientRequest::Sync
+                    if connection.is_abandoned() => {}
                 ClientRequest::NewSession { timeout_ms } => {
-                    self.local.begin();
+                    self.local.begin(&connection);
                     self.create_session(&connection, timeout_ms);
                 }
                 ClientRequest::RenewSession { session, timeout_ms } => {
                     self.renew_session(&connection, session, timeout_ms);
                 }
                 ClientRequest::Write { xid, op, body } => {
-                    self.local.begin();
+                    self.local.begin(&connection);
                     let ids = connection.auth_ids();
                     self.write(connection.session(), xid, op.code(), body, ids);
                 }
                 ClientRequest::Sync => {
-                    self.local.begin();
+                    self.local.begin(&connection);
                     self.sync(&connection);
                 }
                 ClientRequest::Refused => {}
-                ClientRequest::Ended => self.connection_closed(&connection),
             }
         }
     }
@@ -88,6 +94,11 @@ impl Engine {
         let Service::Leader(leading) = &mut self.service else {
             return;
         };
+        if leading.sessions.check(request.session_id, owner) == Err(SessionError::Moved) {
+            // Who forwards it was told that the session has moved: it is behind the times, and asks for nobody.
+            debug!("request of session 0x{:x}, which has moved", request.session_id);
+            return;
+        }
         let zxid = next_zxid(leading.epoch, self.peer.last());
         let tree = self.shared.read_tree();
         let context = znode::Context { zxid: zxid.0.cast_signed(), time_ms, now_ms, owner };
@@ -127,7 +138,7 @@ impl Engine {
     fn synced(&mut self, connection: &Arc<Connection>) {
         self.apply_committed();
         let answered = connection.sync_done(&self.shared);
-        self.local.done(answered);
+        self.local.done(connection, answered);
         self.local.tell(connection);
     }
 

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tracing::{info, warn};
 use wire::Id;
-use wire::jute::{Reader, Record};
-use wire::quorum::{
-    ForwardedRequest, Revalidate, RevalidateReply, TouchedSession, decode_touched, encode_touched,
-};
-use zab::{Epoch, Input, SessionMessage, Sid};
+use wire::quorum::{ForwardedRequest, TouchedSession, decode_touched, encode_touched};
+use zab::{Epoch, Sid};
 use znode::{Owner, Prep, SessionId, SessionIds, Sessions};
 
 use super::Engine;
+use super::renewals::Renewal;
 use crate::client::Connection;
 use crate::packets;
 
@@ -30,6 +28,8 @@ pub(super) struct Leading {
     pub(super) epoch: Epoch,
     pub(super) prep: Prep,
     pub(super) sessions: Sessions,
+    /// In the order in which they were granted.
+    pub(super) renewals: VecDeque<Renewal>,
 }
 
 /// A learner forwards.
@@ -40,7 +40,7 @@ pub(super) struct Learning {
     /// Connections whose sync was forwarded, in order: SYNC releases the oldest.
     pub(super) syncs: VecDeque<Arc<Connection>>,
     /// Connections whose session the leader is asked about.
-    revalidating: HashMap<SessionId, Arc<Connection>>,
+    pub(super) revalidating: HashMap<SessionId, Arc<Connection>>,
 }
 
 impl Service {
@@ -109,12 +109,28 @@ impl LocalSessions {
         self.in_progress
     }
 
-    pub(super) fn begin(&mut self) {
+    /// A request of this connection is taken.
+    pub(super) fn begin(&mut self, connection: &Connection) {
+        connection.begin();
         self.in_progress += 1;
     }
 
-    pub(super) fn done(&mut self, requests: usize) {
-        self.in_progress = self.in_progress.saturating_sub(requests);
+    /// Requests of this connection are answered.
+    pub(super) fn done(&mut self, connection: &Connection, requests: usize) {
+        self.in_progress -= connection.done(requests);
+    }
+
+    /// Nothing of this connection is answered any more.
+    pub(super) fn forget(&mut self, connection: &Connection) {
+        self.in_progress -= connection.abandon();
+    }
+
+    pub(super) fn insert(&mut self, session: SessionId, connection: Arc<Connection>) {
+        self.connections.insert(session, connection);
+    }
+
+    pub(super) fn remove(&mut self, session: SessionId) -> Option<Arc<Connection>> {
+        self.connections.remove(&session)
     }
 
     pub(super) fn get(&self, session: SessionId) -> Option<&Arc<Connection>> {
@@ -154,7 +170,8 @@ impl Engine {
         }
         info!("leading in epoch {epoch}: {} sessions", sessions.len());
         let prep = Prep::new();
-        self.service = Service::Leader(Box::new(Leading { epoch, prep, sessions }));
+        self.service =
+            Service::Leader(Box::new(Leading { epoch, prep, sessions, renewals: VecDeque::new() }));
     }
 
     /// A client without a session asks for one.
@@ -167,53 +184,10 @@ impl Engine {
         self.write(session, 0, wire::client::OpCode::CreateSession.code(), body, Vec::new());
     }
 
-    /// A client comes with a session: the leader knows whether it is alive.
-    pub(super) fn renew_session(
-        &mut self,
-        connection: &Arc<Connection>,
-        session: SessionId,
-        timeout_ms: i32,
-    ) {
-        if let Some(old) = self.local.connections.remove(&session) {
-            old.close("its session came back over another connection");
-            self.forget(&old);
-        }
-        let now = self.now_ms();
-        match &mut self.service {
-            Service::None => connection.close("no leader"),
-            Service::Leader(leading) => {
-                let alive = leading.sessions.touch_with_timeout(session, timeout_ms, now)
-                    && leading.sessions.set_owner(session, LOCAL).is_ok();
-                self.renewed(connection.clone(), session, alive);
-            }
-            Service::Learner(learning) => {
-                learning.revalidating.insert(session, Arc::clone(connection));
-                let peer = learning.leader;
-                let mut body = Vec::new();
-                Revalidate { session_id: session, timeout_ms }.encode(&mut body);
-                let message = SessionMessage::Revalidate(body.into());
-                self.step(Input::Session { peer, message });
-            }
-        }
-    }
-
-    fn renewed(&mut self, connection: Arc<Connection>, session: SessionId, alive: bool) {
-        if connection.has_ended() {
-            // Its session waits for the client to come again.
-        } else if alive {
-            connection.establish(session);
-            self.local.tell(&connection);
-            self.local.connections.insert(session, connection);
-        } else {
-            connection.refuse_session();
-            self.local.tell(&connection);
-        }
-    }
-
     /// The createSession of one of our clients, or of another server's, is applied.
     pub(super) fn session_created(&mut self, session: SessionId) {
         if let Some(connection) = self.local.creating.remove(&session) {
-            self.local.done(1);
+            self.local.done(&connection, 1);
             self.renewed(connection, session, true);
         }
     }
@@ -224,9 +198,8 @@ impl Engine {
             leading.sessions.remove(session);
         }
         if let Some(connection) = self.local.connections.remove(&session) {
-            connection.close_after_answer();
+            connection.session_closed();
             self.local.tell(&connection);
-            self.forget(&connection);
         }
     }
 
@@ -237,27 +210,21 @@ impl Engine {
         if self.local.get(session).is_some_and(|current| current.id() == connection.id()) {
             self.local.connections.remove(&session);
         }
-        let creating = self.local.creating.len();
         self.local.creating.retain(|_, other| other.id() != connection.id());
-        self.local.done(creating - self.local.creating.len());
-        self.forget(connection);
-    }
-
-    /// Requests of a connection that is gone count no longer.
-    pub(super) fn forget(&mut self, connection: &Arc<Connection>) {
-        self.local.done(connection.abandon_writes());
+        if let Service::Learner(learning) = &mut self.service {
+            learning.revalidating.retain(|_, other| other.id() != connection.id());
+        }
+        self.local.forget(connection);
     }
 
     /// This server serves nobody any more.
     pub(super) fn close_clients(&mut self) {
-        let created = self.local.creating.drain();
-        let all: Vec<_> = self.local.connections.drain().chain(created).collect();
-        for (_, connection) in all {
+        self.local.creating.clear();
+        self.local.connections.clear();
+        for connection in self.shared.connections() {
             connection.close("this server has no leader any more");
-            self.forget(&connection);
+            self.local.forget(&connection);
         }
-        self.local.in_progress = 0;
-        self.shared.close_all();
     }
 
     // ---- liveness of sessions
@@ -302,6 +269,18 @@ impl Engine {
         }
     }
 
+    /// This server did not run for `absent`, which is longer than a tick: an established leader runs twice a tick, to send
+    /// PINGs. It was paused, and so could not hear of sessions that are alive. Their time-outs begin afresh.
+    pub(super) fn excuse_silence(&mut self, absent: std::time::Duration) {
+        let now = self.now_ms();
+        if let Service::Leader(leading) = &mut self.service {
+            warn!(
+                "this leader did not run for {absent:?}: the time-outs of all sessions begin afresh"
+            );
+            leading.sessions.touch_all(now);
+        }
+    }
+
     /// Sessions that were not heard of in time are closed, by a transaction like any other.
     pub(super) fn expire_sessions(&mut self) {
         let now = self.now_ms();
@@ -315,47 +294,6 @@ impl Engine {
         for session in leading.sessions.expired(now) {
             info!("session 0x{session:x} expires");
             self.close_session(session);
-        }
-    }
-
-    // ---- REVALIDATE
-
-    pub(super) fn revalidate(&mut self, peer: Sid, body: &Bytes) {
-        match self.service {
-            Service::None => {}
-            Service::Leader(_) => self.answer_revalidate(peer, body),
-            Service::Learner(_) => self.revalidated(body),
-        }
-    }
-
-    fn answer_revalidate(&mut self, peer: Sid, body: &Bytes) {
-        let now = self.now_ms();
-        let asked = match Revalidate::decode(&mut Reader::new(body)) {
-            Ok(asked) => asked,
-            Err(error) => return warn!("REVALIDATE of {peer}: {error}"),
-        };
-        let Service::Leader(leading) = &mut self.service else {
-            return;
-        };
-        let Revalidate { session_id, timeout_ms } = asked;
-        let valid = leading.sessions.touch_with_timeout(session_id, timeout_ms, now)
-            && leading.sessions.set_owner(session_id, owner(peer)).is_ok();
-        let mut body = Vec::new();
-        RevalidateReply { session_id, valid }.encode(&mut body);
-        let message = SessionMessage::Revalidate(body.into());
-        self.step(Input::Session { peer, message });
-    }
-
-    fn revalidated(&mut self, body: &Bytes) {
-        let reply = match RevalidateReply::decode(&mut Reader::new(body)) {
-            Ok(reply) => reply,
-            Err(error) => return warn!("REVALIDATE of the leader: {error}"),
-        };
-        let Service::Learner(learning) = &mut self.service else {
-            return;
-        };
-        if let Some(connection) = learning.revalidating.remove(&reply.session_id) {
-            self.renewed(connection, reply.session_id, reply.valid);
         }
     }
 }

@@ -83,16 +83,53 @@ record! {
     }
 }
 
-record! {
-    /// The leader's answer to [`Revalidate`].
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct RevalidateReply {
+/// What a leader says of a session, data of its REVALIDATE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Revalidated {
+    /// The answer to [`Revalidate`], 9 bytes: the session, not 0, and whether it is alive.
+    Answer {
         /// The session.
-        pub session_id: i64,
+        session_id: i64,
         /// True if it is alive.
-        pub valid: bool,
+        valid: bool,
+    },
+    /// Nobody asked: a session that belonged to this learner has been renewed at another server, 17 bytes.
+    ///
+    /// ZooKeeper has no such word. It begins like an answer about session 0, which no client can have, so a learner that
+    /// does not know it finds nobody who asked, and ignores it.
+    Moved {
+        /// The session.
+        session_id: i64,
+    },
+}
+
+impl Record for Revalidated {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let session_id = reader.i64("Revalidated.sessionId")?;
+        let valid = reader.bool("Revalidated.valid")?;
+        if session_id == NO_SESSION && reader.remaining() >= 8 {
+            return Ok(Self::Moved { session_id: reader.i64("Revalidated.moved")? });
+        }
+        Ok(Self::Answer { session_id, valid })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        match *self {
+            Self::Answer { session_id, valid } => {
+                out.i64(session_id);
+                out.bool(valid);
+            }
+            Self::Moved { session_id } => {
+                out.i64(NO_SESSION);
+                out.bool(false);
+                out.i64(session_id);
+            }
+        }
     }
 }
+
+/// The session id of a client that has none.
+const NO_SESSION: i64 = 0;
 
 record! {
     /// A session that a learner has heard from, 12 bytes in the data of its PING.

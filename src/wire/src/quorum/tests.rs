@@ -27,6 +27,17 @@ impl Sample for LearnerInfo {
     }
 }
 
+impl Sample for Revalidated {
+    fn sample(g: &mut Gen) -> Self {
+        let session_id = i64::sample(g).max(1);
+        if bool::sample(g) {
+            Self::Answer { session_id, valid: Sample::sample(g) }
+        } else {
+            Self::Moved { session_id }
+        }
+    }
+}
+
 impl Sample for ForwardedRequest {
     fn sample(g: &mut Gen) -> Self {
         Self {
@@ -179,4 +190,13 @@ fn a_ping_names_the_sessions_that_were_heard_from() {
 fn the_end_of_a_streamed_snapshot_is_the_string_ben_was_here() {
     assert_eq!(&crate::snapshot::STREAM_END[4..], BEN_WAS_HERE.as_bytes());
     assert_eq!(crate::snapshot::STREAM_END[..4], (BEN_WAS_HERE.len() as i32).to_be_bytes());
+}
+
+#[test]
+fn a_session_that_moved_is_told_in_a_form_that_zookeeper_ignores() {
+    let mut bytes = Vec::new();
+    Revalidated::Moved { session_id: 0x0102_0304_0506_0708 }.encode(&mut bytes);
+    assert_eq!(bytes, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    let seen_by_zookeeper = Revalidated::from_bytes(&bytes[..9].to_vec().into());
+    assert_eq!(seen_by_zookeeper, Ok(Revalidated::Answer { session_id: 0, valid: false }));
 }

@@ -1,0 +1,352 @@
+//! Pipelines: what one client asks without waiting, and what becomes known in which order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use quickcheck::{Arbitrary, Gen, QuickCheck};
+use wire::client::{GetDataResponse, OpCode, PathWatchRequest, ReplyHeader, Request};
+use wire::frame::Frames;
+use wire::jute::{Reader, Record};
+use wire::txn::{CreateTxn, SetDataTxn, Txn, TxnHeader};
+use wire::{Acl, ErrorCode, perms};
+use znode::{Options, Tree};
+
+use super::Connection;
+use crate::Build;
+use crate::client::Shared;
+use crate::config::Config;
+use crate::outbox::{Chunk, Next};
+
+/// What may happen to a connection. A step that has nothing to act on does nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    AskWrite,
+    AskFailingWrite,
+    AskSync,
+    AskRead,
+    AskSomethingThatCannotBeRead,
+    AskSomethingUnknown,
+    AskClose,
+    /// The oldest write that was asked for is applied.
+    Apply,
+    /// The oldest sync that was asked for is confirmed.
+    Confirm,
+    /// A transaction of the same session is applied that no request of this connection asked for.
+    ApplyAnother,
+}
+
+#[derive(Clone, Debug)]
+struct Script(Vec<Step>);
+
+impl Arbitrary for Script {
+    fn arbitrary(g: &mut Gen) -> Self {
+        let usual = [
+            Step::AskWrite,
+            Step::AskFailingWrite,
+            Step::AskSync,
+            Step::AskRead,
+            Step::AskSomethingThatCannotBeRead,
+            Step::Apply,
+            Step::Apply,
+            Step::Confirm,
+            Step::ApplyAnother,
+        ];
+        let rare = [Step::AskClose, Step::AskSomethingUnknown];
+        let length = usize::arbitrary(g) % 60;
+        let step = |g: &mut Gen| match u8::arbitrary(g) {
+            0..4 => *g.choose(&rare).expect("not empty"),
+            4.. => *g.choose(&usual).expect("not empty"),
+        };
+        Self((0..length).map(|_| step(g)).collect())
+    }
+
+    fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
+        Box::new(self.0.shrink().map(Self))
+    }
+}
+
+impl Arbitrary for Step {
+    fn arbitrary(_: &mut Gen) -> Self {
+        Self::Apply
+    }
+}
+
+/// What a client is due for a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Due {
+    /// The node's data is the xid of the latest write applied; at least this one, which the client asked for before.
+    Read {
+        at_least: i32,
+    },
+    Ok,
+    Error(ErrorCode),
+}
+
+/// A server with one connection.
+struct Server {
+    shared: Shared,
+    connection: Arc<Connection>,
+    /// xid, and what is due for it.
+    asked: Vec<(i32, Due)>,
+    ends: bool,
+    writes: VecDeque<(i32, Step)>,
+    syncs: usize,
+    /// Writes and syncs that were asked for, and those that were answered.
+    taken: usize,
+    answered: usize,
+    last_write: i32,
+}
+
+const NODE: &str = "/node";
+
+impl Server {
+    fn start() -> Self {
+        let config = Config::from_text("dataDir=data\n", |_: &std::path::Path| Ok(String::new()))
+            .expect("a configuration");
+        let build = Build { commit: String::new(), core: String::new() };
+        let mut tree = Tree::new(Options::default());
+        let create = Txn::Create(CreateTxn {
+            path: NODE.to_owned(),
+            data: Some(Bytes::copy_from_slice(&0_i32.to_be_bytes())),
+            acl: vec![Acl { perms: perms::ALL, id: wire::Id::new("world", "anyone") }],
+            ephemeral: false,
+            parent_cversion: 1,
+        });
+        tree.apply(&TxnHeader { zxid: 1, ..TxnHeader::default() }, &create);
+        let shared = Shared::new(Arc::new(config), build, tree);
+        let connection = Connection::new(1, ([127, 0, 0, 1], 1).into());
+        Self {
+            shared,
+            connection,
+            asked: Vec::new(),
+            ends: false,
+            writes: VecDeque::new(),
+            syncs: 0,
+            taken: 0,
+            answered: 0,
+            last_write: 0,
+        }
+    }
+
+    fn ask(&mut self, step: Step, due: Due) {
+        let xid = i32::try_from(self.asked.len()).expect("few") + 1;
+        self.asked.push((xid, due));
+        let (connection, shared) = (&self.connection, &self.shared);
+        match step {
+            Step::AskWrite | Step::AskFailingWrite | Step::AskClose => {
+                let op =
+                    if step == Step::AskClose { OpCode::CloseSession } else { OpCode::SetData };
+                connection.push_write(xid, op);
+                self.writes.push_back((xid, step));
+                self.taken += 1;
+                if step == Step::AskWrite {
+                    self.last_write = xid;
+                }
+            }
+            Step::AskSync => {
+                connection.push_sync(xid, NODE.to_owned());
+                self.syncs += 1;
+                self.taken += 1;
+            }
+            Step::AskRead => {
+                let read = PathWatchRequest { path: NODE.to_owned(), watch: false };
+                connection.read(xid, Request::GetData(read), &shared.read_tree(), shared);
+            }
+            Step::AskSomethingThatCannotBeRead | Step::AskSomethingUnknown => {
+                let ends = step == Step::AskSomethingUnknown;
+                let Due::Error(error) = due else { panic!("refused") };
+                connection.refuse(xid, error, ends, &shared.read_tree(), shared);
+            }
+            Step::Apply | Step::Confirm | Step::ApplyAnother => panic!("nobody asks that"),
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Apply => self.apply(),
+            Step::Confirm => {
+                if self.syncs > 0 {
+                    self.syncs -= 1;
+                    self.answered += self.connection.sync_done(&self.shared);
+                }
+            }
+            Step::ApplyAnother => {
+                let shared = &self.shared;
+                let done = self.connection.applied(
+                    i32::MAX,
+                    &Txn::Error { err: 0 },
+                    &znode::Outcome::Deleted,
+                    &shared.read_tree(),
+                    shared,
+                );
+                assert_eq!(done, 0, "nobody asked for it");
+            }
+            Step::AskWrite
+            | Step::AskFailingWrite
+            | Step::AskSync
+            | Step::AskRead
+            | Step::AskSomethingThatCannotBeRead
+            | Step::AskSomethingUnknown
+            | Step::AskClose => {
+                if self.ends || !self.connection.wants_input() {
+                    return;
+                }
+                let due = match step {
+                    Step::AskRead => Due::Read { at_least: self.last_write },
+                    Step::AskFailingWrite => Due::Error(ErrorCode::BadVersion),
+                    Step::AskSomethingThatCannotBeRead => Due::Error(ErrorCode::MarshallingError),
+                    Step::AskSomethingUnknown => Due::Error(ErrorCode::Unimplemented),
+                    Step::AskWrite
+                    | Step::AskSync
+                    | Step::AskClose
+                    | Step::Apply
+                    | Step::Confirm
+                    | Step::ApplyAnother => Due::Ok,
+                };
+                self.ends = matches!(step, Step::AskSomethingUnknown);
+                self.ask(step, due);
+            }
+        }
+    }
+
+    fn apply(&mut self) {
+        let Some((xid, asked)) = self.writes.pop_front() else { return };
+        let shared = &self.shared;
+        let mut tree = shared.write_tree();
+        let header = TxnHeader { zxid: tree.last_zxid() + 1, ..TxnHeader::default() };
+        let txn = match asked {
+            Step::AskFailingWrite => Txn::Error { err: ErrorCode::BadVersion.code() },
+            Step::AskClose => Txn::CloseSession(None),
+            Step::AskWrite
+            | Step::AskSync
+            | Step::AskRead
+            | Step::AskSomethingThatCannotBeRead
+            | Step::AskSomethingUnknown
+            | Step::Apply
+            | Step::Confirm
+            | Step::ApplyAnother => Txn::SetData(SetDataTxn {
+                path: NODE.to_owned(),
+                data: Some(Bytes::copy_from_slice(&xid.to_be_bytes())),
+                version: xid,
+            }),
+        };
+        let outcome = tree.apply(&header, &txn).outcome;
+        self.answered += self.connection.applied(xid, &txn, &outcome, &tree, shared);
+        if asked == Step::AskClose {
+            self.connection.session_closed();
+            assert!(!self.connection.wants_input(), "nothing is answered behind the end");
+            self.ends = true;
+        }
+    }
+
+    /// What the client has been sent, and whether the connection ends behind it.
+    fn sent(&self) -> (Vec<(i32, Due)>, bool) {
+        let mut bytes = BytesMut::new();
+        let ended = loop {
+            let mut next = std::pin::pin!(self.connection.outbox.next());
+            match next.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Pending => break false,
+                Poll::Ready(Next::End) => break true,
+                Poll::Ready(Next::Write(Chunk::Bytes(more))) => bytes.extend_from_slice(&more),
+                Poll::Ready(Next::Write(Chunk::Large(never))) => match never {},
+            }
+        };
+        let frames = Frames::new("answer", 0, 1 << 20);
+        let mut answers = Vec::new();
+        while let Some(frame) = frames.next(&mut bytes).expect("whole answers") {
+            let mut reader = Reader::new(&frame);
+            let ReplyHeader { xid, err, .. } = Record::decode(&mut reader).expect("a header");
+            let due = match ErrorCode::from_code(err).expect("a code") {
+                ErrorCode::Ok => match self.asked[usize::try_from(xid - 1).expect("ours")].1 {
+                    Due::Read { .. } => {
+                        let read = GetDataResponse::decode(&mut reader).expect("data");
+                        let data = read.data.as_deref().and_then(<[u8]>::first_chunk).copied();
+                        Due::Read { at_least: i32::from_be_bytes(data.expect("an xid")) }
+                    }
+                    Due::Ok | Due::Error(_) => Due::Ok,
+                },
+                error => Due::Error(error),
+            };
+            answers.push((xid, due));
+        }
+        assert!(bytes.is_empty(), "only whole answers leave");
+        (answers, ended)
+    }
+}
+
+fn answered_once_in_order(Script(steps): Script) {
+    let mut server = Server::start();
+    for &step in &steps {
+        server.step(step);
+    }
+    while !server.writes.is_empty() || server.syncs > 0 {
+        server.step(Step::Apply);
+        server.step(Step::Confirm);
+    }
+    let (answers, ended) = server.sent();
+    assert_eq!(ended, server.ends, "the connection ends if something in it asks for that");
+    if !ended {
+        assert_eq!(answers.len(), server.asked.len(), "every request is answered");
+        assert_eq!(server.taken, server.answered, "and counted");
+    }
+    for ((xid, answer), (asked, due)) in answers.iter().zip(&server.asked) {
+        assert_eq!(xid, asked, "answers leave in the order of the requests");
+        match (answer, due) {
+            (Due::Read { at_least: found }, Due::Read { at_least }) => assert!(
+                found >= at_least,
+                "a read sees what its session wrote before: {found}, not yet {at_least}"
+            ),
+            (answer, due) => assert_eq!(answer, due, "the answer to {asked}"),
+        }
+    }
+    if let Some(close) = steps.iter().position(|&step| step == Step::AskClose)
+        && ended
+        && !steps[..close].contains(&Step::AskSomethingUnknown)
+    {
+        assert_eq!(answers.last().map(|&(_, due)| due), Some(Due::Ok), "the close is answered");
+    }
+}
+
+#[test]
+fn ten_thousand_pipelines_are_answered_once_and_in_order() {
+    QuickCheck::new().tests(10_000).quickcheck(answered_once_in_order as fn(Script));
+}
+
+/// Write, sync, write: the second write is applied before a quorum has confirmed the sync.
+#[test]
+fn a_write_that_is_applied_before_the_sync_in_front_of_it_is_confirmed_waits_for_it() {
+    let mut server = Server::start();
+    for step in [Step::AskWrite, Step::AskSync, Step::AskWrite, Step::AskRead, Step::Apply] {
+        server.step(step);
+    }
+    assert_eq!(server.sent(), (vec![(1, Due::Ok)], false));
+    server.step(Step::Apply);
+    assert_eq!(server.sent(), (vec![], false), "the sync is first");
+    server.step(Step::Confirm);
+    let rest = vec![(2, Due::Ok), (3, Due::Ok), (4, Due::Read { at_least: 3 })];
+    assert_eq!(server.sent(), (rest, false));
+}
+
+/// The client closes its session behind a sync that takes longer: both answers leave, and then the connection ends.
+#[test]
+fn a_session_that_is_closed_behind_a_sync_is_told_of_both() {
+    let mut server = Server::start();
+    for step in [Step::AskSync, Step::AskClose, Step::Apply] {
+        server.step(step);
+    }
+    assert_eq!(server.sent(), (vec![], false));
+    server.step(Step::Confirm);
+    assert_eq!(server.sent(), (vec![(1, Due::Ok), (2, Due::Ok)], true));
+}
+
+/// A session that expires has nothing to wait for.
+#[test]
+fn a_session_that_others_close_ends_at_once() {
+    let mut server = Server::start();
+    server.step(Step::AskSync);
+    server.step(Step::AskWrite);
+    server.connection.session_closed();
+    assert_eq!(server.sent(), (vec![], true));
+}

@@ -1,0 +1,177 @@
+//! The requests of one connection that have no answer yet.
+//!
+//! Answers leave in the order of the requests, whatever the order in which they become known: each entry is completed by
+//! its own event (a transaction is applied, a sync is confirmed, its turn has come), and leaves when it is the oldest.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use wire::ErrorCode;
+use wire::client::{OpCode, Request};
+
+/// Oldest request first. Writes are completed in their order, and so are syncs; a sync may be confirmed long after a
+/// write behind it was applied.
+#[derive(Default)]
+pub(super) struct Pending {
+    entries: VecDeque<Entry>,
+    /// The number of the oldest entry. Numbers grow by one for each request that had to wait.
+    first: u64,
+    /// The numbers of writes that are not applied yet, ascending.
+    writes: VecDeque<u64>,
+    /// The numbers of syncs that are not confirmed yet, ascending.
+    syncs: VecDeque<u64>,
+}
+
+enum Entry {
+    /// Completed by the transaction with this session and xid.
+    Write { xid: i32, op: OpCode, since: Instant },
+    /// Completed when the leader has confirmed.
+    Sync { xid: i32, path: String, since: Instant },
+    /// Needs nothing but its turn.
+    Ready(Ready),
+}
+
+/// A request that can be answered as soon as it is the oldest.
+pub(super) enum Ready {
+    /// A write or a sync whose answer became known while older requests had none. `ends`: nothing is said behind it.
+    Answered { answer: Vec<u8>, ends: bool },
+    /// A read sees what the tree is when its turn comes: everything that its session asked for before is in it.
+    Read { xid: i32, request: Request, since: Instant },
+    /// An answer that depends on nothing. `ends`: nothing is said behind it.
+    Refused { xid: i32, error: ErrorCode, ends: bool },
+}
+
+/// A write or sync that has just been completed.
+pub(super) struct Completed<T> {
+    pub(super) xid: i32,
+    pub(super) since: Instant,
+    /// What the answer needs: the operation of a write, the path of a sync.
+    pub(super) asked: T,
+    place: u64,
+}
+
+impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn push_write(&mut self, xid: i32, op: OpCode) {
+        self.writes.push_back(self.end());
+        self.entries.push_back(Entry::Write { xid, op, since: Instant::now() });
+    }
+
+    pub(super) fn push_sync(&mut self, xid: i32, path: String) {
+        self.syncs.push_back(self.end());
+        self.entries.push_back(Entry::Sync { xid, path, since: Instant::now() });
+    }
+
+    pub(super) fn push_ready(&mut self, ready: Ready) {
+        self.entries.push_back(Entry::Ready(ready));
+    }
+
+    /// The oldest write that is not applied is, if its xid is this one. Say its answer to [`Self::answer`].
+    pub(super) fn complete_write(&mut self, cxid: i32) -> Option<Completed<OpCode>> {
+        let place = *self.writes.front()?;
+        match self.entries.get(self.index(place))? {
+            &Entry::Write { xid, op, since } if xid == cxid => {
+                self.writes.pop_front();
+                Some(Completed { xid, since, asked: op, place })
+            }
+            Entry::Write { .. } | Entry::Sync { .. } | Entry::Ready(_) => None,
+        }
+    }
+
+    /// The oldest sync that is not confirmed is. Say its answer to [`Self::answer`].
+    pub(super) fn complete_sync(&mut self) -> Option<Completed<String>> {
+        let place = self.syncs.pop_front()?;
+        let index = self.index(place);
+        match self.entries.get_mut(index)? {
+            Entry::Sync { xid, path, since } => {
+                let asked = std::mem::take(path);
+                Some(Completed { xid: *xid, since: *since, asked, place })
+            }
+            Entry::Write { .. } | Entry::Ready(_) => None,
+        }
+    }
+
+    /// Keeps the answer of what was completed. `ends`: nothing is said behind it, so requests behind it are forgotten.
+    pub(super) fn answer<T>(&mut self, completed: &Completed<T>, answer: Vec<u8>, ends: bool) {
+        let index = self.index(completed.place);
+        if let Some(entry) = self.entries.get_mut(index) {
+            *entry = Entry::Ready(Ready::Answered { answer, ends });
+        }
+        if ends {
+            self.truncate(index + 1);
+        }
+    }
+
+    /// Whether the oldest write that is not applied has this xid.
+    pub(super) fn awaits(&self, cxid: i32) -> bool {
+        match self.writes.front().and_then(|&place| self.entries.get(self.index(place))) {
+            Some(&Entry::Write { xid, .. }) => xid == cxid,
+            Some(Entry::Sync { .. } | Entry::Ready(_)) | None => false,
+        }
+    }
+
+    /// Whether what was completed is the oldest, so that its answer can leave without having been kept.
+    pub(super) fn is_due<T>(&self, completed: &Completed<T>) -> bool {
+        completed.place == self.first
+    }
+
+    /// Removes what [`Self::is_due`].
+    pub(super) fn pop_due(&mut self) {
+        if self.entries.pop_front().is_some() {
+            self.first += 1;
+        }
+    }
+
+    /// The oldest request, if it can be answered now.
+    pub(super) fn pop_ready(&mut self) -> Option<Ready> {
+        let oldest = self.entries.pop_front_if(|entry| match entry {
+            Entry::Ready(_) => true,
+            Entry::Write { .. } | Entry::Sync { .. } => false,
+        })?;
+        self.first += 1;
+        match oldest {
+            Entry::Ready(ready) => Some(ready),
+            Entry::Write { .. } | Entry::Sync { .. } => None,
+        }
+    }
+
+    /// Whether the connection ends by itself once everything older is answered.
+    pub(super) fn ends(&self) -> bool {
+        match self.entries.back() {
+            Some(Entry::Ready(
+                Ready::Answered { ends, answer: _ } | Ready::Refused { ends, xid: _, error: _ },
+            )) => *ends,
+            Some(Entry::Ready(Ready::Read { .. }) | Entry::Write { .. } | Entry::Sync { .. })
+            | None => false,
+        }
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Forgets what stands at this index and behind.
+    fn truncate(&mut self, index: usize) {
+        self.entries.truncate(index);
+        let end = self.end();
+        self.writes.retain(|&place| place < end);
+        self.syncs.retain(|&place| place < end);
+    }
+
+    /// The number of the next request.
+    fn end(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    fn index(&self, place: u64) -> usize {
+        usize::try_from(place - self.first).unwrap_or(usize::MAX)
+    }
+}
