@@ -23,6 +23,7 @@ use crate::disk::{Disk, File};
 use crate::error::{At, Error, Result};
 use crate::layout::{Layout, OWN_TMP, parse_snapshot_name, parse_zxid};
 use crate::scan::{Next, scan};
+use crate::tail::Crash;
 
 const INTENT: &str = "vivarium.intent";
 const HEAD: &str = "vivarium intent 1";
@@ -147,7 +148,7 @@ fn truncate<D: Disk>(layout: &Layout<D>, to: u64) -> Result<()> {
         let path = layout.log.join(&log.name);
         let mut file = layout.disk.open(&path).at(&path, "open")?;
         let mut cut = None;
-        scan(&file, &path, |entry| {
+        scan(&file, &path, Crash::OfProcess, |entry| {
             if entry.zxid > to {
                 cut = Some(entry.offset);
                 return Ok(Next::Stop);

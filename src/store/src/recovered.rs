@@ -50,7 +50,8 @@ pub struct LogEntry {
 #[non_exhaustive]
 pub enum Repair {
     /// The log ended in the remains of a record; they were cut off. After a crash this is what a write that was
-    /// under way leaves. If there was no crash, the last record was damaged on the disk, and the server lacks it.
+    /// under way leaves. If there was no crash, the end of the log was overwritten with zeros or cut off, and the
+    /// server lacks what stood there.
     TornTail {
         /// The log file.
         path: PathBuf,
