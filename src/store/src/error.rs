@@ -170,6 +170,19 @@ pub enum Error {
         /// A log file.
         log: String,
     },
+    /// The epochs say that there was a history, and nothing of it is there: from the first epoch on a directory has a
+    /// snapshot, of the empty tree at least.
+    #[error(
+        "{path}: there is no snapshot and no log, but acceptedEpoch is {accepted}: the history that was here is lost. \
+         Let this server fetch its data from the ensemble (stop it, move both version-2 directories away, start \
+         it), or restore the files"
+    )]
+    HistoryLost {
+        /// The snapshot directory.
+        path: PathBuf,
+        /// As found.
+        accepted: u32,
+    },
     /// An epoch file, `myid`, or this crate's intent file holds something else.
     #[error("{path}: {rule}, found {found:?}")]
     Content {

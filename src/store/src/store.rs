@@ -148,6 +148,10 @@ impl<D: Disk> Store<D> {
         }
         let last = replay.log.last().map_or(base, |entry| entry.zxid);
         let epochs = epochs::load(&layout, last)?;
+        let empty = snapshot.is_none() && logs.is_empty();
+        if empty && epochs.accepted > 0 && !options.trust_empty_snapshot {
+            return Err(Error::HistoryLost { path: layout.snap, accepted: epochs.accepted });
+        }
         // Everything was found in order: now the repairs.
         replay.settle(&layout)?;
         epochs.settle(&layout)?;

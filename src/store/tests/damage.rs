@@ -286,6 +286,26 @@ fn a_damaged_snapshot_is_passed_over_only_if_the_log_leads_to_it() {
 }
 
 #[test]
+fn a_directory_with_epochs_and_nothing_else_is_not_taken_for_a_fresh_one() {
+    // A snapshot that came from the leader was the only copy of the history, and has become an empty file; or is gone.
+    let dir = Dir::new(&[]);
+    for lost in ["emptied", "removed"] {
+        match lost {
+            "emptied" => dir.write("snapshot.0", b""),
+            _ => std::fs::remove_file(dir.path("snapshot.0")).expect("removed"),
+        }
+        for accepted in ["9", "1"] {
+            dir.write("acceptedEpoch", accepted.as_bytes());
+            let error = dir.found().expect_err(lost);
+            assert!(matches!(error, Error::HistoryLost { .. }), "{lost}: {error}");
+        }
+    }
+    // Before the first epoch there is nothing to lose.
+    dir.write("acceptedEpoch", b"0");
+    assert_eq!(dir.found().expect("a fresh directory").0, []);
+}
+
+#[test]
 fn epochs_are_read_as_zookeeper_writes_them_or_refused() {
     let logs = [("log.200000001", log(&[0x2_0000_0001]))];
     for (accepted, current, tmp, outcome) in [
