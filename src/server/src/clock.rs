@@ -1,6 +1,6 @@
-//! The wall clock. It may stand still, jump, or be set back: what it says goes into `ctime` and `mtime`, and makes ids and
-//! random numbers differ from those of other starts, mostly. Nothing that lasts some time is measured with it; for that there
-//! is [`std::time::Instant`].
+//! The wall clock. It may stand still, jump, or be set back: what it says goes into `ctime` and
+//! `mtime`, and makes ids and random numbers differ from those of other starts, mostly. Nothing
+//! that lasts some time is measured with it; for that there is [`std::time::Instant`].
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -191,7 +191,8 @@ fn image(recovered: Recovered<store::Os>, snapshot: Zxid) -> DiskImage<Bytes> {
     }
 }
 
-/// Ids for the sessions of this server's clients: none that the tree knows, nor any that the log behind it names.
+/// Ids for the sessions of this server's clients: none that the tree knows, nor any that the log
+/// behind it names.
 fn session_ids(wall_ms: u64, me: Sid, tree: &Tree, log: &[Txn<Bytes>]) -> SessionIds {
     let mut ids = SessionIds::new(wall_ms, me.0);
     tree.sessions().for_each(|(session, _)| ids.pass(session));

@@ -1,9 +1,10 @@
 //! A crash at any moment leaves exactly a prefix of the records that were issued, with everything that was synced.
 //!
-//! Each script is run once. Then, for every number of disk operations and for everything that a crash after so many may
-//! leave, the directory is opened: what is recovered must be the fold of the first m records, for an m between what was
-//! synced and what was issued by then. The same for every crash during that recovery. A crash may leave sectors of what was not
-//! synced in any combination: none of that is refused.
+//! Each script is run once. Then, for every number of disk operations and for everything that a
+//! crash after so many may leave, the directory is opened: what is recovered must be the fold of
+//! the first m records, for an m between what was synced and what was issued by then. The same for
+//! every crash during that recovery. A crash may leave sectors of what was not synced in any
+//! combination: none of that is refused.
 //!
 //! A snapshot here holds the history itself, as sessions, so that nothing about a recovered history is taken on trust.
 
@@ -405,8 +406,8 @@ fn crashes_in_longer_lives() {
     }
 }
 
-/// Of a batch that was not acknowledged some sectors may be on disk, later ones and not earlier ones, whole records behind
-/// torn ones. What was acknowledged before stays, and nobody is refused.
+/// Any sectors of a batch that was not acknowledged may be on disk: later ones without earlier
+/// ones, whole records behind torn ones. What was acknowledged before stays, and nobody is refused.
 #[test]
 fn sectors_of_a_batch_reach_the_disk_in_any_order() {
     let stories: &[&[Step]] = &[

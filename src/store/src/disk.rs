@@ -31,7 +31,8 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the lock file, or answers `None` if another process holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<Self::Lock>>;
-    /// Tells this boot of the system from every other, in one short line; `None` if it cannot be told.
+    /// Tells this boot of the system from every other, in one short line; `None` if it cannot be
+    /// told.
     fn boot(&self) -> Option<String>;
 }
 

@@ -38,8 +38,8 @@ pub enum Error {
         /// `dataDir` or `dataLogDir`.
         belongs: &'static str,
     },
-    /// A record is damaged, and not as a crash leaves the one that was being written: records that were acknowledged
-    /// may be missing.
+    /// A record is damaged, and not as a crash leaves the one that was being written: records that
+    /// were acknowledged may be missing.
     #[error(
         "{path}: offset {offset}: {rule}, found {found}; {proof}, so this is not the torn end of a crash and \
          nothing is cut. Let this server fetch its data from the ensemble (stop it, move both version-2 \
@@ -170,8 +170,8 @@ pub enum Error {
         /// A log file.
         log: String,
     },
-    /// The epochs say that there was a history, and nothing of it is there: from the first epoch on a directory has a
-    /// snapshot, of the empty tree at least.
+    /// The epochs say that there was a history, and nothing of it is there: from the first epoch on
+    /// a directory has a snapshot, of the empty tree at least.
     #[error(
         "{path}: there is no snapshot and no log, but acceptedEpoch is {accepted}: the history that was here is lost. \
          Let this server fetch its data from the ensemble (stop it, move both version-2 directories away, start \

@@ -1,5 +1,5 @@
-//! Every small damage at every place of a small log: it is refused, or no record is missing, or it is one of the cases
-//! that nothing tells from the torn end of a crash. These are asserted exactly.
+//! Every small damage at every place of a small log: it is refused, or no record is missing, or it
+//! is one of the cases that nothing tells from the torn end of a crash. These are asserted exactly.
 
 use std::path::{Path, PathBuf};
 
@@ -71,7 +71,8 @@ fn padded(mut bytes: Vec<u8>, more: usize) -> Vec<u8> {
     bytes
 }
 
-/// A short record, one of 300 bytes (its length takes two), one that ends with zeros, and a last one.
+/// A short record, one of 300 bytes (its length takes two), one that ends with zeros, and a last
+/// one.
 fn records(last: (u8, usize)) -> Vec<u8> {
     log(&[(1, b'x', 9), (2, b'x', 300), (3, 0, 40), (4, last.0, last.1)])
 }
@@ -139,8 +140,8 @@ fn zeros_lose_a_record_only_if_they_reach_the_end_of_the_log() {
     }
 }
 
-/// A sector of zeros with records behind it is what a crash of the system leaves of a batch, and what a disk leaves that
-/// has lost the sector. While the system is up it can only be the latter.
+/// A sector of zeros with records behind it is what a crash of the system leaves of a batch, and
+/// what a disk leaves that has lost the sector. While the system is up it can only be the latter.
 #[test]
 fn a_lost_sector_is_refused_unless_the_system_may_have_crashed_under_the_server() {
     const LOST: std::ops::Range<usize> = 512..1024;

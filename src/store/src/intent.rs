@@ -64,7 +64,8 @@ impl Intent {
     }
 }
 
-/// The content of the file: what is to be done, and the Adler-32 of that, for another zxid would cut another history.
+/// The content of the file: what is to be done, and the Adler-32 of that, for another zxid would
+/// cut another history.
 fn encode(intent: &Intent) -> String {
     let text = format!("{HEAD}\n{intent}\n");
     let sum = simd_adler32::adler32(&text.as_bytes());

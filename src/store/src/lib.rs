@@ -13,10 +13,10 @@
 //! | `dataLogDir/version-2/vivarium.running` | a server has not stopped in order since this boot of the system |
 //! | `version-2/vivarium.lock` | held by the running server |
 //!
-//! The formats are Apache ZooKeeper's, which can start from the directory of a stopped server, as this crate can from
-//! its. Where ZooKeeper is lenient this crate is not: a torn tail is told from damage (`tail`), zxids must continue
-//! (`replay`), directories are fsynced, snapshots are complete before they have their name, and steps that touch several
-//! files happen at once (`intent`).
+//! The formats are Apache ZooKeeper's, which can start from the directory of a stopped server, as
+//! this crate can from its. Where ZooKeeper is lenient this crate is not: a torn tail is told from
+//! damage (`tail`), zxids must continue (`replay`), directories are fsynced, snapshots are complete
+//! before they have their name, and steps that touch several files happen at once (`intent`).
 
 #[cfg(test)]
 mod crash;

@@ -1,8 +1,10 @@
-//! `vivarium.running`, beside the logs: a server works here, and under which boot of the system it began.
+//! `vivarium.running`, beside the logs: a server works here, and under which boot of the system it
+//! began.
 //!
-//! It is there, durably, before anything is appended, and goes when the server stops in order. So the next start knows
-//! whether the system itself may have crashed under the server: then, and only then, sectors may be missing in the middle
-//! of what was not synced. ZooKeeper looks at no such name.
+//! It is there, durably, before anything is appended, and goes when the server stops in order. So
+//! the next start knows whether the system itself may have crashed under the server: then, and only
+//! then, sectors may be missing in the middle of what was not synced. ZooKeeper looks at no such
+//! name.
 
 use crate::disk::{Disk, File};
 use crate::error::{At, Result};
@@ -11,7 +13,8 @@ use crate::tail::Crash;
 
 const RUNNING: &str = "vivarium.running";
 
-/// How the server that worked here last may have ended. Half a note says the same as one of another boot.
+/// How the server that worked here last may have ended. Half a note says the same as one of another
+/// boot.
 pub(crate) fn last_crash<D: Disk>(layout: &Layout<D>) -> Result<Crash> {
     let noted = layout.read_small(&layout.log.join(RUNNING))?;
     let now = note(layout);

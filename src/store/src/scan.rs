@@ -1,4 +1,5 @@
-//! Reading one file of the transaction log from its beginning to its end. How it ends is judged in `tail`.
+//! Reading one file of the transaction log from its beginning to its end. How it ends is judged in
+//! `tail`.
 
 use std::path::Path;
 

@@ -91,7 +91,8 @@ impl SimDisk {
         world.names.iter().map(content).collect()
     }
 
-    /// Everything that a crash after the first `count` operations may leave, and whether sectors were reordered.
+    /// Everything that a crash after the first `count` operations may leave, and whether sectors
+    /// were reordered.
     pub(crate) fn crashes(&self, count: usize) -> Vec<(Image, bool)> {
         crashes(&self.base, &lock(&self.world).ops[..count])
     }
@@ -264,8 +265,8 @@ fn versions(durable: &[u8], ops: &[&Op]) -> BTreeSet<(Vec<u8>, bool)> {
     found
 }
 
-/// The content with some of the sectors that changed as they were before: each choice of a few, else all but one, one
-/// alone, a beginning, an end, and every other one.
+/// The content with some of the sectors that changed as they were before: each choice of a few,
+/// else all but one, one alone, a beginning, an end, and every other one.
 fn reordered(durable: &[u8], content: &[u8]) -> Vec<Vec<u8>> {
     const SECTOR_BYTES: usize = 512;
     const CHOSEN_MAX: usize = 4;

@@ -385,8 +385,8 @@ impl<D: Disk> Store<D> {
 }
 
 impl<D: Disk> Drop for Store<D> {
-    /// A store in order is closed. One that failed, or holds records that were not synced, leaves the directory as a crash
-    /// of its process does.
+    /// A store in order is closed. One that failed, or holds records that were not synced, leaves
+    /// the directory as a crash of its process does.
     fn drop(&mut self) {
         let synced = self.shared.durable.load(Ordering::Acquire) == self.last;
         if synced && self.shared.check().is_ok() && !std::thread::panicking() {

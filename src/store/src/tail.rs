@@ -1,19 +1,23 @@
 //! How a log file ends: telling the torn tail of a crash from damage.
 //!
-//! A file ends where the first entry stands that is not whole. A crash leaves such an entry in one of two ways:
+//! A file ends where the first entry stands that is not whole. A crash leaves such an entry in one
+//! of two ways:
 //!
-//! - *A cut.* The process or the disk stopped in the middle of a write: a prefix of what was to be written is there, to
-//!   any byte, and zeros or nothing behind it. So the entry is not whole because its end is missing.
-//! - *A hole*, if the power failed or the system crashed ([`Crash::OfSystem`]). Of what was written since the last fsync any
-//!   sectors are there, in any combination, and zeros in the place of the others. So a whole sector of zeros covers
-//!   some of the entry, and whatever stands behind it was not acknowledged either.
+//! - *A cut.* The process or the disk stopped in the middle of a write: a prefix of what was to be
+//!   written is there, to any byte, and zeros or nothing behind it. So the entry is not whole
+//!   because its end is missing.
+//! - *A hole*, if the power failed or the system crashed ([`Crash::OfSystem`]). Any combination of
+//!   the sectors written since the last fsync is there, and zeros in the place of the others. So a
+//!   whole sector of zeros covers some of the entry, and whatever stands behind it was not
+//!   acknowledged either.
 //!
-//! Whatever is neither is damage: acknowledged records may be among it, and nothing is cut. In particular an entry
-//! whose end stands in its place, with a wrong checksum, was written whole.
+//! Whatever is neither is damage: acknowledged records may be among it, and nothing is cut. In
+//! particular an entry whose end stands in its place, with a wrong checksum, was written whole.
 //!
-//! The bytes cannot tell these from a cut, so they are cut, and reported except for the first: zeros from the end of an
-//! entry to the end of the file; zeros, or the end of the file, from the middle of an entry on; after a crash of the
-//! system, a damaged record that holds a whole sector of zeros, or has one behind its damaged length.
+//! The bytes cannot tell these from a cut, so they are cut, and reported except for the first:
+//! zeros from the end of an entry to the end of the file; zeros, or the end of the file, from the
+//! middle of an entry on; after a crash of the system, a damaged record that holds a whole sector
+//! of zeros, or has one behind its damaged length.
 
 use std::fmt;
 
@@ -30,7 +34,8 @@ const SECTOR_BYTES: u64 = 512;
 pub(crate) enum Crash {
     /// Nothing, or its process ended: whatever it wrote is there.
     OfProcess,
-    /// The whole system crashed, or its power failed: of what was not synced any sectors may be missing.
+    /// The whole system crashed, or its power failed: any sectors that were not synced may be
+    /// missing.
     OfSystem,
 }
 
@@ -56,8 +61,8 @@ pub enum Proof {
     },
     /// The record has its end, so it was written whole.
     Whole,
-    /// The record would be whole with another length: the bytes behind its head have its checksum, to the last one
-    /// in the file.
+    /// The record would be whole with another length: the bytes behind its head have its checksum,
+    /// to the last one in the file.
     WholeButForLength {
         /// The length that fits.
         length: u64,
@@ -119,7 +124,8 @@ pub(crate) fn judge<F: File>(
     })
 }
 
-/// As [`judge`], where even the header is not whole. It is durable before anything is written behind it.
+/// As [`judge`], where even the header is not whole. It is durable before anything is written
+/// behind it.
 pub(crate) fn judge_header<F: File>(window: &mut Window<'_, F>, flaw: Flaw) -> Result<Tail> {
     Ok(match window.end_of_data(0)? {
         None => Tail::Clean,
@@ -161,8 +167,8 @@ impl Head {
     }
 }
 
-/// Why the bytes from `from` to `data_end`, which are not a whole entry, are not the beginning of one, cut somewhere;
-/// `None` if they may be.
+/// Why the bytes from `from` to `data_end`, which are not a whole entry, are not the beginning of
+/// one, cut somewhere; `None` if they may be.
 fn not_cut<F: File>(
     window: &mut Window<'_, F>,
     from: u64,
@@ -194,8 +200,9 @@ fn not_cut<F: File>(
     Ok(Some(Proof::NoHead))
 }
 
-/// True if a sector is missing that the entry from `from` to `end` needs, and something later is there. The first sector
-/// may be missing only if nothing before it was written since it was synced, which the entry before would show.
+/// True if a sector is missing that the entry from `from` to `end` needs, and something later is
+/// there. The first sector may be missing only if nothing before it was written since it was
+/// synced, which the entry before would show.
 fn has_hole<F: File>(
     window: &mut Window<'_, F>,
     from: u64,
@@ -221,7 +228,8 @@ fn good_record<F: File>(
     last: u64,
 ) -> Result<Option<u64>> {
     for offset in from..data_end {
-        // Cheap tests first: the high half of a checksum is zero, the length plausible, the zxid new.
+        // Cheap tests first: the high half of a checksum is zero, the length plausible, the zxid
+        // new.
         let Some(head) = window.get(offset, ENTRY_HEAD_BYTES + TXN_HEADER_BYTES)? else { break };
         let plausible = head[..4] == [0; 4]
             && head[8] < 0x80

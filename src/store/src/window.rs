@@ -47,7 +47,8 @@ impl<'a, F: File> Window<'a, F> {
         Ok(Self { file, path, len, start: 0, bytes: Vec::new() })
     }
 
-    /// The bytes at `offset`; `None` if the file ends before. The window grows to what is asked for, which the file has.
+    /// The bytes at `offset`; `None` if the file ends before. The window grows to what is asked
+    /// for, which the file has.
     pub(crate) fn get(&mut self, offset: u64, count: usize) -> Result<Option<&[u8]>> {
         if offset.checked_add(count as u64).is_none_or(|end| end > self.len) {
             return Ok(None);
@@ -117,7 +118,8 @@ impl<'a, F: File> Window<'a, F> {
         Ok(Ok(Entry { zxid, offset, end, blob: Bytes::copy_from_slice(blob) }))
     }
 
-    /// Shows the bytes from `from` to `to`, or to the end of the file, piece by piece, until `look` answers.
+    /// Shows the bytes from `from` to `to`, or to the end of the file, piece by piece, until `look`
+    /// answers.
     fn find<T>(
         &mut self,
         from: u64,
@@ -137,7 +139,8 @@ impl<'a, F: File> Window<'a, F> {
         Ok(None)
     }
 
-    /// Where the bytes from `from` on end that are not zeros, and all behind are; `None` if all of them are zeros.
+    /// Where the bytes from `from` on end that are not zeros, and all behind are; `None` if all of
+    /// them are zeros.
     pub(crate) fn end_of_data(&mut self, from: u64) -> Result<Option<u64>> {
         let mut end = None;
         self.find(from, self.len, |offset, bytes| {

@@ -102,7 +102,8 @@ fn a_good_record_behind_a_stretch_of_zeros_is_found() {
 
 #[test]
 fn remains_of_older_records_behind_the_end_are_no_records() {
-    // An intact entry whose zxid is not new cannot be a record that was lost: here it is data of the one that is torn.
+    // An intact entry whose zxid is not new cannot be a record that was lost: here it is data of
+    // the one that is torn.
     let torn = entry(&[create(3, "/n3", ""), entry(&create(2, "/n2", "data"))].concat());
     let bytes = [&log(&[1, 2]), &torn[..torn.len() - 2]].concat();
     let dir = Dir::new(&[("log.1", bytes)]);
@@ -287,7 +288,8 @@ fn a_damaged_snapshot_is_passed_over_only_if_the_log_leads_to_it() {
 
 #[test]
 fn a_directory_with_epochs_and_nothing_else_is_not_taken_for_a_fresh_one() {
-    // A snapshot that came from the leader was the only copy of the history, and has become an empty file; or is gone.
+    // A snapshot that came from the leader was the only copy of the history, and has become an
+    // empty file; or is gone.
     let dir = Dir::new(&[]);
     for lost in ["emptied", "removed"] {
         match lost {

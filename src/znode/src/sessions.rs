@@ -203,9 +203,10 @@ fn bucket(tick_ms: u64, now_ms: u64, timeout_ms: u64) -> u64 {
     (now_ms.saturating_add(timeout_ms) / tick_ms).saturating_add(1).saturating_mul(tick_ms)
 }
 
-/// Gives out the session ids of one server: upwards from [`wire::session::first_id`], and above every id of this
-/// server that it was shown. So a clock that stands still, or was set back, between two starts makes no id come twice,
-/// as long as the ids that were given out before are shown.
+/// Gives out the session ids of one server: upwards from [`wire::session::first_id`], and above
+/// every id of this server that it was shown. So a clock that stands still, or was set back,
+/// between two starts makes no id come twice, as long as the ids that were given out before are
+/// shown.
 #[derive(Clone, Debug)]
 pub struct SessionIds {
     next: SessionId,
@@ -228,8 +229,9 @@ impl SessionIds {
         }
     }
 
-    /// An id of this server that is not taken, as far as `taken` knows. Never 0, which means no session, and never the
-    /// mark of a container. There are 2^56 of them, of which not all can be taken.
+    /// An id of this server that is not taken, as far as `taken` knows. Never 0, which means no
+    /// session, and never the mark of a container. There are 2^56 of them, of which not all can be
+    /// taken.
     pub fn next(&mut self, taken: impl Fn(SessionId) -> bool) -> SessionId {
         loop {
             let id = self.next;

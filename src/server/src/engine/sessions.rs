@@ -208,8 +208,8 @@ impl Engine {
         }
     }
 
-    /// The createSession of one of our clients, or of another server's, is applied. It may be one that this server asked
-    /// for before it was started again.
+    /// The createSession of one of our clients, or of another server's, is applied. It may be one
+    /// that this server asked for before it was started again.
     pub(super) fn session_created(&mut self, session: SessionId) {
         self.local.ids.pass(session);
         if let Some(connection) = self.local.creating.remove(&session) {
@@ -218,8 +218,9 @@ impl Engine {
         }
     }
 
-    /// The createSession of one of our clients is refused: there is such a session, and it stays its own client's. This
-    /// client asks again, and gets another id. False if no client waits for that session.
+    /// The createSession of one of our clients is refused: there is such a session, and it stays
+    /// its own client's. This client asks again, and gets another id. False if no client waits for
+    /// that session.
     pub(super) fn session_not_created(&mut self, session: SessionId) -> bool {
         let Some(connection) = self.local.creating.get(&session).cloned() else {
             return false;

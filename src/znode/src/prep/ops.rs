@@ -88,7 +88,8 @@ impl Ops<'_> {
         }
     }
 
-    /// A session begins once: whoever asks for one that there is, closing or not, would come to share it with its client.
+    /// A session begins once: whoever asks for one that there is, closing or not, would come to
+    /// share it with its client.
     fn create_session(&mut self, timeout_ms: i32) -> Prepared {
         let known = self.sessions.contains(self.session)
             || self.tree.session_timeout_ms(self.session).is_some();
