@@ -115,6 +115,50 @@ fn a_server_with_a_damaged_disk_fetches_its_data_from_the_others_once_it_is_move
     check_everything(&cluster.addresses(), load.stop());
 }
 
+/// Where the zeros begin that the file ends with.
+fn end_of_data(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
+#[test]
+fn a_server_whose_last_record_has_a_flipped_bit_stays_away_and_the_write_is_kept_by_the_other() {
+    let mut cluster = Cluster::start(3);
+    let (damaged, good, away) = (0, 1, 2);
+    cluster.servers[away].kill();
+    // Two of three have it, so it is acknowledged.
+    let addresses = [cluster.servers[damaged].address(), cluster.servers[good].address()];
+    let mut client = Client::connect(&addresses, TIMEOUT);
+    client.create("/acknowledged", b"precious", CreateMode::Persistent).expect("created");
+    cluster.servers[damaged].kill();
+    cluster.servers[good].kill();
+
+    let path = file(&cluster.servers[damaged], "log.");
+    let whole = fs::read(&path).expect("it is there");
+    // Anywhere in the last record: in its data, in its digest, in the byte that ends it.
+    let data = whole.windows(8).rposition(|bytes| bytes == b"precious").expect("it was logged");
+    let end = end_of_data(&whole);
+    for at in [data, end - 4, end - 1] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&path, &bytes).expect("damaged");
+        let name = path.display().to_string();
+        let words = [&*name, "offset", "nothing is cut", "fetch its data from the ensemble"];
+        ends_with(&mut cluster.servers[damaged], 1, &words);
+        assert!(fs::read(&path).expect("it is there") == bytes, "nothing may be changed");
+    }
+
+    cluster.servers[away].start();
+    cluster.servers[good].start();
+    let mut client = Client::connect(&[cluster.servers[good].address()], TIMEOUT);
+    assert_eq!(&client.get("/acknowledged", false).expect("it is there").0[..], b"precious");
+    let server = &mut cluster.servers[damaged];
+    fs::rename(server.data().join("version-2"), server.directory.join("damaged")).expect("moved");
+    server.start();
+    cluster.wait_until_all_serve();
+    let mut client = Client::connect(&[cluster.servers[damaged].address()], TIMEOUT);
+    assert_eq!(&client.get("/acknowledged", false).expect("it is there").0[..], b"precious");
+}
+
 #[test]
 fn a_directory_belongs_to_one_server() {
     let mut cluster = Cluster::start(1);

@@ -1,12 +1,14 @@
 //! Sessions and watches over the deaths of servers, by our own client.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use wire::ErrorCode;
 use wire::client::{CreateMode, EventType, SetWatches};
 
 use crate::client::{Client, Failure};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, VIVARIUM};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -143,4 +145,53 @@ fn a_session_with_the_wrong_password_or_unknown_is_none() {
     }
     assert!(client.exists("/mine", false).expect("undisturbed").is_some());
     client.ping().expect("undisturbed");
+}
+
+/// Debian's `libfaketime`; `None` if it is not installed.
+fn faketime() -> Option<&'static str> {
+    const PATHS: [&str; 2] = [
+        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    ];
+    PATHS.into_iter().find(|path| Path::new(path).exists())
+}
+
+#[test]
+fn a_server_that_starts_twice_under_a_frozen_clock_gives_nobody_anothers_session() {
+    let Some(library) = faketime() else {
+        println!("skipped: libfaketime is absent (Debian's package libfaketime)");
+        return;
+    };
+    let mut cluster = Cluster::new(1, "");
+    let frozen = |time: &str| {
+        let mut command = Command::new(VIVARIUM);
+        command.env("LD_PRELOAD", library).env("FAKETIME", time);
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+        command
+    };
+    let (noon, morning) = ("2026-01-01 12:00:00", "2026-01-01 09:00:00");
+    cluster.servers[0].start_by(frozen(noon));
+    cluster.wait_until_all_serve();
+    let mut anne = Client::connect(&cluster.addresses(), TIMEOUT);
+    anne.create("/annes", b"", CreateMode::Ephemeral).expect("created");
+    let mut given = vec![anne.session];
+    // Started again, in the same millisecond and hours before it, after a kill and after a stop.
+    for (time, stopped) in [(noon, false), (noon, true), (morning, false)] {
+        if stopped {
+            assert!(cluster.servers[0].stop().success());
+        } else {
+            cluster.servers[0].kill();
+        }
+        cluster.servers[0].start_by(frozen(time));
+        cluster.wait_until_all_serve();
+        let bob = Client::connect(&cluster.addresses(), TIMEOUT);
+        assert!(!given.contains(&bob.session), "0x{:x} of {given:x?}", bob.session);
+        given.push(bob.session);
+        bob.close().expect("closed");
+        anne.reconnect().expect("the session lives");
+        let (_, stat) = anne.get("/annes", false).expect("it lives as long as Anne's session");
+        assert_eq!(stat.ephemeral_owner, anne.session);
+    }
+    // The clock was really frozen, and ids begin with it.
+    assert!(given.iter().all(|id| id >> 24 == given[0] >> 24), "{given:x?}");
 }

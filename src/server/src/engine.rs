@@ -20,7 +20,7 @@ use zab::{
     Halt, Input, LinkCmd, Message, Notification, Outputs, Peer, Record, Role, SessionMessage, Sid,
     Txn, WriteNo, Zxid,
 };
-use znode::Tree;
+use znode::{SessionIds, Tree};
 
 use crate::client::{ClientBatch, Shared};
 use crate::config::Config;
@@ -132,6 +132,7 @@ pub(crate) struct Parts {
     pub(crate) election: Option<ElectionPort>,
     pub(crate) quorum: QuorumPort,
     pub(crate) snapshots: Snapshots,
+    pub(crate) session_ids: SessionIds,
     pub(crate) events: Events,
 }
 
@@ -174,14 +175,24 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, peer, recorder, shared, disk, election, quorum, snapshots, events } =
-            parts;
+        let Parts {
+            config,
+            peer,
+            recorder,
+            shared,
+            disk,
+            election,
+            quorum,
+            snapshots,
+            session_ids,
+            events,
+        } = parts;
         let durations = Durations {
             tick: config.tick_time,
             init_limit: config.init_limit_ticks,
             sync_limit: config.sync_limit_ticks,
         };
-        let local = LocalSessions::new(config.me);
+        let local = LocalSessions::new(session_ids);
         Self {
             config,
             peer,
@@ -261,7 +272,7 @@ impl Engine {
         self.timers.next().into_iter().chain(expiry).min().unwrap_or(far)
     }
 
-    /// Milliseconds of the monotonic clock that sessions are measured with.
+    /// Milliseconds since the engine began, of the monotonic clock: sessions are measured with it.
     fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }

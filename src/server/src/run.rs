@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use store::{Recovered, Store};
@@ -12,9 +11,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use wire::election::Address;
-use zab::{DiskImage, Epoch, Input, Peer, Txn, Zxid};
+use wire::jute::{Reader, Record};
+use wire::txn::TxnHeader;
+use zab::{DiskImage, Epoch, Input, Peer, Sid, Txn, Zxid};
+use znode::{SessionIds, Tree};
 
 use crate::client::{self, Shared};
+use crate::clock;
 use crate::config::{Config, SnapshotCompression};
 use crate::descriptors;
 use crate::disk::Disk;
@@ -104,6 +107,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     );
     let (sender, events) = EventSender::channel();
     let (quorum, election) = ports(&config, &sender).await?;
+    let session_ids = session_ids(clock::wall_ms(), config.me, &tree, &image.log);
     let shared = Arc::new(Shared::new(Arc::clone(&config), options.build.clone(), tree));
     let mut tasks = JoinSet::new();
     let (batches, clients) = mpsc::channel(client::BATCHES_MAX);
@@ -116,6 +120,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let purge = config.purge_interval.map(|_| config.purge_retain as usize);
     let core = core_config(&config);
     let recorder = Recorder::start(config.record.as_deref(), core, &options.build.commit)?;
+    let seed = clock::wall_ms().wrapping_add(config.me.0.into());
     let parts = Parts {
         peer: Peer::new(core),
         recorder,
@@ -123,7 +128,8 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         disk: Disk::start(store, purge, sender)?,
         election,
         quorum,
-        snapshots: Snapshots::new(config.snap_count, u64::from(config.me.0) + now_ms()),
+        snapshots: Snapshots::new(config.snap_count, seed),
+        session_ids,
         events: options.events,
         config,
     };
@@ -144,7 +150,7 @@ fn core_config(config: &Config) -> zab::Config {
 }
 
 /// The disk, as the core and the state machine begin with it.
-fn open(config: &Config) -> Result<(Store, DiskImage<Bytes>, znode::Tree), Error> {
+fn open(config: &Config) -> Result<(Store, DiskImage<Bytes>, Tree), Error> {
     let options = store::Options {
         preallocate_bytes: config.pre_alloc_bytes,
         compression: match config.snapshot_compression {
@@ -183,6 +189,19 @@ fn image(recovered: Recovered<store::Os>, snapshot: Zxid) -> DiskImage<Bytes> {
         snapshot,
         log: log.collect(),
     }
+}
+
+/// Ids for the sessions of this server's clients: none that the tree knows, nor any that the log
+/// behind it names.
+fn session_ids(wall_ms: u64, me: Sid, tree: &Tree, log: &[Txn<Bytes>]) -> SessionIds {
+    let mut ids = SessionIds::new(wall_ms, me.0);
+    tree.sessions().for_each(|(session, _)| ids.pass(session));
+    for txn in log {
+        if let Ok(header) = TxnHeader::decode(&mut Reader::new(&txn.payload)) {
+            ids.pass(header.client_id);
+        }
+    }
+    ids
 }
 
 /// Quorum port and election port; a standalone server has neither.
@@ -271,7 +290,43 @@ async fn stopping(mut signals: Signals, events: EventSender) {
     events.send(Event::Stop { reason: reason.to_owned() }).await;
 }
 
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(now.as_millis()).unwrap_or(0)
+#[cfg(test)]
+mod tests {
+    use znode::Options;
+
+    use super::*;
+
+    const ME: Sid = Sid(3);
+    const CLOCK_MS: u64 = 1_700_000_000_000;
+
+    fn create_session(zxid: u64, session: i64) -> Txn<Bytes> {
+        let header =
+            TxnHeader { client_id: session, zxid: zxid.cast_signed(), ..TxnHeader::default() };
+        let mut payload = Vec::new();
+        wire::txn::TxnBlob::new(header, wire::txn::Txn::CreateSession { timeout_ms: 4000 }, None)
+            .encode(&mut payload);
+        Txn { zxid: Zxid(zxid), payload: payload.into() }
+    }
+
+    /// What a server gives out after a start that finds this tree and log.
+    fn first_after(wall_ms: u64, tree: &Tree, log: &[Txn<Bytes>]) -> i64 {
+        session_ids(wall_ms, ME, tree, log).next(|_| false)
+    }
+
+    #[test]
+    fn a_server_that_starts_again_under_a_frozen_clock_gives_out_no_id_twice() {
+        let mut tree = Tree::new(Options::default());
+        let first = first_after(CLOCK_MS, &tree, &[]);
+        // It is in the log, not yet in the tree.
+        let log = [create_session(1, first), create_session(2, 0x0400_0000_0000_0009)];
+        let second = first_after(CLOCK_MS, &tree, &log);
+        assert_eq!(second, first + 1);
+        // A snapshot covers it, and the clock was set back by an hour.
+        for txn in log.iter().chain([&create_session(3, second)]) {
+            let blob =
+                wire::txn::TxnBlob::decode(&mut Reader::new(&txn.payload)).expect("just made");
+            tree.apply(&blob.header, &blob.txn);
+        }
+        assert_eq!(first_after(CLOCK_MS - 3_600_000, &tree, &[]), second + 1);
+    }
 }

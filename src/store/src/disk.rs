@@ -31,6 +31,9 @@ pub trait Disk: Clone + Debug + Send + Sync + 'static {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the lock file, or answers `None` if another process holds it.
     fn lock(&self, path: &Path) -> io::Result<Option<Self::Lock>>;
+    /// Tells this boot of the system from every other, in one short line; `None` if it cannot be
+    /// told.
+    fn boot(&self) -> Option<String>;
 }
 
 /// An open file: offsets and sizes in bytes.
@@ -110,6 +113,11 @@ impl Disk for Os {
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    fn boot(&self) -> Option<String> {
+        let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned()).filter(|id| !id.is_empty())
     }
 }
 

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::tail::Proof;
+
 /// Everything that this crate refuses, or that the operating system refused it. Each message names the file, the rule
 /// and the value found.
 ///
@@ -36,12 +38,12 @@ pub enum Error {
         /// `dataDir` or `dataLogDir`.
         belongs: &'static str,
     },
-    /// A record is damaged, and a good one stands behind it: this is no torn tail, records that were acknowledged may
-    /// be missing.
+    /// A record is damaged, and not as a crash leaves the one that was being written: records that
+    /// were acknowledged may be missing.
     #[error(
-        "{path}: offset {offset}: {rule}, found {found}; a good record stands behind the damage at offset \
-         {good_at}, so this is not the torn end of a crash and nothing is cut. Let this server fetch its data \
-         from the ensemble (stop it, move both version-2 directories away, start it), or restore the file"
+        "{path}: offset {offset}: {rule}, found {found}; {proof}, so this is not the torn end of a crash and \
+         nothing is cut. Let this server fetch its data from the ensemble (stop it, move both version-2 \
+         directories away, start it), or restore the file"
     )]
     Damaged {
         /// The log file.
@@ -52,8 +54,8 @@ pub enum Error {
         rule: &'static str,
         /// What it holds.
         found: String,
-        /// Where a record begins that is intact and newer than the last one before the damage.
-        good_at: u64,
+        /// What shows that it is no torn end.
+        proof: Proof,
     },
     /// A log file that is not the last one ends in damage, and what follows does not prove that nothing is missing.
     #[error(
@@ -167,6 +169,19 @@ pub enum Error {
         path: PathBuf,
         /// A log file.
         log: String,
+    },
+    /// The epochs say that there was a history, and nothing of it is there: from the first epoch on
+    /// a directory has a snapshot, of the empty tree at least.
+    #[error(
+        "{path}: there is no snapshot and no log, but acceptedEpoch is {accepted}: the history that was here is lost. \
+         Let this server fetch its data from the ensemble (stop it, move both version-2 directories away, start \
+         it), or restore the files"
+    )]
+    HistoryLost {
+        /// The snapshot directory.
+        path: PathBuf,
+        /// As found.
+        accepted: u32,
     },
     /// An epoch file, `myid`, or this crate's intent file holds something else.
     #[error("{path}: {rule}, found {found:?}")]

@@ -23,9 +23,10 @@ use crate::disk::{Disk, File};
 use crate::error::{At, Error, Result};
 use crate::layout::{Layout, OWN_TMP, parse_snapshot_name, parse_zxid};
 use crate::scan::{Next, scan};
+use crate::tail::Crash;
 
 const INTENT: &str = "vivarium.intent";
-const HEAD: &str = "vivarium intent 1";
+const HEAD: &str = "vivarium intent 2";
 
 /// What is to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,9 +64,22 @@ impl Intent {
     }
 }
 
+/// The content of the file: what is to be done, and the Adler-32 of that, for another zxid would
+/// cut another history.
+fn encode(intent: &Intent) -> String {
+    let text = format!("{HEAD}\n{intent}\n");
+    let sum = simd_adler32::adler32(&text.as_bytes());
+    format!("{text}{sum:08x}\n")
+}
+
+fn decode(text: &str) -> Option<Intent> {
+    let intent = text.lines().nth(1).and_then(Intent::parse)?;
+    (encode(&intent) == text).then_some(intent)
+}
+
 /// Does it, in one step.
 pub(crate) fn carry_out<D: Disk>(layout: &Layout<D>, intent: &Intent) -> Result<()> {
-    layout.write_atomically(INTENT, &format!("{HEAD}\n{intent}\n"))?;
+    layout.write_atomically(INTENT, &encode(intent))?;
     finish(layout, intent)
 }
 
@@ -75,15 +89,10 @@ pub(crate) fn recover<D: Disk>(layout: &Layout<D>) -> Result<Option<Intent>> {
     let pending = match layout.read_small(&path)? {
         None => None,
         Some(text) => {
-            let mut lines = text.lines();
-            let intent = if lines.next() == Some(HEAD) {
-                lines.next().and_then(Intent::parse)
-            } else {
-                None
-            };
-            let intent = intent.ok_or_else(|| Error::Content {
+            let intent = decode(&text).ok_or_else(|| Error::Content {
                 path,
-                rule: "an intent says \"install\" or \"truncate\" and what; it is written whole or not at all",
+                rule: "an intent says \"install\" or \"truncate\" and what, with the checksum of these words; it is \
+                       written whole or not at all",
                 found: text.chars().take(80).collect(),
             })?;
             finish(layout, &intent)?;
@@ -147,7 +156,7 @@ fn truncate<D: Disk>(layout: &Layout<D>, to: u64) -> Result<()> {
         let path = layout.log.join(&log.name);
         let mut file = layout.disk.open(&path).at(&path, "open")?;
         let mut cut = None;
-        scan(&file, &path, |entry| {
+        scan(&file, &path, Crash::OfProcess, |entry| {
             if entry.zxid > to {
                 cut = Some(entry.offset);
                 return Ok(Next::Stop);
@@ -160,4 +169,32 @@ fn truncate<D: Disk>(layout: &Layout<D>, to: u64) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intent_is_read_as_it_was_written_and_with_no_bit_of_it_changed() {
+        for intent in [
+            Intent::Truncate { to: 0x1_0000_0007 },
+            Intent::Install {
+                pending: "vivarium.tmp.0.snapshot.a".to_owned(),
+                name: "snapshot.a".to_owned(),
+            },
+        ] {
+            let text = encode(&intent);
+            assert_eq!(decode(&text), Some(intent));
+            for at in 0..text.len() {
+                for bit in 0..8 {
+                    let mut bytes = text.clone().into_bytes();
+                    bytes[at] ^= 1 << bit;
+                    let changed = String::from_utf8_lossy(&bytes);
+                    assert_eq!(decode(&changed), None, "{changed:?}");
+                }
+                assert_eq!(decode(&text[..at]), None, "half an intent");
+            }
+        }
+    }
 }

@@ -10,18 +10,21 @@
 //! | `dataDir/version-2/acceptedEpoch`, `currentEpoch` | the epoch promised, the epoch of the history |
 //! | `dataDir/version-2/vivarium.intent`, `vivarium.tmp.*` | a step over several files that is under way |
 //! | `dataLogDir/version-2/log.H` | transactions, the first of which has zxid H |
+//! | `dataLogDir/version-2/vivarium.running` | a server has not stopped in order since this boot of the system |
 //! | `version-2/vivarium.lock` | held by the running server |
 //!
-//! The formats are Apache ZooKeeper's, which can start from the directory of a stopped server, as this crate can from
-//! its. Where ZooKeeper is lenient this crate is not: a torn tail is told from corruption (`scan`), zxids must continue
-//! (`replay`), directories are fsynced, snapshots are complete before they have their name, and steps that touch several
-//! files happen at once (`intent`).
+//! The formats are Apache ZooKeeper's, which can start from the directory of a stopped server, as
+//! this crate can from its. Where ZooKeeper is lenient this crate is not: a torn tail is told from
+//! damage (`tail`), zxids must continue (`replay`), directories are fsynced, snapshots are complete
+//! before they have their name, and steps that touch several files happen at once (`intent`).
 
 #[cfg(test)]
 mod crash;
 mod disk;
 mod epochs;
 mod error;
+#[cfg(test)]
+mod flips;
 mod intent;
 mod layout;
 mod log;
@@ -29,11 +32,14 @@ mod myid;
 mod purge;
 mod recovered;
 mod replay;
+mod running;
 mod scan;
 #[cfg(test)]
 mod sim;
 mod snapshot;
 mod store;
+mod tail;
+mod window;
 
 pub use disk::{Disk, File, Os};
 pub use error::{Error, Result};
@@ -44,3 +50,4 @@ pub use snapshot::{
     FinishedSnapshot, SnapshotDigest, SnapshotFile, SnapshotItems, SnapshotTail, SnapshotWriter,
 };
 pub use store::{Options, Store};
+pub use tail::Proof;

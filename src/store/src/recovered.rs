@@ -49,8 +49,9 @@ pub struct LogEntry {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Repair {
-    /// The log ended in the remains of a record; they were cut off. After a crash this is what a write that was
-    /// under way leaves. If there was no crash, the last record was damaged on the disk, and the server lacks it.
+    /// The log ended in the remains of a record; they were cut off. After a crash this is what a
+    /// write that was under way leaves. If there was no crash, the end of the log was overwritten
+    /// with zeros or cut off, and the server lacks what stood there.
     TornTail {
         /// The log file.
         path: PathBuf,

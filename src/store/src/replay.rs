@@ -6,7 +6,9 @@ use crate::disk::{Disk, File};
 use crate::error::{At, Error, Result};
 use crate::layout::{Layout, LogName};
 use crate::recovered::{LogEntry, Repair};
-use crate::scan::{Flaw, Next, Scanned, Tail, scan};
+use crate::scan::{Next, Scanned, scan};
+use crate::tail::{Crash, Tail};
+use crate::window::Flaw;
 
 /// The log behind a snapshot.
 #[derive(Debug, Default)]
@@ -43,6 +45,7 @@ pub(crate) fn replay<D: Disk>(
     layout: &Layout<D>,
     logs: &[LogName],
     snapshot: u64,
+    crash: Crash,
 ) -> Result<Replay> {
     let start = logs.iter().rposition(|log| log.zxid <= snapshot).unwrap_or(0);
     let mut replay = Replay::default();
@@ -52,7 +55,9 @@ pub(crate) fn replay<D: Disk>(
         let path = layout.log.join(&name.name);
         let file = layout.disk.open(&path).at(&path, "open")?;
         let (mut repeated, mut first) = (0, true);
-        let scanned = scan(&file, &path, |entry| {
+        // A file is synced before the next one is begun.
+        let crash = if logs.last() == Some(name) { crash } else { Crash::OfProcess };
+        let scanned = scan(&file, &path, crash, |entry| {
             if first {
                 first = false;
                 if entry.zxid != name.zxid {
@@ -94,8 +99,8 @@ pub(crate) fn replay<D: Disk>(
         if repeated > 0 {
             replay.repairs.push(Repair::Repeated { path: path.clone(), records: repeated });
         }
-        if let Tail::Damaged(Flaw { rule, found, .. }, good_at) = scanned.tail {
-            return Err(Error::Damaged { path, offset: scanned.end, rule, found, good_at });
+        if let Tail::Damaged(Flaw { rule, found, .. }, proof) = scanned.tail {
+            return Err(Error::Damaged { path, offset: scanned.end, rule, found, proof });
         }
         trailing.push((path, scanned));
     }

@@ -4,12 +4,12 @@
 //!
 //! - of the changes to names since the directory was last fsynced: any subset;
 //! - of the changes to a file since it was last fsynced: any prefix, the last write of it torn at several places; or its
-//!   sizes without the bytes; or all, with a hole of zeros in a write (a *hole*: later sectors written, earlier not). A
-//!   log's header fits into one sector, so it has none.
+//!   sizes without the bytes; or of the sectors that changed some and not the others (*reordered*).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::disk::{Disk, File};
@@ -40,8 +40,11 @@ struct World {
 #[derive(Clone, Debug)]
 pub(crate) struct SimDisk {
     base: Arc<Image>,
+    boot: usize,
     world: Arc<Mutex<World>>,
 }
+
+static BOOTS: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Debug)]
 pub(crate) struct SimFile {
@@ -54,14 +57,20 @@ fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
 }
 
 impl SimDisk {
-    /// A disk on which these files are durable.
+    /// A disk on which these files are durable, in a system that has just booted.
     pub(crate) fn new(base: Image) -> Self {
         let mut world = World::default();
         for (path, bytes) in &base {
             world.names.insert(path.clone(), world.inodes.len());
             world.inodes.push(bytes.clone());
         }
-        Self { base: Arc::new(base), world: Arc::new(Mutex::new(world)) }
+        let boot = BOOTS.fetch_add(1, Ordering::Relaxed);
+        Self { base: Arc::new(base), boot, world: Arc::new(Mutex::new(world)) }
+    }
+
+    /// As [`Self::new`], in the system that `other` is in.
+    pub(crate) fn same_boot(other: &Self, base: Image) -> Self {
+        Self { boot: other.boot, ..Self::new(base) }
     }
 
     /// The operation with this number, counted from 0, fails.
@@ -74,7 +83,16 @@ impl SimDisk {
         lock(&self.world).ops.len()
     }
 
-    /// Everything that a crash after the first `count` operations may leave, without holes or with.
+    /// What is on it now.
+    pub(crate) fn image(&self) -> Image {
+        let world = lock(&self.world);
+        let content =
+            |(path, inode): (&PathBuf, &usize)| (path.clone(), world.inodes[*inode].clone());
+        world.names.iter().map(content).collect()
+    }
+
+    /// Everything that a crash after the first `count` operations may leave, and whether sectors
+    /// were reordered.
     pub(crate) fn crashes(&self, count: usize) -> Vec<(Image, bool)> {
         crashes(&self.base, &lock(&self.world).ops[..count])
     }
@@ -213,7 +231,7 @@ fn rename<'a>(names: &mut BTreeMap<&'a Path, usize>, op: &'a Op) {
     }
 }
 
-/// What may be left of a file, and whether there is a hole in it.
+/// What may be left of a file, and whether sectors were reordered.
 fn versions(durable: &[u8], ops: &[&Op]) -> BTreeSet<(Vec<u8>, bool)> {
     let mut found = BTreeSet::new();
     let mut sizes = durable.to_vec();
@@ -222,26 +240,15 @@ fn versions(durable: &[u8], ops: &[&Op]) -> BTreeSet<(Vec<u8>, bool)> {
     for op in ops {
         if let Op::Write { inode, at, bytes } = op {
             let len = bytes.len();
-            let part = |from: usize, to: usize| Op::Write {
-                inode: *inode,
-                at: at + from,
-                bytes: bytes[from..to].to_vec(),
-            };
             for cut in [1, 9, len / 3, len / 2, len.saturating_sub(1)] {
                 if cut < len {
                     let mut torn = content.clone();
-                    change(&mut torn, &part(0, cut));
+                    change(
+                        &mut torn,
+                        &Op::Write { inode: *inode, at: *at, bytes: bytes[..cut].to_vec() },
+                    );
                     found.insert((torn, false));
                 }
-            }
-            for hole in [0..len / 3, len / 3..2 * len / 3] {
-                if len <= 16 {
-                    continue;
-                }
-                let mut torn = content.clone();
-                change(&mut torn, &part(0, hole.start));
-                change(&mut torn, &part(hole.end, len));
-                found.insert((torn, true));
             }
         } else {
             change(&mut sizes, op);
@@ -250,7 +257,48 @@ fn versions(durable: &[u8], ops: &[&Op]) -> BTreeSet<(Vec<u8>, bool)> {
         found.insert((content.clone(), false));
     }
     found.insert((sizes, false));
+    for reordered in reordered(durable, &content) {
+        if !found.contains(&(reordered.clone(), false)) {
+            found.insert((reordered, true));
+        }
+    }
     found
+}
+
+/// The content with some of the sectors that changed as they were before: each choice of a few,
+/// else all but one, one alone, a beginning, an end, and every other one.
+fn reordered(durable: &[u8], content: &[u8]) -> Vec<Vec<u8>> {
+    const SECTOR_BYTES: usize = 512;
+    const CHOSEN_MAX: usize = 4;
+    let mut old = durable.to_vec();
+    old.resize(content.len(), 0);
+    let sectors: Vec<_> = (0..content.len())
+        .step_by(SECTOR_BYTES)
+        .map(|at| at..content.len().min(at + SECTOR_BYTES))
+        .filter(|sector| old[sector.clone()] != content[sector.clone()])
+        .collect();
+    let count = sectors.len();
+    let masks: Vec<Vec<bool>> = if count <= CHOSEN_MAX {
+        (0..1 << count).map(|mask| (0..count).map(|bit| mask >> bit & 1 == 1).collect()).collect()
+    } else {
+        let one = (0..count).flat_map(|one| {
+            [
+                (0..count).map(|bit| bit == one).collect::<Vec<_>>(),
+                (0..count).map(|bit| bit != one).collect(),
+                (0..count).map(|bit| bit < one).collect(),
+                (0..count).map(|bit| bit >= one).collect(),
+            ]
+        });
+        one.chain([0, 1].map(|odd| (0..count).map(|bit| bit % 2 == odd).collect())).collect()
+    };
+    let with = |missing: Vec<bool>| {
+        let mut content = content.to_vec();
+        for (sector, _) in sectors.iter().zip(missing).filter(|(_, missing)| *missing) {
+            content[sector.clone()].copy_from_slice(&old[sector.clone()]);
+        }
+        content
+    };
+    masks.into_iter().map(with).collect()
 }
 
 impl Disk for SimDisk {
@@ -306,6 +354,10 @@ impl Disk for SimDisk {
 
     fn lock(&self, _: &Path) -> io::Result<Option<()>> {
         Ok(Some(()))
+    }
+
+    fn boot(&self) -> Option<String> {
+        Some(format!("boot {}", self.boot))
     }
 }
 

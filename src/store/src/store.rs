@@ -12,8 +12,10 @@ use crate::layout::{Compression, Layout, log_name};
 use crate::log::{LogFile, blob_zxid};
 use crate::recovered::{Recovered, Repair};
 use crate::replay::{continues, replay};
+use crate::running;
 use crate::scan::{Next, scan};
 use crate::snapshot::{self, FinishedSnapshot, Skipped, SnapshotWriter};
+use crate::tail::Crash;
 
 /// What a store is opened with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -137,7 +139,7 @@ impl<D: Disk> Store<D> {
             return Err(Error::LogWithoutSnapshot { path: layout.snap, log: log.name.clone() });
         }
         let base = snapshot.as_ref().map_or(0, |snapshot| snapshot.zxid());
-        let replay = replay(&layout, &logs, base)?;
+        let replay = replay(&layout, &logs, base, running::last_crash(&layout)?)?;
         for Skipped { zxid, path, why } in skipped {
             if !replay.leads_to(zxid) {
                 return Err(Error::SnapshotLost { path, why, older: base });
@@ -146,9 +148,14 @@ impl<D: Disk> Store<D> {
         }
         let last = replay.log.last().map_or(base, |entry| entry.zxid);
         let epochs = epochs::load(&layout, last)?;
+        let empty = snapshot.is_none() && logs.is_empty();
+        if empty && epochs.accepted > 0 && !options.trust_empty_snapshot {
+            return Err(Error::HistoryLost { path: layout.snap, accepted: epochs.accepted });
+        }
         // Everything was found in order: now the repairs.
         replay.settle(&layout)?;
         epochs.settle(&layout)?;
+        running::begin(&layout)?;
         repairs.extend(replay.repairs);
         repairs.extend(epochs.repairs);
         for repair in &repairs {
@@ -301,7 +308,7 @@ impl<D: Disk> Store<D> {
         let path = self.layout.log.join(&log.name);
         let file = self.layout.disk.open(&path).at(&path, "open")?;
         let mut found = false;
-        scan(&file, &path, |entry| {
+        scan(&file, &path, Crash::OfProcess, |entry| {
             found = entry.zxid == zxid;
             Ok(if entry.zxid < zxid { Next::Go } else { Next::Stop })
         })?;
@@ -374,5 +381,17 @@ impl<D: Disk> Store<D> {
     fn checked<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.shared.check()?;
         step(self).map_err(|error| self.shared.note(error))
+    }
+}
+
+impl<D: Disk> Drop for Store<D> {
+    /// A store in order is closed. One that failed, or holds records that were not synced, leaves
+    /// the directory as a crash of its process does.
+    fn drop(&mut self) {
+        let synced = self.shared.durable.load(Ordering::Acquire) == self.last;
+        if synced && self.shared.check().is_ok() && !std::thread::panicking() {
+            // If the note stays, the next start is told less than it could be.
+            let _ = running::end(&self.layout);
+        }
     }
 }

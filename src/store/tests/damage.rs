@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Dir, create, entry, log};
-use store::{Error, Repair};
+use store::{Error, Proof, Repair};
 
 /// Where the entries of `log(&zxids)` begin and end.
 fn bounds(zxids: &[u64]) -> Vec<usize> {
@@ -50,7 +50,9 @@ fn a_wrong_byte_in_a_record_with_good_ones_behind_it_is_refused_with_its_offset(
         let dir = Dir::new(&[("log.1", padded(bytes.clone(), 2048))]);
         let begin = bounds.iter().rev().find(|begin| **begin <= at).copied();
         let error = dir.found().expect_err("a record is damaged");
-        let Error::Damaged { path, offset, good_at, .. } = error else {
+        let Error::Damaged { path, offset, proof: Proof::GoodRecord { offset: good_at }, .. } =
+            error
+        else {
             panic!("byte {at}: {error}")
         };
         assert_eq!(path, dir.path("log.1"));
@@ -65,16 +67,25 @@ fn a_wrong_byte_in_a_record_with_good_ones_behind_it_is_refused_with_its_offset(
 }
 
 #[test]
-fn a_wrong_byte_in_the_last_record_looks_like_a_torn_tail_and_is_reported() {
-    let (whole, bounds) = (log(&[1, 2, 3]), bounds(&[1, 2, 3]));
-    for at in (bounds[2]..bounds[3]).step_by(3) {
-        let mut bytes = padded(whole.clone(), 2048);
-        bytes[at] ^= 0x10;
-        let dir = Dir::new(&[("log.1", bytes)]);
-        let (zxids, repairs) = dir.found().expect("a torn tail");
-        assert_eq!(zxids, [1, 2]);
-        let [Repair::TornTail { offset, .. }] = &repairs[..] else { panic!("{repairs:?}") };
-        assert_eq!(*offset, bounds[2] as u64);
+fn the_refusal_of_a_flipped_bit_in_the_last_record_names_file_offset_and_checksums() {
+    let whole = log(&[1, 2]);
+    let begin = log(&[1]).len();
+    let mut bytes = padded(whole.clone(), 4096);
+    bytes[whole.len() - 8] ^= 1;
+    let dir = Dir::new(&[("log.1", bytes)]);
+    let error = dir.found().expect_err("the last record is damaged");
+    assert!(matches!(&error, Error::Damaged { offset, .. } if *offset == begin as u64), "{error}");
+    let said = error.to_string();
+    let path = dir.path("log.1").display().to_string();
+    for words in [
+        &*path,
+        &format!("offset {begin}"),
+        "the checksum is the Adler-32 of the record",
+        "where the bytes have 0x",
+        "the record is whole",
+        "nothing is cut",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in: {said}");
     }
 }
 
@@ -83,17 +94,57 @@ fn a_good_record_behind_a_stretch_of_zeros_is_found() {
     let mut bytes = padded(log(&[1]), 1 << 19);
     bytes.extend(entry(&create(2, "/late", "x")));
     let dir = Dir::new(&[("log.1", bytes)]);
-    assert!(matches!(dir.found(), Err(Error::Damaged { good_at: 0x80000, .. })));
+    assert!(matches!(
+        dir.found(),
+        Err(Error::Damaged { proof: Proof::GoodRecord { offset: 0x80000 }, .. })
+    ));
 }
 
 #[test]
 fn remains_of_older_records_behind_the_end_are_no_records() {
-    // An intact entry whose zxid is not new cannot be a record that was lost.
-    let mut bytes = log(&[1, 2]);
-    bytes.extend([0xff; 5]);
-    bytes.extend(entry(&create(2, "/n2", "data")));
+    // An intact entry whose zxid is not new cannot be a record that was lost: here it is data of
+    // the one that is torn.
+    let torn = entry(&[create(3, "/n3", ""), entry(&create(2, "/n2", "data"))].concat());
+    let bytes = [&log(&[1, 2]), &torn[..torn.len() - 2]].concat();
     let dir = Dir::new(&[("log.1", bytes)]);
     assert_eq!(dir.found().expect("a torn tail").0, [1, 2]);
+}
+
+#[test]
+fn what_no_write_leaves_when_it_is_cut_is_refused() {
+    let (third, bytes) = (entry(&create(3, "/n3", "data")), log(&[1, 2]));
+    let wrong_end = [&third[..third.len() - 1], b"C"].concat();
+    let short = [&[0; 4], &[1; 4], &31_u32.to_be_bytes()[..], &third[12..]].concat();
+    for (what, tail, expected) in [
+        ("bytes of something else", vec![0xff; 5], Proof::NoHead),
+        ("a length that is too small", short, Proof::NoHead),
+        ("another byte behind the record", wrong_end, Proof::Whole),
+        (
+            "a record without its last byte, and more behind it",
+            [&third[..third.len() - 1], &[0, 0, 7]].concat(),
+            Proof::DataBehind { offset: (bytes.len() + third.len() + 1) as u64 },
+        ),
+        (
+            "a byte behind zeros",
+            padded(vec![], 100).into_iter().chain([7]).collect(),
+            Proof::NoHead,
+        ),
+        (
+            "a length that is too large",
+            [&third[..8], &[0x40], &third[9..]].concat(),
+            Proof::WholeButForLength { length: (third.len() - 13) as u64 },
+        ),
+    ] {
+        for padding in [0, 4096] {
+            let tail = [&bytes[..], &tail].concat();
+            let dir = Dir::new(&[("log.1", padded(tail.clone(), tail.len() + padding))]);
+            let error = dir.found().expect_err(what);
+            assert!(
+                matches!(&error, Error::Damaged { proof, .. } if *proof == expected),
+                "{what}: {error}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -128,7 +179,7 @@ fn what_is_no_log_is_refused() {
     bytes[..16].fill(0);
     assert!(matches!(
         Dir::new(&[("log.1", bytes)]).found(),
-        Err(Error::Damaged { good_at: 16, .. })
+        Err(Error::Damaged { proof: Proof::GoodRecord { offset: 16 }, .. })
     ));
     // An intact entry that is too short to be a record.
     let mut bytes = log(&[1]);
@@ -138,7 +189,7 @@ fn what_is_no_log_is_refused() {
 
 #[test]
 fn a_torn_tail_before_the_last_file_must_be_proved_harmless() {
-    let torn = [log(&[1, 2]), vec![0xee; 20]].concat();
+    let torn = log(&[1, 2, 3])[..log(&[1, 2]).len() + 50].to_vec();
     // The next zxid of the epoch: nothing can be between.
     let dir = Dir::new(&[("log.1", torn.clone()), ("log.3", log(&[3]))]);
     let (zxids, repairs) = dir.found().expect("nothing is missing");
@@ -233,6 +284,27 @@ fn a_damaged_snapshot_is_passed_over_only_if_the_log_leads_to_it() {
     std::fs::remove_file(dir.path("snapshot.0")).expect("removed");
     std::fs::remove_file(dir.path("snapshot.2")).expect("removed");
     assert!(matches!(dir.found(), Err(Error::LogWithoutSnapshot { .. })));
+}
+
+#[test]
+fn a_directory_with_epochs_and_nothing_else_is_not_taken_for_a_fresh_one() {
+    // A snapshot that came from the leader was the only copy of the history, and has become an
+    // empty file; or is gone.
+    let dir = Dir::new(&[]);
+    for lost in ["emptied", "removed"] {
+        match lost {
+            "emptied" => dir.write("snapshot.0", b""),
+            _ => std::fs::remove_file(dir.path("snapshot.0")).expect("removed"),
+        }
+        for accepted in ["9", "1"] {
+            dir.write("acceptedEpoch", accepted.as_bytes());
+            let error = dir.found().expect_err(lost);
+            assert!(matches!(error, Error::HistoryLost { .. }), "{lost}: {error}");
+        }
+    }
+    // Before the first epoch there is nothing to lose.
+    dir.write("acceptedEpoch", b"0");
+    assert_eq!(dir.found().expect("a fresh directory").0, []);
 }
 
 #[test]

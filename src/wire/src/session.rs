@@ -20,13 +20,14 @@ pub fn password(session_id: i64) -> [u8; 16] {
     password
 }
 
-/// The first session id a server gives out after it started; each further one is one more.
+/// The session id with which a server begins after it started; each further one is one more.
 ///
-/// From the top: one byte of the server's id, five of `elapsed_ms` (milliseconds of a clock that
-/// does not go back, also across restarts of the process), two of zeros. The one value that marks
-/// container nodes is stepped over.
-pub fn first_id(server_id: u8, elapsed_ms: u64) -> i64 {
-    let id = i64::from_be_bytes((elapsed_ms << 24 >> 8 | u64::from(server_id) << 56).to_be_bytes());
+/// From the top: one byte of the server's id, five of `clock_ms` (milliseconds of some clock), two
+/// of zeros. The one value that marks container nodes is stepped over. Two starts at the same time
+/// of the clock begin with the same id, so whoever gives ids out has to pass over those that are
+/// known.
+pub fn first_id(server_id: u8, clock_ms: u64) -> i64 {
+    let id = i64::from_be_bytes((clock_ms << 24 >> 8 | u64::from(server_id) << 56).to_be_bytes());
     if id == i64::MIN { id + 1 } else { id }
 }
 

@@ -233,27 +233,48 @@ fn bucket(tick_ms: u64, now_ms: u64, timeout_ms: u64) -> u64 {
     (now_ms.saturating_add(timeout_ms) / tick_ms).saturating_add(1).saturating_mul(tick_ms)
 }
 
-/// Gives out session ids: from [`wire::session::first_id`] up.
+/// Gives out the session ids of one server: upwards from [`wire::session::first_id`], and above
+/// every id of this server that it was shown. So a clock that stands still, or was set back,
+/// between two starts makes no id come twice, as long as the ids that were given out before are
+/// shown.
 #[derive(Clone, Debug)]
 pub struct SessionIds {
     next: SessionId,
 }
 
 impl SessionIds {
-    /// `elapsed_ms` is a clock that does not go back across restarts of this server.
-    pub fn new(elapsed_ms: u64, server_id: u8) -> Self {
-        Self { next: wire::session::first_id(server_id, elapsed_ms) }
+    /// The five bytes of time and the two of the count: all but the server's byte.
+    const COUNTED: SessionId = 0x00ff_ffff_ffff_ffff;
+
+    /// `clock_ms` is any clock: a good one makes ids differ that nobody remembers.
+    pub fn new(clock_ms: u64, server_id: u8) -> Self {
+        Self { next: wire::session::first_id(server_id, clock_ms) }
     }
-}
 
-impl Iterator for SessionIds {
-    type Item = SessionId;
+    /// An id that somebody has, or had: no smaller one of this server is given out any more.
+    pub fn pass(&mut self, id: SessionId) {
+        if (id ^ self.next) & !Self::COUNTED == 0 && id & Self::COUNTED >= self.next & Self::COUNTED
+        {
+            self.next = Self::after(id);
+        }
+    }
 
-    /// Never `None`, and never 0, which means no session.
-    fn next(&mut self) -> Option<SessionId> {
-        let id = if self.next == 0 { 1 } else { self.next };
-        self.next = id.wrapping_add(1);
-        Some(id)
+    /// An id of this server that is not taken, as far as `taken` knows. Never 0, which means no
+    /// session, and never the mark of a container. There are 2^56 of them, of which not all can be
+    /// taken.
+    pub fn next(&mut self, taken: impl Fn(SessionId) -> bool) -> SessionId {
+        loop {
+            let id = self.next;
+            self.next = Self::after(id);
+            if id != 0 && id != i64::MIN && !taken(id) {
+                return id;
+            }
+        }
+    }
+
+    /// One more, within the ids of the same server.
+    fn after(id: SessionId) -> SessionId {
+        id & !Self::COUNTED | id.wrapping_add(1) & Self::COUNTED
     }
 }
 
@@ -341,16 +362,64 @@ mod tests {
         assert!(!sessions.touch_with_timeout(9, 10_000, 0));
     }
 
+    fn free(_: SessionId) -> bool {
+        false
+    }
+
     #[test]
     fn ids_hold_the_server_the_time_and_a_count() {
-        let ids: Vec<_> = SessionIds::new(0x0000_0123_4567_89ab, 3).take(2).collect();
-        assert_eq!(ids, [0x0323_4567_89ab_0000, 0x0323_4567_89ab_0001]);
+        let mut ids = SessionIds::new(0x0000_0123_4567_89ab, 3);
+        assert_eq!(
+            [ids.next(free), ids.next(free)],
+            [0x0323_4567_89ab_0000, 0x0323_4567_89ab_0001]
+        );
     }
 
     #[test]
     fn no_id_is_zero_or_the_mark_of_a_container() {
-        assert_eq!(SessionIds::new(0, 0).next(), Some(1));
-        assert_eq!(SessionIds::new(0, 0x80).next(), Some(i64::MIN + 1));
+        assert_eq!(SessionIds::new(0, 0).next(free), 1);
+        assert_eq!(SessionIds::new(0, 0x80).next(free), i64::MIN + 1);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_or_is_set_back_makes_no_id_come_twice() {
+        let first = SessionIds::new(5000, 3).next(free);
+        for clock_ms in [5000, 4999, 0] {
+            let mut again = SessionIds::new(clock_ms, 3);
+            // Of other servers, and older ones: they change nothing.
+            for other in
+                [0x0400_7fff_ffff_0000, 0x0200_7fff_ffff_0000, 0x0300_0000_0000_0001, first]
+            {
+                again.pass(other);
+            }
+            assert_eq!(again.next(free), first + 1, "started again at {clock_ms}");
+        }
+        let mut later = SessionIds::new(5001, 3);
+        later.pass(first);
+        assert_eq!(later.next(free), 0x0300_0000_1389_0000, "a clock that went on is ahead of it");
+    }
+
+    #[test]
+    fn an_id_that_is_taken_is_passed_over() {
+        let mut ids = SessionIds::new(5000, 3);
+        let first = ids.clone().next(free);
+        assert_eq!(ids.next(|id| id < first + 3), first + 3);
+        assert_eq!(ids.next(free), first + 4);
+    }
+
+    #[test]
+    fn the_last_id_of_a_server_is_followed_by_its_own_first_and_not_by_another_servers() {
+        for (server, last, first) in [
+            (3, 0x03ff_ffff_ffff_ffff, 0x0300_0000_0000_0000),
+            (0, 0x00ff_ffff_ffff_ffff, 1),
+            (0x7f, i64::MAX, 0x7f00_0000_0000_0000),
+            (0x80, 0x80ff_ffff_ffff_ffff_u64.cast_signed(), i64::MIN + 1),
+            (0xff, -1, 0xff00_0000_0000_0000_u64.cast_signed()),
+        ] {
+            let mut ids = SessionIds::new(0, server);
+            ids.pass(last);
+            assert_eq!(ids.next(free), first, "server {server}");
+        }
     }
 
     quickcheck! {

@@ -83,6 +83,12 @@ impl Engine {
         if let Outcome::SessionCreated { .. } = outcome {
             return self.session_created(session);
         }
+        // createSession has cxid 0, which no client gives to a write.
+        if let (Outcome::Failed(_), 0) = (outcome, cxid)
+            && self.session_not_created(session)
+        {
+            return;
+        }
         if let Outcome::Failed(ErrorCode::SessionMoved) = outcome {
             // Apache ZooKeeper's leader says so to all servers; it concerns the one whose client asked.
             if let Some(connection) = self.local.get(session).cloned()
@@ -107,7 +113,10 @@ impl Engine {
     pub(super) fn install(&mut self, zxid: Zxid) {
         self.committed.clear();
         match self.received.take() {
-            Some(tree) => *self.shared.write_tree() = tree,
+            Some(tree) => {
+                *self.shared.write_tree() = tree;
+                self.sessions_replaced();
+            }
             None => unreachable!("the core installs a snapshot only when it is given one: {zxid}"),
         }
     }

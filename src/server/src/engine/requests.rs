@@ -1,7 +1,6 @@
 //! Writes and syncs: from a client of this server, or forwarded by a learner.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use tracing::{debug, warn};
@@ -15,6 +14,7 @@ use znode::{Owner, SessionError, SessionId};
 use super::Engine;
 use super::sessions::{LOCAL, Service, owner};
 use crate::client::{ClientBatch, ClientRequest, Connection};
+use crate::clock;
 use crate::packets;
 
 impl Engine {
@@ -89,8 +89,7 @@ impl Engine {
     /// Turns a request into a transaction, and proposes it.
     fn prepare(&mut self, request: &ForwardedRequest, auth: &[Id], owner: Owner) {
         let now_ms = self.now_ms();
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let time_ms = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX);
+        let time_ms = i64::try_from(clock::wall_ms()).unwrap_or(i64::MAX);
         let Service::Leader(leading) = &mut self.service else {
             return;
         };

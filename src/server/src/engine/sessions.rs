@@ -94,11 +94,11 @@ pub(super) struct LocalSessions {
 }
 
 impl LocalSessions {
-    pub(super) fn new(me: Sid) -> Self {
+    pub(super) fn new(ids: SessionIds) -> Self {
         Self {
             connections: HashMap::new(),
             creating: HashMap::new(),
-            ids: SessionIds::new(monotonic_ms(), me.0),
+            ids,
             in_progress: 0,
             told: Vec::new(),
         }
@@ -151,14 +151,6 @@ impl LocalSessions {
     }
 }
 
-/// Milliseconds of the system's monotonic clock, which goes on over restarts of this process: ids of sessions begin with
-/// it, so that two starts do not give the same ones. (ZooKeeper: `Time.currentElapsedTime`.)
-fn monotonic_ms() -> u64 {
-    // Since the epoch of the wall clock: std has no absolute monotonic clock, and ids only have to differ.
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0))
-}
-
 impl Engine {
     /// Every session of the tree is alive, with its full timeout: nobody knows when it was heard of.
     pub(super) fn begin_leading(&mut self, epoch: Epoch) {
@@ -176,20 +168,46 @@ impl Engine {
 
     /// A client without a session asks for one.
     pub(super) fn create_session(&mut self, connection: &Arc<Connection>, timeout_ms: i32) {
-        let Some(session) = self.local.ids.next() else {
-            return;
+        let session = {
+            let LocalSessions { ids, connections, creating, .. } = &mut self.local;
+            let tree = self.shared.read_tree();
+            ids.next(|id| {
+                tree.session_timeout_ms(id).is_some()
+                    || connections.contains_key(&id)
+                    || creating.contains_key(&id)
+            })
         };
         self.local.creating.insert(session, Arc::clone(connection));
         let body = Bytes::copy_from_slice(&timeout_ms.to_be_bytes());
         self.write(session, 0, wire::client::OpCode::CreateSession.code(), body, Vec::new());
     }
 
-    /// The createSession of one of our clients, or of another server's, is applied.
+    /// The createSession of one of our clients, or of another server's, is applied. It may be one
+    /// that this server asked for before it was started again.
     pub(super) fn session_created(&mut self, session: SessionId) {
+        self.local.ids.pass(session);
         if let Some(connection) = self.local.creating.remove(&session) {
             self.local.done(&connection, 1);
             self.renewed(connection, session, true);
         }
+    }
+
+    /// The createSession of one of our clients is refused: there is such a session, and it stays
+    /// its own client's. This client asks again, and gets another id. False if no client waits for
+    /// that session.
+    pub(super) fn session_not_created(&mut self, session: SessionId) -> bool {
+        let Some(connection) = self.local.creating.get(&session).cloned() else {
+            return false;
+        };
+        connection.close("the leader knows the id of its new session already");
+        self.connection_closed(&connection);
+        true
+    }
+
+    /// A tree with sessions that this server may not know has replaced the one before.
+    pub(super) fn sessions_replaced(&mut self) {
+        let tree = self.shared.read_tree();
+        tree.sessions().for_each(|(session, _)| self.local.ids.pass(session));
     }
 
     /// The closeSession is applied.

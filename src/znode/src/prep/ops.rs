@@ -44,7 +44,7 @@ type Prepared = Result<Txn, ErrorCode>;
 impl Ops<'_> {
     pub(super) fn request(&mut self, request: Request) -> Prepared {
         match request {
-            Request::CreateSession { timeout_ms } => Ok(self.create_session(timeout_ms)),
+            Request::CreateSession { timeout_ms } => self.create_session(timeout_ms),
             Request::CloseSession => Ok(self.close_session()),
             Request::Create(create) => self.create(CreateKind::Create, create),
             Request::Create2(create) => self.create(CreateKind::Create2, create),
@@ -88,11 +88,18 @@ impl Ops<'_> {
         }
     }
 
-    fn create_session(&mut self, timeout_ms: i32) -> Txn {
+    /// A session begins once: whoever asks for one that there is, closing or not, would come to
+    /// share it with its client.
+    fn create_session(&mut self, timeout_ms: i32) -> Prepared {
+        let known = self.sessions.contains(self.session)
+            || self.tree.session_timeout_ms(self.session).is_some();
+        if known || self.session == 0 {
+            return Err(ErrorCode::BadArguments);
+        }
         self.sessions.track(self.session, timeout_ms, self.context.now_ms);
-        // Fails only for a session that is being closed, which needs no owner any more.
+        // It is tracked, and not closing.
         let _ = self.sessions.set_owner(self.session, self.context.owner);
-        Txn::CreateSession { timeout_ms }
+        Ok(Txn::CreateSession { timeout_ms })
     }
 
     fn close_session(&mut self) -> Txn {

@@ -1,5 +1,7 @@
 //! A leader with its tree: requests go in, transactions come out, and are applied when a test says so.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use wire::client::{
     CheckVersionRequest, CreateMode, CreateRequest, CreateTtlRequest, DeleteRequest, MultiOp,
@@ -20,6 +22,8 @@ pub(crate) struct Leader {
     pub(crate) tree: Tree,
     pub(crate) prep: Prep,
     pub(crate) sessions: Sessions,
+    /// Sessions that have asked to begin.
+    begun: BTreeSet<i64>,
     /// All transactions prepared.
     pub(crate) log: Vec<TxnBlob>,
     /// How many of them are applied.
@@ -36,7 +40,14 @@ impl Leader {
         let mut sessions = Sessions::new(2000);
         sessions.track(ANNE, 10_000, 0);
         sessions.track(BOB, 10_000, 0);
-        Self { tree: Tree::new(options), prep: Prep::new(), sessions, log: Vec::new(), applied: 0 }
+        Self {
+            tree: Tree::new(options),
+            prep: Prep::new(),
+            sessions,
+            begun: BTreeSet::new(),
+            log: Vec::new(),
+            applied: 0,
+        }
     }
 
     pub(crate) fn next_zxid(&self) -> i64 {
@@ -47,6 +58,10 @@ impl Leader {
     pub(crate) fn prepare_as(&mut self, session: i64, auth: &[Id], request: &Request) -> TxnBlob {
         let mut body = Vec::new();
         request.encode(&mut body);
+        // Who is tracked without having begun, begins now.
+        if matches!(request, Request::CreateSession { .. }) && self.begun.insert(session) {
+            self.sessions.remove(session);
+        }
         self.prepare_raw(session, auth, request.op().code(), body)
     }
 

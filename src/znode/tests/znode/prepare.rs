@@ -388,6 +388,33 @@ fn a_session_is_tracked_as_soon_as_it_is_prepared() {
 }
 
 #[test]
+fn nobody_gets_a_session_that_somebody_has() {
+    let mut leader = Leader::new();
+    let begin = |timeout_ms| Request::CreateSession { timeout_ms };
+    let taken = Some(ErrorCode::BadArguments);
+    let carol = 0x0300_0000_0000_0007;
+    leader.prepare_as(carol, &[], &begin(4000));
+    // Before it is applied, and after.
+    assert_eq!(refused(&leader.prepare_as(carol, &[], &begin(40_000)).txn), taken);
+    leader.apply_all();
+    assert_eq!(refused(&leader.prepare_as(carol, &[], &begin(40_000)).txn), taken);
+    leader.apply_all();
+    assert_eq!(leader.tree.session_timeout_ms(carol), Some(4000), "it is what it was");
+    assert_eq!(leader.sessions.next_expiry(), Some(6000), "and is not kept alive");
+    // The tree knows it, though nobody tracks it.
+    leader.sessions.remove(carol);
+    assert_eq!(refused(&leader.prepare_as(carol, &[], &begin(40_000)).txn), taken);
+    leader.apply_all();
+    // It is being closed.
+    leader.sessions.track(carol, 4000, 0);
+    leader.prepare_as(carol, &[], &Request::CloseSession);
+    assert_eq!(refused(&leader.prepare_as(carol, &[], &begin(40_000)).txn), taken);
+    leader.apply_all();
+    assert_eq!(leader.tree.session_timeout_ms(carol), None);
+    assert_eq!(refused(&leader.prepare_as(0, &[], &begin(4000)).txn), taken, "0 is no session");
+}
+
+#[test]
 fn reconfiguration_is_not_offered_yet() {
     let request = Request::Reconfig(wire::client::ReconfigRequest {
         joining: None,
