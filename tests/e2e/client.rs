@@ -333,6 +333,47 @@ impl Client {
         self.stream.as_mut().expect("a connection").write_all(bytes)
     }
 
+    /// Another connection of the same session, which this client does not know of.
+    pub(crate) fn double(&self, server: SocketAddr) -> Self {
+        let mut double = Self {
+            servers: vec![server],
+            at: 0,
+            stream: None,
+            arrived: BytesMut::new(),
+            session: self.session,
+            password: self.password.clone(),
+            timeout_ms: self.timeout_ms,
+            xid: 0,
+            zxid: self.zxid,
+            events: VecDeque::new(),
+        };
+        double.reconnect_to(0).expect("the session lives");
+        double
+    }
+
+    /// Requests that are sent without waiting for answers.
+    pub(crate) fn send(&mut self, requests: &[(i32, Request)]) -> io::Result<()> {
+        let mut out = Vec::new();
+        for (xid, request) in requests {
+            encode_request(&mut out, *xid, request);
+        }
+        self.send_raw(&out)
+    }
+
+    /// The next answer, which has to be that of this request.
+    pub(crate) fn answer(&mut self, (own, request): &(i32, Request)) -> Answer<Response> {
+        let message = self.message()?;
+        let mut reader = Reader::with_limit(&message, message.len());
+        let header = ReplyHeader::decode(&mut reader).expect("a reply");
+        assert_eq!(header.xid, *own, "answers come in the order of the requests");
+        match ErrorCode::from_code(header.err).expect("a known error") {
+            ErrorCode::Ok => {
+                Ok(Response::decode(request.op(), &mut reader).expect("an answer of its kind"))
+            }
+            error => Err(Failure::Refused(error)),
+        }
+    }
+
     /// The next answer, which is one of getData: its xid, and the data.
     pub(crate) fn next_data(&mut self) -> (i32, Bytes) {
         let message = self.message().expect("an answer");

@@ -11,6 +11,7 @@
 //! cargo test --release --test e2e -- --ignored --nocapture failover_time
 //! ```
 
+mod answers;
 mod apache;
 mod client;
 mod clients;
