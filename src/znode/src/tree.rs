@@ -19,6 +19,7 @@ use crate::watches::{Change, ChangeKind};
 
 pub use apply::{Applied, DigestMismatch, Outcome};
 pub use load::{LoadError, TreeBuilder};
+pub use reap::{NeverUsed, Scan};
 pub use snapshot::{Snapshot, SnapshotNode};
 
 /// What the configuration says about the meaning of the tree. Must be the same on all servers of an ensemble.
