@@ -57,7 +57,7 @@ impl Tree {
 
     /// Whether a node with this stat and so many children is to be deleted now: a container that has had children, or
     /// was not used for too long; a TTL node whose data was last set longer ago than its time to live. A clock that is
-    /// set back makes it wait longer.
+    /// set back makes it wait longer, one that is set ahead makes it go early, as in ZooKeeper.
     pub(crate) fn is_due(
         &self,
         stat: &StatPersisted,

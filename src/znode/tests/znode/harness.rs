@@ -216,9 +216,9 @@ pub(crate) fn image(tree: &Tree) -> Image {
         (node.path.to_owned(), node.data.cloned(), acl, node.stat)
     });
     let ephemerals = tree
-        .all_ephemerals()
+        .ephemeral_owners()
         .into_iter()
-        .map(|(session, paths)| (session, paths.iter().map(ToString::to_string).collect()));
+        .map(|owner| (owner, tree.ephemerals(owner).map(ToString::to_string).collect()));
     Image {
         nodes: nodes.collect(),
         sessions: tree.sessions().collect(),
