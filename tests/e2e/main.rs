@@ -15,6 +15,7 @@ mod apache;
 mod client;
 mod clients;
 mod cluster;
+mod containers;
 mod crashes;
 mod damage;
 mod failover;

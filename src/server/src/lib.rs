@@ -20,7 +20,7 @@ mod run;
 mod snapshots;
 mod timers;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use config::{
     ClientAddress, Config, ConfigError, DirSizes, FourLetterWords, Member, SnapshotCompression,
@@ -30,3 +30,9 @@ pub use run::{Build, Error, Options, run};
 
 /// After a failure to accept a connection (no more file descriptors, mostly) the next attempt waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Milliseconds since 1970 by the wall clock, which may be set back.
+fn wall_ms() -> i64 {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)
+}

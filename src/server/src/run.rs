@@ -156,7 +156,9 @@ fn open(config: &Config) -> Result<(Store, DiskImage<Bytes>, znode::Tree), Error
     };
     let (store, recovered) = Store::open(&config.data_dir, &config.data_log_dir, options)?;
     let base = base(&recovered);
-    let tree = snapshots::load(&recovered, base).map_err(Error::Snapshot)?;
+    let mut tree =
+        snapshots::load(&recovered, base, config.tree_options()).map_err(Error::Snapshot)?;
+    config.show_members_in(&mut tree);
     if recovered.snapshot.is_none() && recovered.log.is_empty() {
         snapshots::begin(&store, &tree)?;
     }
@@ -201,6 +203,7 @@ async fn ports(
         hello_timeout: config.init_limit(),
         packet_bytes_max: (config.jute_max_buffer as usize).saturating_mul(2).max(1 << 20),
         config_text: config_text.clone(),
+        tree: config.tree_options(),
     };
     let me = config.members.get(&config.me).filter(|_| !config.standalone);
     let Some(me) = me else {

@@ -105,7 +105,10 @@ impl Engine {
     pub(super) fn install(&mut self, zxid: Zxid) {
         self.committed.clear();
         match self.received.take() {
-            Some(tree) => *self.shared.write_tree() = tree,
+            Some(mut tree) => {
+                self.config.show_members_in(&mut tree);
+                *self.shared.write_tree() = tree;
+            }
             None => unreachable!("the core installs a snapshot only when it is given one: {zxid}"),
         }
     }

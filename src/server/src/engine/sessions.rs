@@ -11,7 +11,7 @@ use wire::quorum::{
     ForwardedRequest, Revalidate, RevalidateReply, TouchedSession, decode_touched, encode_touched,
 };
 use zab::{Epoch, Input, SessionMessage, Sid};
-use znode::{Owner, Prep, SessionId, SessionIds, Sessions};
+use znode::{Owner, Prep, Reaper, SessionId, SessionIds, Sessions};
 
 use super::Engine;
 use crate::client::Connection;
@@ -30,6 +30,7 @@ pub(super) struct Leading {
     pub(super) epoch: Epoch,
     pub(super) prep: Prep,
     pub(super) sessions: Sessions,
+    pub(super) reaper: Reaper,
 }
 
 /// A learner forwards.
@@ -58,6 +59,14 @@ impl Service {
         match self {
             Self::None | Self::Learner(_) => None,
             Self::Leader(leading) => leading.sessions.next_expiry(),
+        }
+    }
+
+    /// When to look for containers and nodes with a time to live again, in ms of the engine's clock.
+    pub(super) fn next_reap(&self) -> Option<u64> {
+        match self {
+            Self::None | Self::Learner(_) => None,
+            Self::Leader(leading) => Some(leading.reaper.due_ms()),
         }
     }
 }
@@ -154,7 +163,8 @@ impl Engine {
         }
         info!("leading in epoch {epoch}: {} sessions", sessions.len());
         let prep = Prep::new();
-        self.service = Service::Leader(Box::new(Leading { epoch, prep, sessions }));
+        let reaper = Reaper::new(self.config.reap, now);
+        self.service = Service::Leader(Box::new(Leading { epoch, prep, sessions, reaper }));
     }
 
     /// A client without a session asks for one.
