@@ -11,6 +11,7 @@
 //! cargo test --release --test e2e -- --ignored --nocapture failover_time
 //! ```
 
+mod access;
 mod apache;
 mod client;
 mod clients;
@@ -26,3 +27,4 @@ mod partitions;
 mod program;
 mod sessions;
 mod stopping;
+mod surface;

@@ -1,6 +1,7 @@
 //! The client port: sessions, reads, watches, four-letter words.
 
 mod answers;
+mod auth;
 mod connection;
 mod handshake;
 mod port;
@@ -12,6 +13,7 @@ mod words;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use wire::Id;
 use wire::client::OpCode;
 use znode::SessionId;
 
@@ -34,10 +36,12 @@ pub(crate) enum ClientRequest {
         session: SessionId,
         timeout_ms: i32,
     },
+    /// `auth`: what the client had proved to be when it asked.
     Write {
         xid: i32,
         op: OpCode,
         body: Bytes,
+        auth: Vec<Id>,
     },
     Sync,
     /// Nothing: the client was told that its session is none.

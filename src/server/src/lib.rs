@@ -4,6 +4,7 @@
 //! the tree. Here is one task that owns the core, and around it the sockets, the disk thread and the clock.
 
 mod client;
+pub mod compat;
 mod config;
 mod descriptors;
 mod disk;

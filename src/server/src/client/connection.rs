@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 use tracing::debug;
-use wire::client::{ConnectResponse, OpCode, Request, encode_reply_error};
+use wire::client::{ConnectResponse, OpCode, ReplyHeader, Request, Response, encode_reply_error};
 use wire::frame::frame;
 use wire::jute::Record;
 use wire::txn::Txn;
@@ -17,7 +17,7 @@ use wire::{ErrorCode, Id};
 use znode::{Outcome, SessionId, Tree};
 
 use super::shared::Shared;
-use super::{answers, reads};
+use super::{answers, auth, reads};
 use crate::outbox::Outbox;
 
 /// Bytes that may wait for a client that does not read what it is sent.
@@ -66,7 +66,7 @@ enum Pending {
 
 impl Connection {
     pub(super) fn new(id: u64, address: SocketAddr) -> Arc<Self> {
-        let ip = Id::new("ip", address.ip().to_canonical().to_string());
+        let ip = auth::of_address(address.ip());
         Arc::new(Self {
             id,
             address,
@@ -146,7 +146,9 @@ impl Connection {
 
     /// Whether more may be read from the client.
     pub(super) fn wants_input(&self) -> bool {
-        self.lock().pending.len() < PENDING_MAX && self.outbox.queued() < OUTBOX_BYTES_HIGH
+        self.lock().pending.len() < PENDING_MAX
+            && self.outbox.queued() < OUTBOX_BYTES_HIGH
+            && !self.outbox.is_closed()
     }
 
     /// Requests in progress.
@@ -183,6 +185,32 @@ impl Connection {
         } else {
             state.pending.push_back(Pending::Refused { xid, error });
         }
+    }
+
+    /// The client has proved to be this, too. False: it has proved as much as a connection may.
+    pub(super) fn add_id(&self, id: Id) -> bool {
+        auth::add(&mut self.lock().auth, id)
+    }
+
+    /// Answers an auth packet, before whatever else waits for its answer; a failure ends the connection.
+    pub(super) fn answer_auth(&self, xid: i32, is_proved: bool, shared: &Shared) {
+        let error = if is_proved { ErrorCode::Ok } else { ErrorCode::AuthFailed };
+        self.reply(shared, |out| encode_reply_error(out, xid, 0, error));
+        if !is_proved {
+            self.outbox.close();
+        }
+    }
+
+    /// Answers a token of SASL: no mechanism is offered, so the exchange has failed.
+    pub(super) fn refuse_sasl(&self, xid: i32) {
+        let header = ReplyHeader { xid, zxid: 0, err: ErrorCode::AuthFailed.code() };
+        self.outbox.push(|out| {
+            frame(out, |out| {
+                header.encode(out);
+                Response::Sasl(None).encode(out);
+            });
+        });
+        self.outbox.close();
     }
 
     /// The client asked for something that does not exist: it is told, and disconnected. (ZooKeeper's header has no zxid

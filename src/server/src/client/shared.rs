@@ -9,6 +9,7 @@ use std::time::Instant;
 use zab::{Epoch, ServerState};
 use znode::{Tree, Watches};
 
+use super::auth::Failures;
 use super::connection::Connection;
 use crate::Build;
 use crate::config::Config;
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     tree: RwLock<Tree>,
     watches: Mutex<Watches>,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    auth_failures: Mutex<Failures>,
     status: Mutex<Status>,
     next_connection: AtomicU64,
     pub(crate) stats: Stats,
@@ -89,6 +91,7 @@ impl Shared {
             tree: RwLock::new(tree),
             watches: Mutex::default(),
             connections: Mutex::default(),
+            auth_failures: Mutex::default(),
             status: Mutex::new(status),
             next_connection: AtomicU64::new(1),
             stats: Stats::default(),
@@ -150,6 +153,11 @@ impl Shared {
 
     pub(crate) fn connection(&self, id: u64) -> Option<Arc<Connection>> {
         lock(&self.connections).get(&id).cloned()
+    }
+
+    /// A client could not be authenticated. The scheme as it is to be logged, unless that was logged before.
+    pub(super) fn auth_failed(&self, address: IpAddr, scheme: &str) -> Option<String> {
+        lock(&self.auth_failures).is_new(address, scheme)
     }
 
     /// All connections, oldest first.

@@ -30,10 +30,9 @@ impl Engine {
                 ClientRequest::RenewSession { session, timeout_ms } => {
                     self.renew_session(&connection, session, timeout_ms);
                 }
-                ClientRequest::Write { xid, op, body } => {
+                ClientRequest::Write { xid, op, body, auth } => {
                     self.local.begin();
-                    let ids = connection.auth_ids();
-                    self.write(connection.session(), xid, op.code(), body, ids);
+                    self.write(connection.session(), xid, op.code(), body, auth);
                 }
                 ClientRequest::Sync => {
                     self.local.begin();
