@@ -28,3 +28,4 @@ mod program;
 mod sessions;
 mod stopping;
 mod surface;
+mod words;

@@ -3,6 +3,7 @@
 mod answers;
 mod auth;
 mod connection;
+mod counters;
 mod handshake;
 mod port;
 mod reads;
@@ -13,6 +14,7 @@ mod words;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use wire::Id;
 use wire::client::OpCode;
 use znode::SessionId;
@@ -44,10 +46,20 @@ pub(crate) enum ClientRequest {
         auth: Vec<Id>,
     },
     Sync,
+    /// Which sessions expire when, as a leader knows it; another server drops the sender.
+    SessionSets(oneshot::Sender<SessionSets>),
     /// Nothing: the client was told that its session is none.
     Refused,
     /// The connection is gone.
     Ended,
+}
+
+/// The sessions that a leader keeps, in the order in which they expire.
+pub(crate) struct SessionSets {
+    /// Milliseconds from now, and the sessions that expire then.
+    pub(crate) sets: Vec<(u64, Vec<SessionId>)>,
+    /// How many sessions there are, those included that are being closed.
+    pub(crate) sessions: usize,
 }
 
 /// Batches that may wait for the engine. Whoever has more waits itself, and its client with it.

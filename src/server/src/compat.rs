@@ -3,7 +3,7 @@
 //! The server itself decides by these tables, and a test sends everything in them to a real one.
 
 use wire::ErrorCode;
-use wire::client::OpCode;
+use wire::client::{FourLetterWord, OpCode};
 
 /// What becomes of an operation that a client asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,5 +62,32 @@ pub fn operation(op: OpCode) -> Operation {
         | OpCode::DeleteContainer
         | OpCode::CreateSession
         | OpCode::Error => Operation::Closes(ErrorCode::Unimplemented),
+    }
+}
+
+/// Whether a four-letter word is answered, if the whitelist has it. One that is not is refused as if the whitelist had
+/// it not.
+pub fn is_answered(word: FourLetterWord) -> bool {
+    match word {
+        FourLetterWord::Conf
+        | FourLetterWord::Cons
+        | FourLetterWord::Crst
+        | FourLetterWord::Dirs
+        | FourLetterWord::Dump
+        | FourLetterWord::Envi
+        | FourLetterWord::Hash
+        | FourLetterWord::Isro
+        | FourLetterWord::Mntr
+        | FourLetterWord::Ruok
+        | FourLetterWord::Srst
+        | FourLetterWord::Srvr
+        | FourLetterWord::Stat
+        | FourLetterWord::Wchc
+        | FourLetterWord::Wchp
+        | FourLetterWord::Wchs => true,
+        // There is no trace whose mask could be told or set.
+        FourLetterWord::Gtmk | FourLetterWord::Stmk => false,
+        // No command, but what telnet sends at its end.
+        FourLetterWord::TelnetClose => false,
     }
 }

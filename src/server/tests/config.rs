@@ -247,6 +247,10 @@ fn what_is_left_out_safely_is_a_warning_by_name() {
             "autopurge.snapRetainCount=1 is less than 3: 3 snapshots are kept",
         ),
         ("peerType=observer", "peerType is not what the server line says: participant it is"),
+        (
+            "4lw.commands.whitelist=gtmk",
+            "4lw.commands.whitelist: gtmk is not answered by this server",
+        ),
         ("4lw.commands.whitelist=ruko", "4lw.commands.whitelist: ruko is no four-letter word"),
         ("server.4=a:1:2", "4 participants tolerate no more failures than 3"),
     ] {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -16,6 +16,7 @@ use wire::txn::Txn;
 use wire::{ErrorCode, Id};
 use znode::{Outcome, SessionId, Tree};
 
+use super::counters::ConnectionStats;
 use super::shared::Shared;
 use super::{answers, auth, reads};
 use crate::outbox::Outbox;
@@ -41,8 +42,7 @@ pub(crate) struct Connection {
     ended: AtomicBool,
     state: Mutex<State>,
     closed: Notify,
-    pub(super) received: AtomicU64,
-    pub(super) sent: AtomicU64,
+    pub(super) stats: ConnectionStats,
 }
 
 struct State {
@@ -78,8 +78,7 @@ impl Connection {
             ended: AtomicBool::new(false),
             state: Mutex::new(State { read_only: None, auth: vec![ip], pending: VecDeque::new() }),
             closed: Notify::new(),
-            received: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
+            stats: ConnectionStats::new(),
         })
     }
 
@@ -135,6 +134,7 @@ impl Connection {
 
     pub(super) fn touch(&self) {
         self.touched.store(true, Ordering::Relaxed);
+        self.stats.heard();
     }
 
     /// Whether the client was heard of since the last time this was asked.
@@ -168,7 +168,8 @@ impl Connection {
     pub(super) fn read(&self, xid: i32, request: Request, tree: &Tree, shared: &Shared) {
         let mut state = self.lock();
         if state.pending.is_empty() {
-            shared.stats.answered_at_once();
+            shared.stats.latency.answered_at_once();
+            self.stats.latency.answered_at_once();
             self.reply(shared, |out| {
                 reads::answer(xid, &request, self, &state.auth, tree, shared, out);
             });
@@ -234,8 +235,9 @@ impl Connection {
         match state.pending.front() {
             Some(&Pending::Write { xid, op, since }) if xid == cxid => {
                 state.pending.pop_front();
-                shared.stats.answered(since);
+                self.answered(since, shared);
                 let zxid = tree.last_zxid();
+                self.stats.answered_at(zxid);
                 self.reply(shared, |out| answers::write(xid, op, (txn, outcome), zxid, out));
                 self.answer_reads(&mut state, tree, shared);
                 1
@@ -258,11 +260,16 @@ impl Connection {
             return 0;
         };
         if let Some(Pending::Sync { xid, path, since }) = state.pending.pop_front() {
-            shared.stats.answered(since);
+            self.answered(since, shared);
             self.reply(shared, |out| answers::sync(xid, &path, tree.last_zxid(), out));
             self.answer_reads(&mut state, &tree, shared);
         }
         1
+    }
+
+    fn answered(&self, since: Instant, shared: &Shared) {
+        shared.stats.latency.answered(since);
+        self.stats.latency.answered(since);
     }
 
     fn answer_reads(&self, state: &mut State, tree: &Tree, shared: &Shared) {
@@ -273,7 +280,7 @@ impl Connection {
         }) {
             self.reply(shared, |out| match first {
                 Pending::Read { xid, request, since } => {
-                    shared.stats.answered(since);
+                    self.answered(since, shared);
                     reads::answer(xid, &request, self, auth, tree, shared, out);
                 }
                 Pending::Refused { xid, error } => {
@@ -298,7 +305,7 @@ impl Connection {
 
     /// Appends one message to what the client is sent: an answer, or an event.
     pub(crate) fn reply(&self, shared: &Shared, fill: impl FnOnce(&mut Vec<u8>)) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.stats.sent.fetch_add(1, Ordering::Relaxed);
         shared.stats.sent.fetch_add(1, Ordering::Relaxed);
         self.outbox.push(fill);
     }

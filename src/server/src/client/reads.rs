@@ -23,6 +23,7 @@ pub(super) fn answer(
     out: &mut Vec<u8>,
 ) {
     let zxid = tree.last_zxid();
+    connection.stats.answered_at(zxid);
     let watch = |wanted: bool, table: WatchTable, path: &str| {
         if wanted {
             shared.watches().add(table, connection.id(), path, WatchMode::Standard);

@@ -8,10 +8,10 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, warn};
 use wire::ErrorCode;
-use wire::client::{AuthPacket, Frames, Incoming, OpCode, Request, RequestHeader};
+use wire::client::{AuthPacket, FourLetterWord, Frames, Incoming, OpCode, Request, RequestHeader};
 use wire::jute::{Reader, Record};
 
 use super::connection::Connection;
@@ -66,7 +66,7 @@ impl Client {
             Err(_) => return Err("it did not begin a session in time".to_owned()),
             Ok(Err(reason)) => return Err(reason),
             Ok(Ok(Hello::Word(word))) => {
-                let answer = words::answer(word, &self.shared);
+                let answer = self.word(word).await;
                 writing.write_all(answer.as_bytes()).await.map_err(text)?;
                 return writing.shutdown().await.map_err(text);
             }
@@ -166,7 +166,7 @@ impl Client {
             }
         }
         self.shared.stats.received.fetch_add(count, Ordering::Relaxed);
-        self.connection.received.fetch_add(count, Ordering::Relaxed);
+        self.connection.stats.received.fetch_add(count, Ordering::Relaxed);
         if !asked.is_empty() {
             self.ask(asked).await;
         }
@@ -177,6 +177,7 @@ impl Client {
         let mut reader = Reader::with_limit(&frame, self.shared.config.jute_max_buffer as usize);
         let header = RequestHeader::decode(&mut reader).map_err(text)?;
         let (connection, shared, xid) = (&self.connection, &self.shared, header.xid);
+        connection.stats.asked(xid, header.op);
         let Some(op) = OpCode::from_code(header.op) else {
             connection.unimplemented(xid);
             return Ok(());
@@ -244,6 +245,17 @@ impl Client {
                 "client {address} cannot be authenticated by scheme {scheme:?}: digest and ip are known here"
             );
         }
+    }
+
+    /// The text that answers a word.
+    async fn word(&self, word: FourLetterWord) -> String {
+        if word != FourLetterWord::Dump || !words::is_executed(word, &self.shared) {
+            return words::answer(word, None, &self.shared);
+        }
+        let (sender, sets) = oneshot::channel();
+        self.ask(vec![ClientRequest::SessionSets(sender)]).await;
+        // `None` of a server that does not lead.
+        words::answer(word, sets.await.ok(), &self.shared)
     }
 
     /// Waits while the engine is behind. One that has ended hears nothing any more.

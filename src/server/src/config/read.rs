@@ -5,10 +5,12 @@ use super::{
     ClientAddress, Config, ConfigError, FourLetterWords, Member, SnapshotCompression, member,
     properties,
 };
+use crate::compat;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use wire::client::FourLetterWord;
 use zab::{LearnerKind, Sid};
 use znode::{NeverUsed, ReapLimits};
 
@@ -333,17 +335,16 @@ fn four_letter_words(keys: &mut Keys) -> FourLetterWords {
     if words.contains(&"*") {
         return FourLetterWords::All;
     }
-    for word in words.iter().filter(|word| !WORDS.contains(word)) {
-        keys.warnings.push(format!("4lw.commands.whitelist: {word} is no four-letter word"));
+    for word in &words {
+        let why = match FourLetterWord::ALL.iter().find(|known| known.name() == *word) {
+            None => "is no four-letter word",
+            Some(known) if !compat::is_answered(*known) => "is not answered by this server",
+            Some(_) => continue,
+        };
+        keys.warnings.push(format!("4lw.commands.whitelist: {word} {why}"));
     }
     FourLetterWords::Only(words.into_iter().map(str::to_owned).collect())
 }
-
-/// ZooKeeper's four-letter words.
-const WORDS: [&str; 18] = [
-    "conf", "cons", "crst", "dirs", "dump", "envi", "gtmk", "hash", "isro", "mntr", "ruok", "srst",
-    "srvr", "stat", "stmk", "wchc", "wchp", "wchs",
-];
 
 fn directory(keys: &mut Keys, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
     match keys.take(key) {

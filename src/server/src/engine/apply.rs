@@ -51,6 +51,7 @@ impl Engine {
         {
             warn!("the tree differs from the leader's: {mismatch:?}");
         }
+        shared.keep_digest(blob.header.zxid, tree.digest());
         for change in &applied.changes {
             self.trigger(change, blob.header.zxid, shared);
         }

@@ -38,6 +38,7 @@ impl Engine {
                     self.local.begin();
                     self.sync(&connection);
                 }
+                ClientRequest::SessionSets(answer) => self.tell_session_sets(answer),
                 ClientRequest::Refused => {}
                 ClientRequest::Ended => self.connection_closed(&connection),
             }
@@ -111,6 +112,7 @@ impl Engine {
     pub(super) fn propose(&mut self, blob: &TxnBlob) {
         let mut bytes = Vec::with_capacity(256);
         blob.encode(&mut bytes);
+        self.shared.stats.proposals.add(bytes.len());
         self.step(Input::Propose(bytes.into()));
     }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 use wire::Id;
 use wire::jute::{Reader, Record};
@@ -14,7 +15,7 @@ use zab::{Epoch, Input, SessionMessage, Sid};
 use znode::{Owner, Prep, Reaper, SessionId, SessionIds, Sessions};
 
 use super::Engine;
-use crate::client::Connection;
+use crate::client::{Connection, SessionSets};
 use crate::packets;
 
 /// What this server does for sessions, besides serving their connections.
@@ -325,6 +326,20 @@ impl Engine {
         for session in leading.sessions.expired(now) {
             info!("session 0x{session:x} expires");
             self.close_session(session);
+        }
+    }
+
+    /// Answers the four-letter word `dump`.
+    pub(super) fn tell_session_sets(&self, answer: oneshot::Sender<SessionSets>) {
+        if let Service::Leader(leading) = &self.service {
+            let now = self.now_ms();
+            let sessions = &leading.sessions;
+            let sets = sessions
+                .buckets()
+                .map(|(at, ids)| (at.saturating_sub(now), ids.iter().copied().collect()));
+            let sets = SessionSets { sets: sets.collect(), sessions: sessions.len() };
+            // Whoever asked may be gone.
+            let _ = answer.send(sets);
         }
     }
 
