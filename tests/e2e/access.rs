@@ -77,9 +77,10 @@ fn a_node_is_its_creators_on_every_server() {
 fn a_client_is_told_who_it_is_and_nobody_sees_a_hash() {
     let cluster = Cluster::start(1);
     let mut client = Client::connect(&cluster.addresses(), TIMEOUT);
-    let who = |client: &mut Client| match client.call(&Request::WhoAmI).expect("answered") {
-        Response::WhoAmI(who) => who,
-        other => panic!("{other:?}"),
+    let who = |client: &mut Client| {
+        let answer = client.call(&Request::WhoAmI).expect("answered");
+        let Response::WhoAmI(who) = answer else { panic!("{answer:?}") };
+        who
     };
     let id = |scheme: &str, user: &str| ClientInfo {
         auth_scheme: scheme.to_owned(),

@@ -36,8 +36,17 @@ fn exists(client: &mut Client, path: &str) -> bool {
 
 #[test]
 fn what_is_due_goes_with_an_event_and_everything_else_stays() {
-    let cluster =
-        Cluster::start_with(3, "extendedTypesEnabled=true\nznode.container.checkIntervalMs=20\n");
+    what_is_due_goes(3);
+}
+
+#[test]
+fn a_server_alone_deletes_what_is_due_too() {
+    what_is_due_goes(1);
+}
+
+fn what_is_due_goes(servers: u8) {
+    let settings = "extendedTypesEnabled=true\nznode.container.checkIntervalMs=20\n";
+    let cluster = Cluster::start_with(servers, settings);
     let mut client = Client::connect(&cluster.addresses(), TIMEOUT);
     let child = |client: &mut Client, path: &str| {
         client.create(path, b"", CreateMode::Persistent).expect("created");
