@@ -122,8 +122,13 @@ impl Text {
         // Writing to a String does not fail.
         let _ = write!(self.0, "{line}");
         if self.is_full() {
-            self.0.push_str("... and more, which is left out\n");
+            self.left_out();
         }
+    }
+
+    /// The rest of a list is not shown.
+    fn left_out(&mut self) {
+        self.0.push_str("... and more, which is left out\n");
     }
 
     fn is_full(&self) -> bool {

@@ -153,6 +153,9 @@ fn monotonic_ms() -> u64 {
     now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0))
 }
 
+/// Sessions that are copied for the word `dump`: more than an answer has room for.
+const SESSIONS_SHOWN_MAX: usize = 500_000;
+
 impl Engine {
     /// Every session of the tree is alive, with its full timeout: nobody knows when it was heard of.
     pub(super) fn begin_leading(&mut self, epoch: Epoch) {
@@ -334,10 +337,14 @@ impl Engine {
         if let Service::Leader(leading) = &self.service {
             let now = self.now_ms();
             let sessions = &leading.sessions;
-            let sets = sessions
-                .buckets()
-                .map(|(at, ids)| (at.saturating_sub(now), ids.iter().copied().collect()));
-            let sets = SessionSets { sets: sets.collect(), sessions: sessions.len() };
+            let mut room = SESSIONS_SHOWN_MAX;
+            let sets = sessions.buckets().map(|(at, ids)| {
+                let ids: Vec<_> = ids.iter().copied().take(room).collect();
+                room -= ids.len();
+                (at.saturating_sub(now), ids)
+            });
+            let sets = sets.take_while(|(_, ids)| !ids.is_empty()).collect();
+            let sets = SessionSets { sets, sessions: sessions.len() };
             // Whoever asked may be gone.
             let _ = answer.send(sets);
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use znode::{SessionId, WatchTable};
+use znode::{SessionId, WatchTable, Watches};
 
 use super::Text;
 use super::date::date;
@@ -137,7 +137,10 @@ const WATCHES_MAX: usize = 100_000;
 
 /// `wchc`.
 pub(super) fn watches_by_connection(shared: &Shared, text: &mut Text) {
-    let watches = shared.watches().by_connection(WatchTable::Data, WATCHES_MAX);
+    let (watches, all) = {
+        let watches = shared.watches();
+        (watches.by_connection(WatchTable::Data, WATCHES_MAX), is_all(&watches))
+    };
     for (connection, paths) in watches {
         let Some(connection) = shared.connection(connection) else {
             continue;
@@ -147,17 +150,31 @@ pub(super) fn watches_by_connection(shared: &Shared, text: &mut Text) {
             text.line(format_args!("\t{path}\n"));
         }
     }
-    text.line("\n");
+    end_of_list(all, text);
 }
 
 /// `wchp`.
 pub(super) fn watches_by_path(shared: &Shared, text: &mut Text) {
-    let watches = shared.watches().by_path(WatchTable::Data, WATCHES_MAX);
+    let (watches, all) = {
+        let watches = shared.watches();
+        (watches.by_path(WatchTable::Data, WATCHES_MAX), is_all(&watches))
+    };
     for (path, connections) in watches {
         text.line(format_args!("{path}\n"));
         for connection in connections.into_iter().filter_map(|id| shared.connection(id)) {
             text.line(format_args!("\t0x{:x}\n", connection.session()));
         }
+    }
+    end_of_list(all, text);
+}
+
+fn is_all(watches: &Watches) -> bool {
+    watches.counts(WatchTable::Data).watches <= WATCHES_MAX
+}
+
+fn end_of_list(is_all: bool, text: &mut Text) {
+    if !is_all && !text.is_full() {
+        text.left_out();
     }
     text.line("\n");
 }
