@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use wire::client::{
     ConnectRequest, ConnectResponse, CreateMode, CreateRequest, DeleteRequest,
     GetChildren2Response, GetDataResponse, PathRequest, PathWatchRequest, ReplyHeader, Request,
-    Response, SetDataRequest, SetWatches, WatcherEvent, encode_request, xid,
+    RequestHeader, Response, SetDataRequest, SetWatches, WatcherEvent, encode_request, xid,
 };
 use wire::frame::{Frames, frame};
 use wire::jute::{Reader, Record};
@@ -326,6 +326,40 @@ impl Client {
             found.extend(self.walk(&child)?);
         }
         Ok(found)
+    }
+
+    /// One request by the number of its operation, and its answer whatever that is: header and body.
+    pub(crate) fn ask(&mut self, own: i32, op: i32, body: &[u8]) -> Answer<(ReplyHeader, Bytes)> {
+        let mut out = Vec::new();
+        frame(&mut out, |out| {
+            RequestHeader { xid: own, op }.encode(out);
+            out.extend_from_slice(body);
+        });
+        self.send_raw(&out)?;
+        self.answer()
+    }
+
+    /// The next answer, whatever it is.
+    pub(crate) fn answer(&mut self) -> Answer<(ReplyHeader, Bytes)> {
+        loop {
+            let message = self.message()?;
+            let mut reader = Reader::new(&message);
+            let header = ReplyHeader::decode(&mut reader).expect("a reply");
+            if header.xid != xid::NOTIFICATION {
+                return Ok((header, message.slice(message.len() - reader.remaining()..)));
+            }
+        }
+    }
+
+    /// Waits until the server ends the connection; what it says before that is no answer.
+    ///
+    /// # Panics
+    /// If it goes on.
+    pub(crate) fn expect_end(&mut self) {
+        match self.message() {
+            Err(Failure::Lost(reason)) if !reason.contains("temporarily") => {}
+            other => panic!("the connection was to end: {other:?}"),
+        }
     }
 
     /// Bytes that the test has made itself.

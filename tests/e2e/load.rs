@@ -254,11 +254,13 @@ pub(crate) fn check_everything(servers: &[SocketAddr], registers: Vec<Register>)
 
 type Tree = BTreeMap<String, (bytes::Bytes, wire::Stat)>;
 
-/// All that a server has, not older than what was acknowledged before.
+/// All that servers agree on, not older than what was acknowledged before: everything but the configuration node, which
+/// each server fills from its own file.
 pub(crate) fn tree_of(server: SocketAddr) -> Tree {
     let mut client = Client::connect(&[server], SESSION_TIMEOUT);
     client.sync().expect("synced");
     let nodes = client.walk("/").expect("it serves");
     client.close().expect("closed");
-    nodes.into_iter().map(|(path, data, stat)| (path, (data, stat))).collect()
+    let agreed = nodes.into_iter().filter(|(path, ..)| path != "/zookeeper/config");
+    agreed.map(|(path, data, stat)| (path, (data, stat))).collect()
 }

@@ -11,11 +11,13 @@
 //! cargo test --release --test e2e -- --ignored --nocapture failover_time
 //! ```
 
+mod access;
 mod answers;
 mod apache;
 mod client;
 mod clients;
 mod cluster;
+mod containers;
 mod crashes;
 mod damage;
 mod failover;
@@ -26,3 +28,5 @@ mod partitions;
 mod program;
 mod sessions;
 mod stopping;
+mod surface;
+mod words;

@@ -1,7 +1,9 @@
 //! The client port: sessions, reads, watches, four-letter words.
 
 mod answers;
+mod auth;
 mod connection;
+mod counters;
 mod handshake;
 mod pending;
 mod port;
@@ -13,6 +15,8 @@ mod words;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
+use wire::Id;
 use wire::client::OpCode;
 use znode::SessionId;
 
@@ -35,16 +39,28 @@ pub(crate) enum ClientRequest {
         session: SessionId,
         timeout_ms: i32,
     },
+    /// `auth`: what the client had proved to be when it asked.
     Write {
         xid: i32,
         op: OpCode,
         body: Bytes,
+        auth: Vec<Id>,
     },
     Sync,
+    /// Which sessions expire when, as a leader knows it; another server drops the sender.
+    SessionSets(oneshot::Sender<SessionSets>),
     /// Nothing: the client was told that its session is none.
     Refused,
     /// The connection is gone.
     Ended,
+}
+
+/// The sessions that a leader keeps, in the order in which they expire.
+pub(crate) struct SessionSets {
+    /// Milliseconds from now, and the sessions that expire then.
+    pub(crate) sets: Vec<(u64, Vec<SessionId>)>,
+    /// How many sessions there are, those included that are being closed.
+    pub(crate) sessions: usize,
 }
 
 /// Batches that may wait for the engine. Whoever has more waits itself, and its client with it.

@@ -22,6 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zab::{LearnerKind, Quorum, Sid};
+use znode::ReapLimits;
 
 /// The configuration of one server. Defaults are ZooKeeper's.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,6 +78,10 @@ pub struct Config {
     pub global_outstanding_limit: u32,
     /// Largest request and largest data of a node in bytes (`jute.maxbuffer`).
     pub jute_max_buffer: u32,
+    /// `extendedTypesEnabled`: nodes may have a time to live. Must be the same on all servers of an ensemble.
+    pub extended_types: bool,
+    /// When a leader deletes containers and nodes with a time to live, and how fast (`znode.container.*`).
+    pub reap: ReapLimits,
     /// Which four-letter words are answered.
     pub four_letter_words: FourLetterWords,
     /// Directory into which every input of the core is recorded (`vivarium.record`).

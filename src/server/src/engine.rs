@@ -2,12 +2,13 @@
 
 mod apply;
 mod links;
+mod reaper;
 mod renewals;
 mod requests;
 mod roles;
 mod sessions;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -167,6 +168,8 @@ pub(crate) struct Engine {
     snapshots: Snapshots,
     events: Events,
     reason: String,
+    /// Reasons for refusals that were logged: each is logged once.
+    explained: BTreeSet<&'static str>,
     started: Instant,
     /// When timers and sessions were last looked at.
     ticked: Instant,
@@ -218,6 +221,7 @@ impl Engine {
             snapshots,
             events,
             reason: "started".to_owned(),
+            explained: BTreeSet::new(),
             started: Instant::now(),
             ticked: Instant::now(),
             end: None,
@@ -269,7 +273,8 @@ impl Engine {
     fn next_deadline(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         let expiry = self.service.next_expiry().map(|at| self.started + Duration::from_millis(at));
-        self.timers.next().into_iter().chain(expiry).min().unwrap_or(far)
+        let reap = self.service.next_reap().map(|at| self.started + Duration::from_millis(at));
+        self.timers.next().into_iter().chain(expiry).chain(reap).min().unwrap_or(far)
     }
 
     /// Milliseconds since the engine began, of the monotonic clock: sessions are measured with it.
@@ -290,6 +295,7 @@ impl Engine {
             self.step(Input::Timer(timer));
         }
         self.expire_sessions();
+        self.reap();
     }
 
     fn handle(&mut self, event: Event) {

@@ -5,6 +5,7 @@
 
 mod client;
 mod clock;
+pub mod compat;
 mod config;
 mod descriptors;
 mod disk;

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) packet_bytes_max: usize,
     /// The configuration, sent with NEWLEADER.
     pub(crate) config_text: Bytes,
+    /// What a tree that arrives as a snapshot has to know.
+    pub(crate) tree: znode::Options,
 }
 
 /// The engine's end.
@@ -228,6 +230,7 @@ async fn link(
         reading,
         buffer,
         packets: Packets::new(settings.packet_bytes_max),
+        tree: settings.tree,
         events: events.clone(),
     };
     let (start, started) = tokio::sync::oneshot::channel::<()>();
@@ -275,6 +278,7 @@ struct Reader {
     reading: OwnedReadHalf,
     buffer: BytesMut,
     packets: Packets,
+    tree: znode::Options,
     events: EventSender,
 }
 
@@ -321,7 +325,7 @@ impl Reader {
     /// The state that follows a SNAP packet.
     async fn receive_snapshot(&mut self, zxid: i64) -> Result<(), String> {
         let zxid = packets::zxid(zxid)?;
-        let mut incoming = snapshots::Incoming::new(zxid);
+        let mut incoming = snapshots::Incoming::new(zxid, self.tree);
         let tree = loop {
             match incoming.feed(&mut self.buffer)? {
                 Some(tree) => break tree,
@@ -351,6 +355,7 @@ mod tests {
             hello_timeout: Duration::from_secs(20),
             packet_bytes_max: 1 << 20,
             config_text: Bytes::new(),
+            tree: znode::Options::default(),
         };
         let (sender, mut events) = EventSender::channel();
         let mut port = QuorumPort::start(settings, None, sender);

@@ -107,7 +107,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     );
     let (sender, events) = EventSender::channel();
     let (quorum, election) = ports(&config, &sender).await?;
-    let session_ids = session_ids(clock::wall_ms(), config.me, &tree, &image.log);
+    let session_ids = session_ids(clock::wall_ms().unsigned_abs(), config.me, &tree, &image.log);
     let shared = Arc::new(Shared::new(Arc::clone(&config), options.build.clone(), tree));
     let mut tasks = JoinSet::new();
     let (batches, clients) = mpsc::channel(client::BATCHES_MAX);
@@ -120,7 +120,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let purge = config.purge_interval.map(|_| config.purge_retain as usize);
     let core = core_config(&config);
     let recorder = Recorder::start(config.record.as_deref(), core, &options.build.commit)?;
-    let seed = clock::wall_ms().wrapping_add(config.me.0.into());
+    let seed = clock::wall_ms().unsigned_abs().wrapping_add(config.me.0.into());
     let parts = Parts {
         peer: Peer::new(core),
         recorder,
@@ -162,7 +162,9 @@ fn open(config: &Config) -> Result<(Store, DiskImage<Bytes>, Tree), Error> {
     };
     let (store, recovered) = Store::open(&config.data_dir, &config.data_log_dir, options)?;
     let base = base(&recovered);
-    let tree = snapshots::load(&recovered, base).map_err(Error::Snapshot)?;
+    let mut tree =
+        snapshots::load(&recovered, base, config.tree_options()).map_err(Error::Snapshot)?;
+    config.show_members_in(&mut tree);
     if recovered.snapshot.is_none() && recovered.log.is_empty() {
         snapshots::begin(&store, &tree)?;
     }
@@ -220,6 +222,7 @@ async fn ports(
         hello_timeout: config.init_limit(),
         packet_bytes_max: (config.jute_max_buffer as usize).saturating_mul(2).max(1 << 20),
         config_text: config_text.clone(),
+        tree: config.tree_options(),
     };
     let me = config.members.get(&config.me).filter(|_| !config.standalone);
     let Some(me) = me else {

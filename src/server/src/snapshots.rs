@@ -106,11 +106,11 @@ pub(crate) struct Incoming {
 }
 
 impl Incoming {
-    pub(crate) fn new(zxid: Zxid) -> Self {
+    pub(crate) fn new(zxid: Zxid, options: Options) -> Self {
         Self {
             zxid,
             decoder: BodyDecoder::new(FIELD_BYTES_MAX),
-            builder: Some(TreeBuilder::new(Options::default())),
+            builder: Some(TreeBuilder::new(options)),
             has_ended: false,
         }
     }
@@ -160,11 +160,15 @@ fn add(builder: &mut TreeBuilder, item: Item) -> Result<(), String> {
 ///
 /// # Errors
 /// The snapshot cannot be read, although it was found to be valid.
-pub(crate) fn load(recovered: &Recovered<store::Os>, base: Zxid) -> Result<Tree, String> {
+pub(crate) fn load(
+    recovered: &Recovered<store::Os>,
+    base: Zxid,
+    options: Options,
+) -> Result<Tree, String> {
     let Some(file) = &recovered.snapshot else {
-        return Ok(Tree::new(Options::default()));
+        return Ok(Tree::new(options));
     };
-    let mut builder = TreeBuilder::new(Options::default());
+    let mut builder = TreeBuilder::new(options);
     for item in file.items().map_err(|error| error.to_string())? {
         add(&mut builder, item.map_err(|error| error.to_string())?)?;
     }

@@ -4,6 +4,7 @@ use server::{ClientAddress, Config, ConfigError, DirSizes, FourLetterWords, Snap
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zab::{LearnerKind, Sid};
+use znode::{NeverUsed, ReapLimits};
 
 const ENSEMBLE: &str = "\
 # The example of ZooKeeper's administrator's guide.
@@ -79,6 +80,10 @@ fn what_is_not_set_has_the_default_of_zookeeper() {
     assert_eq!(config.jute_max_buffer, 1_048_575);
     assert_eq!(config.connect_timeout, Duration::from_secs(5));
     assert_eq!((config.record, config.quorum_listen_on_all_ips), (None, false));
+    assert!(!config.extended_types);
+    let reap = config.reap;
+    assert_eq!((reap.interval_ms, reap.per_minute), (60_000, 10_000));
+    assert_eq!(reap.never_used, NeverUsed::Stays);
     assert!(config.four_letter_words.allow("srvr") && !config.four_letter_words.allow("ruok"));
 }
 
@@ -91,7 +96,8 @@ fn every_key_is_taken() {
          jute.maxbuffer=4194304\nsnapshot.compression.method=snappy\npeerType=participant\n\
          forceSync=yes\nstandaloneEnabled=false\nquorumListenOnAllIPs=true\ncommitLogCount=1\n\
          cnxTimeout=10\nelectionAlg=3\nclientPortListenBacklog=11\nclientPortAddress=[::1]\n\
-         vivarium.record=/rec\n",
+         vivarium.record=/rec\nextendedTypesEnabled=true\nznode.container.checkIntervalMs=5\n\
+         znode.container.maxPerMinute=6\nznode.container.maxNeverUsedIntervalMs=7\n",
     );
     assert_eq!(config.warnings, Vec::<String>::new());
     assert_eq!(config.data_log_dir, Path::new("/log"));
@@ -102,6 +108,9 @@ fn every_key_is_taken() {
     );
     assert_eq!(config.client_connections_per_address_max, None);
     assert_eq!((config.client_connections_max, config.client_backlog), (Some(9), Some(11)));
+    assert!(config.extended_types);
+    let never_used = NeverUsed::GoesAfter(7);
+    assert_eq!(config.reap, ReapLimits { interval_ms: 5, per_minute: 6, never_used });
     let granted = |ms| config.session_timeout(Duration::from_millis(ms)).as_millis();
     assert_eq!([granted(1), granted(150), granted(999)], [100, 150, 200]);
     let words = FourLetterWords::Only(vec!["ruok".into(), "mntr".into()]);
@@ -161,6 +170,14 @@ fn a_wrong_server_line_is_named_with_what_is_allowed() {
 }
 
 #[test]
+fn a_server_whose_sessions_look_like_times_to_live_does_not_start() {
+    let text = ENSEMBLE.replace("server.2=", "server.255=") + "\nextendedTypesEnabled=true";
+    let error = read(&text, "255").expect_err("255 is too large").to_string();
+    assert!(error.contains("the id of this server is 255: it must be at most 254"), "{error}");
+    assert!(read(&text, "1").expect("others may").extended_types);
+}
+
+#[test]
 fn a_wrong_value_says_key_line_what_was_found_and_what_is_allowed() {
     for (line, say) in [
         (
@@ -180,6 +197,7 @@ fn a_wrong_value_says_key_line_what_was_found_and_what_is_allowed() {
         ("electionAlg=0", "electionAlg: found `0`, allowed: 3"),
         ("dataDir=", "dataDir: found ``, allowed: a directory"),
         ("vivarium.recrod=x", "vivarium.recrod: found `x`, allowed: one of vivarium.record"),
+        ("znode.container.maxPerMinute=0", "found `0`, allowed: a whole number from 1"),
         (
             "minSessionTimeout=50000",
             "minSessionTimeout is 50000 ms, maxSessionTimeout is 40000 ms: ",
@@ -199,6 +217,8 @@ fn what_would_be_unsafe_to_leave_out_is_refused() {
         ("sessionRequireClientSASLAuth=true", "clients would not be asked for it"),
         ("group.1=1:2:3", "hierarchical quorums are not supported"),
         ("weight.1=2", "hierarchical quorums are not supported"),
+        ("enforceQuota=true", "quotas are not counted yet"),
+        ("emulate353TTLNodes=true", "such nodes would stay"),
         ("dynamicConfigFile=zoo.cfg.dynamic", "put the server.N lines here"),
     ] {
         let error = refused(line);
@@ -227,6 +247,10 @@ fn what_is_left_out_safely_is_a_warning_by_name() {
             "autopurge.snapRetainCount=1 is less than 3: 3 snapshots are kept",
         ),
         ("peerType=observer", "peerType is not what the server line says: participant it is"),
+        (
+            "4lw.commands.whitelist=gtmk",
+            "4lw.commands.whitelist: gtmk is not answered by this server",
+        ),
         ("4lw.commands.whitelist=ruko", "4lw.commands.whitelist: ruko is no four-letter word"),
         ("server.4=a:1:2", "4 participants tolerate no more failures than 3"),
     ] {

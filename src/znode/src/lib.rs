@@ -14,6 +14,7 @@
 //! | [`Tree`], [`Snapshot`], [`TreeBuilder`] | nodes, ACLs, sessions, digest | `DataTree`, `ZKDatabase` |
 //! | [`Prep`] | what is prepared and not applied | `PrepRequestProcessor` |
 //! | [`Sessions`], [`SessionIds`] | the leader's clockwork of sessions | `SessionTrackerImpl` |
+//! | [`Reaper`] | when the leader looks for containers and TTL nodes to delete | `ContainerManager` |
 //! | [`Watches`] | who is told of which change | `WatchManager` |
 //! | [`AclList`] | who may do what | `ZooKeeperServer.checkACL` |
 
@@ -24,6 +25,7 @@ mod node;
 pub mod path;
 mod prep;
 mod read;
+mod reaper;
 mod sessions;
 mod tree;
 mod watches;
@@ -31,9 +33,11 @@ mod watches;
 pub use acl::{AclList, InvalidAcl, fixup};
 pub use node::{Node, NodeOwner};
 pub use prep::{Context, Prep};
+pub use reaper::{ReapLimits, Reaper};
 pub use sessions::{Owner, SessionError, SessionId, SessionIds, Sessions};
 pub use tree::{
-    Applied, DigestMismatch, LoadError, Options, Outcome, Snapshot, SnapshotNode, Tree, TreeBuilder,
+    Applied, DigestMismatch, LoadError, NeverUsed, Options, Outcome, Scan, Snapshot, SnapshotNode,
+    Tree, TreeBuilder,
 };
 pub use watches::{
     Change, ChangeKind, Event, Notification, WatchCounts, WatchMode, WatchTable, Watches,

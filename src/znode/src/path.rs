@@ -102,6 +102,11 @@ pub fn is_special(path: &str) -> bool {
     matches!(path, ROOT | ZOOKEEPER | QUOTA | CONFIG)
 }
 
+/// Whether the path is one of those where quotas are kept.
+pub fn is_below_quota(path: &str) -> bool {
+    path.strip_prefix(QUOTA).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// The root under its one name: the empty string is an alias of `/`.
 pub fn canonical(path: &str) -> &str {
     if path.is_empty() { ROOT } else { path }

@@ -10,11 +10,12 @@ mod pending;
 use wire::client::{OpCode, Request};
 use wire::jute::Reader;
 use wire::quorum::ForwardedRequest;
-use wire::txn::{Txn, TxnBlob, TxnDigest, TxnHeader};
+use wire::txn::{DeleteTxn, Txn, TxnBlob, TxnDigest, TxnHeader};
 use wire::{ErrorCode, Id};
 
+use crate::path;
 use crate::sessions::{Owner, Sessions};
-use crate::tree::Tree;
+use crate::tree::{NeverUsed, Tree};
 use ops::Ops;
 use pending::Pending;
 
@@ -82,13 +83,39 @@ impl Prep {
             ..TxnHeader::default()
         };
         match prepared {
-            Ok(txn) => {
-                let tree_digest = self.pending.digest().cast_signed();
-                let digest = TxnDigest { version: TxnDigest::VERSION, tree_digest };
-                TxnBlob::new(header, txn, Some(digest))
-            }
+            Ok(txn) => TxnBlob::new(header, txn, Some(self.digest())),
             Err(code) => TxnBlob::new(header, Txn::Error { err: code.code() }, None),
         }
+    }
+
+    /// The transaction that deletes a container or TTL node, if it is still due to be deleted: it will exist, without
+    /// children, and by [`Context::time_ms`] its time will be over. No session asked for it, and no ACL is checked.
+    pub fn reap(
+        &mut self,
+        tree: &Tree,
+        path: &str,
+        never_used: NeverUsed,
+        context: Context,
+    ) -> Option<TxnBlob> {
+        self.pending.begin(tree);
+        let Context { zxid, time_ms, .. } = context;
+        let node = self.pending.get(tree, path)?;
+        let parent = self.pending.get(tree, path::parent(path)?)?;
+        if path::is_special(path) || !tree.is_due(&node.stat, node.child_count, never_used, time_ms)
+        {
+            return None;
+        }
+        self.pending.child_deleted(tree, zxid, parent);
+        self.pending.delete(tree, zxid, node.path);
+        let header = TxnHeader { zxid, time: time_ms, ..TxnHeader::default() };
+        let txn = Txn::DeleteContainer(DeleteTxn { path: path.to_owned() });
+        Some(TxnBlob::new(header, txn, Some(self.digest())))
+    }
+
+    /// That of the tree with everything that is prepared.
+    fn digest(&self) -> TxnDigest {
+        let tree_digest = self.pending.digest().cast_signed();
+        TxnDigest { version: TxnDigest::VERSION, tree_digest }
     }
 
     /// Everything up to this transaction is applied.

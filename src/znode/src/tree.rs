@@ -19,6 +19,7 @@ use crate::watches::{Change, ChangeKind};
 
 pub use apply::{Applied, DigestMismatch, Outcome};
 pub use load::{LoadError, TreeBuilder};
+pub use reap::{NeverUsed, Scan};
 pub use snapshot::{Snapshot, SnapshotNode};
 
 /// What the configuration says about the meaning of the tree. Must be the same on all servers of an ensemble.
@@ -143,10 +144,11 @@ impl Tree {
         self.ephemerals.get(&id).into_iter().flatten()
     }
 
-    /// All sessions that have ephemeral nodes, ascending, with the paths in byte order (`dump`).
-    pub fn all_ephemerals(&self) -> BTreeMap<SessionId, Vec<Arc<str>>> {
-        let sessions = self.ephemerals.iter();
-        sessions.map(|(&id, paths)| (id, paths.iter().cloned().collect())).collect()
+    /// The sessions that have ephemeral nodes, ascending (`dump`).
+    pub fn ephemeral_owners(&self) -> Vec<SessionId> {
+        let mut owners: Vec<_> = self.ephemerals.keys().copied().collect();
+        owners.sort_unstable();
+        owners
     }
 
     /// How many nodes there are, the built-in ones included.

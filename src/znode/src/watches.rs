@@ -2,7 +2,7 @@
 //!
 //! (ZooKeeper: `WatchManager`, and the trigger calls of `DataTree`.)
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use wire::client::{EventType, SetWatches2, WatcherType};
@@ -234,21 +234,32 @@ impl Watches {
         self.len() == 0
     }
 
-    /// Each connection with the paths it watches in a table, both ascending (`wchc`).
-    pub fn by_connection(&self, table: WatchTable) -> BTreeMap<u64, Vec<Arc<str>>> {
-        let mut all = BTreeMap::new();
-        for (&connection, paths) in &self.table(table).by_connection {
-            let mut paths: Vec<_> = paths.iter().cloned().collect();
-            paths.sort_unstable();
-            all.insert(connection, paths);
+    /// Each connection with the paths it watches in a table, both ascending (`wchc`). Of more than `watches_max` watches
+    /// it is some of them.
+    pub fn by_connection(
+        &self,
+        table: WatchTable,
+        watches_max: usize,
+    ) -> BTreeMap<u64, BTreeSet<Arc<str>>> {
+        let mut some: BTreeMap<u64, BTreeSet<Arc<str>>> = BTreeMap::new();
+        for (connection, path) in self.table(table).pairs().take(watches_max) {
+            some.entry(connection).or_default().insert(path.clone());
         }
-        all
+        some
     }
 
-    /// Each watched path of a table with the connections that watch it, both ascending (`wchp`).
-    pub fn by_path(&self, table: WatchTable) -> BTreeMap<Arc<str>, Vec<u64>> {
-        let paths = self.table(table).by_path.iter();
-        paths.map(|(path, watchers)| (path.clone(), watchers.keys().copied().collect())).collect()
+    /// Each watched path of a table with the connections that watch it, both ascending (`wchp`). Of more than
+    /// `watches_max` watches it is some of them.
+    pub fn by_path(
+        &self,
+        table: WatchTable,
+        watches_max: usize,
+    ) -> BTreeMap<Arc<str>, BTreeSet<u64>> {
+        let mut some: BTreeMap<Arc<str>, BTreeSet<u64>> = BTreeMap::new();
+        for (connection, path) in self.table(table).pairs().take(watches_max) {
+            some.entry(path.clone()).or_default().insert(connection);
+        }
+        some
     }
 
     fn table(&self, table: WatchTable) -> &Table {
@@ -304,6 +315,12 @@ struct Table {
 }
 
 impl Table {
+    /// Every watcher with every path that it watches, in no order.
+    fn pairs(&self) -> impl Iterator<Item = (u64, &Arc<str>)> {
+        let all = self.by_connection.iter();
+        all.flat_map(|(&connection, paths)| paths.iter().map(move |path| (connection, path)))
+    }
+
     fn modes(&self, connection: u64, path: &str) -> u8 {
         self.by_path.get(path).and_then(|watchers| watchers.get(&connection)).copied().unwrap_or(0)
     }

@@ -2,22 +2,23 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 use tracing::debug;
-use wire::client::{ConnectResponse, OpCode, Request, encode_reply_error};
+use wire::client::{ConnectResponse, OpCode, ReplyHeader, Request, Response, encode_reply_error};
 use wire::frame::frame;
 use wire::jute::Record;
 use wire::txn::Txn;
 use wire::{ErrorCode, Id};
 use znode::{Outcome, SessionId, Tree};
 
+use super::counters::ConnectionStats;
 use super::pending::{Completed, Pending, Ready};
 use super::shared::Shared;
-use super::{answers, reads};
+use super::{answers, auth, reads};
 use crate::outbox::Outbox;
 
 /// Bytes that may wait for a client that does not read what it is sent.
@@ -45,8 +46,7 @@ pub(crate) struct Connection {
     abandoned: AtomicBool,
     state: Mutex<State>,
     closed: Notify,
-    pub(super) received: AtomicU64,
-    pub(super) sent: AtomicU64,
+    pub(super) stats: ConnectionStats,
 }
 
 struct State {
@@ -58,7 +58,7 @@ struct State {
 
 impl Connection {
     pub(super) fn new(id: u64, address: SocketAddr) -> Arc<Self> {
-        let ip = Id::new("ip", address.ip().to_canonical().to_string());
+        let ip = auth::of_address(address.ip());
         Arc::new(Self {
             id,
             address,
@@ -76,8 +76,7 @@ impl Connection {
                 pending: Pending::default(),
             }),
             closed: Notify::new(),
-            received: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
+            stats: ConnectionStats::new(),
         })
     }
 
@@ -133,6 +132,7 @@ impl Connection {
 
     pub(super) fn touch(&self) {
         self.touched.store(true, Ordering::Relaxed);
+        self.stats.heard();
     }
 
     /// Whether the client was heard of since the last time this was asked.
@@ -168,7 +168,8 @@ impl Connection {
     pub(super) fn read(&self, xid: i32, request: Request, tree: &Tree, shared: &Shared) {
         let mut state = self.lock();
         if state.pending.is_empty() {
-            shared.stats.answered_at_once();
+            shared.stats.latency.answered_at_once();
+            self.stats.latency.answered_at_once();
             self.reply(shared, |out| {
                 reads::answer(xid, &request, self, &state.auth, tree, shared, out);
             });
@@ -177,18 +178,55 @@ impl Connection {
         }
     }
 
-    /// Answers with an error, in its turn. `ends`: the connection ends behind it.
-    pub(super) fn refuse(
-        &self,
-        xid: i32,
-        error: ErrorCode,
-        ends: bool,
-        tree: &Tree,
-        shared: &Shared,
-    ) {
+    /// Answers with an error, in its turn.
+    pub(super) fn refuse(&self, xid: i32, error: ErrorCode, tree: &Tree, shared: &Shared) {
         let mut state = self.lock();
-        state.pending.push_ready(Ready::Refused { xid, error, ends });
+        state.pending.push_ready(Ready::Refused { xid, error });
         self.answer_ready(&mut state, tree, shared);
+    }
+
+    /// Answers with bytes that depend on nothing, in its turn. `ends`: the connection ends behind it.
+    fn say(&self, ends: bool, shared: &Shared, fill: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.lock();
+        if state.pending.is_empty() {
+            self.reply(shared, fill);
+            if ends {
+                self.outbox.close();
+            }
+        } else {
+            let mut answer = Vec::new();
+            fill(&mut answer);
+            state.pending.push_ready(Ready::Answered { answer, ends });
+        }
+    }
+
+    /// The client has proved to be this, too. False: it has proved as much as a connection may.
+    pub(super) fn add_id(&self, id: Id) -> bool {
+        auth::add(&mut self.lock().auth, id)
+    }
+
+    /// Answers an auth packet; a failure ends the connection.
+    pub(super) fn answer_auth(&self, xid: i32, is_proved: bool, shared: &Shared) {
+        let error = if is_proved { ErrorCode::Ok } else { ErrorCode::AuthFailed };
+        self.say(!is_proved, shared, |out| encode_reply_error(out, xid, 0, error));
+    }
+
+    /// Answers a token of SASL: no mechanism is offered, so the exchange has failed.
+    pub(super) fn refuse_sasl(&self, xid: i32, shared: &Shared) {
+        let header = ReplyHeader { xid, zxid: 0, err: ErrorCode::AuthFailed.code() };
+        self.say(true, shared, |out| {
+            frame(out, |out| {
+                header.encode(out);
+                Response::Sasl(None).encode(out);
+            });
+        });
+    }
+
+    /// The client asked for something that does not exist: it is told, and disconnected. (ZooKeeper's header has no zxid
+    /// then.)
+    pub(super) fn unimplemented(&self, xid: i32, shared: &Shared) {
+        let error = ErrorCode::Unimplemented;
+        self.say(true, shared, |out| encode_reply_error(out, xid, -1, error));
     }
 
     /// The transaction of this session with this xid is applied. Answers it, if a request waits for it, and what only
@@ -205,8 +243,9 @@ impl Connection {
         let Some(completed) = state.pending.complete_write(cxid) else {
             return 0;
         };
-        shared.stats.answered(completed.since);
+        self.answered(completed.since, shared);
         let (xid, op, zxid) = (completed.xid, completed.asked, tree.last_zxid());
+        self.stats.answered_at(zxid);
         let fill = |out: &mut Vec<u8>| answers::write(xid, op, (txn, outcome), zxid, out);
         let ends = match outcome {
             Outcome::SessionClosed => true,
@@ -231,12 +270,17 @@ impl Connection {
         let Some(completed) = state.pending.complete_sync() else {
             return 0;
         };
-        shared.stats.answered(completed.since);
+        self.answered(completed.since, shared);
         let (xid, path, zxid) = (completed.xid, &completed.asked, tree.last_zxid());
         let fill = |out: &mut Vec<u8>| answers::sync(xid, path, zxid, out);
         self.complete(&mut state, &completed, fill, false, shared);
         self.answer_ready(&mut state, &tree, shared);
         1
+    }
+
+    fn answered(&self, since: Instant, shared: &Shared) {
+        shared.stats.latency.answered(since);
+        self.stats.latency.answered(since);
     }
 
     /// Lets an answer leave, or keeps it until everything older is answered.
@@ -270,18 +314,15 @@ impl Connection {
                     }
                 }
                 Ready::Read { xid, request, since } => {
-                    shared.stats.answered(since);
+                    self.answered(since, shared);
                     self.reply(shared, |out| {
                         reads::answer(xid, &request, self, auth, tree, shared, out);
                     });
                 }
-                Ready::Refused { xid, error, ends } => {
-                    // ZooKeeper's header has no zxid where it ends the connection.
-                    let zxid = if ends { -1 } else { tree.last_zxid() };
-                    self.reply(shared, |out| encode_reply_error(out, xid, zxid, error));
-                    if ends {
-                        self.outbox.close();
-                    }
+                Ready::Refused { xid, error } => {
+                    self.reply(shared, |out| {
+                        encode_reply_error(out, xid, tree.last_zxid(), error);
+                    });
                 }
             }
         }
@@ -319,7 +360,7 @@ impl Connection {
 
     /// Appends one message to what the client is sent: an answer, or an event.
     pub(crate) fn reply(&self, shared: &Shared, fill: impl FnOnce(&mut Vec<u8>)) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.stats.sent.fetch_add(1, Ordering::Relaxed);
         shared.stats.sent.fetch_add(1, Ordering::Relaxed);
         self.outbox.push(fill);
     }

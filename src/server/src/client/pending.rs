@@ -33,12 +33,12 @@ enum Entry {
 
 /// A request that can be answered as soon as it is the oldest.
 pub(super) enum Ready {
-    /// A write or a sync whose answer became known while older requests had none. `ends`: nothing is said behind it.
+    /// The answer became known while older requests had none. `ends`: nothing is said behind it.
     Answered { answer: Vec<u8>, ends: bool },
     /// A read sees what the tree is when its turn comes: everything that its session asked for before is in it.
     Read { xid: i32, request: Request, since: Instant },
-    /// An answer that depends on nothing. `ends`: nothing is said behind it.
-    Refused { xid: i32, error: ErrorCode, ends: bool },
+    /// An error that is said with the zxid of that moment.
+    Refused { xid: i32, error: ErrorCode },
 }
 
 /// A write or sync that has just been completed.
@@ -145,10 +145,12 @@ impl Pending {
     /// Whether the connection ends by itself once everything older is answered.
     pub(super) fn ends(&self) -> bool {
         match self.entries.back() {
-            Some(Entry::Ready(
-                Ready::Answered { ends, answer: _ } | Ready::Refused { ends, xid: _, error: _ },
-            )) => *ends,
-            Some(Entry::Ready(Ready::Read { .. }) | Entry::Write { .. } | Entry::Sync { .. })
+            Some(Entry::Ready(Ready::Answered { ends, answer: _ })) => *ends,
+            Some(
+                Entry::Ready(Ready::Read { .. } | Ready::Refused { .. })
+                | Entry::Write { .. }
+                | Entry::Sync { .. },
+            )
             | None => false,
         }
     }

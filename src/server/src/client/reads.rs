@@ -1,14 +1,14 @@
 //! Reads, answered from the tree of this server.
 
 use wire::client::{
-    AddWatchMode, ClientInfo, GetAclResponse, MultiReadOp, MultiResult, Request, Response,
-    SetWatches2, WatcherEvent, WatcherType, encode_event, encode_names, encode_reply,
-    encode_reply_error,
+    AddWatchMode, GetAclResponse, MultiReadOp, MultiResult, Request, Response, SetWatches2,
+    WatcherEvent, WatcherType, encode_event, encode_names, encode_reply, encode_reply_error,
 };
 use wire::jute::{Record, Writer};
 use wire::{ErrorCode, Id};
 use znode::{Tree, WatchMode, WatchTable};
 
+use super::auth;
 use super::connection::Connection;
 use super::shared::Shared;
 
@@ -23,6 +23,7 @@ pub(super) fn answer(
     out: &mut Vec<u8>,
 ) {
     let zxid = tree.last_zxid();
+    connection.stats.answered_at(zxid);
     let watch = |wanted: bool, table: WatchTable, path: &str| {
         if wanted {
             shared.watches().add(table, connection.id(), path, WatchMode::Standard);
@@ -75,7 +76,7 @@ pub(super) fn answer(
             let paths = tree.get_ephemerals(connection.session(), &read.path);
             Ok(Response::Names(paths.iter().map(ToString::to_string).collect()))
         }
-        Request::WhoAmI => Ok(Response::WhoAmI(auth.iter().map(client_info).collect())),
+        Request::WhoAmI => Ok(Response::WhoAmI(auth.iter().map(auth::shown).collect())),
         Request::MultiRead(reads) => {
             Ok(Response::Multi(reads.iter().map(|read| one_of_many(read, auth, tree)).collect()))
         }
@@ -132,50 +133,6 @@ pub(super) fn answer(
         Ok(response) => encode_reply(out, xid, zxid, |out| response.encode(out)),
         Err(error) => encode_reply_error(out, xid, zxid, error),
     }
-}
-
-/// Whether an operation is answered by [`answer`].
-pub(super) fn is_read(op: wire::client::OpCode) -> bool {
-    use wire::client::OpCode;
-    match op {
-        OpCode::Exists
-        | OpCode::GetData
-        | OpCode::GetAcl
-        | OpCode::GetChildren
-        | OpCode::GetChildren2
-        | OpCode::Ping
-        | OpCode::CheckWatches
-        | OpCode::RemoveWatches
-        | OpCode::MultiRead
-        | OpCode::SetWatches
-        | OpCode::SetWatches2
-        | OpCode::GetEphemerals
-        | OpCode::GetAllChildrenNumber
-        | OpCode::AddWatch
-        | OpCode::WhoAmI => true,
-        OpCode::Notification
-        | OpCode::Create
-        | OpCode::Delete
-        | OpCode::SetData
-        | OpCode::SetAcl
-        | OpCode::Sync
-        | OpCode::Check
-        | OpCode::Multi
-        | OpCode::Create2
-        | OpCode::Reconfig
-        | OpCode::CreateContainer
-        | OpCode::DeleteContainer
-        | OpCode::CreateTtl
-        | OpCode::Auth
-        | OpCode::Sasl
-        | OpCode::CreateSession
-        | OpCode::CloseSession
-        | OpCode::Error => false,
-    }
-}
-
-fn client_info(id: &Id) -> ClientInfo {
-    ClientInfo { auth_scheme: id.scheme.clone(), user: id.id.clone() }
 }
 
 fn one_of_many(read: &MultiReadOp, auth: &[Id], tree: &Tree) -> MultiResult {

@@ -1,15 +1,17 @@
 //! What the engine and all connections share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use zab::{Epoch, ServerState};
 use znode::{Tree, Watches};
 
+use super::auth::Failures;
 use super::connection::Connection;
+use super::counters::Stats;
 use crate::Build;
 use crate::config::Config;
 
@@ -20,10 +22,20 @@ pub(crate) struct Shared {
     tree: RwLock<Tree>,
     watches: Mutex<Watches>,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    auth_failures: Mutex<Failures>,
     status: Mutex<Status>,
     next_connection: AtomicU64,
     pub(crate) stats: Stats,
+    pub(super) started: Instant,
+    /// Zxids with the digest of the tree at each, oldest first.
+    digests: Mutex<VecDeque<(i64, u64)>>,
 }
+
+/// The digest of the tree is kept at each zxid that this divides. (ZooKeeper: `DIGEST_LOG_INTERVAL`.)
+const DIGEST_INTERVAL: i64 = 128;
+
+/// And so many of them. (ZooKeeper: `DIGEST_LOG_LIMIT`.)
+const DIGESTS_MAX: usize = 1024;
 
 /// What the server is, for handshakes and four-letter words.
 #[derive(Clone, Copy, Debug)]
@@ -32,52 +44,6 @@ pub(crate) struct Status {
     /// The epoch in which clients are served.
     pub(crate) serving: Option<Epoch>,
     pub(crate) since: Instant,
-}
-
-/// Counters for `srvr`, `stat` and `mntr`.
-#[derive(Default)]
-pub(crate) struct Stats {
-    pub(crate) received: AtomicU64,
-    pub(crate) sent: AtomicU64,
-    /// Writes and syncs in progress.
-    pub(crate) outstanding: AtomicUsize,
-    latency_ms_sum: AtomicU64,
-    latency_ms_max: AtomicU64,
-    latency_count: AtomicU64,
-    latency_ms_min: AtomicU64,
-}
-
-impl Stats {
-    /// A request that came at `since` is answered.
-    pub(crate) fn answered(&self, since: Instant) {
-        let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.latency_ms_sum.fetch_add(ms, Ordering::Relaxed);
-        self.latency_ms_max.fetch_max(ms, Ordering::Relaxed);
-        if self.latency_count.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.latency_ms_min.store(ms, Ordering::Relaxed);
-        } else {
-            self.latency_ms_min.fetch_min(ms, Ordering::Relaxed);
-        }
-    }
-
-    /// A request is answered in the same moment in which it is read: no clock is asked.
-    pub(crate) fn answered_at_once(&self) {
-        self.latency_count.fetch_add(1, Ordering::Relaxed);
-        self.latency_ms_min.store(0, Ordering::Relaxed);
-    }
-
-    /// Milliseconds: least, mean, most.
-    pub(crate) fn latency_ms(&self) -> (u64, f64, u64) {
-        let count = self.latency_count.load(Ordering::Relaxed).max(1);
-        let sum = self.latency_ms_sum.load(Ordering::Relaxed);
-        #[allow(clippy::cast_precision_loss, reason = "a mean to be read by people")]
-        let mean = sum as f64 / count as f64;
-        (
-            self.latency_ms_min.load(Ordering::Relaxed),
-            mean,
-            self.latency_ms_max.load(Ordering::Relaxed),
-        )
-    }
 }
 
 impl Shared {
@@ -89,9 +55,12 @@ impl Shared {
             tree: RwLock::new(tree),
             watches: Mutex::default(),
             connections: Mutex::default(),
+            auth_failures: Mutex::default(),
             status: Mutex::new(status),
             next_connection: AtomicU64::new(1),
             stats: Stats::default(),
+            started: Instant::now(),
+            digests: Mutex::default(),
         }
     }
 
@@ -119,6 +88,22 @@ impl Shared {
         let mut status = lock(&self.status);
         status.serving = epoch;
         status.since = Instant::now();
+    }
+
+    /// A transaction was applied, which has led to this digest of the tree.
+    pub(crate) fn keep_digest(&self, zxid: i64, digest: u64) {
+        if zxid % DIGEST_INTERVAL == 0 {
+            let mut digests = lock(&self.digests);
+            if digests.len() == DIGESTS_MAX {
+                digests.pop_front();
+            }
+            digests.push_back((zxid, digest));
+        }
+    }
+
+    /// The digests that were kept, oldest first.
+    pub(super) fn digests(&self) -> Vec<(i64, u64)> {
+        lock(&self.digests).iter().copied().collect()
     }
 
     // ---- connections
@@ -152,6 +137,12 @@ impl Shared {
         lock(&self.connections).get(&id).cloned()
     }
 
+    /// A client could not be authenticated. The scheme as it is to be logged, unless that was logged before.
+    pub(super) fn auth_failed(&self, address: IpAddr, scheme: &str) -> Option<String> {
+        self.stats.auth_failed.fetch_add(1, Ordering::Relaxed);
+        lock(&self.auth_failures).is_new(address, scheme)
+    }
+
     /// All connections, oldest first.
     pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
         let mut all: Vec<_> = lock(&self.connections).values().cloned().collect();
@@ -170,26 +161,4 @@ fn of_address(connections: &HashMap<u64, Arc<Connection>>, address: IpAddr) -> u
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn latency_is_of_all_requests_those_included_that_waited_for_nothing() {
-        let stats = Stats::default();
-        assert_eq!(stats.latency_ms(), (0, 0.0, 0));
-        let at = |ms| Instant::now().checked_sub(Duration::from_millis(ms)).expect("not so young");
-        stats.answered(at(3_000));
-        let (least, mean, most) = stats.latency_ms();
-        assert!(least >= 3_000 && mean >= 3_000.0 && most == least);
-        stats.answered_at_once();
-        stats.answered_at_once();
-        let (least, mean, longest) = stats.latency_ms();
-        assert_eq!((least, longest), (0, most));
-        assert!((1_000.0..3_000.0).contains(&mean), "{mean}");
-    }
 }

@@ -8,16 +8,17 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc;
-use tracing::debug;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, warn};
 use wire::ErrorCode;
-use wire::client::{Frames, Incoming, OpCode, Request, RequestHeader};
+use wire::client::{AuthPacket, FourLetterWord, Frames, Incoming, OpCode, Request, RequestHeader};
 use wire::jute::{Reader, Record};
 
 use super::connection::Connection;
 use super::handshake::{self, Hello};
 use super::shared::Shared;
-use super::{ClientBatch, ClientRequest, reads, words};
+use super::{ClientBatch, ClientRequest, auth, words};
+use crate::compat::{self, Operation};
 use crate::outbox::{Chunk, Next};
 
 /// How much is read at once.
@@ -65,7 +66,7 @@ impl Client {
             Err(_) => return Err("it did not begin a session in time".to_owned()),
             Ok(Err(reason)) => return Err(reason),
             Ok(Ok(Hello::Word(word))) => {
-                let answer = words::answer(word, &self.shared);
+                let answer = self.word(word).await;
                 writing.write_all(answer.as_bytes()).await.map_err(text)?;
                 return writing.shutdown().await.map_err(text);
             }
@@ -165,7 +166,7 @@ impl Client {
             }
         }
         self.shared.stats.received.fetch_add(count, Ordering::Relaxed);
-        self.connection.received.fetch_add(count, Ordering::Relaxed);
+        self.connection.stats.received.fetch_add(count, Ordering::Relaxed);
         if !asked.is_empty() {
             self.ask(asked).await;
         }
@@ -176,72 +177,85 @@ impl Client {
         let mut reader = Reader::with_limit(&frame, self.shared.config.jute_max_buffer as usize);
         let header = RequestHeader::decode(&mut reader).map_err(text)?;
         let (connection, shared, xid) = (&self.connection, &self.shared, header.xid);
+        connection.stats.asked(xid, header.op);
         let Some(op) = OpCode::from_code(header.op) else {
-            connection.refuse(xid, ErrorCode::Unimplemented, true, &shared.read_tree(), shared);
+            connection.unimplemented(xid, shared);
             return Ok(());
         };
-        if reads::is_read(op) {
-            let tree = shared.read_tree();
-            match Request::decode(op, &mut reader) {
-                Ok(request) => connection.read(xid, request, &tree, shared),
-                Err(error) => {
-                    debug!("client {}: {op}: {error}", connection.address());
-                    connection.refuse(xid, ErrorCode::MarshallingError, false, &tree, shared);
+        match compat::operation(op) {
+            Operation::Read => {
+                let tree = shared.read_tree();
+                match Request::decode(op, &mut reader) {
+                    Ok(request) => connection.read(xid, request, &tree, shared),
+                    Err(error) => {
+                        debug!("client {}: {op}: {error}", connection.address());
+                        connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared);
+                    }
                 }
             }
-            return Ok(());
-        }
-        match op {
-            OpCode::Create
-            | OpCode::Delete
-            | OpCode::SetData
-            | OpCode::SetAcl
-            | OpCode::Multi
-            | OpCode::Create2
-            | OpCode::CreateContainer
-            | OpCode::CreateTtl
-            | OpCode::CloseSession => {
+            Operation::Write => {
                 connection.push_write(xid, op);
-                asked.push(ClientRequest::Write { xid, op, body: reader.rest() });
+                let auth = connection.auth_ids();
+                asked.push(ClientRequest::Write { xid, op, body: reader.rest(), auth });
             }
-            OpCode::Sync => match Request::decode(op, &mut reader) {
+            Operation::Sync => match Request::decode(op, &mut reader) {
                 Ok(Request::Sync(sync)) => {
                     connection.push_sync(xid, sync.path);
                     asked.push(ClientRequest::Sync);
                 }
                 Ok(_) | Err(_) => {
                     let tree = shared.read_tree();
-                    connection.refuse(xid, ErrorCode::MarshallingError, false, &tree, shared);
+                    connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared);
                 }
             },
-            OpCode::Notification
-            | OpCode::Check
-            | OpCode::Reconfig
-            | OpCode::DeleteContainer
-            | OpCode::Auth
-            | OpCode::Sasl
-            | OpCode::CreateSession
-            | OpCode::Error
-            | OpCode::Exists
-            | OpCode::GetData
-            | OpCode::GetAcl
-            | OpCode::GetChildren
-            | OpCode::GetChildren2
-            | OpCode::Ping
-            | OpCode::CheckWatches
-            | OpCode::RemoveWatches
-            | OpCode::MultiRead
-            | OpCode::SetWatches
-            | OpCode::SetWatches2
-            | OpCode::GetEphemerals
-            | OpCode::GetAllChildrenNumber
-            | OpCode::AddWatch
-            | OpCode::WhoAmI => {
-                let tree = shared.read_tree();
-                connection.refuse(xid, ErrorCode::Unimplemented, true, &tree, shared);
+            Operation::Auth => self.authenticate(xid, Request::decode(op, &mut reader)),
+            Operation::Refused(error) => {
+                connection.refuse(xid, error, &shared.read_tree(), shared);
             }
+            Operation::Closes(_) if op == OpCode::Sasl => {
+                self.auth_failed("sasl");
+                connection.refuse_sasl(xid, shared);
+            }
+            Operation::Closes(_) => connection.unimplemented(xid, shared),
         }
         Ok(())
+    }
+
+    /// The client says who it is. A failure ends the connection, as clients expect.
+    fn authenticate(&self, xid: i32, packet: Result<Request, wire::jute::Error>) {
+        let (connection, address) = (&self.connection, self.connection.address().ip());
+        let (scheme, proved) = match packet {
+            Ok(Request::Auth(AuthPacket { scheme, auth, .. })) => {
+                let proved = auth::proved(&scheme, auth.as_deref(), address);
+                (scheme, proved)
+            }
+            Ok(_) | Err(_) => ("(a packet that cannot be read)".to_owned(), None),
+        };
+        let is_proved = proved.is_some_and(|id| connection.add_id(id));
+        if !is_proved {
+            self.auth_failed(&scheme);
+        }
+        connection.answer_auth(xid, is_proved, &self.shared);
+    }
+
+    fn auth_failed(&self, scheme: &str) {
+        let address = self.connection.address().ip();
+        if let Some(scheme) = self.shared.auth_failed(address, scheme) {
+            warn!(
+                "client {address} cannot be authenticated by scheme {scheme:?}: digest and ip are known here"
+            );
+        }
+    }
+
+    /// The text that answers a word.
+    async fn word(&self, word: FourLetterWord) -> String {
+        if word != FourLetterWord::Dump || !words::is_executed(word, &self.shared) {
+            return words::answer(word, None, &self.shared);
+        }
+        let (sender, sets) = oneshot::channel();
+        self.ask(vec![ClientRequest::SessionSets(sender)]).await;
+        // `None` of a server that does not lead.
+        words::answer(word, sets.await.ok(), &self.shared)
     }
 
     /// Waits while the engine is behind. One that has ended hears nothing any more.

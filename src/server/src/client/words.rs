@@ -1,164 +1,152 @@
 //! Four-letter words. (ZooKeeper: `org.apache.zookeeper.server.command`.)
 
-use std::fmt::Write;
-use std::path::Path;
-use std::sync::atomic::Ordering;
+mod connections;
+mod date;
+mod server;
+
+use std::fmt::{Display, Write};
 
 use wire::client::FourLetterWord;
-use zab::ServerState;
-use znode::WatchTable;
 
+use super::SessionSets;
 use super::shared::Shared;
-use crate::config::DirSizes;
+use crate::compat;
 
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
 
-/// The text that answers a word.
-pub(super) fn answer(word: FourLetterWord, shared: &Shared) -> String {
-    if !shared.config.four_letter_words.allow(word.name()) {
+/// Bytes of an answer. Few words ask for a list of everything there is.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
+
+/// Whether a word does anything.
+pub(super) fn is_executed(word: FourLetterWord, shared: &Shared) -> bool {
+    compat::is_answered(word) && shared.config.four_letter_words.allow(word.name())
+}
+
+/// The text that answers a word. `sets`: the sessions of a leader, for `dump`.
+pub(super) fn answer(word: FourLetterWord, sets: Option<SessionSets>, shared: &Shared) -> String {
+    if !is_executed(word, shared) {
         let name = word.name();
         return format!("{name} is not executed because it is not in the whitelist.\n");
     }
-    let serving = shared.status().serving.is_some();
+    if shared.status().serving.is_none() {
+        return not_serving(word, shared);
+    }
+    let mut text = Text::default();
     match word {
-        FourLetterWord::Ruok => "imok".to_owned(),
-        FourLetterWord::Isro if serving => "rw".to_owned(),
-        FourLetterWord::Isro => "null".to_owned(),
-        FourLetterWord::Srvr
-        | FourLetterWord::Stat
-        | FourLetterWord::Mntr
-        | FourLetterWord::Conf
-            if !serving =>
-        {
-            NOT_SERVING.to_owned()
+        FourLetterWord::Isro => text.line("rw"),
+        FourLetterWord::Srvr => {
+            server::version(shared, &mut text);
+            server::state(shared, &mut text);
         }
-        FourLetterWord::Srvr => version(shared) + &server(shared),
-        FourLetterWord::Stat => version(shared) + &clients(shared) + &server(shared),
-        FourLetterWord::Mntr => monitor(shared),
-        FourLetterWord::Conf => shared.config.conf_text(sizes(shared)),
-        FourLetterWord::Cons
+        FourLetterWord::Stat => {
+            server::version(shared, &mut text);
+            text.line("Clients:\n");
+            connections::list(shared, false, &mut text);
+            server::state(shared, &mut text);
+        }
+        FourLetterWord::Mntr => server::monitor(shared, &mut text),
+        FourLetterWord::Conf => {
+            text.line(shared.config.conf_text(shared.config.dir_sizes()));
+        }
+        FourLetterWord::Cons => connections::list(shared, true, &mut text),
+        FourLetterWord::Crst => {
+            shared.connections().iter().for_each(|connection| connection.stats.reset());
+            text.line("Connection stats reset.\n");
+        }
+        FourLetterWord::Dirs => {
+            let sizes = shared.config.dir_sizes();
+            text.line(format_args!(
+                "datadir_size: {}\nlogdir_size: {}\n",
+                sizes.data, sizes.data_log
+            ));
+        }
+        FourLetterWord::Dump => connections::dump(shared, sets, &mut text),
+        FourLetterWord::Hash => server::hashes(shared, &mut text),
+        FourLetterWord::Srst => {
+            shared.stats.reset();
+            text.line("Server stats reset.\n");
+        }
+        FourLetterWord::Wchc => connections::watches_by_connection(shared, &mut text),
+        FourLetterWord::Wchs => connections::watch_counts(shared, &mut text),
+        FourLetterWord::Wchp => connections::watches_by_path(shared, &mut text),
+        FourLetterWord::Ruok | FourLetterWord::Envi => return always(word, shared),
+        FourLetterWord::Gtmk | FourLetterWord::Stmk | FourLetterWord::TelnetClose => {}
+    }
+    text.0
+}
+
+/// The answer to a word that does not need a leader.
+fn always(word: FourLetterWord, shared: &Shared) -> String {
+    let mut text = Text::default();
+    if word == FourLetterWord::Ruok {
+        text.line("imok");
+    } else {
+        server::environment(shared, &mut text);
+    }
+    text.0
+}
+
+fn not_serving(word: FourLetterWord, shared: &Shared) -> String {
+    match word {
+        FourLetterWord::Ruok | FourLetterWord::Envi => always(word, shared),
+        FourLetterWord::Isro => "null".to_owned(),
+        FourLetterWord::Hash => NOT_SERVING.trim_end().to_owned(),
+        FourLetterWord::Conf
+        | FourLetterWord::Cons
         | FourLetterWord::Crst
         | FourLetterWord::Dirs
         | FourLetterWord::Dump
-        | FourLetterWord::Envi
         | FourLetterWord::Gtmk
         | FourLetterWord::Stmk
+        | FourLetterWord::Mntr
         | FourLetterWord::Srst
+        | FourLetterWord::Srvr
+        | FourLetterWord::Stat
         | FourLetterWord::Wchc
-        | FourLetterWord::Wchs
         | FourLetterWord::Wchp
-        | FourLetterWord::Hash
-        | FourLetterWord::TelnetClose => {
-            format!("{} is not implemented by this server.\n", word.name())
+        | FourLetterWord::Wchs
+        | FourLetterWord::TelnetClose => NOT_SERVING.to_owned(),
+    }
+}
+
+/// An answer in the making, which does not outgrow [`ANSWER_BYTES_MAX`] by more than a line.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    /// Appends what has its own line end; nothing once the answer is long enough, but for a last line that says so.
+    fn line(&mut self, line: impl Display) {
+        if self.is_full() {
+            return;
+        }
+        // Writing to a String does not fail.
+        let _ = write!(self.0, "{line}");
+        if self.is_full() {
+            self.left_out();
         }
     }
-}
 
-fn sizes(shared: &Shared) -> DirSizes {
-    let of = |directory: &Path| {
-        let entries = std::fs::read_dir(directory.join("version-2")).into_iter().flatten();
-        // A file that is removed meanwhile has no size any more.
-        entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).sum()
-    };
-    DirSizes { data: of(&shared.config.data_dir), data_log: of(&shared.config.data_log_dir) }
-}
-
-/// The version as ZooKeeper's tools parse it, number first, and what was built: the commit, and the hash of the checked core's
-/// sources, which `vivarium --version` names as well.
-fn version_text(shared: &Shared) -> String {
-    let crate::Build { commit, core } = &shared.build;
-    format!("{}-vivarium, commit {commit}, core {core}", env!("CARGO_PKG_VERSION"))
-}
-
-fn version(shared: &Shared) -> String {
-    format!("Zookeeper version: {}\n", version_text(shared))
-}
-
-fn mode(shared: &Shared) -> &'static str {
-    if shared.config.standalone {
-        return "standalone";
+    /// The rest of a list is not shown.
+    fn left_out(&mut self) {
+        self.0.push_str("... and more, which is left out\n");
     }
-    match shared.status().role {
-        ServerState::Leading => "leader",
-        ServerState::Following => "follower",
-        ServerState::Observing => "observer",
-        ServerState::Looking => "looking",
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= ANSWER_BYTES_MAX
     }
 }
 
-fn clients(shared: &Shared) -> String {
-    let mut text = "Clients:\n".to_owned();
-    for connection in shared.connections() {
-        let (received, sent) =
-            (connection.received.load(Ordering::Relaxed), connection.sent.load(Ordering::Relaxed));
-        let interest = u8::from(connection.session() != 0);
-        let queued = connection.pending();
-        // Writing to a String does not fail.
-        let _ = writeln!(
-            text,
-            " /{}[{interest}](queued={queued},recved={received},sent={sent})",
-            connection.address()
-        );
-    }
-    text.push('\n');
-    text
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn server(shared: &Shared) -> String {
-    let (min, mean, max) = shared.stats.latency_ms();
-    let tree = shared.read_tree();
-    format!(
-        "Latency min/avg/max: {min}/{mean:.1}/{max}\nReceived: {}\nSent: {}\nConnections: {}\n\
-         Outstanding: {}\nZxid: 0x{:x}\nMode: {}\nNode count: {}\n",
-        shared.stats.received.load(Ordering::Relaxed),
-        shared.stats.sent.load(Ordering::Relaxed),
-        shared.connection_count(),
-        shared.stats.outstanding.load(Ordering::Relaxed),
-        tree.last_zxid(),
-        mode(shared),
-        // ZooKeeper counts the root twice.
-        tree.node_count() + 1,
-    )
-}
-
-fn monitor(shared: &Shared) -> String {
-    let (min, mean, max) = shared.stats.latency_ms();
-    let status = shared.status();
-    let tree = shared.read_tree();
-    let mut text = String::new();
-    let mut line = |name: &str, value: &dyn std::fmt::Display| {
-        let _ = writeln!(text, "zk_{name}\t{value}");
-    };
-    line("version", &version_text(shared));
-    line("server_state", &mode(shared));
-    if !shared.config.standalone {
-        let state = match status.role {
-            ServerState::Leading => "leading - broadcast",
-            ServerState::Following => "following - broadcast",
-            ServerState::Observing => "observing - broadcast",
-            ServerState::Looking => "looking",
-        };
-        line("peer_state", &state);
-        line("quorum_size", &shared.config.quorum().voters().len());
+    #[test]
+    fn an_answer_is_as_long_as_it_may_be_and_says_so() {
+        let mut text = Text::default();
+        for number in 0..2 * ANSWER_BYTES_MAX / 10 {
+            text.line(format_args!("{number:09}\n"));
+        }
+        assert!(text.0.len() < ANSWER_BYTES_MAX + 100, "{}", text.0.len());
+        assert!(text.0.ends_with("\n... and more, which is left out\n"));
     }
-    line("avg_latency", &format!("{mean:.4}"));
-    line("max_latency", &max);
-    line("min_latency", &min);
-    line("packets_received", &shared.stats.received.load(Ordering::Relaxed));
-    line("packets_sent", &shared.stats.sent.load(Ordering::Relaxed));
-    line("num_alive_connections", &shared.connection_count());
-    line("outstanding_requests", &shared.stats.outstanding.load(Ordering::Relaxed));
-    line("uptime", &status.since.elapsed().as_millis());
-    line("znode_count", &tree.node_count());
-    line("watch_count", &shared.watches().len());
-    line("watched_paths", &shared.watches().counts(WatchTable::Data).paths);
-    line("ephemerals_count", &tree.ephemeral_count());
-    line("approximate_data_size", &tree.size_bytes());
-    line("global_sessions", &tree.sessions().len());
-    line("local_sessions", &0);
-    line("last_zxid", &format!("0x{:x}", tree.last_zxid()));
-    if let Some(epoch) = status.serving {
-        line("epoch", &epoch);
-    }
-    text
 }

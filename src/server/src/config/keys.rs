@@ -144,7 +144,7 @@ fn matches(pattern: &str, key: &str) -> bool {
 const OWN: [&str; 1] = ["vivarium.record"];
 
 /// The keys that are taken, to say which one an unknown key may have been meant to be.
-const SUPPORTED: [&str; 27] = [
+const SUPPORTED: [&str; 31] = [
     "tickTime",
     "initLimit",
     "syncLimit",
@@ -172,14 +172,23 @@ const SUPPORTED: [&str; 27] = [
     "commitLogCount",
     "cnxTimeout",
     "electionAlg",
+    "extendedTypesEnabled",
+    "znode.container.checkIntervalMs",
+    "znode.container.maxPerMinute",
+    "znode.container.maxNeverUsedIntervalMs",
 ];
 
 /// Keys that change what is safe or who is a member: leaving them out silently would weaken what the operator
 /// asked for, so a file that sets them to anything but `false` is refused.
-const ESSENTIAL: [(&str, &str); 13] = [
+const ESSENTIAL: [(&str, &str); 15] = [
     ("dynamicConfigFile", "the members are read from this file only: put the server.N lines here"),
     ("group.*", "hierarchical quorums are not supported, and majorities would be other quorums"),
     ("weight.*", "hierarchical quorums are not supported, and majorities would be other quorums"),
+    ("enforceQuota", "quotas are not counted yet, and no write would be refused for one"),
+    (
+        "emulate353TTLNodes",
+        "times to live as ZooKeeper 3.5.3 wrote them are not known, and such nodes would stay",
+    ),
     ("sslQuorum", "the quorum ports have no TLS yet, and would be open"),
     ("secureClientPort", "the client port has no TLS yet"),
     ("secureClientPortAddress", "the client port has no TLS yet"),
@@ -197,7 +206,7 @@ const ESSENTIAL: [(&str, &str); 13] = [
 
 /// Keys that ZooKeeper knows and this server does not act upon, with the value that asks for nothing else than what it
 /// does (empty: there is none).
-const UNSUPPORTED: [(&str, &str); 68] = [
+const UNSUPPORTED: [(&str, &str); 65] = [
     ("DigestAuthenticationProvider.*", ""),
     ("X509AuthenticationProvider.*", ""),
     ("admin.enableServer", "false"),
@@ -215,8 +224,6 @@ const UNSUPPORTED: [(&str, &str); 68] = [
     ("db.autocreate", "true"),
     ("digest.enabled", "true"),
     ("electionPortBindRetry", "3"),
-    ("enforceQuota", "false"),
-    ("extendedTypesEnabled", "false"),
     ("fastleader.*", ""),
     ("flushDelay", "0"),
     ("follower.nodelay", "true"),
@@ -265,5 +272,4 @@ const UNSUPPORTED: [(&str, &str); 68] = [
     ("txnLogSizeLimitInKb", "-1"),
     ("watchManagerName", "WatchManager"),
     ("watcherCleanThreadsNum", ""),
-    ("znode.container.*", ""),
 ];

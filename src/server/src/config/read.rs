@@ -5,11 +5,14 @@ use super::{
     ClientAddress, Config, ConfigError, FourLetterWords, Member, SnapshotCompression, member,
     properties,
 };
+use crate::compat;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use wire::client::FourLetterWord;
 use zab::{LearnerKind, Sid};
+use znode::{NeverUsed, ReapLimits};
 
 impl Config {
     /// Reads the text of a configuration file. `read_myid` is asked for the content of `dataDir/myid` if there are
@@ -107,6 +110,8 @@ impl Config {
                 .unwrap_or(1_000),
             jute_max_buffer: small(&mut keys, "jute.maxbuffer", 1_024, " (bytes)")?
                 .unwrap_or(0xf_ffff),
+            extended_types: extended_types(&mut keys, me)?,
+            reap: reap_limits(&mut keys)?,
             four_letter_words: four_letter_words(&mut keys),
             record: directory(&mut keys, "vivarium.record")?,
             members,
@@ -293,6 +298,34 @@ fn force_sync(keys: &mut Keys) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// A session id begins with the server's id, and a first byte 255 marks the nodes with a time to live.
+fn extended_types(keys: &mut Keys, me: Sid) -> Result<bool, ConfigError> {
+    let enabled = keys.boolean("extendedTypesEnabled", false)?;
+    if enabled && me == Sid(255) {
+        return Err(ConfigError::Conflict(
+            "extendedTypesEnabled=true, and the id of this server is 255: it must be at most 254"
+                .into(),
+        ));
+    }
+    Ok(enabled)
+}
+
+fn reap_limits(keys: &mut Keys) -> Result<ReapLimits, ConfigError> {
+    let unit = " (milliseconds)";
+    let interval = keys.number("znode.container.checkIntervalMs", 1..=i32_max(), unit)?;
+    let rate = small(keys, "znode.container.maxPerMinute", 1, " (nodes)")?;
+    let unit = " (milliseconds; 0: such containers stay)";
+    let unused = keys.number("znode.container.maxNeverUsedIntervalMs", 0..=i64_max(), unit)?;
+    Ok(ReapLimits {
+        interval_ms: interval.unwrap_or(60_000),
+        per_minute: rate.unwrap_or(10_000),
+        never_used: match unused.and_then(|ms| i64::try_from(ms).ok()) {
+            None | Some(0) => NeverUsed::Stays,
+            Some(ms) => NeverUsed::GoesAfter(ms),
+        },
+    })
+}
+
 fn four_letter_words(keys: &mut Keys) -> FourLetterWords {
     let Some(entry) = keys.take("4lw.commands.whitelist") else {
         return FourLetterWords::Only(Vec::new());
@@ -302,17 +335,16 @@ fn four_letter_words(keys: &mut Keys) -> FourLetterWords {
     if words.contains(&"*") {
         return FourLetterWords::All;
     }
-    for word in words.iter().filter(|word| !WORDS.contains(word)) {
-        keys.warnings.push(format!("4lw.commands.whitelist: {word} is no four-letter word"));
+    for word in &words {
+        let why = match FourLetterWord::ALL.iter().find(|known| known.name() == *word) {
+            None => "is no four-letter word",
+            Some(known) if !compat::is_answered(*known) => "is not answered by this server",
+            Some(_) => continue,
+        };
+        keys.warnings.push(format!("4lw.commands.whitelist: {word} {why}"));
     }
     FourLetterWords::Only(words.into_iter().map(str::to_owned).collect())
 }
-
-/// ZooKeeper's four-letter words.
-const WORDS: [&str; 18] = [
-    "conf", "cons", "crst", "dirs", "dump", "envi", "gtmk", "hash", "isro", "mntr", "ruok", "srst",
-    "srvr", "stat", "stmk", "wchc", "wchp", "wchs",
-];
 
 fn directory(keys: &mut Keys, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
     match keys.take(key) {
@@ -325,6 +357,10 @@ fn directory(keys: &mut Keys, key: &'static str) -> Result<Option<PathBuf>, Conf
 fn small(keys: &mut Keys, key: &str, low: u64, unit: &str) -> Result<Option<u32>, ConfigError> {
     let number = keys.number(key, low..=i32_max(), unit)?;
     Ok(number.and_then(|number| u32::try_from(number).ok()))
+}
+
+fn i64_max() -> u64 {
+    i64::MAX.unsigned_abs()
 }
 
 fn i32_max() -> u64 {

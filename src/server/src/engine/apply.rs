@@ -51,6 +51,7 @@ impl Engine {
         {
             warn!("the tree differs from the leader's: {mismatch:?}");
         }
+        shared.keep_digest(blob.header.zxid, tree.digest());
         for change in &applied.changes {
             self.trigger(change, blob.header.zxid, shared);
         }
@@ -113,7 +114,8 @@ impl Engine {
     pub(super) fn install(&mut self, zxid: Zxid) {
         self.committed.clear();
         match self.received.take() {
-            Some(tree) => {
+            Some(mut tree) => {
+                self.config.show_members_in(&mut tree);
                 *self.shared.write_tree() = tree;
                 self.sessions_replaced();
             }

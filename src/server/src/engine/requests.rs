@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tracing::{debug, warn};
-use wire::Id;
-use wire::client::OpCode;
-use wire::jute::Record;
+use wire::client::{CreateMode, MultiOp, OpCode, Request};
+use wire::jute::{Reader, Record};
 use wire::quorum::ForwardedRequest;
+use wire::txn::{Txn, TxnBlob};
+use wire::{ErrorCode, Id};
 use zab::{Input, SessionMessage, Sid, Zxid};
-use znode::{Owner, SessionError, SessionId};
+use znode::{Context, Owner, SessionError, SessionId, path};
 
 use super::Engine;
 use super::sessions::{LOCAL, Service, owner};
 use crate::client::{ClientBatch, ClientRequest, Connection};
-use crate::clock;
 use crate::packets;
 
 impl Engine {
@@ -37,15 +37,15 @@ impl Engine {
                 ClientRequest::RenewSession { session, timeout_ms } => {
                     self.renew_session(&connection, session, timeout_ms);
                 }
-                ClientRequest::Write { xid, op, body } => {
+                ClientRequest::Write { xid, op, body, auth } => {
                     self.local.begin(&connection);
-                    let ids = connection.auth_ids();
-                    self.write(connection.session(), xid, op.code(), body, ids);
+                    self.write(connection.session(), xid, op.code(), body, auth);
                 }
                 ClientRequest::Sync => {
                     self.local.begin(&connection);
                     self.sync(&connection);
                 }
+                ClientRequest::SessionSets(answer) => self.tell_session_sets(answer),
                 ClientRequest::Refused => {}
             }
         }
@@ -88,8 +88,9 @@ impl Engine {
 
     /// Turns a request into a transaction, and proposes it.
     fn prepare(&mut self, request: &ForwardedRequest, auth: &[Id], owner: Owner) {
-        let now_ms = self.now_ms();
-        let time_ms = i64::try_from(clock::wall_ms()).unwrap_or(i64::MAX);
+        let Some(context) = self.context(owner) else {
+            return;
+        };
         let Service::Leader(leading) = &mut self.service else {
             return;
         };
@@ -98,13 +99,31 @@ impl Engine {
             debug!("request of session 0x{:x}, which has moved", request.session_id);
             return;
         }
-        let zxid = next_zxid(leading.epoch, self.peer.last());
         let tree = self.shared.read_tree();
-        let context = znode::Context { zxid: zxid.0.cast_signed(), time_ms, now_ms, owner };
         let blob = leading.prep.prepare(&tree, &mut leading.sessions, request, auth, context);
         drop(tree);
+        if let Some(why) = not_offered(request, &blob.txn)
+            && self.explained.insert(why)
+        {
+            warn!("a request of session 0x{:x} is refused: {why}", request.session_id);
+        }
+        self.propose(&blob);
+    }
+
+    /// When and for whom the next transaction is prepared; `None` if this server does not lead.
+    pub(super) fn context(&self, owner: Owner) -> Option<Context> {
+        let epoch = match &self.service {
+            Service::Leader(leading) => leading.epoch,
+            Service::None | Service::Learner(_) => return None,
+        };
+        let zxid = next_zxid(epoch, self.peer.last()).0.cast_signed();
+        Some(Context { zxid, time_ms: crate::clock::wall_ms(), now_ms: self.now_ms(), owner })
+    }
+
+    pub(super) fn propose(&mut self, blob: &TxnBlob) {
         let mut bytes = Vec::with_capacity(256);
         blob.encode(&mut bytes);
+        self.shared.stats.proposals.add(bytes.len());
         self.step(Input::Propose(bytes.into()));
     }
 
@@ -170,10 +189,122 @@ impl Engine {
     }
 }
 
+/// What an operator should know about a request that became an Unimplemented error: clients show no more than that.
+fn not_offered(request: &ForwardedRequest, txn: &Txn) -> Option<&'static str> {
+    let unimplemented = ErrorCode::Unimplemented.code();
+    let is_refusal = |txn: &Txn| matches!(txn, Txn::Error { err } if *err == unimplemented);
+    let is_refused = match txn {
+        Txn::Multi(parts) => parts.iter().any(is_refusal),
+        Txn::Error { .. } => is_refusal(txn),
+        Txn::CloseSession(_)
+        | Txn::CreateSession { .. }
+        | Txn::Create(_)
+        | Txn::Delete(_)
+        | Txn::SetData(_)
+        | Txn::SetAcl(_)
+        | Txn::Check(_)
+        | Txn::Create2(_)
+        | Txn::Reconfig(_)
+        | Txn::CreateContainer(_)
+        | Txn::DeleteContainer(_)
+        | Txn::CreateTtl(_) => false,
+    };
+    let op = OpCode::from_code(request.op).filter(|_| is_refused)?;
+    match Request::decode(op, &mut Reader::new(&request.body)).ok()? {
+        Request::Multi(parts) => parts.iter().find_map(part_not_offered),
+        Request::Create(create) | Request::Create2(create) | Request::CreateContainer(create) => {
+            write_not_offered(&create.path, create.flags)
+        }
+        Request::CreateTtl(create) => write_not_offered(&create.path, create.flags),
+        Request::SetData(set) => write_not_offered(&set.path, NO_FLAGS),
+        Request::Delete(_)
+        | Request::SetAcl(_)
+        | Request::Exists(_)
+        | Request::GetData(_)
+        | Request::GetAcl(_)
+        | Request::GetChildren(_)
+        | Request::Sync(_)
+        | Request::GetChildren2(_)
+        | Request::Check(_)
+        | Request::Reconfig(_)
+        | Request::CheckWatches(_)
+        | Request::RemoveWatches(_)
+        | Request::DeleteContainer(_)
+        | Request::Auth(_)
+        | Request::SetWatches(_)
+        | Request::GetEphemerals(_)
+        | Request::GetAllChildrenNumber(_)
+        | Request::SetWatches2(_)
+        | Request::AddWatch(_)
+        | Request::Ping
+        | Request::MultiRead(_)
+        | Request::Sasl(_)
+        | Request::WhoAmI
+        | Request::CreateSession { .. }
+        | Request::CloseSession => None,
+    }
+}
+
+fn part_not_offered(part: &MultiOp) -> Option<&'static str> {
+    match part {
+        MultiOp::Create(create) | MultiOp::Create2(create) | MultiOp::CreateContainer(create) => {
+            write_not_offered(&create.path, create.flags)
+        }
+        MultiOp::CreateTtl(create) => write_not_offered(&create.path, create.flags),
+        MultiOp::SetData(set) => write_not_offered(&set.path, NO_FLAGS),
+        MultiOp::Delete(_) | MultiOp::Check(_) => None,
+    }
+}
+
+const NO_FLAGS: i32 = 0;
+
+fn write_not_offered(path: &str, flags: i32) -> Option<&'static str> {
+    if path::is_below_quota(path) {
+        Some("quotas are not counted by this server, so nodes below /zookeeper/quota are not set")
+    } else if CreateMode::try_from(flags).is_ok_and(CreateMode::is_ttl) {
+        Some("nodes with a time to live need extendedTypesEnabled=true on all servers")
+    } else {
+        None
+    }
+}
+
 /// The zxid that the core gives to the next proposal.
 fn next_zxid(epoch: zab::Epoch, last: Option<Zxid>) -> Zxid {
     match last {
         Some(last) if last.epoch() == epoch => Zxid::new(epoch, last.counter() + 1),
         Some(_) | None => Zxid::new(epoch, 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::client::{CreateRequest, DeleteRequest};
+
+    fn create(path: &str, mode: CreateMode) -> CreateRequest {
+        CreateRequest { path: path.to_owned(), data: None, acl: Vec::new(), flags: mode.flags() }
+    }
+
+    fn why(request: &Request, txn: &Txn) -> Option<&'static str> {
+        let mut body = Vec::new();
+        request.encode(&mut body);
+        let (op, body) = (request.op().code(), body.into());
+        not_offered(&ForwardedRequest { session_id: 1, cxid: 1, op, body }, txn)
+    }
+
+    #[test]
+    fn a_refusal_is_explained_to_the_operator_if_there_is_something_to_explain() {
+        let refused = Txn::Error { err: ErrorCode::Unimplemented.code() };
+        let quota = create("/zookeeper/quota/a", CreateMode::Persistent);
+        let ttl = create("/a", CreateMode::PersistentWithTtl);
+        let is_of = |why: Option<&str>, word| why.is_some_and(|why| why.contains(word));
+        assert!(is_of(why(&Request::Create(quota.clone()), &refused), "quotas"));
+        assert!(is_of(why(&Request::Create2(ttl.clone()), &refused), "extendedTypesEnabled"));
+        let delete = DeleteRequest { path: "/a".into(), version: -1 };
+        let multi = Request::Multi(vec![MultiOp::Delete(delete.clone()), MultiOp::Create(quota)]);
+        assert!(is_of(why(&multi, &Txn::Multi(vec![refused.clone()])), "quotas"));
+        assert_eq!(why(&Request::Delete(delete), &refused), None);
+        let exists = Txn::Error { err: ErrorCode::NodeExists.code() };
+        assert_eq!(why(&Request::Create(ttl), &exists), None, "another error");
     }
 }

@@ -4,15 +4,16 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 use wire::Id;
 use wire::quorum::{ForwardedRequest, TouchedSession, decode_touched, encode_touched};
 use zab::{Epoch, Sid};
-use znode::{Owner, Prep, SessionId, SessionIds, Sessions};
+use znode::{Owner, Prep, Reaper, SessionId, SessionIds, Sessions};
 
 use super::Engine;
 use super::renewals::Renewal;
-use crate::client::Connection;
+use crate::client::{Connection, SessionSets};
 use crate::packets;
 
 /// What this server does for sessions, besides serving their connections.
@@ -30,6 +31,7 @@ pub(super) struct Leading {
     pub(super) sessions: Sessions,
     /// In the order in which they were granted.
     pub(super) renewals: VecDeque<Renewal>,
+    pub(super) reaper: Reaper,
 }
 
 /// A learner forwards.
@@ -58,6 +60,14 @@ impl Service {
         match self {
             Self::None | Self::Learner(_) => None,
             Self::Leader(leading) => leading.sessions.next_expiry(),
+        }
+    }
+
+    /// When to look for containers and nodes with a time to live again, in ms of the engine's clock.
+    pub(super) fn next_reap(&self) -> Option<u64> {
+        match self {
+            Self::None | Self::Learner(_) => None,
+            Self::Leader(leading) => Some(leading.reaper.due_ms()),
         }
     }
 }
@@ -151,6 +161,9 @@ impl LocalSessions {
     }
 }
 
+/// Sessions that are copied for the word `dump`: more than an answer has room for.
+const SESSIONS_SHOWN_MAX: usize = 500_000;
+
 impl Engine {
     /// Every session of the tree is alive, with its full timeout: nobody knows when it was heard of.
     pub(super) fn begin_leading(&mut self, epoch: Epoch) {
@@ -162,8 +175,10 @@ impl Engine {
         }
         info!("leading in epoch {epoch}: {} sessions", sessions.len());
         let prep = Prep::new();
+        let reaper = Reaper::new(self.config.reap, now);
+        let renewals = VecDeque::new();
         self.service =
-            Service::Leader(Box::new(Leading { epoch, prep, sessions, renewals: VecDeque::new() }));
+            Service::Leader(Box::new(Leading { epoch, prep, sessions, renewals, reaper }));
     }
 
     /// A client without a session asks for one.
@@ -312,6 +327,24 @@ impl Engine {
         for session in leading.sessions.expired(now) {
             info!("session 0x{session:x} expires");
             self.close_session(session);
+        }
+    }
+
+    /// Answers the four-letter word `dump`.
+    pub(super) fn tell_session_sets(&self, answer: oneshot::Sender<SessionSets>) {
+        if let Service::Leader(leading) = &self.service {
+            let now = self.now_ms();
+            let sessions = &leading.sessions;
+            let mut room = SESSIONS_SHOWN_MAX;
+            let sets = sessions.buckets().map(|(at, ids)| {
+                let ids: Vec<_> = ids.iter().copied().take(room).collect();
+                room -= ids.len();
+                (at.saturating_sub(now), ids)
+            });
+            let sets = sets.take_while(|(_, ids)| !ids.is_empty()).collect();
+            let sets = SessionSets { sets, sessions: sessions.len() };
+            // Whoever asked may be gone.
+            let _ = answer.send(sets);
         }
     }
 }

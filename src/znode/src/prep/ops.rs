@@ -57,15 +57,11 @@ impl Ops<'_> {
             Request::SetData(set) => self.set_data(set),
             Request::SetAcl(set) => self.set_acl(set),
             Request::Multi(ops) => Ok(self.multi(ops)),
-            // It checks no ACL: only the leader may want it, for what `Tree::reapable` names.
-            Request::DeleteContainer(delete) if self.session == 0 => {
-                self.delete_container(delete.path)
-            }
+            Request::Reconfig(_) => Err(ErrorCode::ReconfigDisabled),
+            // Only the leader itself deletes so, by `Prep::reap`.
             Request::DeleteContainer(_)
             // Only within a multi.
             | Request::Check(_)
-            // Not offered yet.
-            | Request::Reconfig(_)
             // No writes.
             | Request::Exists(_)
             | Request::GetData(_)
@@ -157,6 +153,7 @@ impl Ops<'_> {
         let SetDataRequest { path, data, version } = request;
         self.check_session()?;
         check_path(&path)?;
+        no_quota(&path)?;
         let mut record = self.record(&path)?;
         self.check_acl(&record, perms::WRITE)?;
         let version = next_version(record.stat.version, version)?;
@@ -213,6 +210,7 @@ impl Ops<'_> {
             return Err(ErrorCode::BadArguments);
         }
         self.check_session()?;
+        no_quota(&path)?;
         let parent_path = path.rfind('/').filter(|_| !path.contains('\0'));
         let parent_path = &path[..parent_path.ok_or(ErrorCode::BadArguments)?];
         let acl = self.fixup(&acl)?;
@@ -292,21 +290,6 @@ impl Ops<'_> {
         Ok(Txn::Delete(DeleteTxn { path }))
     }
 
-    fn delete_container(&mut self, path: String) -> Prepared {
-        let parent = deletable_parent(&path)?;
-        let record = self.record(&path)?;
-        if record.child_count > 0 {
-            return Err(ErrorCode::NotEmpty);
-        }
-        if let NodeOwner::Session(_) = self.owner_of(&record) {
-            return Err(ErrorCode::BadVersion);
-        }
-        let parent = self.record(parent)?;
-        self.child_deleted(parent);
-        self.pending.delete(self.tree, self.context.zxid, record.path);
-        Ok(Txn::DeleteContainer(DeleteTxn { path }))
-    }
-
     fn check_session(&mut self) -> Result<(), ErrorCode> {
         self.sessions.check(self.session, self.context.owner).map_err(|error| match error {
             SessionError::Expired => ErrorCode::SessionExpired,
@@ -331,10 +314,8 @@ impl Ops<'_> {
         self.pending.put(self.tree, self.context.zxid, record);
     }
 
-    fn child_deleted(&mut self, mut parent: Record) {
-        parent.child_count = parent.child_count.saturating_sub(1);
-        parent.stat.pzxid = self.context.zxid;
-        self.put(parent);
+    fn child_deleted(&mut self, parent: Record) {
+        self.pending.child_deleted(self.tree, self.context.zxid, parent);
     }
 
     fn owner_of(&self, record: &Record) -> NodeOwner {
@@ -344,6 +325,11 @@ impl Ops<'_> {
 
 fn check_path(path: &str) -> Result<(), ErrorCode> {
     path::check(path).map_err(|_| ErrorCode::BadArguments)
+}
+
+/// Quotas are not counted, so nobody may think that there is one. Those of a tree that another server wrote may be deleted.
+fn no_quota(path: &str) -> Result<(), ErrorCode> {
+    if path::is_below_quota(path) { Err(ErrorCode::Unimplemented) } else { Ok(()) }
 }
 
 /// The parent of a path that may be deleted.

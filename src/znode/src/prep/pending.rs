@@ -110,6 +110,13 @@ impl Pending {
         self.replace(tree, zxid, record.path.clone(), Some(record));
     }
 
+    /// A child of the node will not exist.
+    pub(super) fn child_deleted(&mut self, tree: &Tree, zxid: i64, mut parent: Record) {
+        parent.child_count = parent.child_count.saturating_sub(1);
+        parent.stat.pzxid = zxid;
+        self.put(tree, zxid, parent);
+    }
+
     /// The node will not exist.
     pub(super) fn delete(&mut self, tree: &Tree, zxid: i64, path: Arc<str>) {
         self.replace(tree, zxid, path, None);

@@ -135,8 +135,12 @@ fn watches_die_with_their_connection() {
         WatchCounts { connections: 1, paths: 1, watches: 1 }
     );
     assert_eq!(watches.counts(WatchTable::Child), WatchCounts::default());
-    assert_eq!(watches.by_connection(WatchTable::Data), [(BOB, vec!["/p".into()])].into());
-    assert_eq!(watches.by_path(WatchTable::Data), [("/p".into(), vec![BOB])].into());
+    let all = usize::MAX;
+    assert_eq!(watches.by_connection(WatchTable::Data, all), [(BOB, ["/p".into()].into())].into());
+    assert_eq!(watches.by_path(WatchTable::Data, all), [("/p".into(), [BOB].into())].into());
+    watches.add(WatchTable::Data, BOB, "/q", WatchMode::Standard);
+    assert_eq!(watches.by_path(WatchTable::Data, 1).len(), 1, "as many as may be shown");
+    assert_eq!(watches.by_connection(WatchTable::Data, 1)[&BOB].len(), 1);
 }
 
 /// The definition, without indexes: a list of registrations.

@@ -11,7 +11,8 @@ use wire::quorum::ForwardedRequest;
 use wire::txn::{Txn, TxnBlob};
 use wire::{Acl, ErrorCode, Id, StatPersisted};
 use znode::{
-    Applied, Context, Options, Outcome, Owner, Prep, Sessions, Snapshot, Tree, TreeBuilder,
+    Applied, Context, NeverUsed, Options, Outcome, Owner, Prep, Sessions, Snapshot, Tree,
+    TreeBuilder,
 };
 
 pub(crate) const ANNE: i64 = 0x0100_0000_0000_0001;
@@ -72,11 +73,36 @@ impl Leader {
         op: i32,
         body: Vec<u8>,
     ) -> TxnBlob {
-        let zxid = self.next_zxid();
         let forwarded =
             ForwardedRequest { session_id: session, cxid: 1, op, body: Bytes::from(body) };
-        let context = Context { zxid, time_ms: zxid * 1000, now_ms: 0, owner: HERE };
-        let blob = self.prep.prepare(&self.tree, &mut self.sessions, &forwarded, auth, context);
+        self.prepare_forwarded(&forwarded, auth, self.next_zxid() * 1000)
+    }
+
+    /// Prepares a request of Anne's at this time of the wall clock.
+    pub(crate) fn prepare_at(&mut self, time_ms: i64, request: &Request) -> TxnBlob {
+        let mut body = Vec::new();
+        request.encode(&mut body);
+        let (op, body) = (request.op().code(), Bytes::from(body));
+        let forwarded = ForwardedRequest { session_id: ANNE, cxid: 1, op, body };
+        self.prepare_forwarded(&forwarded, &[], time_ms)
+    }
+
+    /// Prepares the deletion of a container or TTL node, if it is due.
+    pub(crate) fn reap(&mut self, path: &str, time_ms: i64) -> Option<TxnBlob> {
+        let context = Context { zxid: self.next_zxid(), time_ms, now_ms: 0, owner: HERE };
+        let blob = self.prep.reap(&self.tree, path, NeverUsed::Stays, context)?;
+        self.log.push(blob.clone());
+        Some(blob)
+    }
+
+    fn prepare_forwarded(
+        &mut self,
+        forwarded: &ForwardedRequest,
+        auth: &[Id],
+        time_ms: i64,
+    ) -> TxnBlob {
+        let context = Context { zxid: self.next_zxid(), time_ms, now_ms: 0, owner: HERE };
+        let blob = self.prep.prepare(&self.tree, &mut self.sessions, forwarded, auth, context);
         self.log.push(blob.clone());
         blob
     }
@@ -205,9 +231,9 @@ pub(crate) fn image(tree: &Tree) -> Image {
         (node.path.to_owned(), node.data.cloned(), acl, node.stat)
     });
     let ephemerals = tree
-        .all_ephemerals()
+        .ephemeral_owners()
         .into_iter()
-        .map(|(session, paths)| (session, paths.iter().map(ToString::to_string).collect()));
+        .map(|owner| (owner, tree.ephemerals(owner).map(ToString::to_string).collect()));
     Image {
         nodes: nodes.collect(),
         sessions: tree.sessions().collect(),

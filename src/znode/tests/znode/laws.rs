@@ -5,7 +5,7 @@ use quickcheck::{Arbitrary, Gen, quickcheck};
 use wire::client::{CreateMode, CreateRequest, Request, SetDataRequest};
 use wire::txn::{Txn, TxnBlob};
 use wire::{Acl, Id, perms};
-use znode::{Options, Outcome, Tree, TreeBuilder};
+use znode::{NeverUsed, NodeOwner, Options, Outcome, Tree, TreeBuilder};
 
 use crate::harness::*;
 
@@ -159,6 +159,34 @@ quickcheck! {
         ahead.log == log(&steps).0
     }
 
+    /// The leader may try to delete any node at any time, also by an old view of the tree. What it deletes is, when that
+    /// is applied, a container that has had children or a TTL node whose time is over, and has no child; so it is there.
+    fn only_what_is_due_is_reaped(steps: Vec<Step>) -> bool {
+        let mut leader = leader();
+        let mut right = true;
+        let mut apply = |leader: &mut Leader, count: usize| {
+            for _ in 0..count.min(leader.log.len() - leader.applied) {
+                let blob = &leader.log[leader.applied];
+                if let Txn::DeleteContainer(txn) = &blob.txn {
+                    right &= may_go(&leader.tree, &txn.path, blob.header.time);
+                }
+                leader.apply_next();
+            }
+        };
+        for step in steps {
+            leader.prepare_as(step.session, &[], &step.request);
+            let time_ms = leader.next_zxid() * 1000;
+            let all = (usize::MAX, usize::MAX);
+            for path in leader.tree.reapable(None, all, NeverUsed::Stays, time_ms).due {
+                leader.reap(&path, time_ms);
+            }
+            apply(&mut leader, step.apply);
+        }
+        apply(&mut leader, usize::MAX);
+        let loaded = load(&leader.tree.snapshot(), EXTENDED);
+        right && loaded.reapable_count() == leader.tree.reapable_count()
+    }
+
     fn the_digest_is_that_of_the_nodes(steps: Vec<Step>) -> bool {
         let (_, tree) = log(&steps);
         tree.digest() == tree.recomputed_digest()
@@ -187,6 +215,17 @@ quickcheck! {
         replay(&mut loaded, &log[start..]);
         image(&loaded) == image(&tree)
     }
+}
+
+fn may_go(tree: &Tree, path: &str, time_ms: i64) -> bool {
+    let Some(node) = tree.node(path) else { return false };
+    let stat = node.stat_persisted();
+    let over = match NodeOwner::of(stat.ephemeral_owner, true) {
+        NodeOwner::None | NodeOwner::Session(_) => false,
+        NodeOwner::Container => stat.cversion > 0,
+        NodeOwner::Ttl(ttl_ms) => time_ms - stat.mtime > ttl_ms,
+    };
+    over && node.stat(true).num_children == 0
 }
 
 /// Writes a snapshot as `DataTree.serialize` does, applying some transactions before each node.

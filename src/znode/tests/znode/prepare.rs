@@ -1,10 +1,11 @@
 //! From request to transaction: what is checked, in which order, and what comes of it.
 
+use bytes::Bytes;
 use wire::client::CreateMode::{
     Container, Ephemeral, EphemeralSequential, Persistent, PersistentSequential, PersistentWithTtl,
 };
 use wire::client::{CreateMode, OpCode, PathRequest, Request};
-use wire::txn::Txn;
+use wire::txn::{CreateTxn, Txn, TxnHeader};
 use wire::{Acl, ErrorCode, Id, perms};
 use znode::{NodeOwner, Options, Outcome, Owner};
 
@@ -324,37 +325,6 @@ fn the_node_of_an_operation_follows_the_operation() {
 }
 
 #[test]
-fn containers_and_ttl_nodes_are_reaped_when_they_are_due() {
-    let mut leader = Leader::with_options(EXTENDED);
-    leader.must(&create_container("/used"));
-    leader.must(&create("/used/child", Persistent));
-    leader.must(&create_container("/unused"));
-    leader.must(&create_ttl("/ttl", PersistentWithTtl, 5000));
-    let due = |leader: &Leader, now, unused| {
-        leader.tree.reapable(now, unused).map(ToString::to_string).collect::<Vec<_>>()
-    };
-    assert!(due(&leader, 4000, 0).is_empty());
-    leader.must(&delete("/used/child", -1));
-    assert_eq!(due(&leader, 9000, 0), ["/used"]);
-    assert_eq!(due(&leader, 9001, 0), ["/ttl", "/used"]);
-    assert_eq!(due(&leader, 9001, 5000), ["/ttl", "/unused", "/used"]);
-
-    let reap = |leader: &mut Leader, session, path| {
-        refused(&leader.prepare_as(session, &[], &delete_container(path)).txn)
-    };
-    assert_eq!(reap(&mut leader, ANNE, "/used"), Some(ErrorCode::Unimplemented));
-    leader.must(&create("/ephemeral", Ephemeral));
-    assert_eq!(reap(&mut leader, 0, "/ephemeral"), Some(ErrorCode::BadVersion));
-    assert_eq!(reap(&mut leader, 0, "/missing"), Some(ErrorCode::NoNode));
-    assert_eq!(reap(&mut leader, 0, "/zookeeper"), Some(ErrorCode::BadArguments));
-    leader.prepare(&create("/unused/late", Persistent));
-    assert_eq!(reap(&mut leader, 0, "/unused"), Some(ErrorCode::NotEmpty));
-    assert_eq!(reap(&mut leader, 0, "/used"), None);
-    leader.apply_all();
-    assert_eq!(leader.tree.reapable_count(), 2);
-}
-
-#[test]
 fn permissions_are_those_of_the_connection_and_skip_acl_overrides_them() {
     let anne = [Id::new("digest", "anne:hash")];
     let own = vec![Acl::new(perms::ALL, Id::new("auth", ""))];
@@ -415,6 +385,60 @@ fn nobody_gets_a_session_that_somebody_has() {
 }
 
 #[test]
+fn a_quota_is_refused_as_long_as_none_is_counted() {
+    let mut leader = Leader::new();
+    let limits = "/zookeeper/quota/a/zookeeper_limits";
+    for request in [
+        create("/zookeeper/quota/a", Persistent),
+        create_with_acl(limits, Acl::open_unsafe()),
+        create_container("/zookeeper/quota/a"),
+        create("/zookeeper/quota/n-", PersistentSequential),
+        set_data(limits, "count=1,bytes=-1", -1),
+    ] {
+        assert_eq!(leader.refused(&request), Some(ErrorCode::Unimplemented), "{request:?}");
+        if let Request::Create(_) | Request::SetData(_) = request {
+            let Txn::Multi(parts) = leader.prepare(&multi([part(request)])) else { panic!() };
+            assert_eq!(refused(&parts[0]), Some(ErrorCode::Unimplemented));
+        }
+    }
+    leader.must(&create("/zookeeper/quotas", Persistent));
+}
+
+#[test]
+fn quotas_of_a_tree_that_another_server_wrote_are_read_and_may_be_deleted() {
+    let mut leader = Leader::new();
+    let parent = "/zookeeper/quota/a";
+    for path in [parent, "/zookeeper/quota/a/zookeeper_limits"] {
+        let acl = Acl::open_unsafe();
+        let (path, data) = (path.to_owned(), Some(Bytes::from_static(b"count=1,bytes=-1")));
+        let txn = CreateTxn { path, data, acl, ephemeral: false, parent_cversion: -1 };
+        leader.tree.apply(&TxnHeader { zxid: 1, ..TxnHeader::default() }, &Txn::Create(txn));
+    }
+    assert_eq!(leader.tree.get_children(parent, &[]).unwrap().0.collect::<Vec<_>>().len(), 1);
+    leader.must(&delete("/zookeeper/quota/a/zookeeper_limits", -1));
+    leader.must(&delete(parent, -1));
+}
+
+#[test]
+fn the_configuration_is_read_by_everyone_and_written_by_no_client() {
+    let mut leader = Leader::new();
+    let text = Bytes::from_static(b"server.1=a:1:2:participant\nversion=0");
+    let digest = leader.tree.digest();
+    leader.tree.refresh_config(text.clone(), 0, 0);
+    assert_eq!(leader.tree.digest(), digest, "it is no part of what servers compare");
+    let (data, stat) = leader.tree.get_data("/zookeeper/config", &[]).expect("anyone may");
+    assert_eq!((data, stat.version, stat.mzxid), (Some(text), -1, 0));
+    for (request, error) in [
+        (set_data("/zookeeper/config", "x", -1), ErrorCode::NoAuth),
+        (set_acl("/zookeeper/config", Acl::open_unsafe(), -1), ErrorCode::NoAuth),
+        (create("/zookeeper/config/x", Persistent), ErrorCode::NoAuth),
+        (delete("/zookeeper/config", -1), ErrorCode::BadArguments),
+    ] {
+        assert_eq!(leader.refused(&request), Some(error), "{request:?}");
+    }
+}
+
+#[test]
 fn reconfiguration_is_not_offered_yet() {
     let request = Request::Reconfig(wire::client::ReconfigRequest {
         joining: None,
@@ -422,7 +446,7 @@ fn reconfiguration_is_not_offered_yet() {
         new_members: None,
         cur_config_id: -1,
     });
-    assert_eq!(Leader::new().refused(&request), Some(ErrorCode::Unimplemented));
+    assert_eq!(Leader::new().refused(&request), Some(ErrorCode::ReconfigDisabled));
     let sync = Request::Sync(PathRequest { path: "/".to_owned() });
     assert_eq!(Leader::new().refused(&sync), Some(ErrorCode::Unimplemented));
 }

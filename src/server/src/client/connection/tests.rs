@@ -155,9 +155,12 @@ impl Server {
                 connection.read(xid, Request::GetData(read), &shared.read_tree(), shared);
             }
             Step::AskSomethingThatCannotBeRead | Step::AskSomethingUnknown => {
-                let ends = step == Step::AskSomethingUnknown;
-                let Due::Error(error) = due else { panic!("refused") };
-                connection.refuse(xid, error, ends, &shared.read_tree(), shared);
+                if step == Step::AskSomethingUnknown {
+                    connection.unimplemented(xid, shared);
+                } else {
+                    let error = ErrorCode::MarshallingError;
+                    connection.refuse(xid, error, &shared.read_tree(), shared);
+                }
             }
             Step::Apply | Step::Confirm | Step::ApplyAnother => panic!("nobody asks that"),
         }
