@@ -416,7 +416,7 @@ mod tests {
             (0x80, 0x80ff_ffff_ffff_ffff_u64.cast_signed(), i64::MIN + 1),
             (0xff, -1, 0xff00_0000_0000_0000_u64.cast_signed()),
         ] {
-            let mut ids = SessionIds::new(0, server);
+            let mut ids = SessionIds::new(5000, server);
             ids.pass(last);
             assert_eq!(ids.next(free), first, "server {server}");
         }
