@@ -143,6 +143,7 @@ impl Engine {
             | Refusal::BadSnap { .. }
             | Refusal::BadCommit { .. }
             | Refusal::BadAck { .. }
+            | Refusal::ImplausibleEpoch { .. }
             | Refusal::EpochsExhausted { .. } => warn!("link to {peer} closed: {text}"),
         }
     }
@@ -179,6 +180,11 @@ fn explain(refusal: Refusal) -> String {
         Refusal::EpochsExhausted { accepted } => {
             format!("it promised epoch {accepted}, the largest there is")
         }
+        Refusal::ImplausibleEpoch { accepted, got } => format!(
+            "it speaks of epoch {got}, to which no elections can have led: here epoch {accepted} is promised. If it is a \
+             member and no stranger, its acceptedEpoch was falsified: remove its data, so that it gets them from the \
+             leader"
+        ),
         Refusal::TimedOut => "nothing was heard of it in time".to_owned(),
         Refusal::RoleEnded => "the role that it served ended".to_owned(),
     }
