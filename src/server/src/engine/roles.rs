@@ -98,9 +98,8 @@ impl Engine {
         self.events.emit(Event::RoleChange { sid, role: state, epoch, reason });
         match role {
             Role::Looking => self.stop_serving(),
-            Role::Leading => self.admits = true,
-            Role::Following(_) | Role::Observing(_) => self.early.clear(),
-            Role::Down => {}
+            Role::Following(_) | Role::Observing(_) => self.claims.clear(),
+            Role::Leading | Role::Down => {}
         }
         self.shared.set_role(state);
     }
