@@ -14,6 +14,7 @@ mod greetings;
 mod link;
 mod outbox;
 mod packets;
+mod peer_address;
 mod quorum_port;
 mod recorder;
 mod run;

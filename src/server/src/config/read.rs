@@ -108,6 +108,7 @@ impl Config {
             jute_max_buffer: small(&mut keys, "jute.maxbuffer", 1_024, " (bytes)")?
                 .unwrap_or(0xf_ffff),
             four_letter_words: four_letter_words(&mut keys),
+            peer_address_check: keys.boolean("vivarium.peerAddressCheck", true)?,
             record: directory(&mut keys, "vivarium.record")?,
             members,
             data_dir,
