@@ -23,7 +23,8 @@ pub(crate) struct Impostor {
 }
 
 impl Impostor {
-    /// FOLLOWERINFO, or OBSERVERINFO, under the id of a member. `None` if the server does not listen.
+    /// FOLLOWERINFO, or OBSERVERINFO, under the id of a member. `None` if the server does not
+    /// listen.
     pub(crate) fn introduce(to: &Server, kind: PacketType, sid: u8, accepted: u32) -> Option<Self> {
         let info = LearnerInfo {
             server_id: i64::from(sid),

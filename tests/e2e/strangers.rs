@@ -1,5 +1,6 @@
-//! Strangers at the ports between servers, who speak the protocol and claim to be members: the ensemble goes on, with at most one
-//! election, and starts again afterwards. Here strangers have the address of the members, so the check of addresses does not help.
+//! Strangers at the ports between servers, who speak the protocol and claim to be members: the
+//! ensemble goes on, with at most one election, and starts again afterwards. Here strangers have
+//! the address of the members, so the check of addresses does not help.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -176,7 +177,8 @@ fn who_comes_under_the_id_of_a_member_that_answers_is_closed_and_gets_in_when_it
     let mut newcomer = Impostor::follower(leader, follower.sid, promised).expect("it listens");
     assert_eq!(newcomer.hear(), None, "the member has answered a PING, so it is nobody else");
 
-    // A member that does not answer any more is as one whose connection is lost: it may be the newcomer that is the member.
+    // A member that does not answer any more is as one whose connection is lost: it may be the
+    // newcomer that is the member.
     follower.signal("STOP");
     let mut newcomer = Impostor::follower(leader, follower.sid, promised).expect("it listens");
     let answer = newcomer.hear().expect("it is taken in");
@@ -215,7 +217,8 @@ fn nobody_is_a_member_from_another_address_than_that_of_its_line_unless_the_file
     }
 }
 
-/// Votes as no member would cast them: for servers with histories and rounds beyond all, in each state that a server can be in.
+/// Votes as no member would cast them: for servers with histories and rounds beyond all, in each
+/// state that a server can be in.
 fn false_votes(sids: &[u8]) -> Vec<Notification> {
     let largest = i64::from(EPOCH_MAX) << 32 | 0xffff_ffff;
     let mut votes = Vec::new();
@@ -276,7 +279,8 @@ fn strangers_at_the_election_ports_do_not_keep_the_members_apart() {
     let places: Vec<_> = claims(&cluster).map(|(to, sid)| (to.election_port, sid)).collect();
     let ends = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        // They come again and again, and stay a while: more of them than a server keeps under one id.
+        // They come again and again, and stay a while: more of them than a server keeps under one
+        // id.
         scope.spawn(|| {
             let mut held = VecDeque::new();
             while !ends.load(Ordering::Relaxed) {

@@ -244,8 +244,8 @@ impl Turn<'_> {
     ) -> Option<()> {
         let stage = leader.stage;
         match (message, heard.step) {
-            // P1.1. A learner that has promised the last epoch can follow nobody any more, and one that has promised what no
-            // elections can have led to is none.
+            // P1.1. A learner that has promised the last epoch can follow nobody any more, and one
+            // that has promised what no elections can have led to is none.
             (Message::LearnerInfo { kind, accepted }, Step::Linked)
                 if *accepted < self.config.epoch_max
                     && self.book.may_be_led_to(self.config, *accepted) =>

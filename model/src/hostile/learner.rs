@@ -106,7 +106,8 @@ impl Learner {
         };
         let serving = self.established().is_some();
         match message {
-            // P1.4: never an older epoch, and none to which no elections can have led; and epochs end.
+            // P1.4: never an older epoch, and none to which no elections can have led; and epochs
+            // end.
             Message::LeaderInfo { epoch } => when(
                 self.phase == Phase::Greeted
                     && *epoch >= promised

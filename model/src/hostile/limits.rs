@@ -12,8 +12,8 @@ pub(super) const STRANGER: Sid = Sid(9);
 
 /// How far a leadership may raise a promise: the least, so that two epochs are too far apart.
 const EPOCH_STEP: u32 = 1;
-/// The largest epoch that is plausible to a server that has promised nothing. A leader chooses none above it then, though a
-/// learner may have promised as much.
+/// The largest epoch that is plausible to a server that has promised nothing. A leader chooses none
+/// above it then, though a learner may have promised as much.
 const EPOCH_PLAUSIBLE: Epoch = Epoch(1);
 
 /// What the server is, and who its peers are.

@@ -9,7 +9,8 @@ use crate::greetings::GREETINGS_MAX;
 /// For logs, snapshots and listeners, and what the runtime needs.
 const OWN: u64 = 64;
 
-/// For a member: its connections at both ports, those that wait to become its link, and an attempt to dial at each port.
+/// For a member: its connections at both ports, those that wait to become its link, and an attempt
+/// to dial at each port.
 const PER_MEMBER: u64 = 12;
 
 /// However few descriptors there are.

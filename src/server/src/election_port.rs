@@ -1,5 +1,5 @@
-//! The election port: a TCP connection per pair of servers, dialled by the larger id, and of the messages for a peer
-//! only the latest. (ZooKeeper: `QuorumCnxManager`.)
+//! The election port: a TCP connection per pair of servers, dialled by the larger id, and of the
+//! messages for a peer only the latest. (ZooKeeper: `QuorumCnxManager`.)
 
 use std::collections::BTreeMap;
 use std::io;
@@ -164,18 +164,20 @@ async fn read_initial_message(stream: &mut TcpStream) -> Result<InitialMessage, 
     }
 }
 
-/// Connections that one peer may have. One is enough for it; but nothing proves who the others are, and whoever the peer is must
-/// not lose its connection to them. What is said leaves over all of them, and is heard over all.
+/// Connections that one peer may have. One is enough for it; but nothing proves who the others are,
+/// and whoever the peer is must not lose its connection to them. What is said leaves over all of
+/// them, and is heard over all.
 const CONNECTIONS_MAX: usize = 4;
 
 /// A peer that knocks is not dialled more often than this.
 const DIAL_BACK_PAUSE: Duration = Duration::from_millis(100);
 
-/// So many messages in a row without a word from the peer, and it is dialled although there is a connection: it may be that
-/// of a machine that is gone, or of somebody else.
+/// So many messages in a row without a word from the peer, and it is dialled although there is a
+/// connection: it may be that of a machine that is gone, or of somebody else.
 const UNANSWERED_MAX: u32 = 4;
 
-/// One peer, and the connections to it: one that this server dialled, if it has the larger id, or else those that were accepted.
+/// One peer, and the connections to it: one that this server dialled, if it has the larger id, or
+/// else those that were accepted.
 struct Peer {
     sid: Sid,
     address: String,
@@ -248,7 +250,8 @@ impl Peer {
                         // The peer has the larger id: it heard the knock and dials back.
                         Ok(stream) if self.sid > self.settings.me => drop(stream),
                         Ok(stream) => {
-                            // It was reached where its line says it is: no other connection is better.
+                            // It was reached where its line says it is: no other connection is
+                            // better.
                             self.connections.clear();
                             self.adopt(stream);
                         }
@@ -271,7 +274,8 @@ impl Peer {
         self.dialled.is_none_or(|at| at.elapsed() >= DIAL_BACK_PAUSE)
     }
 
-    /// A message is to be said. True if the peer has not been heard for many of them; only a server that looks expects answers.
+    /// A message is to be said. True if the peer has not been heard for many of them; only a server
+    /// that looks expects answers.
     fn is_unanswered(&self) -> bool {
         let looks = self.latest.borrow().is_some_and(|word| word.state == ServerState::Looking);
         let before = self.unanswered.fetch_add(1, Ordering::Relaxed);
@@ -301,8 +305,9 @@ impl Peer {
 
     /// One more connection to the peer. The last message is said again on it.
     ///
-    /// ZooKeeper (`QuorumCnxManager.receiveConnection`) closes the connection before it then, so that anybody can cut a server
-    /// off from another. Here the one that the peer has given up ends when the peer closes it.
+    /// ZooKeeper (`QuorumCnxManager.receiveConnection`) closes the connection before it then, so
+    /// that anybody can cut a server off from another. Here the one that the peer has given up ends
+    /// when the peer closes it.
     fn adopt(&mut self, stream: TcpStream) {
         let spoke: Vec<bool> =
             self.connections.iter().map(|c| c.has_spoken.load(Ordering::Relaxed)).collect();
@@ -340,8 +345,9 @@ impl Peer {
     }
 }
 
-/// Which of so many connections, oldest first, has to go for a further one: the oldest over which nothing was ever heard. A
-/// peer speaks as soon as it is connected, so that silence makes room for silence.
+/// Which of so many connections, oldest first, has to go for a further one: the oldest over which
+/// nothing was ever heard. A peer speaks as soon as it is connected, so that silence makes room for
+/// silence.
 fn superfluous(spoke: &[bool]) -> Option<usize> {
     let is_full = spoke.len() >= CONNECTIONS_MAX;
     is_full.then(|| spoke.iter().position(|spoke| !spoke).unwrap_or(0))

@@ -52,8 +52,8 @@ impl Greetings {
     }
 }
 
-/// Tells the operator why connections are refused, but not of each of thousands: in [`Refusals::PAUSE`] of one. Clones tell
-/// together.
+/// Tells the operator why connections are refused, but not of each of thousands: in
+/// [`Refusals::PAUSE`] of one. Clones tell together.
 #[derive(Clone)]
 pub(crate) struct Refusals {
     port: &'static str,

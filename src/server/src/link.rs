@@ -40,7 +40,8 @@ pub(crate) struct Link {
     staged: Vec<Chunk<Snapshot>>,
     /// Room for what the next turn sends: what the last one sent. Bytes that outgrow their room are copied, again and again.
     room: usize,
-    /// When the oldest question was asked since the peer was heard last. A learner answers LEADERINFO and PING at once.
+    /// When the oldest question was asked since the peer was heard last. A learner answers
+    /// LEADERINFO and PING at once.
     asked: Option<Instant>,
 }
 
@@ -129,8 +130,8 @@ impl Link {
     }
 }
 
-/// Whether a learner that is alive answers the message at once. It answers NEWLEADER too, but only when the history that came
-/// before is on its disk.
+/// Whether a learner that is alive answers the message at once. It answers NEWLEADER too, but only
+/// when the history that came before is on its disk.
 fn is_question(message: &Message<Bytes>) -> bool {
     match message {
         Message::LeaderInfo { .. } | Message::Ping { .. } => true,

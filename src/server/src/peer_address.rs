@@ -1,7 +1,8 @@
-//! Where members may come from: a connection to a port between servers says which member it is, and its source address has to be one
-//! of that member's `server.N` line.
+//! Where members may come from: a connection to a port between servers says which member it is, and
+//! its source address has to be one of that member's `server.N` line.
 //!
-//! This is no proof of identity: who can send from a member's address, or is on its machine, passes. It keeps everybody else out.
+//! This is no proof of identity: who can send from a member's address, or is on its machine,
+//! passes. It keeps everybody else out.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, UdpSocket};
@@ -26,10 +27,12 @@ struct Found {
     addresses: Vec<IpAddr>,
 }
 
-/// A name is not looked up more often than this, whatever arrives. A member whose address has changed waits so long.
+/// A name is not looked up more often than this, whatever arrives. A member whose address has
+/// changed waits so long.
 const LOOKUP_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a name was resolved to lets a connection in for so long. After that it is looked up again first.
+/// What a name was resolved to lets a connection in for so long. After that it is looked up again
+/// first.
 const KEPT: Duration = Duration::from_secs(60);
 
 /// Looking up a name is given up after this.
@@ -48,8 +51,9 @@ impl PeerAddresses {
 
     /// Whether a connection from an address may be this member's.
     ///
-    /// A name is looked up when a connection comes, and what was found is kept for a while. If that fails, what it was resolved to before counts; if it never was, nobody
-    /// is let in under this id.
+    /// A name is looked up when a connection comes, and what was found is kept for a while. If that
+    /// fails, what it was resolved to before counts; if it never was, nobody is let in under this
+    /// id.
     ///
     /// # Errors
     /// It may not; the sentence is for the operator.
@@ -103,8 +107,9 @@ fn listed(addresses: &[IpAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a source address is one of these. An unspecified address (`0.0.0.0`, `::`) is everybody's. All addresses of this machine are
-/// the same, for it may choose any of them to reach itself.
+/// Whether a source address is one of these. An unspecified address (`0.0.0.0`, `::`) is
+/// everybody's. All addresses of this machine are the same, for it may choose any of them to reach
+/// itself.
 fn is_of(from: IpAddr, addresses: &[IpAddr]) -> bool {
     let from = from.to_canonical();
     addresses.iter().map(IpAddr::to_canonical).any(|address| {

@@ -17,7 +17,8 @@ pub struct Config {
     pub counter_max: u32,
     /// The largest epoch that is proposed; at most [`Epoch::MAX`].
     pub epoch_max: Epoch,
-    /// The most by which a leader raises its promise, whatever learners say they have promised. Not 0.
+    /// The most by which a leader raises its promise, whatever learners say they have promised. Not
+    /// 0.
     pub epoch_step: u32,
     /// Epochs up to here are plausible, whatever this server has promised.
     pub epoch_plausible: Epoch,
@@ -29,16 +30,18 @@ pub struct Config {
 impl Config {
     /// [`Self::epoch_step`] of a deployed server.
     ///
-    /// A promise is on disk and is never taken back, so whoever makes a leader believe a number shortens the life of the
-    /// ensemble. With this step nobody uses up the epochs in fewer than two million leaderships. Without lies the step is never
-    /// reached: a learner is ahead of its leader only by the leaderships that failed without that leader. If it is further ahead
-    /// all the same, it leaves, and each further leadership comes a step nearer to it.
+    /// A promise is on disk and is never taken back, so whoever makes a leader believe a number
+    /// shortens the life of the ensemble. With this step nobody uses up the epochs in fewer than
+    /// two million leaderships. Without lies the step is never reached: a learner is ahead of its
+    /// leader only by the leaderships that failed without that leader. If it is further ahead all
+    /// the same, it leaves, and each further leadership comes a step nearer to it.
     pub const EPOCH_STEP: u32 = 1 << 10;
 
     /// [`Self::epoch_plausible`] of a deployed server.
     ///
-    /// A server that has lost its disk, or comes late, must be able to join a leader of any epoch that elections can have led
-    /// to. One election a second leads up to here in 34 years, and lies, a step each, in a million leaderships.
+    /// A server that has lost its disk, or comes late, must be able to join a leader of any epoch
+    /// that elections can have led to. One election a second leads up to here in 34 years, and
+    /// lies, a step each, in a million leaderships.
     pub const EPOCH_PLAUSIBLE: Epoch = Epoch(Epoch::MAX.0 / 2);
 
     /// The constants of a deployed server.
@@ -54,8 +57,8 @@ impl Config {
         }
     }
 
-    /// Whether elections can have led to an epoch of which a peer speaks, as far as a server can tell that has promised
-    /// `accepted`.
+    /// Whether elections can have led to an epoch of which a peer speaks, as far as a server can
+    /// tell that has promised `accepted`.
     pub(crate) fn is_plausible(&self, epoch: Epoch, accepted: Epoch) -> bool {
         epoch <= self.epoch_plausible || epoch <= self.epoch_after(accepted)
     }

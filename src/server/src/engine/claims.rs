@@ -1,7 +1,8 @@
 //! Connections to the quorum port that claim to be a learner, and are not that learner's link.
 //!
-//! The first packet of a connection says which member it is, and nothing proves that. So a connection never replaces the
-//! link of a member that is alive. It waits here until the link is gone, or has failed to answer, or until this server leads.
+//! The first packet of a connection says which member it is, and nothing proves that. So a
+//! connection never replaces the link of a member that is alive. It waits here until the link is
+//! gone, or has failed to answer, or until this server leads.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -12,11 +13,13 @@ use zab::{Message, Sid};
 
 use crate::link::{Generation, Link};
 
-/// Connections that may wait under one id; a further one is closed. More than one place, so that a single silent stranger does
-/// not keep the member itself out. Few, because whoever waits in front may cost a tick before the next is tried.
+/// Connections that may wait under one id; a further one is closed. More than one place, so that a
+/// single silent stranger does not keep the member itself out. Few, because whoever waits in front
+/// may cost a tick before the next is tried.
 const CLAIMS_MAX: usize = 4;
 
-/// The number of messages that a waiting learner may have sent: FOLLOWERINFO, and it waits for the answer.
+/// The number of messages that a waiting learner may have sent: FOLLOWERINFO, and it waits for the
+/// answer.
 const MESSAGES_MAX: usize = 1;
 
 /// The waiting connections, by the id that they claim, each queue in the order of arrival.
@@ -115,7 +118,8 @@ impl<L> Claims<L> {
         claim
     }
 
-    /// The member has proved to be alive on its link: nobody else can be it. The number of connections that are closed.
+    /// The member has proved to be alive on its link: nobody else can be it. The number of
+    /// connections that are closed.
     pub(super) fn refute(&mut self, peer: Sid) -> usize {
         self.waiting.remove(&peer).map_or(0, |queue| queue.len())
     }

@@ -40,11 +40,12 @@ fn says_all_of(later: &Message<Bytes>, earlier: &Message<Bytes>) -> bool {
 }
 
 impl Engine {
-    /// Who dialled this server waits: for this server to lead (a learner may know that it was elected before it does), and
-    /// for the link that the same learner has, if it has one, to end.
+    /// Who dialled this server waits: for this server to lead (a learner may know that it was
+    /// elected before it does), and for the link that the same learner has, if it has one, to end.
     pub(super) fn link_up(&mut self, peer: Sid, link: Box<Link>, dialled: bool) {
         if dialled {
-            // An attempt to reach a leader may succeed when this server leads itself; the peer's own link stays then.
+            // An attempt to reach a leader may succeed when this server leads itself; the peer's
+            // own link stays then.
             if !self.is_leading() {
                 self.retire(peer);
                 self.admit(peer, link);
@@ -88,8 +89,9 @@ impl Engine {
         }
     }
 
-    /// Ends the links of learners that have left a question unanswered for a tick while somebody else waits under their id.
-    /// Nobody else's link is judged so early: `syncLimit` is the limit for silence.
+    /// Ends the links of learners that have left a question unanswered for a tick while somebody
+    /// else waits under their id. Nobody else's link is judged so early: `syncLimit` is the limit
+    /// for silence.
     pub(super) fn replace_the_silent(&mut self, now: Instant) {
         self.claims.expire(now);
         if !self.is_leading() {
@@ -151,18 +153,8 @@ impl Engine {
             Ok(true) => return,
             Err(turned) => return turned_away(peer, turned),
         }
-        if let Some(link) = self.links.get_mut(&peer)
-            && link.generation == generation
-            && link.has_answered()
-            && self.is_leading()
-        {
-            let refuted = self.claims.refute(peer);
-            if refuted > 0 {
-                warn!(
-                    "{peer} is connected and answers: {refuted} other connections that claim to be it are closed"
-                );
-            }
-        }
+        let link = self.links.get_mut(&peer).filter(|link| link.generation == generation);
+        let has_answered = link.is_some_and(Link::has_answered);
         let mut messages = messages.into_iter().peekable();
         while let Some(message) = messages.next() {
             if !self.is_current(peer, generation) {
@@ -175,6 +167,17 @@ impl Engine {
                 self.touch_reported(peer, sessions);
             }
             self.step(Input::Recv { peer, message });
+        }
+        // An answer that the core has taken. One that it refuses says nothing about who is who.
+        if has_answered && self.is_leading() && self.is_current(peer, generation) {
+            self.refute_claims(peer);
+        }
+    }
+
+    fn refute_claims(&mut self, peer: Sid) {
+        let refuted = self.claims.refute(peer);
+        if refuted > 0 {
+            warn!("{peer} answers on its link: {refuted} other connections as {peer} are closed");
         }
     }
 

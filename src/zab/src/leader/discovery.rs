@@ -7,7 +7,8 @@ use crate::replica::Replica;
 use crate::types::{Epoch, Sid, SidSet, Zxid};
 
 impl<P: Payload> Leader<P> {
-    /// FOLLOWERINFO, OBSERVERINFO. `Leader.getEpochToPropose`. ZooKeeper believes whatever number the learner says.
+    /// FOLLOWERINFO, OBSERVERINFO. `Leader.getEpochToPropose`. ZooKeeper believes whatever number
+    /// the learner says.
     pub(super) fn on_learner_info(
         &mut self,
         peer: Sid,
@@ -43,8 +44,9 @@ impl<P: Payload> Leader<P> {
     /// Once a quorum of voters has said what it promised, the leader's own promise comes first: LEADERINFO
     /// leaves only when that is durable (ZOOKEEPER-1291).
     ///
-    /// The epoch is larger than all promises, but never more than a step above the leader's own, so that no word of a
-    /// learner uses up the epochs. A learner that has promised more leaves, as from any epoch that is too old.
+    /// The epoch is larger than all promises, but never more than a step above the leader's own, so
+    /// that no word of a learner uses up the epochs. A learner that has promised more leaves, as
+    /// from any epoch that is too old.
     pub(super) fn try_choose_epoch(&mut self, replica: &mut Replica<P>, out: &mut Outputs<P>) {
         let mut informed = SidSet::from_iter([replica.config.me]);
         let mut highest = replica.accepted;
