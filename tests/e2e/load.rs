@@ -44,6 +44,13 @@ pub(crate) struct Register {
     unknown: u64,
 }
 
+impl Register {
+    /// The session goes on at a server that runs: those of before were started again.
+    pub(crate) fn reconnect(&mut self) {
+        self.client.reconnect().expect("the session lives");
+    }
+}
+
 impl Load {
     /// Starts `count` writers, each with a session of its own; they have all written when this returns.
     pub(crate) fn start(servers: &[SocketAddr], count: usize) -> Self {

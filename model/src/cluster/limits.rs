@@ -54,11 +54,10 @@ impl Limits {
         let voters: SidSet = sids().take(usize::from(self.servers)).collect();
         sids()
             .map(|me| Config {
-                me,
-                quorum: Quorum::majority(voters),
                 counter_max: self.counter_max,
                 epoch_max: Epoch(self.epoch_max),
                 window: u32::from(self.window),
+                ..Config::new(me, Quorum::majority(voters))
             })
             .collect()
     }

@@ -87,6 +87,13 @@ impl Book {
         }
     }
 
+    /// P1.2, P1.4: elections can have led to this epoch, as far as the server can tell from its
+    /// promise.
+    pub(super) fn may_be_led_to(&self, config: &Config, epoch: Epoch) -> bool {
+        let near = self.issued.accepted.0 + config.epoch_step;
+        epoch.0 <= near.max(config.epoch_plausible.0)
+    }
+
     /// The end of the history.
     pub(super) fn last(&self) -> Zxid {
         self.issued.last()

@@ -244,9 +244,11 @@ impl Turn<'_> {
     ) -> Option<()> {
         let stage = leader.stage;
         match (message, heard.step) {
-            // P1.1. A learner that has promised the last epoch can follow nobody any more.
+            // P1.1. A learner that has promised the last epoch can follow nobody any more, and one
+            // that has promised what no elections can have led to is none.
             (Message::LearnerInfo { kind, accepted }, Step::Linked)
-                if *accepted < self.config.epoch_max =>
+                if *accepted < self.config.epoch_max
+                    && self.book.may_be_led_to(self.config, *accepted) =>
             {
                 let follower = *kind == LearnerKind::Follower;
                 let step = Step::Greeting(*accepted);
@@ -366,7 +368,7 @@ impl Turn<'_> {
         }
     }
 
-    /// P1.2: larger than every epoch that was heard of.
+    /// P1.2: larger than every epoch that was heard of, as far as one step reaches.
     fn choose_epoch(&mut self, leader: &mut Leader) {
         let greetings = leader.learners.iter().filter_map(|(&sid, heard)| match heard.step {
             Step::Greeting(epoch) => Some((sid, heard.follower, epoch)),
@@ -383,8 +385,13 @@ impl Turn<'_> {
             return;
         }
         let heard_of = greetings.iter().map(|(.., epoch)| *epoch);
-        let highest = heard_of.chain([self.book.issued.accepted]).max().unwrap_or_default();
-        let epoch = Epoch(highest.0 + 1);
+        let own = self.book.issued.accepted;
+        let highest = heard_of.chain([own]).max().unwrap_or_default();
+        let epoch = if highest.0 - own.0 < self.config.epoch_step {
+            Epoch(highest.0 + 1)
+        } else {
+            Epoch(own.0 + self.config.epoch_step)
+        };
         self.write(Record::AcceptedEpoch(epoch));
         for (sid, ..) in greetings {
             self.say_when_durable(sid, Message::LeaderInfo { epoch });

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use zab::{Epoch, LearnerKind, LinkCmd, Message, Record, Sid, Timer, Zxid};
+use zab::{Config, Epoch, LearnerKind, LinkCmd, Message, Record, Sid, Timer, Zxid};
 
 use super::book::{Book, Outcome, Standing, Turn};
 use super::event::Event;
@@ -96,7 +96,7 @@ impl Learner {
     /// - what a plan says is committed may lie beyond the history: it is delivered as far as that reaches (P2.8);
     /// - COMMIT may name what lies between two transactions: it is cumulative (P3.5);
     /// - an INFORM of a transaction that is there already is ignored, and with it that it is committed (P2.3).
-    fn due(&self, book: &Book, epoch_max: Epoch, message: &Message<u8>) -> Due {
+    fn due(&self, book: &Book, config: &Config, message: &Message<u8>) -> Due {
         let promised = book.issued.accepted;
         let when = |due: bool| if due { Due::Yes } else { Due::No };
         let plan = matches!(self.phase, Phase::Promised(_));
@@ -106,10 +106,14 @@ impl Learner {
         };
         let serving = self.established().is_some();
         match message {
-            // P1.4: never an older epoch; and epochs end.
-            Message::LeaderInfo { epoch } => {
-                when(self.phase == Phase::Greeted && *epoch >= promised && *epoch <= epoch_max)
-            }
+            // P1.4: never an older epoch, and none to which no elections can have led; and epochs
+            // end.
+            Message::LeaderInfo { epoch } => when(
+                self.phase == Phase::Greeted
+                    && *epoch >= promised
+                    && book.may_be_led_to(config, *epoch)
+                    && *epoch <= config.epoch_max,
+            ),
             // P2.2, P2.3: one plan. What was delivered is neither cut nor replaced by less; a cut is at a position of
             // this history; no history is newer than the promise.
             Message::Diff { committed: _ } => when(plan),
@@ -180,7 +184,7 @@ impl Turn<'_> {
             Event::Link(peer, false) if *peer == leader => self.leave(leader, Outcome::Ends),
             Event::Recv(peer, message) if *peer == leader => {
                 self.expected.heard = learner.established().map(|_| Timer::SyncLimit);
-                match learner.due(&self.book, self.config.epoch_max, message) {
+                match learner.due(&self.book, self.config, message) {
                     Due::Yes => self.take(learner, message),
                     Due::Idle => self.pass_by(),
                     Due::No => self.leave(leader, Outcome::Refused(leader)),

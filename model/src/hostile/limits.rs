@@ -10,6 +10,12 @@ pub(super) const ME: Sid = Sid(1);
 /// Somebody who has never had a link to it.
 pub(super) const STRANGER: Sid = Sid(9);
 
+/// How far a leadership may raise a promise: the least, so that two epochs are too far apart.
+const EPOCH_STEP: u32 = 1;
+/// The largest epoch that is plausible to a server that has promised nothing. A leader chooses none
+/// above it then, though a learner may have promised as much.
+const EPOCH_PLAUSIBLE: Epoch = Epoch(1);
+
 /// What the server is, and who its peers are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Subject {
@@ -103,6 +109,8 @@ impl Limits {
             quorum: Quorum::majority(voters),
             counter_max: self.counters,
             epoch_max: Epoch(self.epochs),
+            epoch_step: EPOCH_STEP,
+            epoch_plausible: EPOCH_PLAUSIBLE,
             window: self.window,
         }
     }

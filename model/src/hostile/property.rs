@@ -182,6 +182,7 @@ pub(super) const fn refusal(refusal: &Refusal) -> u32 {
         Refusal::EpochsExhausted { .. } => 9,
         Refusal::TimedOut => 10,
         Refusal::RoleEnded => 11,
+        Refusal::ImplausibleEpoch { .. } => 12,
     }
 }
 
@@ -199,10 +200,15 @@ const WRONG_EPOCH: Companion =
     refused("refused-wrong-epoch", "a message is refused for the epoch that it names", 1);
 const EXHAUSTED: Companion =
     refused("refused-epochs-exhausted", "a peer is refused that is beyond the last epoch", 9);
+const IMPLAUSIBLE: Companion = refused(
+    "refused-implausible-epoch",
+    "a peer is refused that speaks of an epoch to which no elections can have led",
+    12,
+);
 const TIMED_OUT: Companion = refused("refused-timed-out", "a peer is given up for its silence", 10);
 
 /// Of a follower.
-const LEARNER: [Companion; 17] = [
+const LEARNER: [Companion; 18] = [
     UNEXPECTED,
     WRONG_EPOCH,
     refused("refused-epoch-too-old", "LEADERINFO is refused that is older than the promise", 2),
@@ -211,6 +217,7 @@ const LEARNER: [Companion; 17] = [
     refused("refused-bad-snap", "SNAP is refused that is older than what was delivered", 6),
     refused("refused-bad-commit", "COMMIT is refused of what is not there", 7),
     EXHAUSTED,
+    IMPLAUSIBLE,
     TIMED_OUT,
     refused("refused-role-ended", "the leader is left on a wish", 11),
     reached("phase-dialling", "it has a leader and no link", 0),
@@ -223,12 +230,13 @@ const LEARNER: [Companion; 17] = [
 ];
 
 /// Of a leader.
-const LEADER: [Companion; 16] = [
+const LEADER: [Companion; 17] = [
     UNEXPECTED,
     WRONG_EPOCH,
     refused("refused-learner-ahead", "a learner is refused that knows more than the leader", 3),
     refused("refused-bad-ack", "ACK is refused of what was not proposed", 8),
     EXHAUSTED,
+    IMPLAUSIBLE,
     TIMED_OUT,
     reached("stage-greetings", "it waits for greetings", 8),
     reached("stage-promises", "it waits for promises", 9),

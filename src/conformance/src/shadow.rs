@@ -425,7 +425,8 @@ fn is_fault(refusal: Refusal) -> bool {
         | Refusal::BadTrunc { .. }
         | Refusal::BadSnap { .. }
         | Refusal::BadCommit { .. }
-        | Refusal::BadAck { .. } => true,
+        | Refusal::BadAck { .. }
+        | Refusal::ImplausibleEpoch { .. } => true,
         Refusal::EpochTooOld { .. }
         | Refusal::LearnerAhead { .. }
         | Refusal::EpochsExhausted { .. }

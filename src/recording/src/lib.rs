@@ -10,7 +10,7 @@
 //! # The format
 //!
 //! ```text
-//! file    "VIVTRACE" · version u32 = 3 · length u32 · Header, postcard · XXH3-64 of everything before
+//! file    "VIVTRACE" · version u32 = 4 · length u32 · Header, postcard · XXH3-64 of everything before
 //! chunk*  "VCHK" · kind u32 (0: more may come, 1: the last) · first step u64, counted from 0 · steps u32
 //!         · length u32 · XXH3-64 of the 24 bytes before and the steps · the steps
 //! step    shape: its number u8, or 255 · words varint · the words, u64 each; then the values
@@ -90,7 +90,7 @@ pub use write::{chunk, header};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format that this crate writes, and the only one that it reads.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What stands at the begin of a recording.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

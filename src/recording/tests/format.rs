@@ -163,7 +163,7 @@ fn another_version_and_another_file_are_refused_by_name() {
     let mut other = bytes.clone();
     other[8] = 1;
     let error = read(&other).expect_err("an older version").to_string();
-    assert_eq!(error, "offset 8: the version is 1, allowed: 3");
+    assert_eq!(error, "offset 8: the version is 1, allowed: 4");
     let error = read(b"PK\x03\x04 and so on").expect_err("another file").to_string();
     assert!(error.starts_with("offset 0: the magic is [50, 4b, 03, 04"), "{error}");
     assert!(read(b"").expect("killed before it wrote").is_none());

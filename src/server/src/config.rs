@@ -84,6 +84,11 @@ pub struct Config {
     pub reap: ReapLimits,
     /// Which four-letter words are answered.
     pub four_letter_words: FourLetterWords,
+    /// Whether a server that connects to the quorum or election port must come from the address of
+    /// its `server.N` line (`vivarium.peerAddressCheck`). To be switched off where members are seen
+    /// under other addresses than those they are dialled at: behind address translation, or with
+    /// several addresses on one machine.
+    pub peer_address_check: bool,
     /// Directory into which every input of the core is recorded (`vivarium.record`).
     pub record: Option<PathBuf>,
     /// What the operator should know about the file: ignored keys, and the like, each a sentence.

@@ -9,8 +9,9 @@ use crate::greetings::GREETINGS_MAX;
 /// For logs, snapshots and listeners, and what the runtime needs.
 const OWN: u64 = 64;
 
-/// For a member: its links, and an attempt to replace each.
-const PER_MEMBER: u64 = 6;
+/// For a member: its connections at both ports, those that wait to become its link, and an attempt
+/// to dial at each port.
+const PER_MEMBER: u64 = 12;
 
 /// However few descriptors there are.
 const CLIENTS_MIN: u64 = 16;
@@ -47,11 +48,11 @@ mod tests {
     #[test]
     fn clients_get_what_the_server_does_not_need_itself() {
         for (descriptors, members, clients) in [
-            (1024, 3, 814),
-            (256, 3, 46),
+            (1024, 3, 796),
+            (256, 3, 28),
             (64, 3, 16),
             (0, 0, 16),
-            (1 << 20, 5, 1_048_354),
+            (1 << 20, 5, 1_048_324),
             (u64::MAX, 3, u32::MAX),
         ] {
             assert_eq!(clients_max(descriptors, members), clients, "{descriptors}");

@@ -1,26 +1,29 @@
-//! The election port: one TCP connection per pair of servers, dialled by the larger id, and of the messages for a peer
-//! only the latest. (ZooKeeper: `QuorumCnxManager`.)
+//! The election port: a TCP connection per pair of servers, dialled by the larger id, and of the
+//! messages for a peer only the latest. (ZooKeeper: `QuorumCnxManager`.)
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 use wire::election::{Address, InitialMessage, MESSAGE_BYTES_MAX};
-use zab::{Notification, Sid};
+use zab::{Notification, ServerState, Sid};
 
 use crate::engine::{Event, EventSender};
 use crate::greetings::Greetings;
 use crate::packets;
+use crate::peer_address::PeerAddresses;
 
 /// What the port needs to know.
 #[derive(Clone)]
@@ -30,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) address: Address,
     /// `host:port` of the others.
     pub(crate) peers: BTreeMap<Sid, String>,
+    /// Where they may come from.
+    pub(crate) addresses: Arc<PeerAddresses>,
     pub(crate) connect_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
     /// The committed configuration, sent with every notification.
@@ -38,23 +43,13 @@ pub(crate) struct Settings {
 
 /// The engine's end: where notifications are left for the peers.
 pub(crate) struct ElectionPort {
-    slots: BTreeMap<Sid, Arc<Slot>>,
+    slots: BTreeMap<Sid, Slot>,
     /// Dropped with the port, which ends its tasks.
     _tasks: JoinSet<()>,
 }
 
-/// The queue of capacity one.
-#[derive(Default)]
-struct Slot {
-    latest: Mutex<Latest>,
-    news: Notify,
-}
-
-#[derive(Default)]
-struct Latest {
-    message: Option<Notification>,
-    is_sent: bool,
-}
+/// The queue of capacity one: what was said last. Every connection to the peer says it.
+type Slot = watch::Sender<Option<Notification>>;
 
 impl ElectionPort {
     pub(crate) fn start(settings: Settings, listener: TcpListener, events: EventSender) -> Self {
@@ -62,18 +57,23 @@ impl ElectionPort {
         let (mut slots, mut inboxes, mut tasks) =
             (BTreeMap::new(), BTreeMap::new(), JoinSet::new());
         for (&sid, address) in &settings.peers {
-            let slot = Arc::new(Slot::default());
+            let slot = Slot::new(None);
             let (sender, inbox) = mpsc::channel(16);
             inboxes.insert(sid, sender);
+            let (ended, ends) = mpsc::channel(CONNECTIONS_MAX);
             let peer = Peer {
                 sid,
                 address: address.clone(),
                 settings: Arc::clone(&settings),
-                slot: Arc::clone(&slot),
+                latest: slot.subscribe(),
                 events: events.clone(),
-                connection: None,
+                connections: Vec::new(),
+                numbers: 0,
+                ended,
+                unanswered: Arc::default(),
+                dialled: None,
             };
-            tasks.spawn(peer.correspond(inbox));
+            tasks.spawn(peer.correspond(inbox, ends));
             slots.insert(sid, slot);
         }
         tasks.spawn(accept(listener, settings, inboxes));
@@ -83,21 +83,14 @@ impl ElectionPort {
     /// Leaves a message for a peer; an older one that has not left yet is forgotten.
     pub(crate) fn send(&self, to: Sid, message: Notification) {
         if let Some(slot) = self.slots.get(&to) {
-            *slot.lock() = Latest { message: Some(message), is_sent: false };
-            slot.news.notify_one();
+            slot.send_replace(Some(message));
         }
-    }
-}
-
-impl Slot {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Latest> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Tells the task of a peer what the listener saw.
 enum Accepted {
-    /// The peer, which has the larger id, dialled: this is the connection of the pair.
+    /// The peer, which has the larger id, dialled: this is a connection of the pair.
     Keep(TcpStream),
     /// The peer, which has the smaller id, knocked: it has to be dialled.
     DialBack,
@@ -111,8 +104,8 @@ async fn accept(
     let inboxes = Arc::new(inboxes);
     let mut greetings = Greetings::at("election port");
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 warn!("election port: accepting a connection failed: {error}");
                 tokio::time::sleep(crate::ACCEPT_PAUSE).await;
@@ -120,9 +113,10 @@ async fn accept(
             }
         };
         let (settings, inboxes) = (Arc::clone(&settings), Arc::clone(&inboxes));
+        let refusals = greetings.refusals();
         greetings.spawn(async move {
-            if let Err(reason) = greet(stream, &settings, &inboxes).await {
-                debug!("election port: connection refused: {reason}");
+            if let Err(reason) = greet(stream, from.ip(), &settings, &inboxes).await {
+                refusals.tell(&reason);
             }
         });
     }
@@ -130,6 +124,7 @@ async fn accept(
 
 async fn greet(
     mut stream: TcpStream,
+    from: IpAddr,
     settings: &Settings,
     inboxes: &BTreeMap<Sid, mpsc::Sender<Accepted>>,
 ) -> Result<(), String> {
@@ -143,6 +138,7 @@ async fn greet(
         return Err(format!("it claims to be this server, {sid}: is an id used twice?"));
     }
     let inbox = inboxes.get(&sid).ok_or_else(|| format!("{sid} is not a member"))?;
+    settings.addresses.check(sid, from).await?;
     let accepted = if sid > settings.me {
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         Accepted::Keep(stream)
@@ -168,78 +164,126 @@ async fn read_initial_message(stream: &mut TcpStream) -> Result<InitialMessage, 
     }
 }
 
-/// One peer, and the connection to it.
+/// Connections that one peer may have. One is enough for it; but nothing proves who the others are,
+/// and whoever the peer is must not lose its connection to them. What is said leaves over all of
+/// them, and is heard over all.
+const CONNECTIONS_MAX: usize = 4;
+
+/// A peer that knocks is not dialled more often than this.
+const DIAL_BACK_PAUSE: Duration = Duration::from_millis(100);
+
+/// So many messages in a row without a word from the peer, and it is dialled although there is a
+/// connection: it may be that of a machine that is gone, or of somebody else.
+const UNANSWERED_MAX: u32 = 4;
+
+/// One peer, and the connections to it: one that this server dialled, if it has the larger id, or
+/// else those that were accepted.
 struct Peer {
     sid: Sid,
     address: String,
     settings: Arc<Settings>,
-    slot: Arc<Slot>,
+    latest: watch::Receiver<Option<Notification>>,
     events: EventSender,
-    connection: Option<Connection>,
+    /// Oldest first.
+    connections: Vec<Connection>,
+    /// The number of connections until now.
+    numbers: u64,
+    ended: mpsc::Sender<Ended>,
+    /// Messages said since the peer was last heard.
+    unanswered: Arc<AtomicU32>,
+    /// When the peer was last dialled.
+    dialled: Option<Instant>,
 }
 
 struct Connection {
-    writer: OwnedWriteHalf,
-    reader: AbortHandle,
-    is_broken: Arc<Notify>,
+    number: u64,
+    task: AbortHandle,
+    /// Something was heard over it.
+    has_spoken: Arc<AtomicBool>,
+}
+
+/// A connection is over.
+struct Ended {
+    number: u64,
+    /// It could not say what was to be said.
+    is_unsaid: bool,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.reader.abort();
+        self.task.abort();
     }
 }
 
 type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
 impl Peer {
-    async fn correspond(mut self, mut inbox: mpsc::Receiver<Accepted>) {
-        let slot = Arc::clone(&self.slot);
+    async fn correspond(
+        mut self,
+        mut inbox: mpsc::Receiver<Accepted>,
+        mut ends: mpsc::Receiver<Ended>,
+    ) {
         let mut dialling: Option<Dialling> = None;
         loop {
-            let broken =
-                self.connection.as_ref().map(|connection| Arc::clone(&connection.is_broken));
-            tokio::select! {
+            let dials = tokio::select! {
                 accepted = inbox.recv() => match accepted {
                     None => return,
                     Some(Accepted::Keep(stream)) => {
                         dialling = None;
                         self.adopt(stream);
+                        false
                     }
-                    Some(Accepted::DialBack) => {
-                        self.connection = None;
-                        dialling = Some(self.dial());
-                    }
+                    Some(Accepted::DialBack) => self.may_dial_back(),
                 },
-                () = slot.news.notified() => {}
-                () = notified(broken) => self.connection = None,
+                changed = self.latest.changed() => match changed {
+                    Err(_) => return,
+                    Ok(()) => self.connections.is_empty() || self.is_unanswered(),
+                },
+                // This peer holds a sender, so there is an end.
+                Some(Ended { number, is_unsaid }) = ends.recv() => {
+                    self.connections.retain(|connection| connection.number != number);
+                    self.connections.is_empty() && is_unsaid
+                }
                 stream = dialled(&mut dialling) => {
                     dialling = None;
                     match stream {
                         // The peer has the larger id: it heard the knock and dials back.
-                        Ok(stream) if self.sid > self.settings.me => {
-                            drop(stream);
-                            continue;
+                        Ok(stream) if self.sid > self.settings.me => drop(stream),
+                        Ok(stream) => {
+                            // It was reached where its line says it is: no other connection is
+                            // better.
+                            self.connections.clear();
+                            self.adopt(stream);
                         }
-                        Ok(stream) => self.adopt(stream),
+                        // The election repeats itself: the next message dials again.
                         Err(error) => {
                             debug!("election port: {} at {}: {error}", self.sid, self.address);
-                            // The election repeats itself: the next message dials again.
-                            continue;
                         }
                     }
+                    false
                 }
-            }
-            if self.connection.is_none() && dialling.is_none() && self.has_message() {
+            };
+            if dials && dialling.is_none() {
+                self.dialled = Some(Instant::now());
                 dialling = Some(self.dial());
             }
-            self.transmit().await;
         }
     }
 
-    fn has_message(&self) -> bool {
-        let latest = self.slot.lock();
-        latest.message.is_some() && !latest.is_sent
+    fn may_dial_back(&self) -> bool {
+        self.dialled.is_none_or(|at| at.elapsed() >= DIAL_BACK_PAUSE)
+    }
+
+    /// A message is to be said. True if the peer has not been heard for many of them; only a server
+    /// that looks expects answers.
+    fn is_unanswered(&self) -> bool {
+        let looks = self.latest.borrow().is_some_and(|word| word.state == ServerState::Looking);
+        let before = self.unanswered.fetch_add(1, Ordering::Relaxed);
+        let is_due = looks && before >= UNANSWERED_MAX;
+        if is_due {
+            self.unanswered.store(0, Ordering::Relaxed);
+        }
+        is_due
     }
 
     fn dial(&self) -> Dialling {
@@ -259,46 +303,75 @@ impl Peer {
         })
     }
 
-    /// From now on this is the connection of the pair. The last message is said again on it.
+    /// One more connection to the peer. The last message is said again on it.
+    ///
+    /// ZooKeeper (`QuorumCnxManager.receiveConnection`) closes the connection before it then, so
+    /// that anybody can cut a server off from another. Here the one that the peer has given up ends
+    /// when the peer closes it.
     fn adopt(&mut self, stream: TcpStream) {
-        let (reading, writer) = stream.into_split();
-        let is_broken = Arc::new(Notify::new());
-        let (sid, events, broken) = (self.sid, self.events.clone(), Arc::clone(&is_broken));
-        let reader = tokio::spawn(async move {
-            if let Err(reason) = read(sid, reading, &events).await {
-                debug!("election port: connection to {sid} ended: {reason}");
-            }
-            broken.notify_one();
-        });
-        self.connection = Some(Connection { writer, reader: reader.abort_handle(), is_broken });
-        self.slot.lock().is_sent = false;
-    }
-
-    async fn transmit(&mut self) {
-        let Some(connection) = &mut self.connection else {
-            return;
-        };
-        let message = match &mut *self.slot.lock() {
-            Latest { message: Some(message), is_sent: is_sent @ false } => {
-                *is_sent = true;
-                *message
-            }
-            Latest { message: None, .. } | Latest { is_sent: true, .. } => return,
-        };
-        let mut bytes = Vec::new();
-        packets::encode_notification(&message, &self.settings.config_text, &mut bytes);
-        let written = timeout(self.settings.connect_timeout, connection.writer.write_all(&bytes));
-        if !matches!(written.await, Ok(Ok(()))) {
-            self.connection = None;
-            self.slot.lock().is_sent = false;
+        let spoke: Vec<bool> =
+            self.connections.iter().map(|c| c.has_spoken.load(Ordering::Relaxed)).collect();
+        if let Some(index) = superfluous(&spoke) {
+            self.connections.remove(index);
         }
+        self.numbers += 1;
+        let (number, has_spoken) = (self.numbers, Arc::<AtomicBool>::default());
+        let (reading, writing) = stream.into_split();
+        let mut latest = self.latest.clone();
+        latest.mark_changed();
+        let writer = write(
+            writing,
+            latest,
+            self.settings.config_text.clone(),
+            self.settings.connect_timeout,
+        );
+        let heard = Heard {
+            sid: self.sid,
+            events: self.events.clone(),
+            has_spoken: Arc::clone(&has_spoken),
+            unanswered: Arc::clone(&self.unanswered),
+        };
+        let ended = self.ended.clone();
+        let task = tokio::spawn(async move {
+            let sid = heard.sid;
+            let (reason, is_unsaid) = tokio::select! {
+                reason = read(reading, heard) => (reason, false),
+                reason = writer => (reason, true),
+            };
+            debug!("election port: a connection to {sid} ended: {reason}");
+            let _ = ended.send(Ended { number, is_unsaid }).await;
+        });
+        self.connections.push(Connection { number, task: task.abort_handle(), has_spoken });
     }
 }
 
-async fn notified(broken: Option<Arc<Notify>>) {
-    match broken {
-        Some(broken) => broken.notified().await,
-        None => std::future::pending().await,
+/// Which of so many connections, oldest first, has to go for a further one: the oldest over which
+/// nothing was ever heard. A peer speaks as soon as it is connected, so that silence makes room for
+/// silence.
+fn superfluous(spoke: &[bool]) -> Option<usize> {
+    let is_full = spoke.len() >= CONNECTIONS_MAX;
+    is_full.then(|| spoke.iter().position(|spoke| !spoke).unwrap_or(0))
+}
+
+/// Says what is to be said, until that fails: then it answers why.
+async fn write(
+    mut writing: OwnedWriteHalf,
+    mut latest: watch::Receiver<Option<Notification>>,
+    config_text: Bytes,
+    patience: Duration,
+) -> String {
+    loop {
+        if latest.changed().await.is_err() {
+            return "the port is closed".to_owned();
+        }
+        let Some(message) = *latest.borrow_and_update() else { continue };
+        let mut bytes = Vec::new();
+        packets::encode_notification(&message, &config_text, &mut bytes);
+        match timeout(patience, writing.write_all(&bytes)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return error.to_string(),
+            Err(_) => return format!("it has not read anything for {patience:?}"),
+        }
     }
 }
 
@@ -309,23 +382,56 @@ async fn dialled(dialling: &mut Option<Dialling>) -> io::Result<TcpStream> {
     }
 }
 
-async fn read(sid: Sid, mut reading: OwnedReadHalf, events: &EventSender) -> Result<(), String> {
+/// Who hears what arrives over a connection.
+struct Heard {
+    sid: Sid,
+    events: EventSender,
+    has_spoken: Arc<AtomicBool>,
+    unanswered: Arc<AtomicU32>,
+}
+
+/// Reads until the connection ends, and answers why it did.
+async fn read(mut reading: OwnedReadHalf, heard: Heard) -> String {
     loop {
-        let length = reading.read_i32().await.map_err(|error| error.to_string())?;
-        let length = usize::try_from(length)
-            .ok()
-            .filter(|length| (1..=MESSAGE_BYTES_MAX).contains(length))
-            .ok_or_else(|| format!("length {length} is not in 1..={MESSAGE_BYTES_MAX}"))?;
-        let mut payload = Vec::new();
-        let arrived = (&mut reading).take(length as u64).read_to_end(&mut payload).await;
-        if arrived.map_err(|error| error.to_string())? < length {
-            return Err("it ended within a message".to_owned());
-        }
-        match packets::decode_notification(&Bytes::from(payload)) {
+        let payload = match read_message(&mut reading).await {
+            Ok(payload) => payload,
+            Err(reason) => return reason,
+        };
+        match packets::decode_notification(&payload) {
             Ok(notification) => {
-                events.send(Event::Notification { from: sid, notification }).await;
+                heard.has_spoken.store(true, Ordering::Relaxed);
+                heard.unanswered.store(0, Ordering::Relaxed);
+                heard.events.send(Event::Notification { from: heard.sid, notification }).await;
             }
-            Err(reason) => debug!("election port: message of {sid} ignored: {reason}"),
+            Err(reason) => debug!("election port: message of {} ignored: {reason}", heard.sid),
         }
+    }
+}
+
+async fn read_message(reading: &mut OwnedReadHalf) -> Result<Bytes, String> {
+    let length = reading.read_i32().await.map_err(|error| error.to_string())?;
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|length| (1..=MESSAGE_BYTES_MAX).contains(length))
+        .ok_or_else(|| format!("length {length} is not in 1..={MESSAGE_BYTES_MAX}"))?;
+    let mut payload = Vec::new();
+    let arrived = reading.take(length as u64).read_to_end(&mut payload).await;
+    if arrived.map_err(|error| error.to_string())? < length {
+        return Err("it ended within a message".to_owned());
+    }
+    Ok(payload.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_speaks_outlives_those_that_do_not() {
+        assert_eq!(superfluous(&[]), None);
+        assert_eq!(superfluous(&[true, false, false]), None);
+        assert_eq!(superfluous(&[true, false, false, true]), Some(1));
+        assert_eq!(superfluous(&[false; 4]), Some(0));
+        assert_eq!(superfluous(&[true; 4]), Some(0));
     }
 }

@@ -1,6 +1,7 @@
 //! The one task that owns the core: every input passes here, and every output is carried out from here.
 
 mod apply;
+mod claims;
 mod links;
 mod reaper;
 mod renewals;
@@ -8,7 +9,7 @@ mod requests;
 mod roles;
 mod sessions;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -34,6 +35,7 @@ use crate::recorder::Recorder;
 use crate::snapshots::Snapshots;
 use crate::timers::{Durations, Timers};
 
+use claims::Claims;
 use sessions::{LocalSessions, Service};
 
 /// Something that happened outside of the core.
@@ -153,12 +155,10 @@ pub(crate) struct Engine {
     /// Links that are of no use any more, and have yet to be flushed.
     retired: Vec<Link>,
     notifications: Vec<(Sid, Notification)>,
-    /// Learners that dialled before this server led, and what they said.
-    early: BTreeMap<Sid, (Box<Link>, Vec<Message<Bytes>>)>,
+    /// Connections that wait to become the link of a learner.
+    claims: Claims,
     /// The state that came with the SNAP message that is being handled.
     received: Option<Tree>,
-    /// This server has just begun to lead: those who came early are welcome.
-    admits: bool,
     /// Committed, and not yet applied to the tree.
     committed: Vec<Txn<Bytes>>,
     /// From learners, or the leader, for the session layer.
@@ -196,6 +196,7 @@ impl Engine {
             sync_limit: config.sync_limit_ticks,
         };
         let local = LocalSessions::new(session_ids);
+        let claims = Claims::new(config.init_limit());
         Self {
             config,
             peer,
@@ -211,9 +212,8 @@ impl Engine {
             links: Links::new(),
             retired: Vec::new(),
             notifications: Vec::new(),
-            early: BTreeMap::new(),
+            claims,
             received: None,
-            admits: false,
             committed: Vec::new(),
             messages: VecDeque::new(),
             service: Service::None,
@@ -274,7 +274,9 @@ impl Engine {
         let far = Instant::now() + Duration::from_secs(3600);
         let expiry = self.service.next_expiry().map(|at| self.started + Duration::from_millis(at));
         let reap = self.service.next_reap().map(|at| self.started + Duration::from_millis(at));
-        self.timers.next().into_iter().chain(expiry).chain(reap).min().unwrap_or(far)
+        let claim = self.next_claim();
+        let asked = [expiry, reap, claim];
+        self.timers.next().into_iter().chain(asked.into_iter().flatten()).min().unwrap_or(far)
     }
 
     /// Milliseconds since the engine began, of the monotonic clock: sessions are measured with it.
@@ -294,6 +296,7 @@ impl Engine {
             }
             self.step(Input::Timer(timer));
         }
+        self.replace_the_silent(Instant::now());
         self.expire_sessions();
         self.reap();
     }
@@ -397,9 +400,7 @@ impl Engine {
 
     /// Handles what the session layer was told, which may lead to further steps.
     fn converse(&mut self) {
-        if std::mem::take(&mut self.admits) {
-            self.admit_early_learners();
-        }
+        self.admit_claims();
         while let Some((peer, message)) = self.messages.pop_front() {
             self.session_message(peer, message);
         }
@@ -453,20 +454,7 @@ impl Engine {
     }
 
     fn halt(&mut self, halt: Halt) {
-        let text = match halt {
-            Halt::LogOutOfOrder { last, next } => {
-                format!("the log is not in order: {next} stands behind {last}")
-            }
-            Halt::CurrentEpochAhead { accepted, current } => format!(
-                "currentEpoch is {current} and acceptedEpoch is {accepted}: currentEpoch must not be the greater one"
-            ),
-            Halt::HistoryAhead { accepted, last } => format!(
-                "the history ends at {last}, and acceptedEpoch is {accepted}: no transaction may be of a later epoch"
-            ),
-            Halt::EpochsExhausted { accepted } => {
-                format!("epoch {accepted} is the largest there is: no further leader is possible")
-            }
-        };
+        let text = explain(halt);
         error!("this server must stop: {text}");
         self.end.get_or_insert(End::Halt(text));
     }
@@ -488,6 +476,27 @@ impl Engine {
             Role::Leading => true,
             Role::Down | Role::Looking | Role::Following(_) | Role::Observing(_) => false,
         }
+    }
+}
+
+/// Why the core stops, and what an operator can do.
+fn explain(halt: Halt) -> String {
+    match halt {
+        Halt::LogOutOfOrder { last, next } => {
+            format!("the log is not in order: {next} stands behind {last}")
+        }
+        Halt::CurrentEpochAhead { accepted, current } => format!(
+            "currentEpoch is {current} and acceptedEpoch is {accepted}: currentEpoch must not be the greater one"
+        ),
+        Halt::HistoryAhead { accepted, last } => format!(
+            "the history ends at {last}, and acceptedEpoch is {accepted}: no transaction may be of a later epoch"
+        ),
+        Halt::EpochsExhausted { accepted } => format!(
+            "acceptedEpoch is {accepted}, the largest there is, so no further leader is possible. Elections do not lead there: \
+             somebody falsified it. The way out: stop all servers; find the largest currentEpoch of all of them (in version-2 of \
+             dataDir); if it is smaller, write it into acceptedEpoch of every server, and start them; if it is not, restore all \
+             servers from a backup that is older"
+        ),
     }
 }
 

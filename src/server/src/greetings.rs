@@ -1,9 +1,12 @@
 //! Connections that have not said yet who they are.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinSet};
-use tracing::debug;
+use tokio::time::Instant;
+use tracing::{debug, warn};
 
 /// Connections of one port between servers that may be in the middle of their first message.
 pub(crate) const GREETINGS_MAX: usize = 64;
@@ -12,13 +15,24 @@ pub(crate) const GREETINGS_MAX: usize = 64;
 /// that stay silent cannot keep it out, however many they are.
 pub(crate) struct Greetings {
     port: &'static str,
+    refusals: Refusals,
     tasks: JoinSet<()>,
     oldest_first: VecDeque<AbortHandle>,
 }
 
 impl Greetings {
     pub(crate) fn at(port: &'static str) -> Self {
-        Self { port, tasks: JoinSet::new(), oldest_first: VecDeque::new() }
+        Self {
+            port,
+            refusals: Refusals::at(port),
+            tasks: JoinSet::new(),
+            oldest_first: VecDeque::new(),
+        }
+    }
+
+    /// Where refused connections are told.
+    pub(crate) fn refusals(&self) -> Refusals {
+        self.refusals.clone()
     }
 
     /// Dropping these ends all of them.
@@ -38,11 +52,65 @@ impl Greetings {
     }
 }
 
+/// Tells the operator why connections are refused, but not of each of thousands: in
+/// [`Refusals::PAUSE`] of one. Clones tell together.
+#[derive(Clone)]
+pub(crate) struct Refusals {
+    port: &'static str,
+    told: Arc<Mutex<Told>>,
+}
+
+#[derive(Default)]
+struct Told {
+    last: Option<Instant>,
+    /// Refusals since then.
+    silent: u64,
+}
+
+impl Refusals {
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    fn at(port: &'static str) -> Self {
+        Self { port, told: Arc::default() }
+    }
+
+    pub(crate) fn tell(&self, reason: &str) {
+        let port = self.port;
+        let untold =
+            self.told.lock().unwrap_or_else(PoisonError::into_inner).untold(Instant::now());
+        match untold {
+            Some(0) => warn!("{port}: connection refused: {reason}"),
+            Some(others) => warn!("{port}: connection refused, as were {others} before: {reason}"),
+            None => debug!("{port}: connection refused: {reason}"),
+        }
+    }
+}
+
+impl Told {
+    /// One more refusal. If it is to be told, the number of those before that were not.
+    fn untold(&mut self, now: Instant) -> Option<u64> {
+        if self.last.is_some_and(|last| now < last + Refusals::PAUSE) {
+            self.silent += 1;
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.silent))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+
+    #[test]
+    fn a_flood_of_refusals_is_told_once_a_second() {
+        let (mut told, start) = (Told::default(), Instant::now());
+        assert_eq!(told.untold(start), Some(0));
+        assert_eq!(told.untold(start), None);
+        assert_eq!(told.untold(start + Refusals::PAUSE / 2), None);
+        assert_eq!(told.untold(start + Refusals::PAUSE), Some(2));
+        assert_eq!(told.untold(start + 3 * Refusals::PAUSE), Some(0));
+    }
 
     #[tokio::test]
     async fn the_silent_make_room_for_newcomers_oldest_first() {

@@ -16,6 +16,7 @@ mod greetings;
 mod link;
 mod outbox;
 mod packets;
+mod peer_address;
 mod quorum_port;
 mod recorder;
 mod run;

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use zab::{After, Message, Sid, WriteNo};
 use znode::Snapshot;
 
@@ -38,6 +40,9 @@ pub(crate) struct Link {
     staged: Vec<Chunk<Snapshot>>,
     /// Room for what the next turn sends: what the last one sent. Bytes that outgrow their room are copied, again and again.
     room: usize,
+    /// When the oldest question was asked since the peer was heard last. A learner answers
+    /// LEADERINFO and PING at once.
+    asked: Option<Instant>,
 }
 
 impl Link {
@@ -48,7 +53,8 @@ impl Link {
         encoder: Encoder,
     ) -> Self {
         let (gated, staged) = (VecDeque::new(), Vec::new());
-        Self { generation, outbox, reader, encoder, gated, staged, room: STAGED_BYTES }
+        let (room, asked) = (STAGED_BYTES, None);
+        Self { generation, outbox, reader, encoder, gated, staged, room, asked }
     }
 
     /// Sends with the next flush, or once the disk has caught up.
@@ -77,6 +83,9 @@ impl Link {
     }
 
     fn transmit(&mut self, message: &Message<Bytes>, snapshot: impl FnOnce() -> Snapshot) {
+        if is_question(message) {
+            self.asked.get_or_insert_with(Instant::now);
+        }
         let Self { staged, encoder, room, .. } = self;
         if let Some(Chunk::Bytes(bytes)) = staged.last_mut() {
             encoder.encode(message, bytes);
@@ -100,9 +109,45 @@ impl Link {
         }
     }
 
+    /// The peer was heard; true if a question was open.
+    pub(crate) fn has_answered(&mut self) -> bool {
+        self.asked.take().is_some()
+    }
+
+    /// When a question will have been open for so long.
+    pub(crate) fn overdue_at(&self, patience: Duration) -> Option<Instant> {
+        self.asked.map(|asked| asked + patience)
+    }
+
+    /// True if a question has been open for so long.
+    pub(crate) fn is_overdue(&self, now: Instant, patience: Duration) -> bool {
+        self.overdue_at(patience).is_some_and(|at| at <= now)
+    }
+
     /// True if the peer reads too slowly, or the connection broke.
     pub(crate) fn is_closed(&self) -> bool {
         self.outbox.is_closed()
+    }
+}
+
+/// Whether a learner that is alive answers the message at once. It answers NEWLEADER too, but only
+/// when the history that came before is on its disk.
+fn is_question(message: &Message<Bytes>) -> bool {
+    match message {
+        Message::LeaderInfo { .. } | Message::Ping { .. } => true,
+        Message::LearnerInfo { .. }
+        | Message::AckEpoch { .. }
+        | Message::Diff { .. }
+        | Message::Trunc { .. }
+        | Message::Snap { .. }
+        | Message::NewLeader { .. }
+        | Message::AckNewLeader { .. }
+        | Message::UpToDate
+        | Message::Proposal(_)
+        | Message::Ack { .. }
+        | Message::Commit { .. }
+        | Message::Inform(_)
+        | Message::Session(_) => false,
     }
 }
 

@@ -2,6 +2,7 @@
 //! `LearnerHandler`, `LearnerCnxAcceptor`.)
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::greetings::Greetings;
 use crate::link::{Generation, LINK_OUTBOX_LIMIT, Link, LinkOutbox};
 use crate::outbox::{Chunk, Next};
 use crate::packets::{self, Encoder};
+use crate::peer_address::PeerAddresses;
 use crate::snapshots;
 
 /// What the port needs to know.
@@ -29,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) me: Sid,
     /// `host:port` of the others' quorum ports.
     pub(crate) peers: BTreeMap<Sid, String>,
+    /// Where they may come from.
+    pub(crate) addresses: Arc<PeerAddresses>,
     pub(crate) connect_timeout: Duration,
     /// How long a learner may take to say who it is.
     pub(crate) hello_timeout: Duration,
@@ -150,25 +154,25 @@ impl Acceptor {
         let mut greetings = Greetings::at("quorum port");
         let this = Arc::new(self);
         loop {
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
+            let (stream, from) = match listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     warn!("quorum port: accepting a connection failed: {error}");
                     tokio::time::sleep(crate::ACCEPT_PAUSE).await;
                     continue;
                 }
             };
-            let this = Arc::clone(&this);
+            let (this, refusals) = (Arc::clone(&this), greetings.refusals());
             greetings.spawn(async move {
-                if let Err(reason) = this.greet(stream).await {
-                    warn!("quorum port: connection refused: {reason}");
+                if let Err(reason) = this.greet(stream, from.ip()).await {
+                    refusals.tell(&reason);
                 }
             });
         }
     }
 
     /// The first packet says who the learner is.
-    async fn greet(&self, mut stream: TcpStream) -> Result<(), String> {
+    async fn greet(&self, mut stream: TcpStream, from: IpAddr) -> Result<(), String> {
         let (mut buffer, mut packets) = (BytesMut::new(), Packets::new(HELLO_BYTES_MAX));
         let first = timeout(self.settings.hello_timeout, async {
             loop {
@@ -187,6 +191,7 @@ impl Acceptor {
         if sid == self.settings.me || !self.settings.peers.contains_key(&sid) {
             return Err(format!("{sid} is not another member"));
         }
+        self.settings.addresses.check(sid, from).await?;
         let generation = Generation(self.generations.fetch_add(1, Ordering::Relaxed));
         let (settings, events) = (&self.settings, &self.events);
         link(sid, Side::Leader, generation, stream, buffer, Some(packet), settings, events).await;
@@ -351,6 +356,7 @@ mod tests {
         let settings = Settings {
             me: Sid(1),
             peers: [(leader, address)].into(),
+            addresses: Arc::new(PeerAddresses::unchecked()),
             connect_timeout: Duration::from_secs(5),
             hello_timeout: Duration::from_secs(20),
             packet_bytes_max: 1 << 20,

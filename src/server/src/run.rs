@@ -24,6 +24,7 @@ use crate::disk::Disk;
 use crate::election_port::{self, ElectionPort};
 use crate::engine::{End, Engine, Event, EventSender, Parts};
 use crate::events::Events;
+use crate::peer_address::PeerAddresses;
 use crate::quorum_port::{self, QuorumPort};
 use crate::recorder::Recorder;
 use crate::snapshots::{self, Snapshots};
@@ -213,11 +214,17 @@ async fn ports(
 ) -> Result<(QuorumPort, Option<ElectionPort>), Error> {
     let others = || config.members.iter().filter(|(sid, _)| **sid != config.me);
     let config_text = Bytes::from(config.config_text());
+    let addresses = Arc::new(if config.peer_address_check {
+        PeerAddresses::of(others().map(|(sid, member)| (*sid, member.host.clone())).collect())
+    } else {
+        PeerAddresses::unchecked()
+    });
     let quorum = quorum_port::Settings {
         me: config.me,
         peers: others()
             .map(|(sid, member)| (*sid, host_port(&member.host, member.quorum_port)))
             .collect(),
+        addresses: Arc::clone(&addresses),
         connect_timeout: config.connect_timeout,
         hello_timeout: config.init_limit(),
         packet_bytes_max: (config.jute_max_buffer as usize).saturating_mul(2).max(1 << 20),
@@ -237,6 +244,7 @@ async fn ports(
         peers: others()
             .map(|(sid, member)| (*sid, host_port(&member.host, member.election_port)))
             .collect(),
+        addresses,
         connect_timeout: config.connect_timeout,
         handshake_timeout: config.sync_limit(),
         config_text,

@@ -96,7 +96,7 @@ fn every_key_is_taken() {
          jute.maxbuffer=4194304\nsnapshot.compression.method=snappy\npeerType=participant\n\
          forceSync=yes\nstandaloneEnabled=false\nquorumListenOnAllIPs=true\ncommitLogCount=1\n\
          cnxTimeout=10\nelectionAlg=3\nclientPortListenBacklog=11\nclientPortAddress=[::1]\n\
-         vivarium.record=/rec\nextendedTypesEnabled=true\nznode.container.checkIntervalMs=5\n\
+         vivarium.record=/rec\nvivarium.peerAddressCheck=false\nextendedTypesEnabled=true\nznode.container.checkIntervalMs=5\n\
          znode.container.maxPerMinute=6\nznode.container.maxNeverUsedIntervalMs=7\n",
     );
     assert_eq!(config.warnings, Vec::<String>::new());
@@ -125,6 +125,7 @@ fn every_key_is_taken() {
         (config.record, config.quorum_listen_on_all_ips),
         (Some(PathBuf::from("/rec")), true)
     );
+    assert!(!config.peer_address_check && ensemble("").peer_address_check);
     assert_eq!(ensemble("4lw.commands.whitelist=*").four_letter_words, FourLetterWords::All);
 }
 

@@ -313,6 +313,15 @@ pub enum Refusal {
     TimedOut,
     /// This server gave up the role that the link served.
     RoleEnded,
+    /// The peer speaks of an epoch to which no elections can have led: above
+    /// [`Config::epoch_plausible`](crate::Config), and more than
+    /// [`Config::epoch_step`](crate::Config) above the promise here.
+    ImplausibleEpoch {
+        /// `acceptedEpoch` of this server.
+        accepted: Epoch,
+        /// The epoch that came.
+        got: Epoch,
+    },
 }
 
 /// Why an input had no effect.

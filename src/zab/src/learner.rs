@@ -159,6 +159,9 @@ impl Learner {
             return Err(Refusal::Unexpected(MessageKind::LeaderInfo));
         };
         let accepted = replica.accepted;
+        if !replica.config.is_plausible(epoch, accepted) {
+            return Err(Refusal::ImplausibleEpoch { accepted, got: epoch });
+        }
         if epoch > replica.config.epoch_max {
             return Err(Refusal::EpochsExhausted { accepted: epoch });
         }

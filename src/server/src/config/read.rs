@@ -113,6 +113,7 @@ impl Config {
             extended_types: extended_types(&mut keys, me)?,
             reap: reap_limits(&mut keys)?,
             four_letter_words: four_letter_words(&mut keys),
+            peer_address_check: keys.boolean("vivarium.peerAddressCheck", true)?,
             record: directory(&mut keys, "vivarium.record")?,
             members,
             data_dir,

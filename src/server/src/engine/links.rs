@@ -1,15 +1,14 @@
 //! Links of the quorum port.
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use zab::{Input, Message, Send, Sid, Zxid};
 use znode::{Snapshot, Tree};
 
 use super::Engine;
+use super::claims::Turned;
 use crate::link::{Generation, Link};
-
-/// What an early learner may have said: FOLLOWERINFO, and it waits for the answer.
-const EARLY_MESSAGES_MAX: usize = 1;
 
 /// Of acknowledgements that arrive together the last one says all, and so it is with commits: the core is given that one only. (That it comes to
 /// the same is a law of the core, tested with it.)
@@ -41,17 +40,27 @@ fn says_all_of(later: &Message<Bytes>, earlier: &Message<Bytes>) -> bool {
 }
 
 impl Engine {
-    /// A learner may dial before this server knows that it was elected: it is kept until that is decided.
+    /// Who dialled this server waits: for this server to lead (a learner may know that it was
+    /// elected before it does), and for the link that the same learner has, if it has one, to end.
     pub(super) fn link_up(&mut self, peer: Sid, link: Box<Link>, dialled: bool) {
-        if dialled || self.is_leading() {
-            self.retire(peer);
-            self.links.insert(peer, *link);
-            self.step(Input::Link { peer, up: true });
-            if !self.links_are_of_use(peer) {
+        if dialled {
+            // An attempt to reach a leader may succeed when this server leads itself; the peer's
+            // own link stays then.
+            if !self.is_leading() {
                 self.retire(peer);
+                self.admit(peer, link);
             }
-        } else {
-            self.early.insert(peer, (link, Vec::new()));
+        } else if let Err(turned) = self.claims.arrive(peer, link.generation, link, Instant::now())
+        {
+            turned_away(peer, turned);
+        }
+    }
+
+    fn admit(&mut self, peer: Sid, link: Box<Link>) {
+        self.links.insert(peer, *link);
+        self.step(Input::Link { peer, up: true });
+        if !self.links_are_of_use(peer) {
+            self.retire(peer);
         }
     }
 
@@ -64,18 +73,52 @@ impl Engine {
         }
     }
 
-    /// This server leads: learners that came early are welcome.
-    pub(super) fn admit_early_learners(&mut self) {
-        for (peer, (link, messages)) in std::mem::take(&mut self.early) {
-            let generation = link.generation;
-            self.link_up(peer, link, false);
-            self.receive(peer, generation, messages);
+    /// A leader takes in those that wait under the id of a learner without a link.
+    pub(super) fn admit_claims(&mut self) {
+        if self.claims.is_empty() {
+            return;
+        }
+        for peer in self.claims.peers() {
+            while self.is_leading()
+                && !self.links.contains_key(&peer)
+                && let Some(claim) = self.claims.next(peer)
+            {
+                self.admit(peer, claim.link);
+                self.receive(peer, claim.generation, claim.said);
+            }
         }
     }
 
+    /// Ends the links of learners that have left a question unanswered for a tick while somebody
+    /// else waits under their id. Nobody else's link is judged so early: `syncLimit` is the limit
+    /// for silence.
+    pub(super) fn replace_the_silent(&mut self, now: Instant) {
+        self.claims.expire(now);
+        if !self.is_leading() {
+            return;
+        }
+        for peer in self.claims.peers() {
+            if let Some(link) = self.links.get(&peer)
+                && link.is_overdue(now, self.config.tick_time)
+            {
+                let generation = link.generation;
+                let reason = "it does not answer, and another connection claims to be it";
+                self.link_down(peer, generation, reason.to_owned());
+            }
+        }
+    }
+
+    /// When [`Self::replace_the_silent`] has something to do, at the earliest.
+    pub(super) fn next_claim(&self) -> Option<Instant> {
+        let links = self.claims.peers().into_iter().filter_map(|peer| self.links.get(&peer));
+        let overdue = links.filter_map(|link| link.overdue_at(self.config.tick_time));
+        overdue.filter(|_| self.is_leading()).chain(self.claims.next_expiry()).min()
+    }
+
     pub(super) fn link_down(&mut self, peer: Sid, generation: Generation, reason: String) {
-        if self.early.get(&peer).is_some_and(|(link, _)| link.generation == generation) {
-            self.early.remove(&peer);
+        if self.claims.leave(peer, generation) {
+            debug!("a connection that waited as {peer} broke: {reason}");
+            return;
         }
         if !self.is_current(peer, generation) {
             return;
@@ -103,18 +146,15 @@ impl Engine {
         &mut self,
         peer: Sid,
         generation: Generation,
-        messages: Vec<Message<Bytes>>,
+        mut messages: Vec<Message<Bytes>>,
     ) {
-        if let Some((link, said)) = self.early.get_mut(&peer)
-            && link.generation == generation
-        {
-            said.extend(messages);
-            if said.len() > EARLY_MESSAGES_MAX {
-                warn!("quorum port: {peer} does not wait for LEADERINFO; its link is closed");
-                self.early.remove(&peer);
-            }
-            return;
+        match self.claims.heard(peer, generation, &mut messages) {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(turned) => return turned_away(peer, turned),
         }
+        let link = self.links.get_mut(&peer).filter(|link| link.generation == generation);
+        let has_answered = link.is_some_and(Link::has_answered);
         let mut messages = messages.into_iter().peekable();
         while let Some(message) = messages.next() {
             if !self.is_current(peer, generation) {
@@ -127,6 +167,17 @@ impl Engine {
                 self.touch_reported(peer, sessions);
             }
             self.step(Input::Recv { peer, message });
+        }
+        // An answer that the core has taken. One that it refuses says nothing about who is who.
+        if has_answered && self.is_leading() && self.is_current(peer, generation) {
+            self.refute_claims(peer);
+        }
+    }
+
+    fn refute_claims(&mut self, peer: Sid) {
+        let refuted = self.claims.refute(peer);
+        if refuted > 0 {
+            warn!("{peer} answers on its link: {refuted} other connections as {peer} are closed");
         }
     }
 
@@ -193,5 +244,18 @@ impl Engine {
             self.link_down(peer, generation, reason);
         }
         broke
+    }
+}
+
+fn turned_away(peer: Sid, turned: Turned) {
+    match turned {
+        Turned::NoPlace => {
+            debug!("a connection that claims to be {peer} is closed: enough of them wait");
+        }
+        Turned::TooTalkative => {
+            warn!(
+                "a connection that claims to be {peer} is closed: it does not wait for LEADERINFO"
+            );
+        }
     }
 }

@@ -98,9 +98,8 @@ impl Engine {
         self.events.emit(Event::RoleChange { sid, role: state, epoch, reason });
         match role {
             Role::Looking => self.stop_serving(),
-            Role::Leading => self.admits = true,
-            Role::Following(_) | Role::Observing(_) => self.early.clear(),
-            Role::Down => {}
+            Role::Following(_) | Role::Observing(_) => self.claims.clear(),
+            Role::Leading | Role::Down => {}
         }
         self.shared.set_role(state);
     }
@@ -143,6 +142,7 @@ impl Engine {
             | Refusal::BadSnap { .. }
             | Refusal::BadCommit { .. }
             | Refusal::BadAck { .. }
+            | Refusal::ImplausibleEpoch { .. }
             | Refusal::EpochsExhausted { .. } => warn!("link to {peer} closed: {text}"),
         }
     }
@@ -179,6 +179,11 @@ fn explain(refusal: Refusal) -> String {
         Refusal::EpochsExhausted { accepted } => {
             format!("it promised epoch {accepted}, the largest there is")
         }
+        Refusal::ImplausibleEpoch { accepted, got } => format!(
+            "it speaks of epoch {got}, to which no elections can have led: here epoch {accepted} is promised. If it is a \
+             member and no stranger, its acceptedEpoch was falsified: remove its data, so that it gets them from the \
+             leader"
+        ),
         Refusal::TimedOut => "nothing was heard of it in time".to_owned(),
         Refusal::RoleEnded => "the role that it served ended".to_owned(),
     }

@@ -7,7 +7,8 @@ use crate::replica::Replica;
 use crate::types::{Epoch, Sid, SidSet, Zxid};
 
 impl<P: Payload> Leader<P> {
-    /// FOLLOWERINFO, OBSERVERINFO. `Leader.getEpochToPropose`.
+    /// FOLLOWERINFO, OBSERVERINFO. `Leader.getEpochToPropose`. ZooKeeper believes whatever number
+    /// the learner says.
     pub(super) fn on_learner_info(
         &mut self,
         peer: Sid,
@@ -20,6 +21,9 @@ impl<P: Payload> Leader<P> {
         let Progress::Connected = learner.progress else {
             return Err(Refusal::Unexpected(MessageKind::LearnerInfo));
         };
+        if !replica.config.is_plausible(accepted, replica.accepted) {
+            return Err(Refusal::ImplausibleEpoch { accepted: replica.accepted, got: accepted });
+        }
         if accepted >= replica.config.epoch_max {
             return Err(Refusal::EpochsExhausted { accepted });
         }
@@ -39,6 +43,10 @@ impl<P: Payload> Leader<P> {
 
     /// Once a quorum of voters has said what it promised, the leader's own promise comes first: LEADERINFO
     /// leaves only when that is durable (ZOOKEEPER-1291).
+    ///
+    /// The epoch is larger than all promises, but never more than a step above the leader's own, so
+    /// that no word of a learner uses up the epochs. A learner that has promised more leaves, as
+    /// from any epoch that is too old.
     pub(super) fn try_choose_epoch(&mut self, replica: &mut Replica<P>, out: &mut Outputs<P>) {
         let mut informed = SidSet::from_iter([replica.config.me]);
         let mut highest = replica.accepted;
@@ -54,7 +62,7 @@ impl<P: Payload> Leader<P> {
             return;
         }
         out.action(Action::LeaderChooseEpoch);
-        let epoch = Epoch(highest.0 + 1);
+        let epoch = Epoch(highest.0 + 1).min(replica.config.epoch_after(replica.accepted));
         replica.promise(epoch, out);
         self.stage = Stage::AwaitAckEpoch { epoch, promised: SidSet::EMPTY };
         for (&sid, learner) in &self.learners {

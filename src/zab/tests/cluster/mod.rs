@@ -48,6 +48,8 @@ pub(crate) struct Setup {
     pub(crate) window: u32,
     pub(crate) counter_max: u32,
     pub(crate) epoch_max: u32,
+    pub(crate) epoch_step: u32,
+    pub(crate) epoch_plausible: u32,
 }
 
 /// An event, and what the server that it happened to did about it.
@@ -88,6 +90,8 @@ impl Setup {
             window: 500,
             counter_max: 0xffff_fffe,
             epoch_max: 0x7fff_ffff,
+            epoch_step: Config::EPOCH_STEP,
+            epoch_plausible: Config::EPOCH_PLAUSIBLE.0,
         }
     }
 }
@@ -101,6 +105,8 @@ impl Cluster {
                 window: setup.window,
                 counter_max: setup.counter_max,
                 epoch_max: zab::Epoch(setup.epoch_max),
+                epoch_step: setup.epoch_step,
+                epoch_plausible: zab::Epoch(setup.epoch_plausible),
                 ..Config::new(sid, quorum)
             };
             (sid, Server::new(config, setup.decreed))

@@ -90,6 +90,8 @@ fn setup(words: &mut Words) -> Outcome<Setup> {
             "window" => setup.window = words.number()?,
             "counter-max" => setup.counter_max = words.number()?,
             "epoch-max" => setup.epoch_max = words.number()?,
+            "epoch-step" => setup.epoch_step = words.number()?,
+            "epoch-plausible" => setup.epoch_plausible = words.number()?,
             other => return Err(format!("{other} says nothing about servers")),
         }
     }
