@@ -111,7 +111,7 @@ async fn accept(
     let inboxes = Arc::new(inboxes);
     let mut greetings = Greetings::at("election port");
     loop {
-        let stream = match listener.accept().await {
+        let stream = match crate::listen::accept(&listener).await {
             Ok((stream, _)) => stream,
             Err(error) => {
                 warn!("election port: accepting a connection failed: {error}");

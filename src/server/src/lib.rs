@@ -12,6 +12,7 @@ mod engine;
 mod events;
 mod greetings;
 mod link;
+mod listen;
 mod outbox;
 mod packets;
 mod quorum_port;

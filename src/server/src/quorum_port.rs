@@ -148,7 +148,7 @@ impl Acceptor {
         let mut greetings = Greetings::at("quorum port");
         let this = Arc::new(self);
         loop {
-            let stream = match listener.accept().await {
+            let stream = match crate::listen::accept(&listener).await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     warn!("quorum port: accepting a connection failed: {error}");
