@@ -82,7 +82,7 @@ fn a_configuration_that_cannot_be_used_says_file_line_key_and_rule() {
         ),
         (
             "dataDir=/d\nsslQuorum=true\n",
-            "line 2: sslQuorum=true is not supported: the quorum ports have no TLS",
+            "line 2: sslQuorum=true is not supported: the ports between servers have no TLS",
         ),
         (
             "dataDir=/d\nserver.1=localhost\n",

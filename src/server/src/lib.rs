@@ -25,6 +25,7 @@ use std::time::Duration;
 
 pub use config::{
     ClientAddress, Config, ConfigError, DirSizes, FourLetterWords, Member, SnapshotCompression,
+    property_value,
 };
 pub use events::{Event, Events};
 pub use run::{Build, Error, Options, run};
