@@ -5,7 +5,6 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `dataDir/myid` | the server's id: [`read_myid`] |
 //! | `dataDir/version-2/snapshot.H` (`.gz`, `.snappy`) | the tree after the transaction with zxid H |
 //! | `dataDir/version-2/acceptedEpoch`, `currentEpoch` | the epoch promised, the epoch of the history |
 //! | `dataDir/version-2/vivarium.intent`, `vivarium.tmp.*` | a step over several files that is under way |
@@ -25,7 +24,6 @@ mod error;
 mod intent;
 mod layout;
 mod log;
-mod myid;
 mod purge;
 mod recovered;
 mod replay;
@@ -38,7 +36,6 @@ mod store;
 pub use disk::{Disk, File, Os};
 pub use error::{Error, Result};
 pub use layout::Compression;
-pub use myid::read_myid;
 pub use recovered::{LogEntry, Recovered, Repair};
 pub use snapshot::{
     FinishedSnapshot, SnapshotDigest, SnapshotFile, SnapshotItems, SnapshotTail, SnapshotWriter,
