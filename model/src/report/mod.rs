@@ -43,7 +43,7 @@ pub use record::{PropertyRecord, Record, Versions, write_records};
 pub use replay::replay;
 pub use run::{AbstractRuns, CheckRequest, Console, Exit, check};
 pub use select::{UsageError, find_model, select};
-pub use story::{Arrow, Fate, Flight, Step, StepKind, Story};
+pub use story::{Arrow, Fate, Flight, Mark, Step, StepKind, Story};
 pub use summary::{closing_line, summary_text};
 pub use text::story_text;
 pub use trace::{TRACE_FORMAT, TRACE_VERSION, TraceFile};
