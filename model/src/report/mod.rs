@@ -39,7 +39,7 @@ pub use list::list_text;
 pub use machine::{Machine, resident_bytes};
 pub use number::grouped;
 pub use progress::{Phase, Progress, ProgressMode, Reporter};
-pub use record::{PropertyRecord, Record, Versions, write_records};
+pub use record::{Answer, PropertyRecord, Record, Versions, write_records};
 pub use replay::replay;
 pub use run::{AbstractRuns, CheckRequest, Console, Exit, check};
 pub use select::{UsageError, find_model, select};
