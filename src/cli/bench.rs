@@ -41,7 +41,7 @@ Exit status:
   0    it ran to the end, and every operation succeeded
   1    operations failed, or the ensemble does not serve; what was measured is printed all the same
   2    usage error
-  130  interrupted; what was measured is printed";
+  3    interrupted; what was measured is printed";
 
 /// Generate load for any ensemble that speaks ZooKeeper's protocol, and measure it
 #[derive(Args)]
@@ -175,7 +175,7 @@ pub(crate) fn run(arguments: &BenchArgs) -> u8 {
         return fail(1, &error);
     }
     if stop.load(Ordering::Relaxed) {
-        return 130;
+        return 3;
     }
     u8::from(!report.errors.is_empty() || report.operations == 0)
 }

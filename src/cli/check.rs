@@ -1,6 +1,7 @@
 //! `vivarium check`.
 
 use super::bounds::BoundArgs;
+use super::checkout;
 use super::context::Context;
 use super::stop::stop_flag;
 use clap::{Args, ValueEnum};
@@ -17,7 +18,7 @@ Examples:
   vivarium check all --tier standard --json runs.json --threads 8
   vivarium check Q1 --abstract-runs runs && proofs/build/check_trace runs/*.trace
                                                   some of its runs through the proved trace checker
-  vivarium check --flaws                          every seeded flaw must be caught
+  vivarium check --flaws                          every seeded flaw must be caught; needs a clone of Vivarium
 
 A run is complete when every state within its bounds was visited; nothing is pruned. A violated
 property is told as a story and written to the directory given by --out: MODEL-PROPERTY.json for
@@ -25,11 +26,14 @@ property is told as a story and written to the directory given by --out: MODEL-P
 
 Ctrl-C ends a run and prints what it covered; pressed twice, it ends at once.
 
+A property whose precondition never occurred within the bounds is vacuous: it does not count as one that
+holds, and is no failure.
+
 Exit status:
-  0    every model ran to completion, and every property holds (every `sometimes` is reached)
-  1    a property is violated or not reached, or a run is incomplete
-  2    usage error: unknown model, bound, or a value out of range
-  130  interrupted";
+  0    every model ran to completion, and no property is violated (every `sometimes` is reached)
+  1    a property is violated or not reached, or a seeded flaw not caught
+  2    usage error: unknown model, bound, a value out of range, no source tree, a file that cannot be written
+  3    undecided: a run is incomplete, or was interrupted";
 
 /// Check models exhaustively within bounds
 #[derive(Args)]
@@ -70,6 +74,9 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "NAME", num_args = 0..)]
     #[arg(conflicts_with_all = ["model", "tier", "json", "max_states", "engine", "abstract_runs", "BoundArgs"])]
     flaws: Option<Vec<String>>,
+    /// The source tree to build seeded flaws from [default: the current directory, or the nearest above it that is one]
+    #[arg(long, value_name = "DIR", requires = "flaws")]
+    repo: Option<PathBuf>,
     #[command(flatten)]
     bounds: BoundArgs,
 }
@@ -127,7 +134,15 @@ pub(crate) fn run(arguments: CheckArgs, mut context: Context<'_>) -> u8 {
                 writeln!(context.console.err, "error: this build has no runner of seeded flaws");
             return 2;
         };
-        let request = FlawRequest { names, threads, out: arguments.out, stop };
+        let found = checkout::find(arguments.repo.as_deref(), "seeded flaws are built");
+        let repo = match found {
+            Ok(repo) => repo,
+            Err(error) => {
+                let _ = writeln!(context.console.err, "error: {error}");
+                return 2;
+            }
+        };
+        let request = FlawRequest { names, threads, repo, out: arguments.out, stop };
         return model::report::run_flaws(runner.as_ref(), &request, &mut context.console).code();
     }
     let request = CheckRequest {

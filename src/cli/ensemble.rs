@@ -1,5 +1,6 @@
 //! `vivarium ensemble`.
 
+mod by_hand;
 pub(super) mod children;
 pub(super) mod layout;
 
@@ -30,7 +31,8 @@ quorum and election are on loopback only.
 
 Each line after the start is a change of a server's role: seconds since the start, server, role,
 epoch, reason. A server that dies is reported and not started again: kill -9 one of the printed process ids and
-watch. When this program ends, however it ends, its servers stop.
+watch. It says how to start one again by hand; one that was is asked for its role (`srvr`) and shown like the others,
+but runs on when this program ends. When this program ends, however it ends, the servers that it started stop.
 
 Exit status:
   0    stopped by Ctrl-C or SIGTERM, and the servers that still ran have stopped in good order
@@ -80,6 +82,8 @@ pub(crate) fn run(arguments: &EnsembleArgs) -> u8 {
 
 /// How long servers may take to stop in good order.
 const STOP_TIME: Duration = Duration::from_secs(15);
+/// How often servers that ended are looked for.
+const ASK_EVERY: Duration = Duration::from_millis(500);
 /// After this long without a leader, where to look is said.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -93,6 +97,10 @@ struct Ensemble {
     serving: BTreeMap<Sid, Epoch>,
     /// The last epoch that was said to be served.
     announced: Option<Epoch>,
+    /// What servers that ended, and that somebody started again, say they are; by index.
+    by_hand: BTreeMap<usize, &'static str>,
+    /// Where cores are recorded.
+    record: Option<PathBuf>,
 }
 
 impl Ensemble {
@@ -111,20 +119,34 @@ impl Ensemble {
             say(&format!("server {}: pid {pid}, client port {port}", server.sid.0));
             running.push(Some(process));
         }
-        let serving = BTreeMap::new();
-        Ok((Self { layout, running, begin: Instant::now(), serving, announced: None }, news))
+        let ensemble = Self {
+            layout,
+            running,
+            begin: Instant::now(),
+            serving: BTreeMap::new(),
+            announced: None,
+            by_hand: BTreeMap::new(),
+            record: record.map(Path::to_owned),
+        };
+        Ok((ensemble, news))
     }
 
     /// Reports what happens until the user wants an end, or no server is left.
     fn watch(mut self, news: &Receiver<News>, stop: &AtomicBool) -> u8 {
         let mut impatient = false;
+        let mut asked = Instant::now();
         while !stop.load(Ordering::Relaxed) {
             match news.recv_timeout(Duration::from_millis(50)) {
                 Ok(News::Event(event)) => self.on_event(&event),
                 Ok(News::Gone(index)) => self.on_gone(index),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
-            if self.running.iter().all(Option::is_none) {
+            let none_runs = self.running.iter().all(Option::is_none);
+            if none_runs || asked.elapsed() > ASK_EVERY {
+                asked = Instant::now();
+                self.ask_those_that_ended();
+            }
+            if none_runs && self.by_hand.is_empty() {
                 self.line(&"no server is left");
                 return fail(
                     1,
@@ -178,6 +200,41 @@ impl Ensemble {
         }
     }
 
+    /// Looks whether somebody has started, or stopped, one of the servers that ended here.
+    fn ask_those_that_ended(&mut self) {
+        for index in 0..self.running.len() {
+            if self.running[index].is_some() {
+                continue;
+            }
+            let server = &self.layout.servers[index];
+            let (sid, role) = (server.sid.0, by_hand::role(server.client_port));
+            let before = match role {
+                Some(role) => self.by_hand.insert(index, role),
+                None => self.by_hand.remove(&index),
+            };
+            match (before, role) {
+                (Some(_), None) => {
+                    self.line(&format_args!("server {sid}  gone       it was started by hand"));
+                }
+                (before, Some(role)) if before != Some(role) => {
+                    self.line(&format_args!("server {sid}  {role:<9}  started by hand"));
+                }
+                (None, None) | (_, Some(_)) => {}
+            }
+        }
+    }
+
+    /// The command that starts a server again.
+    fn again(&self, index: usize) -> String {
+        let program = std::env::args().next().unwrap_or_else(|| "vivarium".to_owned());
+        let file = self.layout.servers[index].directory.join("zoo.cfg");
+        let mut words = vec![program, "server".to_owned(), file.display().to_string()];
+        if let Some(record) = &self.record {
+            words.extend(["--record".to_owned(), record.display().to_string()]);
+        }
+        words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    }
+
     /// A server has ended of itself.
     fn on_gone(&mut self, index: usize) {
         let Some(mut process) = self.running[index].take() else { return };
@@ -185,12 +242,16 @@ impl Ensemble {
         self.serving.remove(&sid);
         // Its output is closed, so it has ended, or is about to.
         let status = process.wait_until(Instant::now() + STOP_TIME);
-        let (pid, status) = (process.pid(), describe(status));
-        let words = match process.last_words() {
-            Some(words) => format!("; the end of its log: {words}"),
-            None => String::new(),
+        let failed = status.is_some_and(|status| status.code().is_some_and(|code| code != 0));
+        let cause = process.cause().filter(|_| failed);
+        let (pid, said) = (process.pid(), describe(status));
+        let cause = cause.map_or_else(String::new, |cause| format!("; it says: {cause}"));
+        let word = match status.is_some_and(|status| status.success()) {
+            true => "ended",
+            false => "died ",
         };
-        self.line(&format_args!("server {}  died       pid {pid}, {status}{words}", sid.0));
+        self.line(&format_args!("server {}  {word}      pid {pid}, {said}{cause}", sid.0));
+        self.line(&format_args!("server {}  to start it again: {}", sid.0, self.again(index)));
     }
 
     fn stop(mut self, news: &Receiver<News>) -> u8 {
@@ -218,6 +279,14 @@ impl Ensemble {
                 News::Gone(_) => {}
             }
         }
+        self.ask_those_that_ended();
+        for index in self.by_hand.keys() {
+            let server = &self.layout.servers[*index];
+            let (sid, port) = (server.sid.0, server.client_port);
+            self.line(&format_args!(
+                "server {sid}  runs on    started by hand, client port {port}"
+            ));
+        }
         say(&format!(
             "stopped; the data is in {}, and the next start goes on from it",
             self.place()
@@ -242,6 +311,15 @@ fn describe(status: Option<ExitStatus>) -> String {
     }
 }
 
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
 /// Prints a line at once. A closed output must not end the ensemble.
 fn say(text: &str) {
     let mut out = std::io::stdout().lock();
@@ -251,4 +329,21 @@ fn say(text: &str) {
 fn fail(status: u8, error: &str) -> u8 {
     eprintln!("error: {error}");
     status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        for (word, shown) in [
+            ("/opt/vivarium-data/1/zoo.cfg", "/opt/vivarium-data/1/zoo.cfg"),
+            ("my data", "'my data'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), shown);
+        }
+    }
 }

@@ -50,7 +50,7 @@ Exit status:
   0    nothing that was tried failed; parts may have been left out
   1    something failed: the report says what; or the report cannot be written
   2    usage error, or no source tree
-  130  interrupted; the report says so";
+  3    interrupted; the report says so";
 
 /// Run or gather all the evidence, and write one report of it
 #[derive(Args)]
@@ -169,8 +169,9 @@ pub(crate) fn run(arguments: &EvidenceArgs, context: Context<'_>) -> u8 {
     // A closed output is no failure.
     let _ = writeln!(console.out, "{}: {}", page.display(), report.closing());
     match (report.interrupted, report.fails()) {
-        (true, _) => 130,
-        (false, fails) => u8::from(fails),
+        (_, true) => 1,
+        (true, false) => 3,
+        (false, false) => 0,
     }
 }
 

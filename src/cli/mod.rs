@@ -6,6 +6,8 @@ mod bounds;
 #[cfg(feature = "checker")]
 mod check;
 #[cfg(feature = "checker")]
+mod checkout;
+#[cfg(feature = "checker")]
 mod context;
 #[cfg(feature = "checker")]
 mod core_hash;
@@ -26,8 +28,8 @@ use std::ffi::OsString;
 
 #[cfg(feature = "checker")]
 const AFTER_HELP: &str = "\
-Exit status: 0 only when what was asked for holds; 1 when a property is violated or not reached, a run
-is incomplete, or a trace is refused; 2 for a usage error; 130 when interrupted.";
+Exit status: 0 only when what was asked for holds; 1 when a property is violated or not reached, or a
+trace is refused; 2 for a usage error; 3 when it is undecided: a run is incomplete, or was interrupted.";
 
 #[cfg(not(feature = "checker"))]
 const AFTER_HELP: &str = "\

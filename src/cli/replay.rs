@@ -11,13 +11,15 @@ const EXAMPLES: &str = "\
 Examples:
   vivarium replay runs                            what `vivarium ensemble --record runs` recorded
   vivarium replay a/record b/record c/record --json replay.json
+  vivarium replay runs --strict                   of servers that all stopped in good order
   vivarium replay vivarium-check/Q1-Z3.json       a counterexample
 
 A directory, or a file named *.vtrace, is recordings of servers. All that are given are checked together,
 as one run of one ensemble: each step of each is run through the core of this build and must give the
 recorded outputs byte for byte; then the properties are looked for in what all servers recorded. The
 servers need not have stopped: a killed one has recorded all that had an effect. What a loss of power
-took from a recording is counted as not decidable where it would be needed, and is no failure.
+took from a recording is counted as not decidable where it would be needed, and is no failure. With
+--strict everything has to be decided: no recording may be missing, or end without an orderly stop.
 
 Any other file is a trace as `check` writes it. Every step of it is run through the deployed core, and
 every property is checked after it. A counterexample that still occurs is a violated property, so its
@@ -27,7 +29,8 @@ Exit status:
   0    every recording and trace is accepted and violates no property
   1    an output differs, a property is violated, a recording is damaged, or a trace is refused: what it
        records is not possible
-  2    usage error: a file cannot be read, or is no recording of the same run";
+  2    usage error: a file cannot be read, or is no recording of the same run
+  3    with --strict: nothing is wrong, but not everything is decided";
 
 /// Run recordings of servers, and recorded traces, against the core and the properties
 #[derive(Args)]
@@ -36,6 +39,9 @@ pub(crate) struct ReplayArgs {
     /// Recordings, directories of them, or trace files as `check` writes them
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
+    /// Everything has to be decided
+    #[arg(long)]
+    strict: bool,
     /// Write a record of what the recordings show
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -61,11 +67,12 @@ pub(crate) fn run(arguments: &ReplayArgs, mut context: Context<'_>) -> u8 {
     let mut status = 0;
     if !recordings.is_empty() {
         let run = arguments.abstract_run.as_deref();
-        status = replay_recordings(&recordings, arguments.json.as_deref(), run, &mut context);
+        let asked = Asked { json: arguments.json.as_deref(), run, strict: arguments.strict };
+        status = replay_recordings(&recordings, &asked, &mut context);
     }
     if !traces.is_empty() {
         let traces = model::report::replay(&context.registry, &traces, &mut context.console);
-        status = status.max(traces.code());
+        status = worse(status, traces.code());
     }
     status
 }
@@ -79,27 +86,44 @@ struct Record<'a> {
     seconds: f64,
 }
 
-fn replay_recordings(
-    paths: &[&PathBuf],
-    json: Option<&Path>,
-    run: Option<&Path>,
-    context: &mut Context<'_>,
-) -> u8 {
+/// The exit status of both together: what could not be done goes before what is wrong, and that before what is undecided.
+fn worse(one: u8, other: u8) -> u8 {
+    let rank = |status: &u8| [0, 3, 1, 2].iter().position(|known| known == status);
+    std::cmp::max_by_key(one, other, rank)
+}
+
+/// What is wanted of the recordings.
+struct Asked<'a> {
+    json: Option<&'a Path>,
+    /// Where the run of abstract Zab goes.
+    run: Option<&'a Path>,
+    strict: bool,
+}
+
+fn replay_recordings(paths: &[&PathBuf], asked: &Asked<'_>, context: &mut Context<'_>) -> u8 {
     let begin = Instant::now();
-    let report = match conformance::check(paths, run) {
+    let report = match conformance::check(paths, asked.run) {
         Ok(report) => report,
         Err(misuse) => return usage(context, &misuse.to_string()),
     };
     let seconds = (begin.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
     let _ = write!(context.console.out, "{report}");
-    if let Some(path) = json {
+    if let Some(path) = asked.json {
         let record = Record { report: &report, commit: &context.build.commit, seconds };
         let text = serde_json::to_string_pretty(&[record]).map_err(std::io::Error::from);
         if let Err(error) = text.and_then(|text| std::fs::write(path, text + "\n")) {
             return usage(context, &format!("cannot write {}: {error}", path.display()));
         }
     }
-    u8::from(!report.passes())
+    match (report.passes(), asked.strict && !report.decides_everything()) {
+        (false, _) => 1,
+        (true, true) => {
+            let _ =
+                writeln!(context.console.out, "UNDECIDED: --strict, and not everything is decided");
+            3
+        }
+        (true, false) => 0,
+    }
 }
 
 fn usage(context: &mut Context<'_>, error: &str) -> u8 {
@@ -109,7 +133,17 @@ fn usage(context: &mut Context<'_>, error: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use super::worse;
     use conformance::Property;
+
+    #[test]
+    fn what_is_wrong_is_not_hidden_by_what_is_undecided() {
+        let both = |one, other| [worse(one, other), worse(other, one)];
+        assert_eq!(
+            [both(0, 3), both(3, 1), both(1, 2), both(0, 1)],
+            [[3; 2], [1; 2], [2; 2], [1; 2]]
+        );
+    }
 
     #[test]
     fn properties_of_recordings_have_the_names_of_the_model() {

@@ -141,7 +141,7 @@ fn a_server_that_dies_is_reported_and_the_others_go_on() {
     assert!(signal("-KILL", &pids[leader - 1]));
     let died = ensemble.line_with("died");
     assert!(died.contains(&format!("server {leader} ")), "{died}");
-    assert!(died.contains(&format!("pid {}, signal: 9 (SIGKILL)", pids[leader - 1])), "{died}");
+    assert!(died.ends_with(&format!("pid {}, signal: 9 (SIGKILL)", pids[leader - 1])), "{died}");
     let after = ensemble.line_with("serving in epoch");
     assert!(epoch(&after) > epoch(&before), "{before}, then {after}");
     // Without a quorum nothing is served, but what is left still stops in good order.
@@ -150,6 +150,106 @@ fn a_server_that_dies_is_reported_and_the_others_go_on() {
     ensemble.line_with("died");
     assert!(signal("-INT", &ensemble.process.id().to_string()));
     assert_eq!(ensemble.ended().code(), Some(0), "{}", ensemble.seen);
+}
+
+/// A server that was started with the command that the ensemble printed.
+struct ByHand(Child);
+
+impl ByHand {
+    fn start(line: &str) -> Self {
+        let command = line.split("to start it again: ").nth(1).expect("a command");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("exec {command}")]).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(shell.spawn().expect("a shell"))
+    }
+
+    fn kill(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("a child");
+    }
+}
+
+impl Drop for ByHand {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn servers_that_are_started_again_by_hand_are_shown_and_count() {
+    let place = tempfile::tempdir().expect("a directory");
+    let port = ports(15_390..15_480);
+    let mut ensemble = Ensemble::start(&place.path().join("my data"), &["--client-port", &port]);
+    let pids = ensemble.pids(3);
+    ensemble.line_with("serving in epoch");
+    let mut by_hand = Vec::new();
+    for server in [1, 2] {
+        assert!(signal("-KILL", &pids[server - 1]));
+        let again = ensemble.line_with(&format!("server {server}  to start it again: "));
+        by_hand.push(ByHand::start(&again));
+        // Whatever it is at first.
+        while !ensemble.line_with("started by hand").contains(&format!("server {server}  ")) {}
+    }
+    assert!(signal("-KILL", &pids[2]));
+    ensemble.line_with("server 3  died");
+    // Nothing of its own is left, but those still run.
+    by_hand[0].kill();
+    ensemble.line_with("server 1  gone ");
+    assert!(!ensemble.seen.contains("no server is left"), "{}", ensemble.seen);
+    by_hand[1].kill();
+    ensemble.line_with("no server is left");
+    assert_eq!(ensemble.ended().code(), Some(1), "{}", ensemble.seen);
+}
+
+/// Recordings of servers that stopped in good order decide everything; what is missing is no failure, unless everything has to be
+/// decided.
+#[test]
+#[cfg(feature = "checker")]
+fn a_strict_replay_is_undecided_where_recordings_are_missing_or_cut() {
+    let place = tempfile::tempdir().expect("a directory");
+    let port = ports(15_480..15_570);
+    let record = place.path().join("runs");
+    let record = record.to_str().expect("UTF-8");
+    let given = ["--client-port", &port, "--record", record];
+    let mut ensemble = Ensemble::start(&place.path().join("data"), &given);
+    ensemble.line_with("serving in epoch");
+    assert!(signal("-INT", &ensemble.process.id().to_string()));
+    assert_eq!(ensemble.ended().code(), Some(0), "{}", ensemble.seen);
+
+    let replay = |strict: bool| {
+        let all = ["replay", record, "--strict"];
+        let output = vivarium(&all[..if strict { 3 } else { 2 }]);
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        (output.status.code(), text)
+    };
+    let (status, text) = replay(true);
+    assert_eq!(status, Some(0), "{text}");
+    assert!(text.contains("C4 sync-is-linearizable             not checked"), "{text}");
+    let file = |name: &str| Path::new(record).join(name);
+    let whole = std::fs::read(file("s2-000001.vtrace")).expect("recorded");
+    let cut = &whole[..whole.len() * 2 / 3];
+    for (what, says) in [
+        (Some(cut), "may be missing: the last steps of "),
+        (Some(&[][..]), "may be missing: the last steps of "),
+        (None, "may be missing: every recording of s2, which is a voter"),
+    ] {
+        match what {
+            Some(bytes) => std::fs::write(file("s2-000001.vtrace"), bytes).expect("written"),
+            None => std::fs::remove_file(file("s2-000001.vtrace")).expect("removed"),
+        }
+        let (status, text) = replay(false);
+        assert_eq!(status, Some(0), "{text}");
+        assert!(text.contains(says), "{says}: {text}");
+        let (status, text) = replay(true);
+        assert_eq!(status, Some(3), "{text}");
+        assert!(text.ends_with("UNDECIDED: --strict, and not everything is decided\n"), "{text}");
+    }
+    std::fs::write(file("s2-000002.vtrace"), &whole).expect("written");
+    assert_eq!(
+        replay(true).0,
+        Some(1),
+        "a recording under a false name is refused, which is worse"
+    );
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn a_configuration_that_cannot_be_used_says_file_line_key_and_rule() {
         ),
         (
             "dataDir=/d\nsslQuorum=true\n",
-            "line 2: sslQuorum=true is not supported: the quorum ports have no TLS",
+            "line 2: sslQuorum=true is not supported: the ports between servers have no TLS",
         ),
         (
             "dataDir=/d\nserver.1=localhost\n",
@@ -96,6 +96,24 @@ fn a_configuration_that_cannot_be_used_says_file_line_key_and_rule() {
     let missing = place.path().join("none.cfg");
     let missing = missing.to_str().expect("UTF-8");
     assert!(refused(2, &["server", missing]).starts_with(&format!("error: {missing}: ")));
+}
+
+#[test]
+fn a_warning_about_the_configuration_is_printed_once() {
+    let place = tempfile::tempdir().expect("a directory");
+    let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let (file, port) = (place.path().join("zoo.cfg"), holder.local_addr().expect("bound").port());
+    let data = place.path().join("data");
+    let text = format!(
+        "dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\nadmin.serverPort=8080\n",
+        data.display()
+    );
+    fs::write(&file, text).expect("writes");
+    // It gets as far as its client port, which somebody has.
+    let said = refused(1, &["server", file.to_str().expect("UTF-8")]);
+    let warning = "line 4: admin.serverPort=8080 is ignored: there is no admin server";
+    assert_eq!(said.matches(warning).count(), 1, "{said}");
+    assert!(said.contains(&format!("cannot listen at 127.0.0.1:{port} (clientPort): ")), "{said}");
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub fn tell<M: Machine>(
         facts: facts::facts(cluster, property, previous, run.last()),
         servers: cluster.servers().iter().map(|config| config.me.to_string()).collect(),
         steps: teller.steps,
+        faults_stop_after: None,
+        loop_after: None,
     }
 }
 

@@ -26,10 +26,11 @@ pub(super) fn story(
     let mut teller = Teller::new(ensemble, &walk.strides[0].words);
     for pair in walk.strides.windows(2) {
         if let Some(act) = pair[1].act {
-            teller.tell(act, &pair[0].words, &pair[1].words, pair[1].calm);
+            teller.tell(act, &pair[0].words, &pair[1].words);
         }
     }
     let last = &walk.strides[walk.strides.len() - 1].words;
+    let (faults_stop_after, loop_after) = Entry::marks(entries);
     Story {
         model: model.to_owned(),
         bounds: bounds.clone(),
@@ -39,6 +40,8 @@ pub(super) fn story(
         facts: facts(ensemble, entries, walk, &walk.strides[0].words, last),
         servers: ensemble.servers().iter().map(|config| config.me.to_string()).collect(),
         steps: teller.steps,
+        faults_stop_after,
+        loop_after,
     }
 }
 
@@ -93,7 +96,7 @@ impl<'a> Teller<'a> {
         Self { ensemble, steps: Vec::new(), flights }
     }
 
-    fn tell(&mut self, act: Act, before: &[u32], after: &[u32], calm: bool) {
+    fn tell(&mut self, act: Act, before: &[u32], after: &[u32]) {
         let (me, number) = (act.actor(), self.steps.len() + 1);
         let at = usize::from(me.0) - 1;
         let node = self.ensemble.node(before, at);
@@ -151,7 +154,7 @@ impl<'a> Teller<'a> {
             actor: me.to_string(),
             kind,
             action: Act::NAMES[act.kind()].to_owned(),
-            text: format!("{}{}", text(act), if calm { " (no more faults)" } else { "" }),
+            text: text(act),
             received,
             sent: Vec::new(),
             memory: changes(node, self.ensemble.node(after, at)),

@@ -26,7 +26,7 @@ const CORE: &str = "src/zab/src/";
 
 /// The runner of the flaws in `model/flaws/`.
 ///
-/// Works in `target/flaws` of the checkout: `source` is the copy, in which files are rewritten only if they
+/// Works in `target/flaws` of the source tree: `source` is the copy, in which files are rewritten only if they
 /// change, so that cargo, whose target directory is `build`, builds no more than the core and what depends on it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Runner;
@@ -49,15 +49,22 @@ impl FlawRunner for Runner {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Vec<FlawRow>, String> {
         let mut list = flaws()?;
-        let places = Places::find()?;
+        let places = Places::of(&request.repo)?;
         let chosen = |flaw: &Flaw| request.names.is_empty() || request.names.contains(&flaw.name);
         let total = list.iter().filter(|flaw| chosen(flaw)).count();
+        let what = if total == 1 { "flaw" } else { "flaws" };
+        progress(&format!(
+            "{total} {what} of {}, built in {}; the first build takes some minutes",
+            places.root.display(),
+            places.build.display()
+        ));
         let mut rows = Vec::new();
         for flaw in list.iter_mut().filter(|flaw| chosen(flaw)) {
             if request.stop.load(Ordering::Relaxed) {
                 return Err(format!("interrupted after {} of {total} flaws", rows.len()));
             }
             let begun = Instant::now();
+            progress(&format!("{}/{total} {}: building", rows.len() + 1, flaw.name));
             let found = match &flaw.case {
                 Case::Impossible { impossible } => FlawFound::Impossible(impossible.clone()),
                 Case::Expressed { model, bounds, .. } => {
@@ -88,7 +95,7 @@ impl FlawRunner for Runner {
 
 fn said(row: &FlawRow) -> String {
     let name = &row.flaw.name;
-    let answer = if row.passes() { "ok" } else { "FAILED" };
+    let answer = row.answer();
     match &row.found {
         FlawFound::Violated { property, depth, states } => {
             format!("{name}: {answer}, {property} violated at depth {depth}, {states} states")
@@ -100,15 +107,11 @@ fn said(row: &FlawRow) -> String {
 }
 
 impl Places {
-    /// The checkout around the current directory, or else the one from which this program was built.
-    fn find() -> Result<Self, String> {
-        let here = std::env::current_dir().unwrap_or_default();
-        let built = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut roots = here.ancestors().chain(built.parent());
-        let is_root = |root: &&Path| root.join("model/flaws/flaws.json").is_file();
-        let root = roots.find(is_root).ok_or_else(|| {
-            "seeded flaws are built from source: run this inside a checkout".to_owned()
-        })?;
+    fn of(root: &Path) -> Result<Self, String> {
+        let list = root.join("model/flaws/flaws.json");
+        if !list.is_file() {
+            return Err(format!("{} is not there: nothing to build", list.display()));
+        }
         let work = root.join("target/flaws");
         Ok(Self { root: root.to_owned(), source: work.join("source"), build: work.join("build") })
     }
@@ -127,6 +130,7 @@ impl Places {
         }
         let found = self
             .build(request, progress)
+            .inspect(|_| progress(&format!("  {name}: checking {model}")))
             .and_then(|binary| self.check(&binary, name, model, bounds, request));
         found.unwrap_or_else(FlawFound::Failed)
     }

@@ -38,6 +38,8 @@ pub(super) fn story<M: Machine>(
         ],
         servers: machine.cast().iter().map(Sid::to_string).collect(),
         steps,
+        faults_stop_after: None,
+        loop_after: None,
     }
 }
 

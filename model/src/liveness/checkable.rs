@@ -140,11 +140,7 @@ impl Live {
         let run: Vec<_> = taken.collect();
         let start = &strides[0].words;
         let mut story = tell(cluster, self.0.name, bounds, start, &run, Property::Z13);
-        for (step, stride) in story.steps.iter_mut().zip(&strides[1..]) {
-            if stride.calm {
-                step.text.push_str(" (no more faults)");
-            }
-        }
+        (story.faults_stop_after, story.loop_after) = Entry::marks(entries);
         let calm = strides.iter().filter(|stride| stride.calm && stride.act.is_some()).count();
         let after = format!("faults have stopped before the last {calm} steps");
         let end = match entries.iter().position(|entry| *entry == Entry::ForEver) {

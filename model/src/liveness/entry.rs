@@ -43,6 +43,16 @@ impl<A: Serialize + DeserializeOwned> Entry<A> {
         entries
     }
 
+    /// How many actions come before the faults stop, and before those that are repeated for ever.
+    pub fn marks(entries: &[Self]) -> (Option<usize>, Option<usize>) {
+        let before = |is: fn(&Self) -> bool| {
+            let at = entries.iter().position(is)?;
+            Some(entries[..at].iter().filter(|entry| matches!(entry, Self::Act(_))).count())
+        };
+        let stop = before(|entry| matches!(entry, Self::FaultsStop));
+        (stop, before(|entry| matches!(entry, Self::ForEver)))
+    }
+
     /// As a trace file holds them.
     pub fn values(entries: &[Self]) -> Vec<Value> {
         let value = |entry| serde_json::to_value(entry).expect("an entry is plain data");

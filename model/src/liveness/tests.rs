@@ -6,7 +6,7 @@ use super::{Calms, Entry, Found, find, models, walk};
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
 use crate::cluster::limits::Limits;
-use crate::report::{Tier, TraceFile};
+use crate::report::{Mark, Tier, TraceFile, html_page, story_text};
 use crate::search::{Judgement, Options, Space, Successors};
 
 /// A model whose calm runs lack some steps.
@@ -164,8 +164,22 @@ fn a_run_is_told_with_the_moment_at_which_faults_stop() {
     assert!(outcome.violated.is_empty(), "and does not stop there");
     let story = outcome.story.expect("told");
     assert_eq!(story.steps.len(), outcome.steps);
-    let calm = story.steps.iter().filter(|step| step.text.ends_with("(no more faults)")).count();
-    assert_eq!(calm, lasso.calm.len() + lasso.cycle.len());
+    let (before, calm) = (lasso.before.len(), lasso.before.len() + lasso.calm.len());
+    assert_eq!((story.faults_stop_after, story.loop_after), (Some(before), Some(calm)));
+    assert!(calm < story.steps.len(), "there is something to repeat");
+    let (text, page) = (story_text(&story), html_page(&story, "c"));
+    for mark in [Mark::FaultsStop, Mark::LoopBegins, Mark::LoopEnds] {
+        let says = story.mark_text(mark);
+        assert_eq!(text.matches(&format!("==== {says} ====")).count(), 1, "{says}: {text}");
+        assert_eq!(page.matches(&says).count(), 2, "{says}: in the diagram and in the table");
+    }
+    let stop = text.find("==== faults stop here").expect("marked");
+    let step = |number: usize| text.find(&format!("\n{number:>4}  "));
+    assert!(
+        step(before).is_none_or(|at| at < stop) && step(before + 1).is_some_and(|at| stop < at)
+    );
+    let json = serde_json::to_value(&story).expect("plain data");
+    assert_eq!((&json["faults_stop_after"], &json["loop_after"]), (&before.into(), &calm.into()));
     trace.actions.swap(0, 1);
     assert!(models[0].replay(&trace).expect_err("no beginning").starts_with("step 0"));
 }

@@ -108,8 +108,10 @@ pub struct PropertyVerdict {
     /// Name as in [`PropertyInfo::name`].
     pub name: String,
     /// `Some(false)`: violated, or (for a `sometimes`, after a complete run) never reached.
-    /// `None`: not decided, because the run is incomplete or did not look.
+    /// `None`: vacuous, or not decided, because the run is incomplete or did not look.
     pub holds: Option<bool>,
+    /// True if a complete run never met its precondition: then nothing was seen to hold.
+    pub vacuous: bool,
     /// For `always` and `live`, how many states met the precondition (zero: vacuous); for
     /// `sometimes`, how many states reach it. `None` if this was not counted.
     pub occurrences: Option<u64>,
@@ -126,14 +128,15 @@ impl PropertyVerdict {
         occurrences: Option<u64>,
     ) -> Self {
         let complete = *completion == Completion::Complete;
-        let holds = match info.kind {
-            PropertyKind::Always | PropertyKind::Live if hit => Some(false),
-            PropertyKind::Sometimes if hit => Some(true),
-            PropertyKind::Always | PropertyKind::Live if complete => Some(true),
-            PropertyKind::Sometimes if complete => Some(false),
-            PropertyKind::Always | PropertyKind::Live | PropertyKind::Sometimes => None,
+        let claims = match info.kind {
+            PropertyKind::Always | PropertyKind::Live => true,
+            PropertyKind::Sometimes => false,
         };
-        Self { name: info.name.to_owned(), holds, occurrences }
+        let vacuous = claims && complete && !hit && occurrences == Some(0);
+        let decided = hit || (complete && !vacuous);
+        // A claim holds unless a violation was seen; a condition is reached if it was seen.
+        let holds = decided.then_some(claims != hit);
+        Self { name: info.name.to_owned(), holds, vacuous, occurrences }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The sequence diagram of a story as inline SVG: time runs down, one row a step.
 
 use super::arrows::arrow;
-use super::{Fate, Flight, Step, StepKind, Story};
+use super::{Fate, Flight, Mark, Step, StepKind, Story};
 use maud::{Markup, html};
 
 /// Lifeline colours in the style sheet; further lifelines start again.
@@ -101,6 +101,7 @@ pub(super) fn body(story: &Story, flights: &[Flight<'_>]) -> Markup {
                     (note(&layout, flights, at, step))
                 }
             }
+            @for (at, mark) in marks(story) { (mark_line(&layout, story, at, mark)) }
             @if rows > 0 {
                 g.verdict {
                     rect x="4" y=(verdict - 17.0) width=(width - 8.0) height="34" rx="8" {}
@@ -110,6 +111,34 @@ pub(super) fn body(story: &Story, flights: &[Flight<'_>]) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// Every mark of the story with the index of the step that it stands before.
+fn marks(story: &Story) -> impl Iterator<Item = (usize, Mark)> {
+    let places = 0..=story.steps.len();
+    places.flat_map(|at| story.marks_before(at).into_iter().map(move |mark| (at, mark)))
+}
+
+/// A line across the picture, between two rows, with its words at the right end; the loop has a bar beside its rows too.
+fn mark_line(layout: &Layout<'_>, story: &Story, at: usize, mark: Mark) -> Markup {
+    let (y, width) = (layout.y(at) - ROW / 2.0, layout.width());
+    let rows = (story.steps.len() - at) as f64 * ROW;
+    html! {
+        g class=(format!("mark {}", mark_class(mark))) {
+            line x1="4" y1=(y) x2=(width - 4.0) y2=(y) {}
+            @if mark == Mark::LoopBegins { rect x="4" y=(y) width="6" height=(rows) rx="3" {} }
+            text x=(width - 10.0) y=(y - 4.0) { (story.mark_text(mark)) }
+        }
+    }
+}
+
+/// Class of a mark.
+pub(super) fn mark_class(mark: Mark) -> &'static str {
+    match mark {
+        Mark::FaultsStop => "faults-stop",
+        Mark::LoopBegins => "loop-begins",
+        Mark::LoopEnds => "loop-ends",
     }
 }
 

@@ -28,6 +28,8 @@ pub struct FlawRequest {
     pub names: Vec<String>,
     /// Worker threads of each check.
     pub threads: usize,
+    /// The source tree that is copied, patched and built.
+    pub repo: PathBuf,
     /// Directory for counterexamples.
     pub out: PathBuf,
     /// Set by Ctrl-C.
@@ -64,12 +66,22 @@ pub struct FlawRow {
 }
 
 impl FlawRow {
-    /// Whether the flaw was caught by the property expected, or cannot exist.
-    pub fn passes(&self) -> bool {
+    /// Whether the flaw was caught by the property expected, or cannot exist; `None` if it could not be run.
+    pub fn caught(&self) -> Option<bool> {
         match &self.found {
-            FlawFound::Violated { property, .. } => *property == self.flaw.expected,
-            FlawFound::Impossible(_) => true,
-            FlawFound::Nothing | FlawFound::Failed(_) => false,
+            FlawFound::Violated { property, .. } => Some(*property == self.flaw.expected),
+            FlawFound::Impossible(_) => Some(true),
+            FlawFound::Nothing => Some(false),
+            FlawFound::Failed(_) => None,
+        }
+    }
+
+    /// What came of it, in a word.
+    pub fn answer(&self) -> &'static str {
+        match self.caught() {
+            Some(true) => "ok",
+            Some(false) => "FAILED",
+            None => "UNDECIDED",
         }
     }
 }
@@ -80,7 +92,7 @@ pub trait FlawRunner {
     fn list(&self) -> Vec<FlawInfo>;
 
     /// Runs the flaws asked for, one row each in the order of [`FlawRunner::list`]. `progress` takes
-    /// one line of text at a time. `Err` is a reason why none could be run.
+    /// one line of text at a time. `Err` is a reason why they could not all be run.
     fn run(
         &self,
         request: &FlawRequest,
@@ -106,9 +118,17 @@ pub fn run_flaws(
     match result {
         Ok(rows) => {
             console.print(&flaw_table(&rows));
-            if rows.iter().all(FlawRow::passes) { Exit::Holds } else { Exit::Fails }
+            let any = |answer| rows.iter().any(|row| row.caught() == answer);
+            match (any(Some(false)), any(None)) {
+                (true, _) => Exit::Fails,
+                (false, true) => Exit::Undecided,
+                (false, false) => Exit::Holds,
+            }
         }
-        Err(error) => console.fail(&error),
+        Err(error) => {
+            console.error(&error);
+            Exit::Undecided
+        }
     }
 }
 
@@ -135,7 +155,7 @@ pub fn flaw_table(rows: &[FlawRow]) -> String {
         text.push_str(line.join("  ").trim_end());
         text.push('\n');
     }
-    let caught = rows.iter().filter(|row| row.passes()).count();
+    let caught = rows.iter().filter(|row| row.caught() == Some(true)).count();
     text.push_str(&format!("\n{caught} of {} flaws as expected\n", rows.len()));
     text
 }
@@ -150,7 +170,6 @@ fn row_cells(row: &FlawRow) -> [String; 7] {
         FlawFound::Failed(why) => (format!("not run: {why}"), none(), none()),
         FlawFound::Impossible(why) => (format!("impossible: {why}"), none(), none()),
     };
-    let answer = if row.passes() { "ok" } else { "FAILED" };
     let flaw = &row.flaw;
     [
         flaw.name.clone(),
@@ -158,7 +177,7 @@ fn row_cells(row: &FlawRow) -> [String; 7] {
         found,
         depth,
         states,
-        answer.to_owned(),
+        row.answer().to_owned(),
         flaw.configuration.clone(),
     ]
 }

@@ -113,9 +113,22 @@ fn table(story: &Story, flights: &[Flight<'_>]) -> Markup {
                 }
                 tbody {
                     @for (at, step) in story.steps.iter().enumerate() {
+                        (marks(story, at))
                         (row(story, flights, at, step))
                     }
+                    (marks(story, story.steps.len()))
                 }
+            }
+        }
+    }
+}
+
+/// The rows of what is marked before a step.
+fn marks(story: &Story, at: usize) -> Markup {
+    html! {
+        @for mark in story.marks_before(at) {
+            tr class=(format!("mark {}", diagram::mark_class(mark))) {
+                td colspan="5" { (story.mark_text(mark)) }
             }
         }
     }

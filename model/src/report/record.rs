@@ -70,8 +70,11 @@ pub struct PropertyRecord {
     pub name: String,
     /// Kind.
     pub kind: PropertyKind,
-    /// Whether it holds within the bounds; `null` if the run did not decide it.
+    /// Whether it holds within the bounds; `null` if it is vacuous, or the run did not decide it.
     pub holds: Option<bool>,
+    /// True if its precondition never occurred: then nothing was seen to hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vacuous: bool,
     /// See `PropertyVerdict::occurrences`.
     pub occurrences: Option<u64>,
     /// True if the bounds put it out of reach: then it is not asked for.
@@ -80,6 +83,57 @@ pub struct PropertyRecord {
     /// Path of its counterexample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counterexample: Option<String>,
+}
+
+/// What a run says of a property, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// A claim that no state contradicts, and some state could have.
+    Holds,
+    /// A claim that a state or a run contradicts.
+    Violated,
+    /// A condition that some state fulfils.
+    Reached,
+    /// A condition that no state fulfils.
+    Unreached,
+    /// A claim whose precondition never occurred.
+    Vacuous,
+    /// The run did not decide it.
+    Undecided,
+    /// The bounds put it out of reach.
+    OutOfReach,
+}
+
+impl Answer {
+    /// True if it is no reason for a run not to pass. What is vacuous or out of reach is none, and says nothing either.
+    pub const fn passes(self) -> bool {
+        match self {
+            Self::Holds | Self::Reached | Self::Vacuous | Self::OutOfReach => true,
+            Self::Violated | Self::Unreached | Self::Undecided => false,
+        }
+    }
+}
+
+impl PropertyRecord {
+    /// The word for it.
+    pub fn answer(&self) -> Answer {
+        let claims = match self.kind {
+            PropertyKind::Always | PropertyKind::Live => true,
+            PropertyKind::Sometimes => false,
+        };
+        match (claims, self.holds) {
+            _ if self.out_of_reach => Answer::OutOfReach,
+            (true, Some(false)) => Answer::Violated,
+            // Records of earlier builds call it true.
+            (true, _) if self.vacuous || self.holds.is_some() && self.occurrences == Some(0) => {
+                Answer::Vacuous
+            }
+            (true, Some(true)) => Answer::Holds,
+            (false, Some(true)) => Answer::Reached,
+            (false, Some(false)) => Answer::Unreached,
+            (true | false, None) => Answer::Undecided,
+        }
+    }
 }
 
 /// Versions behind a record.
@@ -138,20 +192,22 @@ impl Record {
         }
     }
 
-    /// Whether the run shows everything that was asked: complete, nothing pruned, every property
-    /// decided and holding.
+    /// Whether the run shows everything that was asked: complete, nothing pruned, every property that the bounds leave
+    /// something to say decided as required.
     pub fn passes(&self) -> bool {
-        let all_hold = self
-            .properties
-            .iter()
-            .all(|property| property.holds == Some(true) || property.out_of_reach);
-        self.complete && self.pruned == 0 && all_hold
+        self.complete
+            && self.pruned == 0
+            && self.properties.iter().all(|property| property.answer().passes())
     }
 
-    /// Properties of one kind with one answer.
-    pub fn with(&self, kind: PropertyKind, holds: Option<bool>) -> Vec<&str> {
-        let chosen = self.properties.iter();
-        let chosen = chosen.filter(|property| property.kind == kind && property.holds == holds);
+    /// Whether it shows that something is not as required, complete or not.
+    pub fn fails(&self) -> bool {
+        !self.with(Answer::Violated).is_empty() || !self.with(Answer::Unreached).is_empty()
+    }
+
+    /// The names of the properties with this answer.
+    pub fn with(&self, answer: Answer) -> Vec<&str> {
+        let chosen = self.properties.iter().filter(|property| property.answer() == answer);
         chosen.map(|property| property.name.as_str()).collect()
     }
 }
@@ -172,6 +228,7 @@ fn properties(info: &ModelInfo, verdict: &Verdict) -> Vec<PropertyRecord> {
             name: property.name.to_owned(),
             kind: property.kind,
             holds: verdict.and_then(|verdict| verdict.holds),
+            vacuous: verdict.is_some_and(|verdict| verdict.vacuous),
             occurrences: verdict.and_then(|verdict| verdict.occurrences),
             out_of_reach: verdict.is_none() && out_of_reach.contains(&property.name),
             counterexample: None,
@@ -197,4 +254,59 @@ pub fn write_records(path: &Path, records: &[Record]) -> std::io::Result<()> {
     let temporary = path.with_file_name(name);
     std::fs::write(&temporary, serde_json::to_string_pretty(records)? + "\n")?;
     std::fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{PropertyInfo, PropertyVerdict};
+    use super::*;
+
+    /// A violation or the condition was seen, occurrences, whether the run was complete: as a claim, and as a condition.
+    #[test]
+    fn a_property_without_an_occasion_is_neither_held_nor_undecided() {
+        use Answer::{Holds, Reached, Undecided, Unreached, Vacuous, Violated};
+        for (hit, occurrences, complete, claim, condition) in [
+            (false, Some(5), true, Holds, Unreached),
+            (false, None, true, Holds, Unreached),
+            (false, Some(0), true, Vacuous, Unreached),
+            (false, Some(0), false, Undecided, Undecided),
+            (false, Some(5), false, Undecided, Undecided),
+            (true, Some(1), false, Violated, Reached),
+            (true, Some(1), true, Violated, Reached),
+            // A violation is one, whatever was counted.
+            (true, Some(0), true, Violated, Reached),
+        ] {
+            let completion = match complete {
+                true => Completion::Complete,
+                false => Completion::Incomplete("interrupted".into()),
+            };
+            for (kind, expected) in [
+                (PropertyKind::Always, claim),
+                (PropertyKind::Live, claim),
+                (PropertyKind::Sometimes, condition),
+            ] {
+                let info = PropertyInfo { name: "p", kind, source: "", sentence: "" };
+                let PropertyVerdict { holds, vacuous, .. } =
+                    PropertyVerdict::judge(&info, &completion, hit, occurrences);
+                let record = PropertyRecord {
+                    name: "p".into(),
+                    kind,
+                    holds,
+                    vacuous,
+                    occurrences,
+                    out_of_reach: false,
+                    counterexample: None,
+                };
+                assert_eq!(record.answer(), expected, "{kind} {hit} {occurrences:?} {complete}");
+                assert_eq!(holds.is_some(), !matches!(expected, Vacuous | Undecided));
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_that_calls_what_is_vacuous_true_is_read_as_it_is_meant() {
+        let text = r#"{"name": "p", "kind": "always", "holds": true, "occurrences": 0}"#;
+        let record: PropertyRecord = serde_json::from_str(text).expect("as written once");
+        assert_eq!(record.answer(), Answer::Vacuous);
+    }
 }

@@ -74,10 +74,10 @@ fn verdict(trace: &TraceFile, outcome: &ReplayOutcome) -> String {
     let reproduced = outcome.violated.iter().any(|one| Some(one.property.as_str()) == expected);
     let found = violated.join(", ");
     match (expected, violated.is_empty()) {
-        (None, true) => format!("ok, {steps} steps accepted, every property holds"),
+        (None, true) => format!("ok, {steps} steps accepted, no property is violated"),
         (None, false) => format!("VIOLATED: {found}"),
         (Some(property), true) => format!(
-            "ok, {steps} steps accepted, every property holds; the violation of {property} that \
+            "ok, {steps} steps accepted, no property is violated; the violation of {property} that \
              the trace records does not occur"
         ),
         (Some(_), false) if reproduced => format!("VIOLATED, as recorded: {found}"),

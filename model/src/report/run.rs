@@ -15,12 +15,12 @@ use std::time::Instant;
 pub enum Exit {
     /// What was asked for holds: 0.
     Holds,
-    /// A property is violated or unreached, a run is incomplete, or a trace was refused: 1.
+    /// A property is violated or unreached, or a trace was refused: 1.
     Fails,
-    /// The question could not be understood: 2.
+    /// The question could not be understood, or the answer not be written: 2.
     Usage,
-    /// Ctrl-C: 130, as shells report it.
-    Interrupted,
+    /// Nothing is wrong, but not everything is decided: a run is incomplete, perhaps because somebody stopped it: 3.
+    Undecided,
 }
 
 impl Exit {
@@ -30,7 +30,7 @@ impl Exit {
             Self::Holds => 0,
             Self::Fails => 1,
             Self::Usage => 2,
-            Self::Interrupted => 130,
+            Self::Undecided => 3,
         }
     }
 }
@@ -63,9 +63,8 @@ impl Console<'_> {
         Exit::Usage
     }
 
-    pub(super) fn fail(&mut self, error: &str) -> Exit {
+    pub(super) fn error(&mut self, error: &str) {
         let _ = writeln!(self.err, "error: {error}");
-        Exit::Fails
     }
 }
 
@@ -133,7 +132,7 @@ pub fn check(
         if let Some(path) = &request.json
             && let Err(error) = write_records(path, &records)
         {
-            console.fail(&format!("cannot write {}: {error}", path.display()));
+            console.error(&format!("cannot write {}: {error}", path.display()));
             trouble = true;
         }
     }
@@ -141,12 +140,14 @@ pub fn check(
         console.print(&closing_text(&selected, &records, started));
     }
     let passed = records.iter().filter(|record| record.passes()).count();
-    if request.options.stopped() && passed < selected.len() {
-        Exit::Interrupted
-    } else if passed == selected.len() && !trouble {
+    if records.iter().any(Record::fails) {
+        Exit::Fails
+    } else if trouble {
+        Exit::Usage
+    } else if passed == selected.len() {
         Exit::Holds
     } else {
-        Exit::Fails
+        Exit::Undecided
     }
 }
 
@@ -182,7 +183,7 @@ fn run_one(
                 record.counterexample.get_or_insert(path);
             }
             Err(error) => {
-                console.fail(&error);
+                console.error(&error);
                 *trouble = true;
             }
         }
@@ -194,7 +195,7 @@ fn run_one(
         match write_abstract_runs(wanted, one) {
             Ok(told) => console.print(&told),
             Err(error) => {
-                console.fail(&error);
+                console.error(&error);
                 *trouble = true;
             }
         }

@@ -100,6 +100,23 @@ pub struct Story {
     pub servers: Vec<String>,
     /// The steps in order.
     pub steps: Vec<Step>,
+    /// How many steps come before the faults stop, in a run that is told for its liveness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faults_stop_after: Option<usize>,
+    /// How many steps come before those that repeat themselves for ever: these are all that follow, and they end where they begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loop_after: Option<usize>,
+}
+
+/// A place between steps that has a meaning for the whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// From here on there are no more faults.
+    FaultsStop,
+    /// From here to the end the steps are repeated for ever.
+    LoopBegins,
+    /// Here the run is where it was at [`Mark::LoopBegins`].
+    LoopEnds,
 }
 
 /// A message with both ends found: indices into [`Story::steps`].
@@ -131,6 +148,35 @@ impl Story {
         others.sort_by_key(|name| natural_key(name));
         let listed = self.servers.iter().map(String::as_str);
         listed.chain(others).collect()
+    }
+
+    /// The marks before the step with this index; that of the number of steps is the end.
+    pub fn marks_before(&self, at: usize) -> Vec<Mark> {
+        let end = self.loop_after.filter(|_| at == self.steps.len());
+        let marks = [
+            (self.faults_stop_after == Some(at), Mark::FaultsStop),
+            (self.loop_after == Some(at) && at < self.steps.len(), Mark::LoopBegins),
+            (end.is_some(), Mark::LoopEnds),
+        ];
+        marks.into_iter().filter(|(here, _)| *here).map(|(_, mark)| mark).collect()
+    }
+
+    /// What a mark says, for people.
+    pub fn mark_text(&self, mark: Mark) -> String {
+        let steps = self.loop_after.map(|after| (after + 1, self.steps.len()));
+        let repeated = match steps {
+            Some((first, last)) if first >= last => format!("step {last} repeats itself"),
+            Some((first, last)) => format!("steps {first} to {last} repeat themselves"),
+            None => String::new(),
+        };
+        match mark {
+            Mark::FaultsStop => "faults stop here".to_owned(),
+            Mark::LoopBegins => format!("the loop begins: {repeated} for ever"),
+            Mark::LoopEnds => format!(
+                "the loop ends: everything is as it was before step {}",
+                steps.map_or(0, |(first, _)| first)
+            ),
+        }
     }
 
     /// Every message with the steps at which it left and ended, ordered by when it left.
@@ -223,7 +269,32 @@ mod tests {
             facts: [String::new(), String::new()],
             servers: vec!["s2".into()],
             steps,
+            faults_stop_after: None,
+            loop_after: None,
         }
+    }
+
+    #[test]
+    fn marks_stand_between_the_steps() {
+        let steps = (1..=4).map(|number| step(number, "s1", None, vec![])).collect();
+        let mut told = story(steps);
+        let marks = |told: &Story| (0..=4).map(|at| told.marks_before(at)).collect::<Vec<_>>();
+        assert!(marks(&told).iter().all(Vec::is_empty), "a run of safety has none");
+        (told.faults_stop_after, told.loop_after) = (Some(1), Some(2));
+        let expected =
+            [vec![], vec![Mark::FaultsStop], vec![Mark::LoopBegins], vec![], vec![Mark::LoopEnds]];
+        assert_eq!(marks(&told), expected);
+        assert_eq!(
+            told.mark_text(Mark::LoopBegins),
+            "the loop begins: steps 3 to 4 repeat themselves for ever"
+        );
+        assert_eq!(
+            told.mark_text(Mark::LoopEnds),
+            "the loop ends: everything is as it was before step 3"
+        );
+        // A dead end: the faults stop at the end, or before.
+        (told.faults_stop_after, told.loop_after) = (Some(4), None);
+        assert_eq!(told.marks_before(4), [Mark::FaultsStop]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is printed after each model.
 
 use super::number::{counted, grouped, memory, rate};
-use super::{ModelInfo, PropertyKind, PropertyRecord, Record};
+use super::{Answer, ModelInfo, PropertyKind, PropertyRecord, Record};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ fn properties(text: &mut String, properties: &[PropertyRecord]) {
         let _ = writeln!(
             text,
             "    {:<9}  {:<width$}  {:<9}  {}",
-            answer(property),
+            word(property.answer()),
             property.name,
             property.kind,
             reached(property),
@@ -73,36 +73,28 @@ fn properties(text: &mut String, properties: &[PropertyRecord]) {
 }
 
 /// One word for what is known; a bad answer in capitals.
-fn answer(property: &PropertyRecord) -> &'static str {
-    if property.out_of_reach {
-        return "-";
-    }
-    match (property.kind, property.holds) {
-        (PropertyKind::Always | PropertyKind::Live, Some(true)) => "holds",
-        (PropertyKind::Always | PropertyKind::Live, Some(false)) => "VIOLATED",
-        (PropertyKind::Sometimes, Some(true)) => "reached",
-        (PropertyKind::Sometimes, Some(false)) => "UNREACHED",
-        (PropertyKind::Always | PropertyKind::Live | PropertyKind::Sometimes, None) => "UNDECIDED",
+fn word(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Holds => "holds",
+        Answer::Violated => "VIOLATED",
+        Answer::Reached => "reached",
+        Answer::Unreached => "UNREACHED",
+        Answer::Vacuous => "vacuous",
+        Answer::Undecided => "UNDECIDED",
+        Answer::OutOfReach => "-",
     }
 }
 
 fn reached(property: &PropertyRecord) -> String {
-    if property.out_of_reach {
-        return "out of reach within these bounds".to_owned();
-    }
-    match (property.kind, property.occurrences) {
-        (PropertyKind::Sometimes, Some(count)) => {
-            format!("reached in {}", counted(count, "state", "states"))
-        }
-        (PropertyKind::Always | PropertyKind::Live, Some(0)) => {
-            "vacuous: its precondition never occurred".to_owned()
-        }
-        (PropertyKind::Always | PropertyKind::Live, Some(count)) => {
-            format!("precondition met in {}", counted(count, "state", "states"))
-        }
-        (PropertyKind::Always | PropertyKind::Live | PropertyKind::Sometimes, None) => {
-            "not counted".to_owned()
-        }
+    let verb = match property.kind {
+        PropertyKind::Sometimes => "reached",
+        PropertyKind::Always | PropertyKind::Live => "precondition met",
+    };
+    match (property.answer(), property.occurrences) {
+        (Answer::OutOfReach, _) => "out of reach within these bounds".to_owned(),
+        (Answer::Vacuous, _) => "its precondition never occurred".to_owned(),
+        (_, Some(count)) => format!("{verb} in {}", counted(count, "state", "states")),
+        (_, None) => "not counted".to_owned(),
     }
 }
 
@@ -122,39 +114,54 @@ fn actions(text: &mut String, record: &Record) {
     }
 }
 
-/// One line with the result of a run.
+/// One line with the result of a run: what is not as required makes it FAILED, what is only not known INCOMPLETE.
 pub fn closing_line(record: &Record) -> String {
+    format!(
+        "{}: {}, {} in {:.1} s",
+        record.name,
+        result(record),
+        counted(record.distinct, "distinct state", "distinct states"),
+        record.seconds,
+    )
+}
+
+fn result(record: &Record) -> String {
+    let number = |answer| record.with(answer).len() as u64;
+    if record.passes() {
+        let shown = number(Answer::Holds) + number(Answer::Reached);
+        let mut text = format!(
+            "ok, complete within its bounds: {} as required",
+            counted(shown, "property", "properties")
+        );
+        for (answer, word) in [(Answer::Vacuous, "vacuous"), (Answer::OutOfReach, "out of reach")] {
+            if number(answer) > 0 {
+                text.push_str(&format!(", {} {word}", number(answer)));
+            }
+        }
+        return text;
+    }
     let mut parts = Vec::new();
-    let mut violated = record.with(PropertyKind::Always, Some(false));
-    violated.extend(record.with(PropertyKind::Live, Some(false)));
-    if !violated.is_empty() {
-        parts.push(format!("VIOLATED: {}", violated.join(", ")));
+    for (answer, say) in [(Answer::Violated, "VIOLATED"), (Answer::Unreached, "never reached")] {
+        let names = record.with(answer);
+        if !names.is_empty() {
+            parts.push(format!("{say}: {}", names.join(", ")));
+        }
     }
-    let unreached = record.with(PropertyKind::Sometimes, Some(false));
-    if !unreached.is_empty() {
-        parts.push(format!("never reached: {}", unreached.join(", ")));
-    }
-    if let Some(why) = &record.incomplete {
+    let why = record.incomplete.as_ref();
+    if let Some(why) = why {
         parts.push(format!("INCOMPLETE: {why}"));
     }
-    let is_open = |property: &&PropertyRecord| property.holds.is_none() && !property.out_of_reach;
-    let undecided = record.properties.iter().filter(is_open).count();
-    if undecided > 0 {
-        parts.push(format!("{} undecided", counted(undecided as u64, "property", "properties")));
+    if number(Answer::Undecided) > 0 {
+        let undecided = counted(number(Answer::Undecided), "property", "properties");
+        parts.push(format!("{undecided} undecided"));
     }
     if record.pruned > 0 {
         parts.push(format!("{} pruned", counted(record.pruned, "state", "states")));
     }
-    let verdict = if record.passes() {
-        let count = counted(record.properties.len() as u64, "property", "properties");
-        format!("ok, complete within its bounds: {count}, all as required")
-    } else {
-        format!("FAILED, {}", parts.join("; "))
-    };
-    format!(
-        "{}: {verdict}, {} in {:.1} s",
-        record.name,
-        counted(record.distinct, "distinct state", "distinct states"),
-        record.seconds,
-    )
+    let parts = parts.join("; ");
+    match (record.fails(), why) {
+        (true, _) => format!("FAILED, {parts}"),
+        (false, Some(_)) => parts,
+        (false, None) => format!("INCOMPLETE: {parts}"),
+    }
 }

@@ -23,7 +23,13 @@ pub fn story_text(story: &Story) -> String {
     let actor = width(&mut story.steps.iter().map(|s| s.actor.chars().count()), 3);
     let action = width(&mut story.steps.iter().map(|s| s.action.chars().count()), 6);
     let _ = writeln!(text, "{:>number$}  {:<actor$}  {:<action$}  what", "step", "who", "action");
+    let marks = |text: &mut String, at: usize| {
+        for mark in story.marks_before(at) {
+            let _ = writeln!(text, "{:>number$}  ==== {} ====", "", story.mark_text(mark));
+        }
+    };
     for (at, step) in story.steps.iter().enumerate() {
+        marks(&mut text, at);
         let _ = writeln!(
             text,
             "{:>number$}  {:<actor$}  {:<action$}  {}",
@@ -45,6 +51,7 @@ pub fn story_text(story: &Story) -> String {
             detail("disk", change);
         }
     }
+    marks(&mut text, story.steps.len());
     let _ = write!(
         text,
         "\nProperty {}: {}\nSource: {}\nTwo facts contradict it:\n  1. {}\n  2. {}\n",

@@ -90,6 +90,8 @@ impl Spec {
             facts: [epochs(space, &last), servers(space, &last)],
             servers: last.servers.keys().map(ToString::to_string).collect(),
             steps,
+            faults_stop_after: None,
+            loop_after: None,
         }
     }
 

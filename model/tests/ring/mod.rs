@@ -388,5 +388,7 @@ fn story(bounds: &Bounds, property: &str, path: &[Action]) -> Story {
         ],
         servers: (0..servers).map(name).collect(),
         steps,
+        faults_stop_after: None,
+        loop_after: None,
     }
 }

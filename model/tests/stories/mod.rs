@@ -113,6 +113,8 @@ pub(crate) fn acknowledged_too_early() -> Story {
         ],
         servers: ["s1", "s2", "s3"].map(str::to_owned).to_vec(),
         steps: told.0,
+        faults_stop_after: None,
+        loop_after: None,
     }
 }
 

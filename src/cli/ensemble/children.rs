@@ -3,7 +3,7 @@
 use super::layout::{Layout, Server};
 use server::Event;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
@@ -23,6 +23,8 @@ pub(in crate::cli) struct Running {
     /// While this is open the server runs. The kernel closes it when this process dies, however it dies.
     stdin: Option<ChildStdin>,
     log: PathBuf,
+    /// How long the log was when this process began to write to it.
+    log_begins: u64,
 }
 
 impl Running {
@@ -38,6 +40,7 @@ impl Running {
         let failed = |what: &Path, error| format!("server {}: {}: {error}", sid.0, what.display());
         let append = File::options().create(true).append(true).open(&log);
         let append = append.map_err(|error| failed(&log, error))?;
+        let log_begins = append.metadata().map_err(|error| failed(&log, error))?.len();
         let binary = std::env::current_exe()
             .map_err(|error| format!("this program cannot find itself: {error}"))?;
         let mut command = Command::new(&binary);
@@ -63,7 +66,7 @@ impl Running {
                 let _ = news.send(News::Gone(index));
             });
         }
-        Ok(Self { process, stdin, log })
+        Ok(Self { process, stdin, log, log_begins })
     }
 
     pub(in crate::cli) fn pid(&self) -> u32 {
@@ -96,11 +99,40 @@ impl Running {
         None
     }
 
-    /// The last line of the server's log that says something.
-    pub(in crate::cli) fn last_words(&self) -> Option<String> {
-        let log = std::fs::read(&self.log).ok()?;
-        let tail = &log[log.len().saturating_sub(4_096)..];
-        let tail = String::from_utf8_lossy(tail);
-        tail.lines().rev().find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned())
+    /// Why the process ended, as it said itself before it did. One that was killed had no time to say anything.
+    pub(in crate::cli) fn cause(&self) -> Option<String> {
+        let mut log = File::open(&self.log).ok()?;
+        let length = log.metadata().ok()?.len();
+        let from = length.saturating_sub(TAIL_BYTES).max(self.log_begins);
+        log.seek(SeekFrom::Start(from)).ok()?;
+        let mut tail = Vec::new();
+        log.take(TAIL_BYTES).read_to_end(&mut tail).ok()?;
+        cause(&String::from_utf8_lossy(&tail))
+    }
+}
+
+/// So much of the end of a log is looked at.
+const TAIL_BYTES: u64 = 16_384;
+
+/// The last line with which a server gives a reason for its end: an error that it could not go on with, or a panic.
+fn cause(log: &str) -> Option<String> {
+    let mut lines = log.lines().rev();
+    let panic = |line: &str| line.starts_with("thread '") && line.contains(" panicked at ");
+    let found = lines.find(|line| line.starts_with("error: ") || panic(line));
+    found.map(|line| line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cause;
+
+    #[test]
+    fn the_cause_of_an_end_is_a_line_that_says_so() {
+        let usual = "INFO server 1 starts\nWARN client port: too many connections\n";
+        assert_eq!(cause(usual), None, "the last thing that happened is no cause");
+        let disk = format!("{usual}error: /d/log.1: No space left on device\n\n");
+        assert_eq!(cause(&disk).as_deref(), Some("error: /d/log.1: No space left on device"));
+        let panic = "thread 'disk' (7) panicked at src/disk.rs:1:1:\nstop\nnote: run with\n";
+        assert_eq!(cause(panic).as_deref(), Some("thread 'disk' (7) panicked at src/disk.rs:1:1:"));
     }
 }

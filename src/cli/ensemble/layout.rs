@@ -140,7 +140,7 @@ impl Layout {
         for number in (1..=count).rev() {
             let home = directory.join(number.to_string());
             let client_port = first + u16::from(number) - 1;
-            let data = home.display().to_string().replace('\\', "\\\\");
+            let data = server::property_value(&home.display().to_string());
             let text = format!(
                 "# Written by `vivarium ensemble` at its first start, and only read since then.\n\
                  tickTime={tick_ms}\ninitLimit=10\nsyncLimit=5\ndataDir={data}\n\

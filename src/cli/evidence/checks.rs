@@ -28,18 +28,20 @@ pub(super) fn check(asked: &Asked<'_>, progress: ProgressMode, run: &mut Run<'_>
         models: Vec::new(),
         properties: Vec::new(),
     };
-    let mut failures = Vec::new();
+    let (mut failures, mut undecided) = (Vec::new(), Vec::new());
     for one in &selected {
         if run.stopped() {
-            return Done::failed("interrupted", Some(facts));
+            return Done::undecided("interrupted", facts);
         }
         let record = match check_one(asked, one.info.name, progress, run) {
             Ok(record) => record,
             Err(why) => return Done::failed(format!("{}: {why}", one.info.name), Some(facts)),
         };
         run.say(&format!("  {}", closing_line(&record)));
-        if !record.passes() {
-            failures.push(closing_line(&record));
+        match (record.passes(), record.fails()) {
+            (true, _) => {}
+            (false, true) => failures.push(closing_line(&record)),
+            (false, false) => undecided.push(closing_line(&record)),
         }
         facts.models.push(ModelRun { about: one.info.about.to_owned(), record });
         for property in &one.info.properties {
@@ -53,9 +55,10 @@ pub(super) fn check(asked: &Asked<'_>, progress: ProgressMode, run: &mut Run<'_>
             }
         }
     }
-    match failures.is_empty() {
-        true => Done::holds(facts),
-        false => Done::failed(failures.join("; "), Some(facts)),
+    match (failures.is_empty(), undecided.is_empty()) {
+        (true, true) => Done::holds(facts),
+        (true, false) => Done::undecided(undecided.join("; "), facts),
+        (false, _) => Done::failed(failures.join("; "), Some(facts)),
     }
 }
 

@@ -109,6 +109,7 @@ pub(super) fn gather(
 fn run_one(runner: &dyn FlawRunner, name: &str, run: &mut Run<'_>) -> Result<FlawHere, String> {
     let request = FlawRequest {
         names: vec![name.to_owned()],
+        repo: run.tree.root.clone(),
         threads: run.threads,
         out: run.tree.root.join("target/evidence-flaws"),
         stop: Arc::clone(&run.stop),
@@ -128,7 +129,7 @@ fn here(row: &FlawRow, took: Duration) -> FlawHere {
         FlawFound::Failed(why) => (format!("it could not be run: {why}"), None, None),
         FlawFound::Impossible(why) => (format!("it cannot be expressed: {why}"), None, None),
     };
-    FlawHere { caught: row.passes(), found, depth, states, seconds: rounded(took) }
+    FlawHere { caught: row.caught() == Some(true), found, depth, states, seconds: rounded(took) }
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) fn identity(run: &Run<'_>, build: &BuildInfo) -> Identity {
     Identity {
         built_from: build.commit.clone(),
         commit: run.tree.commit(),
-        changed: run.tree.changed(),
+        changed: run.tree.changed(&run.out),
         core: env!("VIVARIUM_CORE").to_owned(),
         core_of_tree: run.tree.core().unwrap_or_else(unknown),
         tools,

@@ -171,7 +171,7 @@ impl Servers {
                     News::Event(Event::Stopped { .. }) => server.serving = None,
                     News::Gone(_) => {
                         let number = self.layout.servers[index].sid.0;
-                        let words = server.process.last_words().unwrap_or_default();
+                        let words = server.process.cause().unwrap_or_default();
                         return Err(format!("server {number} has ended by itself: {words}"));
                     }
                 }

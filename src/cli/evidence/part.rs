@@ -38,6 +38,11 @@ impl<T> Done<T> {
         Self { outcome: Outcome::Failed, reason: Some(reason.into()), facts }
     }
 
+    /// It was begun, and neither holds nor fails as far as it came.
+    pub(super) fn undecided(reason: impl Into<String>, facts: T) -> Self {
+        Self { outcome: Outcome::NotRun, reason: Some(reason.into()), facts: Some(facts) }
+    }
+
     /// Nothing was run.
     pub(super) fn recorded(facts: T) -> Self {
         Self { outcome: Outcome::Recorded, reason: None, facts: Some(facts) }

@@ -140,6 +140,7 @@ fn facts(
     let properties = report.properties.iter().map(|property| RunProperty {
         name: property.name.to_owned(),
         holds: property.holds,
+        vacuous: property.vacuous,
         occurrences: property.occurrences,
         violations: property.violations,
         undecided: property.undecided,

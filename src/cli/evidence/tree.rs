@@ -1,6 +1,6 @@
 //! The source tree, and what git knows of it.
 
-use super::super::core_hash;
+use super::super::{checkout, core_hash};
 use super::child;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -10,33 +10,14 @@ pub(super) struct Tree {
     pub(super) root: PathBuf,
 }
 
-/// What a source tree has.
-const PLACES: [&str; 4] = ["Cargo.toml", "proofs", "spec", "src/zab/src"];
+/// What the evidence is made from: a change elsewhere does not make the tree another.
+const PARTS: [&str; 8] =
+    ["Cargo.toml", "Cargo.lock", "rustfmt.toml", "src", "model", "spec", "proofs", "tests"];
 
 impl Tree {
-    /// The tree at `given`, or else the current directory or the nearest above it that is one.
+    /// See [`checkout::find`].
     pub(super) fn find(given: Option<&Path>) -> Result<Self, String> {
-        let missing = |place: &Path| PLACES.into_iter().find(|name| !place.join(name).exists());
-        if let Some(given) = given {
-            let root = std::path::absolute(given)
-                .map_err(|error| format!("--repo {}: {error}", given.display()))?;
-            return match missing(&root) {
-                None => Ok(Self { root }),
-                Some(name) => Err(format!(
-                    "--repo: found `{}`, allowed: a clone of Vivarium; it has no {name}",
-                    given.display()
-                )),
-            };
-        }
-        let here = std::env::current_dir().map_err(|error| error.to_string())?;
-        let root = here.ancestors().find(|place| missing(place).is_none());
-        root.map(|root| Self { root: root.to_owned() }).ok_or_else(|| {
-            format!(
-                "the evidence is made from a source tree, and {} is not in one: run this inside a clone of Vivarium, or name it \
-                 with --repo",
-                here.display()
-            )
-        })
+        checkout::find(given, "the evidence is made").map(|root| Self { root })
     }
 
     /// The commit that is checked out; `None` if this is not the root of a git checkout.
@@ -46,9 +27,17 @@ impl Tree {
         same.then(|| self.git_text(&["rev-parse", "HEAD"])).flatten()
     }
 
-    /// Paths that differ from the commit.
-    pub(super) fn changed(&self) -> Vec<String> {
-        let text = self.git(&["status", "--porcelain"]).unwrap_or_default();
+    /// Paths of what the evidence is made from that differ from the commit; what is in `out`, which is the report's own
+    /// directory, is none of them.
+    pub(super) fn changed(&self, out: &Path) -> Vec<String> {
+        let mut arguments = vec!["status", "--porcelain", "--"];
+        arguments.extend(PARTS);
+        let root = self.root.canonicalize().unwrap_or_else(|_| self.root.clone());
+        let out = out.canonicalize().unwrap_or_else(|_| out.to_owned());
+        let own = out.strip_prefix(&root).ok().filter(|below| !below.as_os_str().is_empty());
+        let exclude = own.map(|below| format!(":(top,exclude,literal){}", below.display()));
+        arguments.extend(exclude.as_deref());
+        let text = self.git(&arguments).unwrap_or_default();
         let lines = text.lines().filter_map(|line| line.get(3..));
         lines.map(str::to_owned).collect()
     }
@@ -110,17 +99,39 @@ mod tests {
         assert_eq!(tree.core().as_deref(), Some(env!("VIVARIUM_CORE")));
         assert_eq!(tree.core_at("unknown"), None);
         assert_eq!(tree.core_at("73f16374d94880bf18a0ae892dbb179a41f1d55e-dirty"), None);
-        if tree.commit().is_some() && tree.changed().is_empty() {
+        if tree.commit().is_some() && tree.changed(&tree.root).is_empty() {
             assert_eq!(tree.core_at("HEAD"), None, "a name is no hash");
             let commit = tree.commit().expect("is there");
             assert_eq!(tree.core_at(&commit), tree.core());
         }
     }
 
-    #[test]
-    fn a_place_that_is_no_clone_is_refused_with_what_is_missing() {
+    /// A repository with one commit, which has a file in `src` and one beside it.
+    fn repository() -> (tempfile::TempDir, Tree) {
         let place = tempfile::tempdir().expect("a directory");
-        let error = Tree::find(Some(place.path())).err().expect("refused");
-        assert!(error.ends_with("allowed: a clone of Vivarium; it has no Cargo.toml"), "{error}");
+        let tree = Tree { root: place.path().to_owned() };
+        std::fs::create_dir(place.path().join("src")).expect("made");
+        for name in ["src/a.rs", "README.md"] {
+            std::fs::write(place.path().join(name), "one").expect("written");
+        }
+        let name = ["-c", "user.name=n", "-c", "user.email=e"];
+        for command in [&["init", "-q"][..], &["add", "."], &["commit", "-q", "-m", "one"]] {
+            assert!(tree.git(&[&name[..], command].concat()).is_some(), "{command:?}");
+        }
+        (place, tree)
+    }
+
+    #[test]
+    fn a_report_inside_of_the_tree_does_not_make_it_another() {
+        let (place, tree) = repository();
+        let out = place.path().join("src/report");
+        std::fs::create_dir(&out).expect("made");
+        std::fs::write(out.join("report.json"), "{}").expect("written");
+        std::fs::write(place.path().join("README.md"), "two").expect("written");
+        std::fs::write(place.path().join("notes"), "mine").expect("written");
+        assert_eq!(tree.changed(&out), Vec::<String>::new());
+        assert_eq!(tree.changed(Path::new("/nowhere")), ["src/report/"]);
+        std::fs::write(place.path().join("src/a.rs"), "two").expect("written");
+        assert_eq!(tree.changed(&out), ["src/a.rs"]);
     }
 }

@@ -32,6 +32,8 @@ pub struct Checker {
 pub(crate) struct Server {
     /// The end of the first history that was recorded: what is up to there is older than the recordings.
     pub(crate) before: Option<Zxid>,
+    /// The number of the first recording, and of the last so far.
+    first: u64,
     number: u64,
     /// The last recording.
     end: Option<Left>,
@@ -75,6 +77,7 @@ impl Checker {
         let report = &self.files[file];
         let entry = self.servers.entry(server).or_insert_with(|| Server {
             before: None,
+            first: number,
             number: number.saturating_sub(1),
             end: None,
             missing: Vec::new(),
@@ -212,6 +215,7 @@ impl Checker {
         }
         let server = self.servers.entry(me).or_insert_with(|| Server {
             before: None,
+            first: number,
             number: number.saturating_sub(1),
             end: None,
             missing: Vec::new(),
@@ -304,6 +308,20 @@ impl Checker {
             (Some(run), Some(out)) => run.write(&quorum, out),
             (None, _) | (_, None) => Ok(()),
         }
+    }
+
+    /// What is missing of the recordings of a whole run, in words: of voters that recorded nothing, recordings before the first
+    /// and between others, and the ends of those that were not closed.
+    pub(crate) fn absent(&self) -> Vec<String> {
+        let voters = self.quorum.iter().flat_map(|(quorum, _)| quorum.voters().iter());
+        let silent = voters.filter(|sid| !self.servers.contains_key(sid));
+        let silent = silent.map(|sid| format!("every recording of {sid}, which is a voter"));
+        let known = self.servers.iter().flat_map(|(sid, server)| {
+            let before = (server.first > 1)
+                .then(|| format!("the recordings of {sid} before number {}", server.first));
+            before.into_iter().chain(server.missing.iter().cloned())
+        });
+        silent.chain(known).collect()
     }
 
     /// What all of them show together.

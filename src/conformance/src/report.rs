@@ -91,8 +91,10 @@ pub struct PropertyReport {
     pub name: &'static str,
     /// `always`, as the model's.
     pub kind: &'static str,
-    /// `null` if the recordings do not decide it.
+    /// `null` if it is vacuous, or the recordings do not decide it.
     pub holds: Option<bool>,
+    /// True if nothing that it speaks of was recorded.
+    pub vacuous: bool,
     /// How often it was looked at and held.
     pub occurrences: u64,
     /// How often it was violated.
@@ -136,6 +138,8 @@ pub struct Report {
     pub steps: u64,
     /// The recordings, by server and number.
     pub recordings: Vec<FileReport>,
+    /// What is not there of the recordings that there should be: whole ones, and the ends of others.
+    pub missing: Vec<String>,
     /// Every property.
     pub properties: Vec<PropertyReport>,
     /// Every action, of the core and then of abstract Zab (`Zab!`), those never taken included.
@@ -144,6 +148,7 @@ pub struct Report {
 
 impl Report {
     pub(crate) fn new(checker: Checker) -> Self {
+        let missing = checker.absent();
         let Checker { files, merged, servers, actions, abstract_actions, .. } = checker;
         let fact = |Witness(at, fact): &Witness| FactReport {
             file: files.get(at.file()).map(|file| file.file.clone()).unwrap_or_default(),
@@ -157,10 +162,12 @@ impl Report {
                 (0, _) => Some(true),
                 _ => Some(false),
             };
+            let vacuous =
+                holds.is_none() && tally.undecided == 0 && property.not_checkable().is_none();
             let reason = match (property.not_checkable(), &tally.missing) {
                 (Some(why), _) => Some(why.to_owned()),
                 (None, Some(missing)) => Some(missing.clone()),
-                (None, None) if holds.is_none() => {
+                (None, None) if vacuous => {
                     Some("nothing that it speaks of was recorded".to_owned())
                 }
                 (None, None) => None,
@@ -169,6 +176,7 @@ impl Report {
                 name: property.name(),
                 kind: "always",
                 holds,
+                vacuous,
                 occurrences: tally.held,
                 violations: tally.violated,
                 undecided: tally.undecided,
@@ -189,6 +197,7 @@ impl Report {
             name: "recordings",
             servers: servers.len(),
             steps: files.iter().map(|file| file.steps).sum(),
+            missing,
             properties,
             actions: Action::ALL
                 .map(action)
@@ -203,6 +212,12 @@ impl Report {
     pub fn passes(&self) -> bool {
         !self.recordings.iter().any(FileReport::fails)
             && self.properties.iter().all(|property| property.violations == 0)
+    }
+
+    /// True if nothing is missing, and every property that recordings can show is decided wherever it was looked at. What is
+    /// vacuous is: nothing that it speaks of happened.
+    pub fn decides_everything(&self) -> bool {
+        self.missing.is_empty() && self.properties.iter().all(|property| property.undecided == 0)
     }
 
     /// The property of this name (its first word), for tests.
@@ -231,6 +246,9 @@ impl fmt::Display for Report {
                 writeln!(f, "      {field} as recorded:  {recorded}")?;
                 writeln!(f, "      {field} by the core:  {replayed}")?;
             }
+        }
+        for missing in &self.missing {
+            writeln!(f, "  may be missing: {missing}")?;
         }
         writeln!(f, "properties")?;
         let width = self.properties.iter().map(|property| property.name.len()).max().unwrap_or(0);
@@ -272,12 +290,14 @@ struct Said<'a>(&'a PropertyReport);
 
 impl fmt::Display for Said<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PropertyReport { holds, occurrences, violations, undecided, reason, .. } = self.0;
+        let PropertyReport { holds, vacuous, occurrences, violations, undecided, reason, .. } =
+            self.0;
         let mut text = String::new();
         match holds {
             Some(true) => write!(text, "holds, {occurrences} times")?,
             Some(false) => write!(text, "VIOLATED, {violations} times")?,
             None if *undecided > 0 => text.push_str("not decidable"),
+            None if *vacuous => text.push_str("vacuous"),
             None => text.push_str("not checked"),
         }
         if holds.is_some() && *undecided > 0 {

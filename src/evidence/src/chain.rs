@@ -216,7 +216,7 @@ pub(crate) fn is_abstract(run: &ModelRun) -> bool {
     run.record.name.starts_with('A')
 }
 
-/// Properties whose precondition no model of the code met: they hold, of nothing.
+/// Properties whose precondition no model of the code met: vacuous everywhere.
 pub(crate) fn vacuous(checks: &Checks) -> Vec<String> {
     let mut met: Vec<(&str, u64)> = Vec::new();
     for run in checks.models.iter().filter(|run| !is_abstract(run)) {
@@ -294,8 +294,10 @@ fn conformance(part: &Part<Conformance>) -> Link {
         part,
         |facts| {
             let held = facts.properties.iter().filter(|property| property.holds == Some(true));
+            let vacuous = facts.properties.iter().filter(|property| property.vacuous).count();
+            let said = if vacuous > 0 { format!(", {vacuous} vacuous") } else { String::new() };
             let result = format!(
-                "{} steps in {}, {} of {} properties hold, the others are not decided",
+                "{} steps in {}, {} of {} properties hold{said}, the others are not decided",
                 grouped(facts.steps),
                 counted(facts.recordings.len(), "recording", "recordings"),
                 held.count(),

@@ -182,7 +182,7 @@ pub struct Identity {
     pub built_from: String,
     /// The commit of the source tree; `null` outside a git checkout.
     pub commit: Option<String>,
-    /// Paths that differ from that commit, as git names them.
+    /// Paths of sources, models, specification, proofs and tests that differ from that commit, as git names them.
     pub changed: Vec<String>,
     /// SHA-256 of the core's sources, as compiled into this program; `srvr`, `mntr` and `--version` name it too.
     pub core: String,

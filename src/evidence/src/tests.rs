@@ -25,6 +25,7 @@ fn property(name: &str, occurrences: u64) -> PropertyRecord {
         name: name.to_owned(),
         kind: PropertyKind::Always,
         holds: Some(true),
+        vacuous: false,
         occurrences: Some(occurrences),
         out_of_reach: false,
         counterexample: None,
@@ -92,6 +93,7 @@ fn conformance() -> Conformance {
         properties: vec![RunProperty {
             name: "Z1 one-leader-per-epoch".to_owned(),
             holds: Some(true),
+            vacuous: false,
             occurrences: 5,
             violations: 0,
             undecided: 0,

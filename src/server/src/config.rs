@@ -1,8 +1,9 @@
 //! The configuration of a server: ZooKeeper's `zoo.cfg`, read strictly.
 //!
 //! What ZooKeeper's `QuorumPeerConfig` accepts means the same here. Four things differ. A key that nobody knows is a
-//! warning, as is one that ZooKeeper knows and this server does not act upon; a key whose neglect would be unsafe (TLS,
-//! authentication, hierarchical quorums) is an error. `forceSync=no` is accepted with a warning and has no effect:
+//! warning, as is one that ZooKeeper knows and this server does not act upon; a key without which the server would be less
+//! protected than its file says (TLS, authentication, hierarchical quorums) is an error: `table` lists
+//! all of them. `forceSync=no` is accepted with a warning and has no effect:
 //! what is acknowledged is on disk. The members are read from this file only (no `dynamicConfigFile`).
 //! And ids go up to 255, so that session ids tell servers apart.
 
@@ -10,9 +11,11 @@ mod keys;
 mod member;
 mod properties;
 mod read;
+mod table;
 mod text;
 
 pub use member::Member;
+pub use properties::property_value;
 pub use text::DirSizes;
 
 use member::Bracketed;
@@ -105,7 +108,7 @@ pub struct ClientAddress {
 }
 
 impl ClientAddress {
-    /// Every address of the machine, as ZooKeeper writes it.
+    /// Every address of the machine, IPv4 and IPv6, as ZooKeeper writes it.
     pub const ANY: &str = "0.0.0.0";
 }
 
@@ -180,7 +183,7 @@ pub enum ConfigError {
         allowed: String,
     },
     /// A key is known, and what it asks for cannot be left out silently.
-    #[error("line {line}: {key}={found} is not supported: {why}")]
+    #[error("line {line}: {key}={found} is not supported: {why}{more}")]
     Refused {
         /// The key.
         key: String,
@@ -190,6 +193,8 @@ pub enum ConfigError {
         found: String,
         /// What would be wrong without it.
         why: String,
+        /// Which other keys of the file are refused too; empty: none.
+        more: String,
     },
     /// A key is missing.
     #[error("{key} is not set: {why}")]
@@ -222,10 +227,10 @@ impl Config {
     /// A file that cannot be read, a value that is wrong, missing or refused. The error names the file only where
     /// it is not the given one.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let read = |path: &Path| std::fs::read_to_string(path);
+        let read = |path: &Path| std::fs::read(path);
         let text =
             read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::from_text(&text, read)
+        Self::from_bytes(&text, read)
     }
 
     /// The quorum system: majorities of the participants; of this server alone if standalone.

@@ -104,7 +104,7 @@ async fn accept(
     let inboxes = Arc::new(inboxes);
     let mut greetings = Greetings::at("election port");
     loop {
-        let (stream, from) = match listener.accept().await {
+        let (stream, from) = match crate::listen::accept(&listener).await {
             Ok(accepted) => accepted,
             Err(error) => {
                 warn!("election port: accepting a connection failed: {error}");

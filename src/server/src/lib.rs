@@ -14,6 +14,7 @@ mod engine;
 mod events;
 mod greetings;
 mod link;
+mod listen;
 mod outbox;
 mod packets;
 mod peer_address;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 pub use config::{
     ClientAddress, Config, ConfigError, DirSizes, FourLetterWords, Member, SnapshotCompression,
+    property_value,
 };
 pub use events::{Event, Events};
 pub use run::{Build, Error, Options, run};

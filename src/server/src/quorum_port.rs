@@ -154,7 +154,7 @@ impl Acceptor {
         let mut greetings = Greetings::at("quorum port");
         let this = Arc::new(self);
         loop {
-            let (stream, from) = match listener.accept().await {
+            let (stream, from) = match crate::listen::accept(&listener).await {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     warn!("quorum port: accepting a connection failed: {error}");

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use store::{Recovered, Store};
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::info;
 use wire::election::Address;
 use wire::jute::{Reader, Record};
 use wire::txn::TxnHeader;
@@ -18,7 +18,7 @@ use znode::{SessionIds, Tree};
 
 use crate::client::{self, Shared};
 use crate::clock;
-use crate::config::{Config, SnapshotCompression};
+use crate::config::{ClientAddress, Config, SnapshotCompression};
 use crate::descriptors;
 use crate::disk::Disk;
 use crate::election_port::{self, ElectionPort};
@@ -93,9 +93,6 @@ fn worker_threads() -> usize {
 }
 
 async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
-    for warning in &config.warnings {
-        warn!("configuration: {warning}");
-    }
     let stop = signals()?;
     let (store, image, tree) = open(&config)?;
     info!(
@@ -235,7 +232,7 @@ async fn ports(
     let Some(me) = me else {
         return Ok((QuorumPort::start(quorum, None, events.clone()), None));
     };
-    let host = if config.quorum_listen_on_all_ips { "0.0.0.0" } else { &me.host };
+    let host = if config.quorum_listen_on_all_ips { ClientAddress::ANY } else { &me.host };
     let listener = listen("quorum port", host, me.quorum_port, None).await?;
     let election_listener = listen("election port", host, me.election_port, None).await?;
     let election = election_port::Settings {
@@ -266,20 +263,9 @@ async fn listen(
     backlog: Option<u32>,
 ) -> Result<TcpListener, Error> {
     let address = host_port(host, number);
-    let listen = async {
-        let resolved = lookup_host(&address).await?.next();
-        let resolved = resolved.ok_or_else(|| io::Error::other("the name has no address"))?;
-        let socket = if resolved.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
-        // A server that was killed leaves connections behind that keep the port for a while.
-        socket.set_reuseaddr(true)?;
-        socket.bind(resolved)?;
-        socket.listen(backlog.unwrap_or(BACKLOG))
-    };
-    listen.await.map_err(|source| Error::Listen { port, address, source })
+    let listener = crate::listen::listen(&address, backlog).await;
+    listener.map_err(|source| Error::Listen { port, address, source })
 }
-
-/// Connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
 
 struct Signals {
     interrupt: tokio::signal::unix::Signal,

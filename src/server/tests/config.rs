@@ -19,7 +19,7 @@ server.3=zoo3:2888:3888
 ";
 
 fn read(text: &str, myid: &str) -> Result<Config, ConfigError> {
-    Config::from_text(text, |_| Ok(myid.to_owned()))
+    Config::from_bytes(text.as_bytes(), |_| Ok(myid.as_bytes().to_owned()))
 }
 
 fn ensemble(more: &str) -> Config {
@@ -35,7 +35,7 @@ fn refused(more: &str) -> String {
 
 /// A server alone, from a file with nothing but these lines and `dataDir`.
 fn alone(lines: &str) -> Result<Config, ConfigError> {
-    Config::from_text(&format!("dataDir=data\n{lines}"), |_| panic!("myid is not read"))
+    Config::from_bytes(format!("dataDir=data\n{lines}").as_bytes(), |_| panic!("myid is not read"))
 }
 
 fn address(host: &str, port: u16) -> Option<ClientAddress> {
@@ -197,7 +197,10 @@ fn a_wrong_value_says_key_line_what_was_found_and_what_is_allowed() {
         ("standaloneEnabled=1", "found `1`, allowed: false or true"),
         ("electionAlg=0", "electionAlg: found `0`, allowed: 3"),
         ("dataDir=", "dataDir: found ``, allowed: a directory"),
-        ("vivarium.recrod=x", "vivarium.recrod: found `x`, allowed: one of vivarium.record"),
+        (
+            "vivarium.recrod=x",
+            "vivarium.recrod: found `x`, allowed: one of vivarium.peerAddressCheck, vivarium.record",
+        ),
         ("znode.container.maxPerMinute=0", "found `0`, allowed: a whole number from 1"),
         (
             "minSessionTimeout=50000",
@@ -210,21 +213,30 @@ fn a_wrong_value_says_key_line_what_was_found_and_what_is_allowed() {
 }
 
 #[test]
-fn what_would_be_unsafe_to_leave_out_is_refused() {
+fn what_would_be_unsafe_to_leave_out_is_refused_before_anything_else_is_said() {
     for (line, why) in [
-        ("sslQuorum=true", "the quorum ports have no TLS yet"),
-        ("secureClientPort=2281", "the client port has no TLS yet"),
-        ("quorum.auth.enableSasl=true", "the quorum ports do not authenticate yet"),
-        ("sessionRequireClientSASLAuth=true", "clients would not be asked for it"),
-        ("group.1=1:2:3", "hierarchical quorums are not supported"),
-        ("weight.1=2", "hierarchical quorums are not supported"),
-        ("enforceQuota=true", "quotas are not counted yet"),
-        ("emulate353TTLNodes=true", "such nodes would stay"),
-        ("dynamicConfigFile=zoo.cfg.dynamic", "put the server.N lines here"),
+        ("sslQuorum=true", "the ports between servers have no TLS"),
+        ("zookeeper.sslQuorum=true", "the ports between servers have no TLS"),
+        ("secureClientPort=2281", "the client port has no TLS"),
+        ("quorum.auth.enableSasl=true", "servers do not authenticate each other"),
+        ("sessionRequireClientSASLAuth=true", "clients cannot authenticate by this"),
+        ("group.1=1:2:3", "majorities are the only quorums"),
+        ("dynamicConfigFile=zoo.cfg.dynamic", "put the server.N lines of that file here"),
     ] {
-        let error = refused(line);
-        assert!(error.contains("is not supported: ") && error.contains(why), "{line}: {error}");
+        // The other lines are wrong, too.
+        let text = format!("tickTime=x\nstandaloneEnabled=false\n{line}\nserver.1=a\n");
+        let error = read(&text, "1").expect_err(line).to_string();
+        let says = format!("line 3: {line} is not supported: ");
+        assert!(error.starts_with(&says) && error.contains(why), "{line}: {error}");
     }
+    let kerberos = "sslQuorum=true\nssl.quorum.keyStore.password=hunter2\nauthProvider.1=x";
+    assert_eq!(
+        refused(kerberos),
+        "line 10: sslQuorum=true is not supported: the ports between servers have no TLS, and would be open; \
+         nor are ssl.quorum.keyStore.password (line 11), authProvider.1 (line 12)"
+    );
+    let error = refused("ssl.keyStore.password=hunter2");
+    assert!(error.starts_with("line 10: ssl.keyStore.password=(not shown) is not"), "{error}");
     assert!(ensemble("sslQuorum=false\nquorum.auth.enableSasl=false").warnings.is_empty());
 }
 
@@ -233,11 +245,16 @@ fn what_is_left_out_safely_is_a_warning_by_name() {
     for (line, warning) in [
         (
             "admin.serverPort=8080",
-            "line 10: known to ZooKeeper, not supported: admin.serverPort=8080",
+            "line 10: admin.serverPort=8080 is ignored: there is no admin server",
         ),
         (
-            "reconfigEnabled=true",
-            "line 10: known to ZooKeeper, not supported: reconfigEnabled=true",
+            "DigestAuthenticationProvider.superDigest=super:secret",
+            "line 10: DigestAuthenticationProvider.superDigest=(not shown) is ignored: nobody is let in, or gets rights, by this",
+        ),
+        (
+            "zookeeper.snapCount=9",
+            "line 10: zookeeper.snapCount=9 is ignored (by ZooKeeper too, which puts `zookeeper.` before the keys of a file \
+             itself): write snapCount",
         ),
         ("tick_time=2", "line 10: unknown key tick_time: ignored (is tickTime meant?)"),
         ("colour=green", "line 10: unknown key colour: ignored"),
@@ -257,9 +274,56 @@ fn what_is_left_out_safely_is_a_warning_by_name() {
     ] {
         assert_eq!(ensemble(line).warnings, [warning], "{line}");
     }
+    let marked = format!("\u{feff}tickTime=1000\n{ENSEMBLE}");
+    assert_eq!(
+        read(&marked, "2").expect("can be read").warnings,
+        [
+            "line 1: the file begins with a byte-order mark, so this line is ignored (by ZooKeeper too): tickTime=1000"
+        ]
+    );
     // Asking for what is done anyway is nothing to warn of.
     let same = "reconfigEnabled=false\nadmin.enableServer=false\nskipACL=no\nmaxSessionTimeout=-1";
     assert!(ensemble(same).warnings.is_empty());
+}
+
+/// `Integer.parseInt`, and what ZooKeeper takes for "no limit", "never" or "the default".
+#[test]
+fn numbers_are_read_as_java_reads_them() {
+    let config = ensemble(
+        "tickTime=+900\nsnapCount=007\nmaxClientCnxns=-1\nmaxCnxns=-2\nclientPort=+2182\nelectionAlg=03\n\
+         autopurge.purgeInterval=-1\nautopurge.snapRetainCount=-1\nclientPortListenBacklog=0\nminSessionTimeout=-1",
+    );
+    assert_eq!((config.tick_time.as_millis(), config.snap_count), (900, 7));
+    assert_eq!(
+        (config.client_connections_per_address_max, config.client_connections_max),
+        (None, None)
+    );
+    assert_eq!((config.client, config.client_backlog), (address(ClientAddress::ANY, 2182), None));
+    assert_eq!((config.purge_interval, config.purge_retain), (None, 3));
+    assert_eq!(config.session_timeout_min.as_millis(), 1_800);
+    for line in [
+        "tickTime=2 000",
+        "tickTime=0x10",
+        "tickTime=++1",
+        "tickTime=-1",
+        "maxCnxns=x",
+        "maxCnxns=3000000000",
+    ] {
+        refused(line);
+    }
+}
+
+/// A file is bytes, and each is a character: a directory with other characters is written with `\\u`.
+#[test]
+fn a_directory_is_read_as_java_reads_it() {
+    let data = |text: &[u8]| {
+        let config = Config::from_bytes(text, |_| panic!("myid is not read"));
+        config.expect("enough to run alone").data_dir
+    };
+    assert_eq!(data(b"dataDir=/d\xe9\rclientPort=1"), Path::new("/dé"));
+    assert_eq!(data(b"dataDir=/\\u20ac"), Path::new("/€"));
+    let written = format!("dataDir={}", server::property_value("/d\\é €"));
+    assert_eq!(data(written.as_bytes()), Path::new("/d\\é €"));
 }
 
 #[test]
@@ -275,7 +339,7 @@ fn ensembles_need_their_limits_and_a_data_directory() {
 
 #[test]
 fn myid_is_one_number_on_the_first_line() {
-    for fine in ["3", "3\n", "3\r\n", "3\nanything"] {
+    for fine in ["3", "3\n", "3\r\n", "3\ranything", "3\nanything é", "+03"] {
         assert_eq!(read(ENSEMBLE, fine).expect(fine).me, Sid(3));
     }
     for (wrong, found) in
@@ -293,7 +357,8 @@ fn myid_is_one_number_on_the_first_line() {
             .contains("found `7`, allowed: the id of a server line, of which there are server.1, "),
         "{error}"
     );
-    let missing = Config::from_text(ENSEMBLE, |_| Err(std::io::ErrorKind::NotFound.into()));
+    let missing =
+        Config::from_bytes(ENSEMBLE.as_bytes(), |_| Err(std::io::ErrorKind::NotFound.into()));
     let error = missing.expect_err("there is no file").to_string();
     assert!(error.starts_with("/var/lib/zookeeper/myid: "), "{error}");
 }

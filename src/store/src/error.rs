@@ -161,8 +161,8 @@ pub enum Error {
     },
     /// `FileTxnSnapLog.restore`: logs without any snapshot are the remains of a state that is lost.
     #[error(
-        "{path}: there is no snapshot, but the log {log}; the state before it is lost \
-         (zookeeper.snapshot.trust.empty=true replays it onto an empty tree)"
+        "{path}: there is no snapshot, but the log {log}; the state before it is lost, unless the snapshot is found again \
+         and put there"
     )]
     LogWithoutSnapshot {
         /// The snapshot directory.
@@ -183,7 +183,7 @@ pub enum Error {
         /// As found.
         accepted: u32,
     },
-    /// An epoch file, `myid`, or this crate's intent file holds something else.
+    /// An epoch file, or this crate's intent file, holds something else.
     #[error("{path}: {rule}, found {found:?}")]
     Content {
         /// The file.

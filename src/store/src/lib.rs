@@ -5,7 +5,6 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `dataDir/myid` | the server's id: [`read_myid`] |
 //! | `dataDir/version-2/snapshot.H` (`.gz`, `.snappy`) | the tree after the transaction with zxid H |
 //! | `dataDir/version-2/acceptedEpoch`, `currentEpoch` | the epoch promised, the epoch of the history |
 //! | `dataDir/version-2/vivarium.intent`, `vivarium.tmp.*` | a step over several files that is under way |
@@ -28,7 +27,6 @@ mod flips;
 mod intent;
 mod layout;
 mod log;
-mod myid;
 mod purge;
 mod recovered;
 mod replay;
@@ -44,7 +42,6 @@ mod window;
 pub use disk::{Disk, File, Os};
 pub use error::{Error, Result};
 pub use layout::Compression;
-pub use myid::read_myid;
 pub use recovered::{LogEntry, Recovered, Repair};
 pub use snapshot::{
     FinishedSnapshot, SnapshotDigest, SnapshotFile, SnapshotItems, SnapshotTail, SnapshotWriter,

@@ -1,7 +1,7 @@
 //! Model checking.
 
 use maud::{Markup, html};
-use model::report::PropertyKind;
+use model::report::Answer;
 
 use super::how;
 use crate::chain::{ABSTRACT, REFINES, abstract_actions, compared};
@@ -56,12 +56,14 @@ fn models(checks: &Checks) -> Markup {
 
 fn result(run: &ModelRun) -> Markup {
     let record = &run.record;
-    let violated = record.properties.iter().filter(|property| property.holds == Some(false));
-    let violated: Vec<&str> = violated.map(|property| &*property.name).collect();
+    let violated = [record.with(Answer::Violated), record.with(Answer::Unreached)].concat();
+    let vacuous = record.with(Answer::Vacuous).len();
     html! {
-        @if record.passes() { "complete, all as required" }
-        @else {
-            span.status.failed { "failed" }
+        @if record.passes() {
+            "complete, all as required"
+            @if vacuous > 0 { ", " (vacuous) " vacuous" }
+        } @else {
+            @if record.fails() { span.status.failed { "failed" } } @else { span.status { "undecided" } }
             @if let Some(why) = &record.incomplete { " incomplete: " (why) ";" }
             @if record.pruned > 0 { " " (counted(usize::try_from(record.pruned).unwrap_or(usize::MAX), "state", "states")) " pruned;" }
             @if !violated.is_empty() { " does not hold: " (violated.join(", ")) }
@@ -74,22 +76,23 @@ fn result(run: &ModelRun) -> Markup {
 fn properties(checks: &Checks) -> Markup {
     html! {
         h3 { "Properties" }
-        p { "The number is how many states met the precondition of a property, or reached what has to be reached. A property that "
-            "was met in 0 states of a model says nothing there; “-” is a property that the bounds leave out or the model does not have." }
+        p { "The number is how many states met the precondition of a property, or reached what has to be reached. A property whose "
+            "precondition never occurred in a model is vacuous there and says nothing; “-” is one that the bounds leave out or the model \
+             does not have." }
         table.wide {
             thead { tr { th { "Property" } th { "Says" } th.n { "Met, by model" } } }
             tbody { @for text in &checks.properties {
                 tr {
                     td { b { (text.name) } br; span.soft { (text.kind) } }
                     td { (text.sentence) " " span.soft { (text.source) } }
-                    td.met { (met(checks, &text.name, text.kind)) }
+                    td.met { (met(checks, &text.name)) }
                 }
             } }
         }
     }
 }
 
-fn met(checks: &Checks, name: &str, kind: PropertyKind) -> Markup {
+fn met(checks: &Checks, name: &str) -> Markup {
     let found = checks.models.iter().filter_map(|run| {
         let mut properties = run.record.properties.iter();
         properties
@@ -100,14 +103,13 @@ fn met(checks: &Checks, name: &str, kind: PropertyKind) -> Markup {
         @for (model, property) in found {
             span.cell.failed[property.holds == Some(false)] {
                 (model) " "
-                @if property.out_of_reach { "-" }
-                @else {
-                    @match (property.holds, kind) {
-                        (Some(false), PropertyKind::Sometimes) => "NOT REACHED",
-                        (Some(false), PropertyKind::Always | PropertyKind::Live) => "VIOLATED",
-                        (None, _) => "undecided",
-                        (Some(true), _) => (property.occurrences.map_or("holds".to_owned(), grouped)),
-                    }
+                @match property.answer() {
+                    Answer::OutOfReach => "-",
+                    Answer::Unreached => "NOT REACHED",
+                    Answer::Violated => "VIOLATED",
+                    Answer::Undecided => "undecided",
+                    Answer::Vacuous => "vacuous",
+                    Answer::Holds | Answer::Reached => (property.occurrences.map_or("holds".to_owned(), grouped)),
                 }
             } " "
         }

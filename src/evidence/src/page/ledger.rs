@@ -1,6 +1,7 @@
 //! Records of long runs.
 
 use maud::{Markup, html};
+use model::report::Answer;
 
 use super::how;
 use crate::chain::short;
@@ -21,8 +22,9 @@ pub(super) fn section(part: &Part<Ledger>, identity: &Identity) -> Markup {
 
 fn shown(entry: &LedgerEntry, identity: &Identity) -> Markup {
     let record = &entry.record;
-    let properties = record.properties.iter().filter(|property| !property.out_of_reach);
-    let hold = properties.clone().filter(|property| property.holds == Some(true)).count();
+    let hold = record.with(Answer::Holds).len() + record.with(Answer::Reached).len();
+    let silent = record.with(Answer::OutOfReach).len() + record.with(Answer::Vacuous).len();
+    let properties = record.properties.len() - silent;
     let memory = record.machine.memory_gib.map_or(String::new(), |gib| format!(", {gib:.1} GiB"));
     html! {
         h3 { code { (entry.file) } ": " (record.name)
@@ -36,7 +38,7 @@ fn shown(entry: &LedgerEntry, identity: &Identity) -> Markup {
                     None => "complete within its bounds",
                     Some(why) => { "incomplete: " (why) },
                 }
-                ", " (hold) " of " (properties.count()) " properties as required" } }
+                ", " (hold) " of " (properties) " properties as required; " (silent) " vacuous or out of reach" } }
             tr { th { "Commit" } td { code { (record.commit) } } }
             tr { th { "Core then" } td { @match &entry.core {
                 None => "not known here: the commit is not in this clone",

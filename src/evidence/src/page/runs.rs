@@ -89,6 +89,7 @@ fn properties(facts: &Conformance) -> Markup {
                     td { @match property.holds {
                         Some(true) => "holds",
                         Some(false) => span.status.failed { "violated, " (grouped(property.violations)) " times" },
+                        None if property.vacuous => em { "vacuous" },
                         None => em { "not decided" },
                     } }
                     td.n { (grouped(property.occurrences)) } td.n { (grouped(property.undecided)) }

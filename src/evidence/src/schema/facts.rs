@@ -169,8 +169,10 @@ pub struct Recording {
 pub struct RunProperty {
     /// The property.
     pub name: String,
-    /// `null` if the recordings do not decide it.
+    /// `null` if it is vacuous, or the recordings do not decide it.
     pub holds: Option<bool>,
+    /// True if nothing that it speaks of was recorded.
+    pub vacuous: bool,
     /// How often it was looked at and held.
     pub occurrences: u64,
     /// How often it was violated.

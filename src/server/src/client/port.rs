@@ -18,7 +18,7 @@ pub(crate) async fn listen(
     let mut tasks = JoinSet::new();
     loop {
         while tasks.try_join_next().is_some() {}
-        let (stream, address) = match listener.accept().await {
+        let (stream, address) = match crate::listen::accept(&listener).await {
             Ok(accepted) => accepted,
             Err(error) => {
                 warn!("client port: accepting a connection failed: {error}");

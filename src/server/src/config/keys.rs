@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use super::properties::Property;
+use super::table::{self, Handling, Known};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -48,20 +49,51 @@ impl Keys {
         self.entries.extract_if(prefix.to_owned().., |key, _| key.starts_with(prefix)).collect()
     }
 
-    /// A whole number within `range`; `unit` ends the sentence that says what is allowed.
+    /// A whole number within `range`, as `Integer.parseInt` reads it; `unit` ends the sentence that says what is allowed.
     pub(super) fn number(
         &mut self,
         key: &str,
         range: RangeInclusive<u64>,
         unit: &str,
     ) -> Result<Option<u64>, ConfigError> {
+        self.entry_number(
+            key,
+            |number| range.contains(&number),
+            || format!("a whole number from {} to {}{unit}", range.start(), range.end()),
+        )
+    }
+
+    /// A whole number up to `high`, of which every one below 1 says the same, told by `none` and answered by `None`.
+    pub(super) fn positive(
+        &mut self,
+        key: &str,
+        high: u64,
+        unit: &str,
+        none: &str,
+    ) -> Result<Option<u64>, ConfigError> {
+        if self.peek(key).and_then(integer).is_some_and(|number| number < 1) {
+            self.take(key);
+            return Ok(None);
+        }
+        self.entry_number(
+            key,
+            |number| number <= high,
+            || format!("a whole number up to {high}{unit}, 0 or less: {none}"),
+        )
+    }
+
+    fn entry_number(
+        &mut self,
+        key: &str,
+        fits: impl FnOnce(u64) -> bool,
+        allowed: impl FnOnce() -> String,
+    ) -> Result<Option<u64>, ConfigError> {
         let Some(entry) = self.take(key) else { return Ok(None) };
-        let digits = !entry.value.is_empty() && entry.value.bytes().all(|b| b.is_ascii_digit());
-        let number = entry.value.parse().ok().filter(|n| digits && range.contains(n));
-        number.map(Some).ok_or_else(|| {
-            let (low, high) = (range.start(), range.end());
-            wrong(key, &entry, format!("a whole number from {low} to {high}{unit}"))
-        })
+        let number = integer(&entry.value).and_then(|number| u64::try_from(number).ok());
+        match number.filter(|number| fits(*number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(wrong(key, &entry, allowed())),
+        }
     }
 
     /// One of `words`, compared without case; answers its index.
@@ -80,40 +112,106 @@ impl Keys {
         Ok(self.word(key, &["false", "true"])?.map_or(default, |index| index == 1))
     }
 
-    /// Judges what nobody took: an error for what would be unsafe to leave out, a warning for the rest.
+    /// Refuses what would leave the server less protected than the file says, whatever else is right or wrong with it: the message
+    /// about that comes before any other. The first such line is told with its reason, the others by name.
+    pub(super) fn refuse(&self) -> Result<(), ConfigError> {
+        let mut refused: Vec<(&String, &Entry, Known)> = self
+            .entries
+            .iter()
+            .filter_map(|(key, entry)| Some((key, entry, refusal(plain(key), &entry.value)?)))
+            .collect();
+        refused.sort_by_key(|(_, entry, _)| entry.line);
+        let mut refused = refused.into_iter();
+        let Some((key, entry, Known { why, .. })) = refused.next() else { return Ok(()) };
+        let more: Vec<String> =
+            refused.map(|(key, entry, _)| format!("{key} (line {})", entry.line)).collect();
+        Err(ConfigError::Refused {
+            key: key.clone(),
+            line: entry.line,
+            found: shown(key, &entry.value).to_owned(),
+            why: why.to_owned(),
+            more: match more.is_empty() {
+                true => String::new(),
+                false => format!("; nor are {}", more.join(", ")),
+            },
+        })
+    }
+
+    /// Judges what nobody took: a warning for each, but for values that ask for nothing more than what happens anyway.
     pub(super) fn finish(self) -> Result<Vec<String>, ConfigError> {
         let mut warnings = self.warnings;
         for (key, entry) in self.entries {
             let line = entry.line;
-            if let Some((_, why)) = ESSENTIAL.iter().find(|(name, _)| matches(name, &key)) {
-                if entry.value.eq_ignore_ascii_case("false") {
-                    continue;
-                }
-                let found = entry.value;
-                return Err(ConfigError::Refused { key, line, found, why: (*why).to_owned() });
-            }
-            if let Some((_, default)) = UNSUPPORTED.iter().find(|(name, _)| matches(name, &key)) {
-                if !default.eq_ignore_ascii_case(&entry.value) {
-                    let value = &entry.value;
-                    warnings.push(format!(
-                        "line {line}: known to ZooKeeper, not supported: {key}={value}"
-                    ));
-                }
-                continue;
-            }
-            if matches("vivarium.*", &key) {
-                let allowed = format!("one of {}", OWN.join(", "));
+            if key.starts_with("vivarium.") {
+                let ours = table::names().filter(|name| name.starts_with("vivarium."));
+                let allowed = format!("one of {}", ours.collect::<Vec<_>>().join(", "));
                 return Err(ConfigError::Value { key, line, found: entry.value, allowed });
             }
-            let close = |name: &&&str| strsim::damerau_levenshtein(name, &key) <= 2;
-            let hint = match SUPPORTED.iter().find(close) {
-                Some(name) => format!(" (is {name} meant?)"),
-                None => String::new(),
-            };
-            warnings.push(format!("line {line}: unknown key {key}: ignored{hint}"));
+            let known = table::known(&key);
+            if known.as_ref().is_some_and(|known| known.asks_for_nothing(&entry.value)) {
+                continue;
+            }
+            warnings.push(format!("line {line}: {}", ignored(&key, &entry.value, known)));
         }
         Ok(warnings)
     }
+}
+
+/// What is said of a key that has no effect.
+fn ignored(key: &str, value: &str, known: Option<Known>) -> String {
+    let value = shown(key, value);
+    if let Some(known) = known {
+        let why = match known.handling {
+            Handling::Done => "nothing here asks for it",
+            Handling::Ignored | Handling::Refused => known.why,
+        };
+        return format!("{key}={value} is ignored: {why}");
+    }
+    let plain = plain(key);
+    if key.starts_with(BYTE_ORDER_MARK) {
+        return format!(
+            "the file begins with a byte-order mark, so this line is ignored (by ZooKeeper too): {plain}={value}"
+        );
+    }
+    if table::known(plain).is_some() {
+        return format!(
+            "{key}={value} is ignored (by ZooKeeper too, which puts `zookeeper.` before the keys of a file itself): \
+             write {plain}"
+        );
+    }
+    let close = |name: &&str| strsim::damerau_levenshtein(name, plain) <= 2;
+    let hint = table::names().find(close);
+    let hint = hint.map_or_else(String::new, |name| format!(" (is {name} meant?)"));
+    format!("unknown key {key}: ignored{hint}")
+}
+
+/// The key that the operator means: in a file, ZooKeeper looks for neither of these beginnings, and ignores the line.
+fn plain(key: &str) -> &str {
+    let key = key.strip_prefix(BYTE_ORDER_MARK).unwrap_or(key);
+    key.strip_prefix("zookeeper.").unwrap_or(key)
+}
+
+/// U+FEFF in UTF-8, as a file in ISO-8859-1 has it.
+const BYTE_ORDER_MARK: &str = "\u{ef}\u{bb}\u{bf}";
+
+fn refusal(key: &str, value: &str) -> Option<Known> {
+    let known = table::known(key)?;
+    match known.handling {
+        Handling::Refused if !known.asks_for_nothing(value) => Some(known),
+        Handling::Refused | Handling::Ignored | Handling::Done => None,
+    }
+}
+
+/// A value as it may be printed: passwords and what they are made of stay out of logs.
+fn shown<'a>(key: &str, value: &'a str) -> &'a str {
+    let key = key.to_ascii_lowercase();
+    let secret = ["password", "superdigest"].iter().any(|word| key.ends_with(word));
+    if secret { "(not shown)" } else { value }
+}
+
+/// `Long.parseLong`: an optional sign, then decimal digits, and nothing else.
+pub(super) fn integer(text: &str) -> Option<i64> {
+    text.parse().ok()
 }
 
 /// An error about the value of a key.
@@ -128,148 +226,5 @@ pub(super) fn wrong(key: &str, entry: &Entry, allowed: impl Into<String>) -> Con
 
 /// A TCP port that can be named, so not 0.
 pub(super) fn port(text: &str) -> Option<u16> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|port| digits && *port != 0)
+    integer(text).and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0)
 }
-
-/// A pattern ending in `*` stands for everything with that beginning.
-fn matches(pattern: &str, key: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => key.starts_with(prefix),
-        None => pattern == key,
-    }
-}
-
-/// Our own keys.
-const OWN: [&str; 2] = ["vivarium.record", "vivarium.peerAddressCheck"];
-
-/// The keys that are taken, to say which one an unknown key may have been meant to be.
-const SUPPORTED: [&str; 31] = [
-    "tickTime",
-    "initLimit",
-    "syncLimit",
-    "dataDir",
-    "dataLogDir",
-    "clientPort",
-    "clientPortAddress",
-    "clientPortListenBacklog",
-    "snapCount",
-    "autopurge.snapRetainCount",
-    "autopurge.purgeInterval",
-    "maxClientCnxns",
-    "maxCnxns",
-    "minSessionTimeout",
-    "maxSessionTimeout",
-    "4lw.commands.whitelist",
-    "globalOutstandingLimit",
-    "preAllocSize",
-    "jute.maxbuffer",
-    "snapshot.compression.method",
-    "peerType",
-    "forceSync",
-    "standaloneEnabled",
-    "quorumListenOnAllIPs",
-    "commitLogCount",
-    "cnxTimeout",
-    "electionAlg",
-    "extendedTypesEnabled",
-    "znode.container.checkIntervalMs",
-    "znode.container.maxPerMinute",
-    "znode.container.maxNeverUsedIntervalMs",
-];
-
-/// Keys that change what is safe or who is a member: leaving them out silently would weaken what the operator
-/// asked for, so a file that sets them to anything but `false` is refused.
-const ESSENTIAL: [(&str, &str); 15] = [
-    ("dynamicConfigFile", "the members are read from this file only: put the server.N lines here"),
-    ("group.*", "hierarchical quorums are not supported, and majorities would be other quorums"),
-    ("weight.*", "hierarchical quorums are not supported, and majorities would be other quorums"),
-    ("enforceQuota", "quotas are not counted yet, and no write would be refused for one"),
-    (
-        "emulate353TTLNodes",
-        "times to live as ZooKeeper 3.5.3 wrote them are not known, and such nodes would stay",
-    ),
-    ("sslQuorum", "the quorum ports have no TLS yet, and would be open"),
-    ("secureClientPort", "the client port has no TLS yet"),
-    ("secureClientPortAddress", "the client port has no TLS yet"),
-    ("client.portUnification", "the client port has no TLS yet"),
-    ("portUnification", "the quorum ports have no TLS yet, and would be open"),
-    ("quorum.auth.*", "the quorum ports do not authenticate yet, and would be open"),
-    ("enforce.auth.*", "SASL is not supported yet, and clients would not be asked for it"),
-    (
-        "sessionRequireClientSASLAuth",
-        "SASL is not supported yet, and clients would not be asked for it",
-    ),
-    ("requireClientAuthScheme", "SASL is not supported yet, and clients would not be asked for it"),
-    ("ensembleAuthName", "clients would not be asked which ensemble they mean"),
-];
-
-/// Keys that ZooKeeper knows and this server does not act upon, with the value that asks for nothing else than what it
-/// does (empty: there is none).
-const UNSUPPORTED: [(&str, &str); 65] = [
-    ("DigestAuthenticationProvider.*", ""),
-    ("X509AuthenticationProvider.*", ""),
-    ("admin.enableServer", "false"),
-    ("admin.*", ""),
-    ("audit.enable", "false"),
-    ("audit.*", ""),
-    ("authProvider.*", ""),
-    ("client.*", ""),
-    ("clientTcpKeepAlive", "false"),
-    ("closeSessionTxn.enabled", "true"),
-    ("commitProcessor.*", ""),
-    ("connectToLearnerMasterLimit", "0"),
-    ("connection_throttle_*", ""),
-    ("datadir.autocreate", "true"),
-    ("db.autocreate", "true"),
-    ("digest.enabled", "true"),
-    ("electionPortBindRetry", "3"),
-    ("fastleader.*", ""),
-    ("flushDelay", "0"),
-    ("follower.nodelay", "true"),
-    ("fsync.warningthresholdms", "1000"),
-    ("intBufferStartingSizeBytes", ""),
-    ("jute.maxbuffer.extrasize", ""),
-    ("largeRequestMaxBytes", ""),
-    ("largeRequestThreshold", "-1"),
-    ("leader.*", ""),
-    ("leaderConnectDelayDuringRetryMs", ""),
-    ("leaderServes", "yes"),
-    ("learner.*", ""),
-    ("localSessionsEnabled", "false"),
-    ("localSessionsUpgradingEnabled", "false"),
-    ("maxBatchSize", "1000"),
-    ("maxGetChildrenResponseCacheSize", ""),
-    ("maxResponseCacheSize", ""),
-    ("maxWriteQueuePollTime", ""),
-    ("metricsProvider.*", ""),
-    ("multiAddress.enabled", "false"),
-    ("multiAddress.*", ""),
-    ("netty.*", ""),
-    ("nio.*", ""),
-    ("observer.*", ""),
-    ("observerMasterPort", "0"),
-    ("oraclePath", ""),
-    ("quorumCnxnTimeoutMs", "-1"),
-    ("readonlymode.enabled", "false"),
-    ("readonlymode.*", ""),
-    ("reconfigEnabled", "false"),
-    ("request_throttle_*", ""),
-    ("sasl.*", ""),
-    ("serializeLastProcessedZxid.enabled", "true"),
-    ("serverCnxnFactory", "org.apache.zookeeper.server.NIOServerCnxnFactory"),
-    ("sessionlessCnxnTimeout", ""),
-    ("shutdownTimeout", ""),
-    ("skipACL", "no"),
-    ("snapSizeLimitInKb", ""),
-    ("snapshot.trust.empty", "false"),
-    ("snapshotSizeFactor", ""),
-    ("ssl.*", ""),
-    ("superUser", ""),
-    ("syncEnabled", "true"),
-    ("tcpKeepAlive", "false"),
-    ("throttled_op_wait_time", "0"),
-    ("txnLogSizeLimitInKb", "-1"),
-    ("watchManagerName", "WatchManager"),
-    ("watcherCleanThreadsNum", ""),
-];

@@ -1,6 +1,6 @@
 //! The members of an ensemble: `server.N` lines.
 
-use super::keys::{Entry, port};
+use super::keys::{Entry, integer, port};
 use super::{ClientAddress, ConfigError};
 use std::fmt;
 use zab::{LearnerKind, Sid};
@@ -26,7 +26,7 @@ const FORM: &str = "host:quorumPort:electionPort[:participant|:observer][;[clien
 /// The id in the key of a `server.N` line.
 pub(super) fn sid(key: &str, entry: &Entry) -> Result<Sid, ConfigError> {
     let digits = key.strip_prefix("server.").unwrap_or(key);
-    let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+    let number = integer(digits).and_then(|number| u8::try_from(number).ok());
     number.map(Sid).ok_or_else(|| ConfigError::Value {
         key: key.to_owned(),
         line: entry.line,

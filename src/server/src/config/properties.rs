@@ -1,11 +1,12 @@
 //! Java's properties format, in which ZooKeeper's configuration files are written.
 //!
 //! Own code and not the crate `java-properties`: that one also decodes the escapes of comments, so it
-//! refuses a file for `# C:\users`. As there: `=`, `:` or white space separates key and value, a line that ends
-//! in an odd number of backslashes goes on in the next one, `\uXXXX` is a UTF-16 unit. Unlike Java,
-//! which reads ISO-8859-1, the text is UTF-8 (for ASCII that is the same).
+//! refuses a file for `# C:\users`. As in `java.util.Properties.load`: the bytes are ISO-8859-1; a line ends with LF, CR or
+//! both; `=`, `:` or white space separates key and value; a line that ends in an odd number of backslashes goes on in the
+//! next one; `\uXXXX` is a UTF-16 unit. Only half a surrogate pair, which Java takes, is refused: no file has such a name.
 
 use super::ConfigError;
+use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::Chars;
 
@@ -18,28 +19,69 @@ pub(super) struct Property {
     pub(super) line: usize,
 }
 
-/// The properties of a text, in its order, repeated keys included.
-pub(super) fn parse(text: &str) -> Result<Vec<Property>, ConfigError> {
+/// The properties of a file, in its order, repeated keys included.
+pub(super) fn parse(text: &[u8]) -> Result<Vec<Property>, ConfigError> {
+    let text = latin_1(text);
     let mut properties = Vec::new();
-    let mut lines = (1..).zip(text.lines());
+    let mut lines = (1..).zip(lines(&text));
     while let Some((line, first)) = lines.next() {
-        let first = first.trim_start_matches(BLANK);
-        if first.is_empty() || first.starts_with(['#', '!']) {
-            continue;
-        }
-        let mut logical = first.to_owned();
-        while is_continued(&logical) {
+        let mut logical = first.trim_start_matches(BLANK).to_owned();
+        while !is_comment(&logical) && is_continued(&logical) {
             logical.pop();
             // A dangling backslash at the end of the text continues into nothing.
             let Some((_, next)) = lines.next() else { break };
             logical.push_str(next.trim_start_matches(BLANK));
         }
-        properties.push(property(&logical, line)?);
+        if !logical.is_empty() && !is_comment(&logical) {
+            properties.push(property(&logical, line)?);
+        }
     }
     Ok(properties)
 }
 
+/// The text that the bytes are in ISO-8859-1: each is the character of its number.
+pub(super) fn latin_1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// The lines of a text without their ends: LF, CR, or CR and LF.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut ends_with_cr = false;
+    text.split_inclusive(['\r', '\n']).filter_map(move |line| {
+        let is_rest = ends_with_cr && line == "\n";
+        ends_with_cr = line.ends_with('\r');
+        (!is_rest).then(|| line.trim_end_matches(['\r', '\n']))
+    })
+}
+
+/// `value` as it has to stand in a properties file, behind the `=`.
+pub fn property_value(value: &str) -> String {
+    let mut text = String::new();
+    for (at, c) in value.chars().enumerate() {
+        match c {
+            '\\' => text.push_str("\\\\"),
+            ' ' if at == 0 => text.push_str("\\ "),
+            ' '..='~' => text.push(c),
+            other => {
+                for unit in other.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(text, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    text
+}
+
+/// `String.trim`: everything up to the blank goes, and nothing else.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c| c <= ' ')
+}
+
 const BLANK: [char; 3] = [' ', '\t', '\x0c'];
+
+fn is_comment(line: &str) -> bool {
+    line.starts_with(['#', '!'])
+}
 
 fn is_continued(line: &str) -> bool {
     line.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 1
@@ -56,7 +98,7 @@ fn property(logical: &str, line: usize) -> Result<Property, ConfigError> {
         skip_blank(&mut rest);
     }
     let value = unescape(&mut rest, line, |_| false)?;
-    Ok(Property { key: key.trim().to_owned(), value: value.trim().to_owned(), line })
+    Ok(Property { key: trimmed(&key).to_owned(), value: trimmed(&value).to_owned(), line })
 }
 
 /// Characters up to the first one that `ends`, which is left in place, with escapes replaced.
@@ -103,8 +145,8 @@ fn unescape(
 mod tests {
     use super::*;
 
-    fn pairs(text: &str) -> Vec<(String, String, usize)> {
-        let properties = parse(text).expect("can be read");
+    fn pairs(text: impl AsRef<[u8]>) -> Vec<(String, String, usize)> {
+        let properties = parse(text.as_ref()).expect("can be read");
         properties.into_iter().map(|p| (p.key, p.value, p.line)).collect()
     }
 
@@ -119,26 +161,57 @@ mod tests {
             ("cheeses", "cheeses", "", 1),
             ("a\\:b\\=c\\ d = e", "a:b=c d", "e", 1),
             ("dir=C:\\\\zk\\\\data", "dir", "C:\\zk\\data", 1),
-            ("x=\\u00e9\\uD83D\\uDE00 é", "x", "é\u{1F600} é", 1),
+            ("x=\\u00e9\\uD83D\\uDE00", "x", "é\u{1F600}", 1),
             ("# C:\\users\n! also \\u\n\r\nk=v\r\n", "k", "v", 4),
             ("k=a\\\\\nl", "k", "a\\", 1),
             ("k=v\\", "k", "v", 1),
             ("k==v", "k", "=v", 1),
+            ("# a comment does not go on \\\nk=v", "k", "v", 2),
+            ("\\\n# nor does it begin behind nothing\nk=v", "k", "v", 3),
+            ("k=\x01 v\u{1f}\t", "k", "v", 1),
         ] {
             assert_eq!(pairs(text)[0], (key.into(), value.into(), line), "{text}");
         }
         assert_eq!(pairs("k=a\\\\\nl").len(), 2, "an even number of backslashes does not continue");
-        assert!(pairs("# only\n\n").is_empty());
+        assert!(pairs("# only\n\n\\\n").is_empty());
+    }
+
+    #[test]
+    fn a_line_ends_with_either_character_or_both() {
+        let expected = [("a", "1", 1), ("b", "23", 2), ("c", "4", 5)];
+        let expected = expected.map(|(key, value, line)| (key.into(), value.into(), line));
+        for end in ["\n", "\r", "\r\n"] {
+            let text = ["a=1", "b=2\\", "  3", "", "c=4"].join(end);
+            assert_eq!(pairs(&text), expected, "{end:?}");
+        }
+        assert_eq!(pairs("a=1\n\rb=2")[1].2, 3, "LF and CR are two ends");
+    }
+
+    #[test]
+    fn bytes_are_characters_of_iso_8859_1() {
+        assert_eq!(pairs(b"k=f\xfcr")[0].1, "für");
+        assert_eq!(pairs("k=für")[0].1, "fÃ¼r", "UTF-8 is not what Java reads");
+        assert_eq!(pairs(b"k=\xa0v\x85")[0].1, "\u{a0}v\u{85}", "no white space to Java");
+    }
+
+    #[test]
+    fn what_is_escaped_is_read_again() {
+        for value in ["", "/a b", " c ", "C:\\x", "für \u{1F600}", "a\tb\\", "#!=:"] {
+            let text = format!("k={}", property_value(value));
+            assert!(text.is_ascii(), "{text}");
+            assert_eq!(pairs(text)[0].1, trimmed(value), "{value}");
+        }
     }
 
     #[test]
     fn an_escape_that_is_none_is_refused_with_its_line() {
         for (text, found) in [("a=b\nk=\\u12", "\\u12"), ("a=b\nk=\\u+123", "\\u+123")] {
-            let Err(ConfigError::Syntax { line: 2, found: was, .. }) = parse(text) else {
+            let Err(ConfigError::Syntax { line: 2, found: was, .. }) = parse(text.as_bytes())
+            else {
                 panic!("{text} was read");
             };
             assert_eq!(was, found);
         }
-        assert!(parse("k=\\uD83D").is_err(), "half a pair");
+        assert!(parse(b"k=\\uD83D").is_err(), "half a pair");
     }
 }

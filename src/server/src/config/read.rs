@@ -1,6 +1,6 @@
 //! From the text of a configuration file to a [`Config`].
 
-use super::keys::{Keys, port, wrong};
+use super::keys::{Keys, integer, port, wrong};
 use super::{
     ClientAddress, Config, ConfigError, FourLetterWords, Member, SnapshotCompression, member,
     properties,
@@ -15,17 +15,18 @@ use zab::{LearnerKind, Sid};
 use znode::{NeverUsed, ReapLimits};
 
 impl Config {
-    /// Reads the text of a configuration file. `read_myid` is asked for the content of `dataDir/myid` if there are
+    /// Reads the content of a configuration file. `read_myid` is asked for the content of `dataDir/myid` if there are
     /// `server.N` lines.
     ///
     /// # Errors
     ///
     /// As [`from_file`](Self::from_file).
-    pub fn from_text(
-        text: &str,
-        read_myid: impl FnOnce(&Path) -> io::Result<String>,
+    pub fn from_bytes(
+        text: &[u8],
+        read_myid: impl FnOnce(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Self, ConfigError> {
         let mut keys = Keys::new(properties::parse(text)?);
+        keys.refuse()?;
         let members = members(&mut keys)?;
         let data_dir = directory(&mut keys, "dataDir")?.ok_or(ConfigError::Missing {
             key: "dataDir",
@@ -57,8 +58,7 @@ impl Config {
         let tick_time = Duration::from_millis(tick_ms);
         let (init_limit_ticks, sync_limit_ticks) = limits(&mut keys, standalone)?;
         let (session_timeout_min, session_timeout_max) = session_timeouts(&mut keys, tick_time)?;
-        let purge_retain =
-            small(&mut keys, "autopurge.snapRetainCount", 0, " (snapshots)")?.unwrap_or(3);
+        let purge_retain = retained(&mut keys)?;
         if purge_retain < 3 {
             let warning = format!(
                 "autopurge.snapRetainCount={purge_retain} is less than 3: 3 snapshots are kept"
@@ -66,7 +66,7 @@ impl Config {
             keys.warnings.push(warning);
         }
         let purge_hours =
-            keys.number("autopurge.purgeInterval", 0..=1_000_000, " (hours; 0: never)")?;
+            keys.positive("autopurge.purgeInterval", 1_000_000, " (hours)", "never")?;
         no_other_election(&mut keys)?;
         force_sync(&mut keys)?;
         let config = Self {
@@ -95,17 +95,14 @@ impl Config {
                 Some(_) | None => SnapshotCompression::Plain,
             },
             purge_retain: purge_retain.max(3),
-            purge_interval: purge_hours
-                .filter(|hours| *hours > 0)
-                .map(|hours| Duration::from_secs(3_600 * hours)),
+            purge_interval: purge_hours.map(|hours| Duration::from_secs(3_600 * hours)),
             commit_log_count: small(&mut keys, "commitLogCount", 1, " (transactions)")?
                 .unwrap_or(500),
-            client_connections_per_address_max: Some(
-                small(&mut keys, "maxClientCnxns", 0, " (0: no limit)")?.unwrap_or(60),
-            )
-            .filter(|max| *max > 0),
-            client_connections_max: small(&mut keys, "maxCnxns", 0, " (0: no limit)")?
-                .filter(|max| *max > 0),
+            client_connections_per_address_max: match keys.peek("maxClientCnxns") {
+                Some(_) => limit(&mut keys, "maxClientCnxns")?,
+                None => Some(60),
+            },
+            client_connections_max: limit(&mut keys, "maxCnxns")?,
             global_outstanding_limit: small(&mut keys, "globalOutstandingLimit", 1, " (requests)")?
                 .unwrap_or(1_000),
             jute_max_buffer: small(&mut keys, "jute.maxbuffer", 1_024, " (bytes)")?
@@ -179,16 +176,20 @@ fn is_standalone(keys: &mut Keys, members: &BTreeMap<Sid, Member>) -> Result<boo
 }
 
 /// The first line of `myid` is a decimal number and nothing else (`Long.parseLong` of the whole line).
-fn my_id(path: &Path, read: impl FnOnce(&Path) -> io::Result<String>) -> Result<Sid, ConfigError> {
+fn my_id(path: &Path, read: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> Result<Sid, ConfigError> {
     let text = read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    let line = text.lines().next().unwrap_or_default();
-    let digits = !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit());
-    line.parse().ok().filter(|_| digits).map(Sid).ok_or_else(|| ConfigError::MyId {
+    let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
+    let line = properties::latin_1(line);
+    let id = integer(&line).and_then(|id| u8::try_from(id).ok());
+    id.map(Sid).ok_or_else(|| ConfigError::MyId {
         path: path.to_owned(),
-        found: line.to_owned(),
+        found: line.chars().take(FOUND_MAX).collect(),
         allowed: "a first line with a number from 0 to 255 and nothing else".into(),
     })
 }
+
+/// So much of a wrong `myid` is told.
+const FOUND_MAX: usize = 40;
 
 /// `clientPort` and `clientPortAddress`, and what the own line says; if both say something they must agree
 /// (`QuorumPeerConfig.setupClientPort`).
@@ -199,7 +200,7 @@ fn client_address(
     let host = keys.take("clientPortAddress");
     let from_keys = match keys.take("clientPort") {
         // As in ZooKeeper, 0 is "not set".
-        Some(entry) if entry.value == "0" => None,
+        Some(entry) if integer(&entry.value) == Some(0) => None,
         Some(entry) => {
             let port = port(&entry.value)
                 .ok_or_else(|| wrong("clientPort", &entry, "a port from 1 to 65535"))?;
@@ -258,7 +259,7 @@ fn limits(keys: &mut Keys, standalone: bool) -> Result<(u32, u32), ConfigError> 
 fn session_timeouts(keys: &mut Keys, tick: Duration) -> Result<(Duration, Duration), ConfigError> {
     let mut timeout = |key, ticks| -> Result<Duration, ConfigError> {
         // As in ZooKeeper, -1 is "not set".
-        if keys.peek(key) == Some("-1") {
+        if keys.peek(key).and_then(integer) == Some(-1) {
             keys.take(key);
         }
         let given = keys.number(key, 1..=i32_max(), " (milliseconds), or -1 for the default")?;
@@ -275,17 +276,33 @@ fn session_timeouts(keys: &mut Keys, tick: Duration) -> Result<(Duration, Durati
     Ok((min, max))
 }
 
+/// `ServerSocket.bind`: less than 1 is the system's default.
 fn backlog(keys: &mut Keys) -> Result<Option<u32>, ConfigError> {
-    if keys.peek("clientPortListenBacklog") == Some("-1") {
-        keys.take("clientPortListenBacklog");
+    let none = "the system's default";
+    let given = keys.positive("clientPortListenBacklog", i32_max(), " (connections)", none)?;
+    Ok(given.and_then(|number| u32::try_from(number).ok()))
+}
+
+/// A limit of connections: less than 1 is none, as in ZooKeeper's connection factories.
+fn limit(keys: &mut Keys, key: &str) -> Result<Option<u32>, ConfigError> {
+    let given = keys.positive(key, i32_max(), " (connections)", "no limit")?;
+    Ok(given.and_then(|number| u32::try_from(number).ok()))
+}
+
+/// `autopurge.snapRetainCount`; less than 0 is as good as 0.
+fn retained(keys: &mut Keys) -> Result<u32, ConfigError> {
+    const KEY: &str = "autopurge.snapRetainCount";
+    if keys.peek(KEY).is_none() {
+        return Ok(3);
     }
-    small(keys, "clientPortListenBacklog", 1, " (connections), or -1 for the system's default")
+    let given = keys.positive(KEY, i32_max(), " (snapshots)", "as few as may be")?;
+    Ok(given.and_then(|number| u32::try_from(number).ok()).unwrap_or(0))
 }
 
 /// Fast leader election, number 3, is the only one that there is.
 fn no_other_election(keys: &mut Keys) -> Result<(), ConfigError> {
     match keys.take("electionAlg") {
-        Some(entry) if entry.value != "3" => Err(wrong("electionAlg", &entry, "3")),
+        Some(entry) if integer(&entry.value) != Some(3) => Err(wrong("electionAlg", &entry, "3")),
         Some(_) | None => Ok(()),
     }
 }

@@ -103,8 +103,8 @@ const NODE: &str = "/node";
 
 impl Server {
     fn start() -> Self {
-        let config = Config::from_text("dataDir=data\n", |_: &std::path::Path| Ok(String::new()))
-            .expect("a configuration");
+        let config =
+            Config::from_bytes(b"dataDir=data\n", |_| Ok(Vec::new())).expect("a configuration");
         let build = Build { commit: String::new(), core: String::new() };
         let mut tree = Tree::new(Options::default());
         let create = Txn::Create(CreateTxn {

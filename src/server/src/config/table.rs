@@ -1,0 +1,390 @@
+//! Every key that ZooKeeper reads from a configuration file, and what becomes of it here.
+//!
+//! *The rule.* A key is refused if the server would be less protected without it than its file says: somebody would not
+//! have to prove who he is, something would go over the network in clear, a limit or a safeguard would be missing, or
+//! other sets of servers would be quorums. Any other key that this server does not act upon is ignored with one warning. A value that
+//! asks for nothing more than what happens anyway is neither refused nor worth a warning.
+
+/// What becomes of a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Handling {
+    /// [`read`](super::read) takes it.
+    Done,
+    /// It makes no difference to what is safe: one warning.
+    Ignored,
+    /// The server would be less protected than its file says: an error.
+    Refused,
+}
+
+/// Keys that are handled alike, for one reason.
+pub(super) struct Group {
+    pub(super) handling: Handling,
+    /// What is so here, as the message says it.
+    pub(super) why: &'static str,
+    keys: &'static [Key],
+}
+
+/// Name, values that ask for nothing more than what happens anyway (`|` between them), and a line that asks for more. A name that
+/// ends in `*` stands for every key with that beginning.
+struct Key(
+    &'static str,
+    &'static str,
+    #[cfg_attr(not(test), expect(dead_code, reason = "the tests try it"))] &'static str,
+);
+
+/// What is known of `key`; an exact name goes before a beginning.
+pub(super) fn known(key: &str) -> Option<Known> {
+    let all = || GROUPS.iter().flat_map(|group| group.keys.iter().map(move |entry| (group, entry)));
+    let exact = all().find(|(_, Key(name, ..))| *name == key);
+    let begins = |name: &str| name.strip_suffix('*').is_some_and(|begin| key.starts_with(begin));
+    let (group, Key(_, same, _)) =
+        exact.or_else(|| all().find(|(_, Key(name, ..))| begins(name)))?;
+    Some(Known { handling: group.handling, why: group.why, same })
+}
+
+/// See [`known`].
+pub(super) struct Known {
+    pub(super) handling: Handling,
+    pub(super) why: &'static str,
+    same: &'static str,
+}
+
+impl Known {
+    /// True if the value asks for nothing more than what happens anyway.
+    pub(super) fn asks_for_nothing(&self, value: &str) -> bool {
+        self.same.split('|').any(|same| !same.is_empty() && same.eq_ignore_ascii_case(value))
+    }
+}
+
+/// The names of the keys that are taken or known, without the beginnings of many.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let keys = GROUPS.iter().flat_map(|group| group.keys.iter().map(|Key(name, ..)| *name));
+    keys.filter(|name| !name.ends_with('*'))
+}
+
+const fn done(keys: &'static [Key]) -> Group {
+    Group { handling: Handling::Done, why: "", keys }
+}
+
+const fn ignored(why: &'static str, keys: &'static [Key]) -> Group {
+    Group { handling: Handling::Ignored, why, keys }
+}
+
+const fn refused(why: &'static str, keys: &'static [Key]) -> Group {
+    Group { handling: Handling::Refused, why, keys }
+}
+
+const GROUPS: &[Group] = &[
+    done(&[
+        Key("4lw.commands.whitelist", "", "4lw.commands.whitelist=ruok"),
+        Key("autopurge.purgeInterval", "", "autopurge.purgeInterval=24"),
+        Key("autopurge.snapRetainCount", "", "autopurge.snapRetainCount=5"),
+        Key("clientPort", "", "clientPort=2182"),
+        Key("clientPortAddress", "", "clientPortAddress=127.0.0.1"),
+        Key("clientPortListenBacklog", "", "clientPortListenBacklog=9"),
+        Key("cnxTimeout", "", "cnxTimeout=100"),
+        Key("commitLogCount", "", "commitLogCount=1000"),
+        Key("dataDir", "", "dataDir=/data"),
+        Key("dataLogDir", "", "dataLogDir=/log"),
+        Key("electionAlg", "", "electionAlg=3"),
+        Key("extendedTypesEnabled", "", "extendedTypesEnabled=true"),
+        Key("forceSync", "", "forceSync=yes"),
+        Key("globalOutstandingLimit", "", "globalOutstandingLimit=9"),
+        Key("initLimit", "", "initLimit=9"),
+        Key("jute.maxbuffer", "", "jute.maxbuffer=4194304"),
+        Key("maxClientCnxns", "", "maxClientCnxns=9"),
+        Key("maxCnxns", "", "maxCnxns=9"),
+        Key("maxSessionTimeout", "", "maxSessionTimeout=90000"),
+        Key("minSessionTimeout", "", "minSessionTimeout=900"),
+        Key("peerType", "", "peerType=participant"),
+        Key("preAllocSize", "", "preAllocSize=9"),
+        Key("quorumListenOnAllIPs", "", "quorumListenOnAllIPs=true"),
+        Key("server.*", "", "server.3=zoo3:2888:3888"),
+        Key("snapCount", "", "snapCount=9"),
+        Key("snapshot.compression.method", "", "snapshot.compression.method=gz"),
+        Key("standaloneEnabled", "", "standaloneEnabled=false"),
+        Key("syncLimit", "", "syncLimit=9"),
+        Key("tickTime", "", "tickTime=900"),
+        Key("vivarium.peerAddressCheck", "", "vivarium.peerAddressCheck=false"),
+        Key("vivarium.record", "", "vivarium.record=/record"),
+        Key("znode.container.checkIntervalMs", "", "znode.container.checkIntervalMs=9"),
+        Key(
+            "znode.container.maxNeverUsedIntervalMs",
+            "",
+            "znode.container.maxNeverUsedIntervalMs=9",
+        ),
+        Key("znode.container.maxPerMinute", "", "znode.container.maxPerMinute=9"),
+    ]),
+    refused(
+        "the members are read from this file only, so put the server.N lines of that file here",
+        &[Key("dynamicConfigFile", "", "dynamicConfigFile=zoo.cfg.dynamic")],
+    ),
+    refused(
+        "majorities are the only quorums here, and other sets of servers would be quorums",
+        &[
+            Key("group*", "", "group.1=1:2:3"),
+            Key("weight*", "", "weight.1=2"),
+            Key("oraclePath", "", "oraclePath=/oracle"),
+        ],
+    ),
+    refused(
+        "the ports between servers have no TLS, and would be open",
+        &[
+            Key("sslQuorum", "false", "sslQuorum=true"),
+            Key("portUnification", "false", "portUnification=true"),
+            Key("ssl.quorum.*", "false|none", "ssl.quorum.clientAuth=need"),
+        ],
+    ),
+    refused(
+        "the client port has no TLS, and would be open",
+        &[
+            Key("secureClientPort", "0", "secureClientPort=2281"),
+            Key("secureClientPortAddress", "", "secureClientPortAddress=127.0.0.1"),
+            Key("client.portUnification", "false", "client.portUnification=true"),
+            Key("ssl.*", "false|none", "ssl.keyStore.location=/keys"),
+        ],
+    ),
+    refused(
+        "servers do not authenticate each other, and the ports between them would be open",
+        &[Key("quorum.auth.*", "false", "quorum.auth.enableSasl=true")],
+    ),
+    refused(
+        "clients cannot authenticate by this, and would not be asked to",
+        &[
+            Key("authProvider*", "", "authProvider.1=org.apache.zookeeper.server.auth.X"),
+            Key("enforce.auth.*", "false", "enforce.auth.enabled=true"),
+            Key("ensembleAuthName", "", "ensembleAuthName=production"),
+            Key("jaasLoginRenew", "", "jaasLoginRenew=3600000"),
+            Key("kinit", "", "kinit=/usr/bin/kinit"),
+            Key("kerberos.*", "false", "kerberos.removeHostFromPrincipal=true"),
+            Key("requireClientAuthScheme", "", "requireClientAuthScheme=sasl"),
+            Key("requireKerberosConfig", "false", "requireKerberosConfig=true"),
+            Key("sasl.*", "false", "sasl.serverconfig=Server"),
+            Key("security.auth_to_local", "", "security.auth_to_local=DEFAULT"),
+            Key("sessionRequireClientSASLAuth", "false", "sessionRequireClientSASLAuth=true"),
+        ],
+    ),
+    refused(
+        "there is no audit log, and nobody would see who did what",
+        &[Key("audit.enable", "false", "audit.enable=true")],
+    ),
+    refused(
+        "quotas are not counted, and would not hold",
+        &[Key("enforceQuota", "false", "enforceQuota=true")],
+    ),
+    refused(
+        "times to live as ZooKeeper 3.5.3 wrote them are not known, and such nodes would stay",
+        &[Key("emulate353TTLNodes", "false", "emulate353TTLNodes=true")],
+    ),
+    refused(
+        "clients may always prove who they are by digest",
+        &[Key(
+            "DigestAuthenticationProvider.enabled",
+            "true",
+            "DigestAuthenticationProvider.enabled=false",
+        )],
+    ),
+    refused(
+        "clients are limited by maxClientCnxns, maxCnxns and globalOutstandingLimit only, and this limit would be missing",
+        &[
+            Key("connection_throttle_tokens", "0", "connection_throttle_tokens=9"),
+            Key("connectionMaxTokens", "0", "connectionMaxTokens=9"),
+            Key("largeRequestThreshold", "0|-1", "largeRequestThreshold=1000"),
+            Key("request_throttle_max_requests", "0", "request_throttle_max_requests=9"),
+            Key("requestThrottleLimit", "0", "requestThrottleLimit=9"),
+        ],
+    ),
+    refused(
+        "an empty data directory is taken for that of a new server, and would not be noticed",
+        &[
+            Key("datadir.autocreate", "true", "datadir.autocreate=false"),
+            Key("db.autocreate", "true", "db.autocreate=false"),
+        ],
+    ),
+    ignored(
+        "there is no TLS that it could be about",
+        &[
+            Key("client.certReload", "false", "client.certReload=true"),
+            Key("fips-mode", "false", "fips-mode=true"),
+            Key("sslQuorumReloadCertFiles", "false", "sslQuorumReloadCertFiles=true"),
+        ],
+    ),
+    ignored(
+        "nobody is let in, or gets rights, by this",
+        &[
+            Key(
+                "DigestAuthenticationProvider.*",
+                "",
+                "DigestAuthenticationProvider.superDigest=super:x",
+            ),
+            Key(
+                "IPAuthenticationProvider.usexforwardedfor",
+                "false",
+                "IPAuthenticationProvider.usexforwardedfor=true",
+            ),
+            Key("SASLAuthenticationProvider.*", "", "SASLAuthenticationProvider.superPassword=x"),
+            Key("X509AuthenticationProvider.*", "", "X509AuthenticationProvider.superUser=CN=x"),
+            Key("allowSaslFailedClients", "false", "allowSaslFailedClients=true"),
+            Key("letAnySaslUserDoX", "", "letAnySaslUserDoX=x"),
+            Key("superUser", "", "superUser=root"),
+        ],
+    ),
+    ignored(
+        "access control lists are checked whatever it says",
+        &[
+            Key("skipACL", "no", "skipACL=yes"),
+            Key("enableEagerACLCheck", "false", "enableEagerACLCheck=true"),
+        ],
+    ),
+    ignored(
+        "there is no admin server",
+        &[
+            Key("admin.enableServer", "false", "admin.enableServer=true"),
+            Key("admin.*", "", "admin.serverPort=8080"),
+        ],
+    ),
+    ignored("there is no audit log", &[Key("audit.*", "", "audit.impl.class=x")]),
+    ignored(
+        "there are no metrics but those of mntr",
+        &[
+            Key(
+                "metricsProvider.className",
+                "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+                "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
+            ),
+            Key("metricsProvider.*", "", "metricsProvider.httpPort=7000"),
+            Key("messageTracker.*", "false", "messageTracker.Enabled=true"),
+            Key("pathStats.*", "false", "pathStats.enabled=true"),
+            Key("jmx.*", "", "jmx.log4j.disable=true"),
+            Key("jvm.pause.*", "false", "jvm.pause.monitor=true"),
+            Key("leader.ackLoggingFrequency", "", "leader.ackLoggingFrequency=9"),
+            Key("traceFile", "", "traceFile=/tmp/trace"),
+        ],
+    ),
+    ignored(
+        "the ensemble cannot be reconfigured while it runs",
+        &[
+            Key("reconfigEnabled", "false", "reconfigEnabled=true"),
+            Key("version", "0", "version=1"),
+        ],
+    ),
+    ignored(
+        "there are no read-only servers",
+        &[
+            Key("readonlymode.enabled", "false", "readonlymode.enabled=true"),
+            Key("readonlymode.*", "", "readonlymode.x=1"),
+        ],
+    ),
+    ignored(
+        "all sessions are known to the whole ensemble",
+        &[
+            Key("localSessionsEnabled", "false", "localSessionsEnabled=true"),
+            Key("localSessionsUpgradingEnabled", "false", "localSessionsUpgradingEnabled=true"),
+        ],
+    ),
+    ignored(
+        "observers follow the leader itself, and write to their disks",
+        &[
+            Key("observer.syncEnabled", "true", "observer.syncEnabled=false"),
+            Key("observer.*", "", "observer.reconnectDelayMs=9"),
+            Key("observerMaster.*", "", "observerMaster.sizeLimit=9"),
+            Key("observerMasterPort", "0|-1", "observerMasterPort=2191"),
+            Key("syncEnabled", "true", "syncEnabled=false"),
+        ],
+    ),
+    ignored(
+        "a log without a snapshot is refused whatever it says",
+        &[Key("snapshot.trust.empty", "false", "snapshot.trust.empty=true")],
+    ),
+    ignored(
+        "servers have one address each",
+        &[
+            Key("multiAddress.enabled", "false", "multiAddress.enabled=true"),
+            Key("multiAddress.*", "", "multiAddress.reachabilityCheckTimeoutMs=9"),
+        ],
+    ),
+    ignored("a leader serves clients too", &[Key("leaderServes", "yes", "leaderServes=no")]),
+    ignored(
+        "this server does what its default does, or has no such part",
+        &[
+            Key(
+                "serverCnxnFactory",
+                "org.apache.zookeeper.server.NIOServerCnxnFactory",
+                "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
+            ),
+            Key("advancedFlowControlEnabled", "false", "advancedFlowControlEnabled=true"),
+            Key("bitHashCacheSize", "", "bitHashCacheSize=9"),
+            Key("client.*", "", "client.secure=true"),
+            Key("clientTcpKeepAlive", "false", "clientTcpKeepAlive=true"),
+            Key("closeSessionTxn.enabled", "true", "closeSessionTxn.enabled=false"),
+            Key("commitProcessor.*", "", "commitProcessor.numWorkerThreads=9"),
+            Key("connectToLearnerMasterLimit", "0", "connectToLearnerMasterLimit=9"),
+            Key("connection_throttle_*", "", "connection_throttle_fill_time=9"),
+            Key("connectionDecreaseRatio", "", "connectionDecreaseRatio=9"),
+            Key("connectionDropDecrease", "", "connectionDropDecrease=9"),
+            Key("connectionDropIncrease", "", "connectionDropIncrease=9"),
+            Key("connectionFreezeTime", "", "connectionFreezeTime=9"),
+            Key("connectionTokenFillCount", "", "connectionTokenFillCount=9"),
+            Key("connectionTokenFillTime", "", "connectionTokenFillTime=9"),
+            Key("digest.enabled", "true", "digest.enabled=false"),
+            Key("electionPortBindRetry", "3", "electionPortBindRetry=0"),
+            Key("fastleader.*", "", "fastleader.maxNotificationInterval=9"),
+            Key("flushDelay", "0", "flushDelay=9"),
+            Key("follower.*", "", "follower.nodelay=false"),
+            Key("forceSnapshotSync", "false", "forceSnapshotSync=true"),
+            Key(
+                "forward_learner_requests_to_commit_processor_disabled",
+                "false",
+                "forward_learner_requests_to_commit_processor_disabled=true",
+            ),
+            Key("fsync.warningthresholdms", "1000", "fsync.warningthresholdms=9"),
+            Key("intBufferStartingSizeBytes", "", "intBufferStartingSizeBytes=9"),
+            Key("jute.maxbuffer.extrasize", "", "jute.maxbuffer.extrasize=9"),
+            Key("largeRequestMaxBytes", "", "largeRequestMaxBytes=9"),
+            Key("leader.*", "", "leader.maxConcurrentSnapSyncs=9"),
+            Key("leaderConnectDelayDuringRetryMs", "", "leaderConnectDelayDuringRetryMs=9"),
+            Key("learner.*", "", "learner.asyncSending=true"),
+            Key("maxBatchSize", "1000", "maxBatchSize=9"),
+            Key("maxConcurrentDiffSyncs", "", "maxConcurrentDiffSyncs=9"),
+            Key("maxConcurrentSnapSyncs", "", "maxConcurrentSnapSyncs=9"),
+            Key("maxGetChildrenResponseCacheSize", "", "maxGetChildrenResponseCacheSize=9"),
+            Key("maxInProcessingDeadWatchers", "", "maxInProcessingDeadWatchers=9"),
+            Key("maxResponseCacheSize", "", "maxResponseCacheSize=9"),
+            Key("maxTimeToWaitForEpoch", "-1", "maxTimeToWaitForEpoch=9"),
+            Key("maxWriteQueuePollTime", "", "maxWriteQueuePollTime=9"),
+            Key("netty.*", "", "netty.advancedFlowControl.enabled=true"),
+            Key("nio.*", "", "nio.numWorkerThreads=9"),
+            Key("outstandingHandshake.limit", "-1", "outstandingHandshake.limit=9"),
+            Key("quorum.cnxn.threads.size", "", "quorum.cnxn.threads.size=9"),
+            Key("quorumCnxnTimeoutMs", "-1", "quorumCnxnTimeoutMs=9"),
+            Key("requestStaleConnectionCheck", "", "requestStaleConnectionCheck=false"),
+            Key("requestStaleLatencyCheck", "", "requestStaleLatencyCheck=true"),
+            Key("requestThrottleDropStale", "", "requestThrottleDropStale=false"),
+            Key("requestThrottleStallTime", "", "requestThrottleStallTime=9"),
+            Key("request_stale_connection_check", "", "request_stale_connection_check=false"),
+            Key("request_stale_latency_check", "", "request_stale_latency_check=true"),
+            Key("request_throttle_*", "", "request_throttle_stall_time=9"),
+            Key("request_throttler.*", "", "request_throttler.shutdownTimeout=9"),
+            Key(
+                "serializeLastProcessedZxid.enabled",
+                "true",
+                "serializeLastProcessedZxid.enabled=false",
+            ),
+            Key("sessionlessCnxnTimeout", "", "sessionlessCnxnTimeout=9"),
+            Key("shutdownTimeout", "", "shutdownTimeout=9"),
+            Key("snapSizeLimitInKb", "4194304", "snapSizeLimitInKb=9"),
+            Key("snapshotSizeFactor", "", "snapshotSizeFactor=9"),
+            Key("tcpKeepAlive", "false", "tcpKeepAlive=true"),
+            Key("throttledOpWaitTime", "0", "throttledOpWaitTime=9"),
+            Key("throttled_op_wait_time", "0", "throttled_op_wait_time=9"),
+            Key("txnLogSizeLimitInKb", "-1", "txnLogSizeLimitInKb=9"),
+            Key("watchManagerName", "WatchManager", "watchManagerName=WatchManagerOptimized"),
+            Key("watcherCleanIntervalInSeconds", "", "watcherCleanIntervalInSeconds=9"),
+            Key("watcherCleanThreadsNum", "", "watcherCleanThreadsNum=9"),
+            Key("watcherCleanThreshold", "", "watcherCleanThreshold=9"),
+        ],
+    ),
+];
+
+#[cfg(test)]
+mod tests;
