@@ -18,7 +18,7 @@ mod watch;
 
 pub use connect::{ConnectRequest, ConnectResponse};
 pub use create_mode::CreateMode;
-pub use frames::{FourLetterWord, Frames, Incoming};
+pub use frames::{CONNECT_BYTES_MAX, FourLetterWord, Frames, Incoming};
 pub use multi::{MultiHeader, MultiOp, MultiReadOp, MultiResult};
 pub use op::OpCode;
 pub use reply::{
