@@ -4,4 +4,5 @@ mod harness;
 mod laws;
 mod prepare;
 mod read;
+mod sizes;
 mod tree;
