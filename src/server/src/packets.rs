@@ -325,7 +325,8 @@ pub(crate) fn decode_notification(payload: &Bytes) -> Result<Notification, Strin
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
-    use wire::quorum::Packets;
+    use wire::limits::PACKET_BYTES_MAX;
+    use wire::quorum::{Packets, TouchedSession, decode_touched, encode_touched};
 
     use super::*;
 
@@ -346,7 +347,8 @@ mod tests {
         for message in messages {
             encoder.encode(message, &mut bytes);
         }
-        let (mut buffer, mut packets) = (BytesMut::from(&bytes[..]), Packets::new(1 << 20));
+        let (mut buffer, mut packets) =
+            (BytesMut::from(&bytes[..]), Packets::new(PACKET_BYTES_MAX));
         let mut read = Vec::new();
         while let Some(packet) = packets.next(&mut buffer).expect("our own packets") {
             read.push(packet);
@@ -387,6 +389,17 @@ mod tests {
         let theirs = Packet::new(PacketType::Trunc, zxid(1, 7).0.cast_signed());
         let heard = Message::Trunc { to: zxid(1, 7), committed: zxid(1, 7) };
         assert_eq!(message(theirs), Ok(heard));
+    }
+
+    #[test]
+    fn a_ping_carries_every_session_that_a_server_can_have() {
+        let sessions = (0..1_000_000_u32)
+            .map(|number| TouchedSession { session_id: i64::from(number), timeout_ms: 4000 });
+        let mut body = Vec::new();
+        encode_touched(sessions.clone(), &mut body);
+        let arrived = said(&[Message::Ping { body: Some(body.into()) }]);
+        let data = arrived[0].data.as_ref().expect("sessions");
+        assert!(sessions.eq(decode_touched(data).expect("whole sessions")));
     }
 
     #[test]

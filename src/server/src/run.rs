@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 use wire::election::Address;
+use wire::limits::PACKET_BYTES_MAX;
 use zab::{DiskImage, Epoch, Input, Peer, Txn, Zxid};
 
 use crate::client::{self, Shared};
@@ -199,7 +200,7 @@ async fn ports(
             .collect(),
         connect_timeout: config.connect_timeout,
         hello_timeout: config.init_limit(),
-        packet_bytes_max: (config.jute_max_buffer as usize).saturating_mul(2).max(1 << 20),
+        packet_bytes_max: PACKET_BYTES_MAX,
         config_text: config_text.clone(),
     };
     let me = config.members.get(&config.me).filter(|_| !config.standalone);

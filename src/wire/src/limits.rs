@@ -28,9 +28,9 @@ pub const SNAPSHOT_FIELD_BYTES_MAX: usize = PACKET_BYTES_MAX;
 /// ZooKeeper, however small its `jute.maxbuffer`.
 pub const CLOSED_PATHS_BYTES_MAX: usize = 512 << 10;
 
-/// The most data of a PING: a learner that has heard from more sessions sends several. Twelve bytes
-/// a session.
-pub const PING_BYTES_MAX: usize = 12 << 15;
+/// The most sessions of a PING, twelve bytes each: those that a learner has heard from beyond that
+/// are reported with the next one.
+pub const PING_SESSIONS_MAX: usize = PACKET_BYTES_MAX / 24;
 
 /// What a packet has around its data and its identities.
 const PACKET_FRAME_BYTES: usize = 1024;
@@ -41,4 +41,4 @@ const _: () = assert!(TXN_BYTES_MAX + PACKET_FRAME_BYTES < PACKET_BYTES_MAX);
 const _: () = assert!(TXN_BYTES_MAX < SNAPSHOT_FIELD_BYTES_MAX);
 const _: () = assert!(PACKET_BYTES_MAX < i32::MAX as usize);
 const _: () = assert!(CLOSED_PATHS_BYTES_MAX < MAX_BUFFER_BYTES_DEFAULT);
-const _: () = assert!(PING_BYTES_MAX < MAX_BUFFER_BYTES_DEFAULT);
+const _: () = assert!(12 * PING_SESSIONS_MAX + PACKET_FRAME_BYTES < PACKET_BYTES_MAX);
