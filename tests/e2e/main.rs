@@ -24,4 +24,6 @@ mod network;
 mod partitions;
 mod program;
 mod sessions;
+mod sizes;
 mod stopping;
+mod strangers;

@@ -1,11 +1,14 @@
 //! The client port: sessions, reads, watches, four-letter words.
 
+#[cfg(test)]
+mod amplification;
 mod answers;
 mod connection;
 mod handshake;
 mod port;
 mod reads;
 mod shared;
+mod sizes;
 mod task;
 mod words;
 

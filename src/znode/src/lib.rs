@@ -36,5 +36,6 @@ pub use tree::{
     Applied, DigestMismatch, LoadError, Options, Outcome, Snapshot, SnapshotNode, Tree, TreeBuilder,
 };
 pub use watches::{
-    Change, ChangeKind, Event, Notification, WatchCounts, WatchMode, WatchTable, Watches,
+    Change, ChangeKind, Event, Notification, WatchCounts, WatchLists, WatchMode, WatchTable,
+    Watches,
 };

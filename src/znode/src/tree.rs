@@ -139,7 +139,7 @@ impl Tree {
     }
 
     /// The paths of the session's ephemeral nodes, in byte order.
-    pub fn ephemerals(&self, id: SessionId) -> impl Iterator<Item = &Arc<str>> {
+    pub fn ephemerals(&self, id: SessionId) -> impl Iterator<Item = &Arc<str>> + Clone {
         self.ephemerals.get(&id).into_iter().flatten()
     }
 

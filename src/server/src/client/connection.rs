@@ -20,13 +20,18 @@ use super::shared::Shared;
 use super::{answers, reads};
 use crate::outbox::Outbox;
 
-/// Bytes that may wait for a client that does not read what it is sent.
+/// Bytes that may wait for a client that does not read what it is sent, at least: beside the answers that it asked for
+/// these are the events of its watches.
 const OUTBOX_BYTES_MAX: usize = 64 << 20;
 
 /// Requests of one connection that may be in progress before nothing more is read from it.
 const PENDING_MAX: usize = 4096;
 
-/// Bytes that may wait for a client before nothing more is read from it.
+/// Bytes of such requests. Counted since the last time that none was in progress.
+const PENDING_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes that may wait for a client before no more of its requests are answered: so many, and one answer, are what it can
+/// make the server hold by asking.
 const OUTBOX_BYTES_HIGH: usize = 4 << 20;
 
 pub(crate) struct Connection {
@@ -39,6 +44,10 @@ pub(crate) struct Connection {
     touched: AtomicBool,
     told: AtomicBool,
     ended: AtomicBool,
+    /// The client has said which session it wants.
+    has_greeted: AtomicBool,
+    /// Reads wait for nothing but that the client takes more of what it was sent.
+    held_back: AtomicBool,
     state: Mutex<State>,
     closed: Notify,
     pub(super) received: AtomicU64,
@@ -50,6 +59,7 @@ struct State {
     read_only: Option<bool>,
     auth: Vec<Id>,
     pending: VecDeque<Pending>,
+    pending_bytes: usize,
 }
 
 /// A request that has no answer yet. Answers leave in the order of the requests.
@@ -65,18 +75,27 @@ enum Pending {
 }
 
 impl Connection {
-    pub(super) fn new(id: u64, address: SocketAddr) -> Arc<Self> {
+    pub(super) fn new(address: SocketAddr, shared: &Shared) -> Arc<Self> {
+        let answer_bytes_max = shared.config.answer_bytes_max as usize;
+        let outbox_bytes_max = OUTBOX_BYTES_MAX.max(OUTBOX_BYTES_HIGH + 2 * answer_bytes_max);
         let ip = Id::new("ip", address.ip().to_canonical().to_string());
         Arc::new(Self {
-            id,
+            id: shared.next_connection_id(),
             address,
-            outbox: Outbox::new(OUTBOX_BYTES_MAX),
+            outbox: Outbox::sharing(outbox_bytes_max, shared.held()),
             session: AtomicI64::new(0),
             timeout_ms: AtomicI64::new(0),
             touched: AtomicBool::new(false),
             told: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-            state: Mutex::new(State { read_only: None, auth: vec![ip], pending: VecDeque::new() }),
+            has_greeted: AtomicBool::new(false),
+            held_back: AtomicBool::new(false),
+            state: Mutex::new(State {
+                read_only: None,
+                auth: vec![ip],
+                pending: VecDeque::new(),
+                pending_bytes: 0,
+            }),
             closed: Notify::new(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -114,8 +133,14 @@ impl Connection {
 
     /// What the client asked for in its ConnectRequest.
     pub(super) fn asked(&self, read_only: Option<bool>, timeout_ms: i32) {
+        self.has_greeted.store(true, Ordering::Relaxed);
         self.lock().read_only = read_only;
         self.timeout_ms.store(i64::from(timeout_ms), Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::asked`] was called.
+    pub(super) fn has_greeted(&self) -> bool {
+        self.has_greeted.load(Ordering::Relaxed)
     }
 
     /// The session is established here.
@@ -146,7 +171,18 @@ impl Connection {
 
     /// Whether more may be read from the client.
     pub(super) fn wants_input(&self) -> bool {
-        self.lock().pending.len() < PENDING_MAX && self.outbox.queued() < OUTBOX_BYTES_HIGH
+        let mut state = self.lock();
+        if state.pending.is_empty() {
+            state.pending_bytes = 0;
+        }
+        state.pending.len() < PENDING_MAX
+            && state.pending_bytes < PENDING_BYTES_MAX
+            && self.outbox.queued() < OUTBOX_BYTES_HIGH
+    }
+
+    /// A request of so many bytes was read.
+    pub(super) fn count_request(&self, bytes: usize) {
+        self.lock().pending_bytes += bytes;
     }
 
     /// Requests in progress.
@@ -203,6 +239,7 @@ impl Connection {
         shared: &Shared,
     ) -> usize {
         let mut state = self.lock();
+        self.answer_held_back(&mut state, tree, shared);
         match state.pending.front() {
             Some(&Pending::Write { xid, op, since }) if xid == cxid => {
                 state.pending.pop_front();
@@ -226,6 +263,7 @@ impl Connection {
     pub(crate) fn sync_done(&self, shared: &Shared) -> usize {
         let tree = shared.read_tree();
         let mut state = self.lock();
+        self.answer_held_back(&mut state, &tree, shared);
         let Some(Pending::Sync { .. }) = state.pending.front() else {
             return 0;
         };
@@ -237,8 +275,25 @@ impl Connection {
         1
     }
 
+    /// Answers the reads that have waited until the client took more of what it was sent.
+    pub(super) fn go_on(&self, shared: &Shared) {
+        if self.held_back.load(Ordering::Relaxed) && self.outbox.queued() < OUTBOX_BYTES_HIGH {
+            let tree = shared.read_tree();
+            self.answer_reads(&mut self.lock(), &tree, shared);
+        }
+    }
+
+    /// The answer to what waits behind reads is there: theirs leave before it, however much that is.
+    fn answer_held_back(&self, state: &mut State, tree: &Tree, shared: &Shared) {
+        while self.held_back.load(Ordering::Relaxed) {
+            self.answer_reads(state, tree, shared);
+        }
+    }
+
+    /// Answers the reads in front, as long as the client takes the answers. The others are answered by [`Self::go_on`].
     fn answer_reads(&self, state: &mut State, tree: &Tree, shared: &Shared) {
         let State { pending, auth, .. } = state;
+        self.held_back.store(false, Ordering::Relaxed);
         while let Some(first) = pending.pop_front_if(|first| match first {
             Pending::Read { .. } | Pending::Refused { .. } => true,
             Pending::Write { .. } | Pending::Sync { .. } => false,
@@ -253,6 +308,10 @@ impl Connection {
                 }
                 Pending::Write { .. } | Pending::Sync { .. } => {}
             });
+            if self.outbox.queued() >= OUTBOX_BYTES_HIGH {
+                self.held_back.store(true, Ordering::Relaxed);
+                return;
+            }
         }
     }
 
@@ -273,6 +332,7 @@ impl Connection {
         self.sent.fetch_add(1, Ordering::Relaxed);
         shared.stats.sent.fetch_add(1, Ordering::Relaxed);
         self.outbox.push(fill);
+        shared.relieve();
     }
 
     // ---- waking and closing

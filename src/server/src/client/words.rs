@@ -13,8 +13,28 @@ use crate::config::DirSizes;
 
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
 
-/// The text that answers a word.
+/// The longest text that answers a word.
+const TEXT_BYTES_MAX: usize = 4 << 20;
+
+/// The text that answers a word, however many clients it speaks of.
 pub(super) fn answer(word: FourLetterWord, shared: &Shared) -> String {
+    cut(text(word, shared), TEXT_BYTES_MAX)
+}
+
+/// The text up to the last line that ends within `max` bytes, and how much of it is missing.
+fn cut(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let whole = text.len();
+        let end = text.as_bytes()[..max].iter().rposition(|byte| *byte == b'\n');
+        text.truncate(end.map_or(0, |at| at + 1));
+        let missing = whole - text.len();
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "({missing} bytes more are not shown)");
+    }
+    text
+}
+
+fn text(word: FourLetterWord, shared: &Shared) -> String {
     if !shared.config.four_letter_words.allow(word.name()) {
         let name = word.name();
         return format!("{name} is not executed because it is not in the whitelist.\n");
@@ -161,4 +181,17 @@ fn monitor(shared: &Shared) -> String {
         line("epoch", &epoch);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_behind_a_line() {
+        let cut = |max| cut("one\ntwo\nthree\n".to_owned(), max);
+        assert_eq!(cut(14), "one\ntwo\nthree\n");
+        assert_eq!(cut(13), "one\ntwo\n(6 bytes more are not shown)\n");
+        assert_eq!(cut(3), "(14 bytes more are not shown)\n");
+    }
 }

@@ -141,7 +141,7 @@ fn matches(pattern: &str, key: &str) -> bool {
 }
 
 /// Our own keys.
-const OWN: [&str; 1] = ["vivarium.record"];
+const OWN: [&str; 2] = ["vivarium.maxAnswerBytes", "vivarium.record"];
 
 /// The keys that are taken, to say which one an unknown key may have been meant to be.
 const SUPPORTED: [&str; 27] = [

@@ -49,7 +49,7 @@ fn a_session_that_owns_more_than_fits_into_a_transaction_ends_without_a_list() {
     let gone = delete(&path(1), -1);
     assert_eq!(refused(&leader.prepare_as(BOB, &[], &gone).txn), Some(ErrorCode::NoNode));
     leader.apply_all();
-    assert_eq!(leader.tree.get_ephemerals(ANNE, "/").len(), 0);
+    assert_eq!(leader.tree.get_ephemerals(ANNE, "/").count(), 0);
     let parent = leader.tree.node("/svc").expect("it stays");
     assert_eq!(leader.tree.stat(parent).num_children, 2, "Bob's, and the one made again");
     assert_eq!(leader.tree.digest(), leader.tree.recomputed_digest());
@@ -68,10 +68,7 @@ fn a_session_that_owns_as_much_as_fits_ends_with_the_list() {
 #[test]
 fn a_transaction_is_as_long_as_the_bound_and_no_longer() {
     assert_eq!(bounded(158).refused(&set_bytes("/a", 100)), None);
-    assert_eq!(
-        bounded(157).refused(&set_bytes("/a", 100)),
-        Some(ErrorCode::MarshallingError)
-    );
+    assert_eq!(bounded(157).refused(&set_bytes("/a", 100)), Some(ErrorCode::MarshallingError));
 }
 
 #[test]
