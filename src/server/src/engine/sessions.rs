@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tracing::{info, warn};
 use wire::Id;
 use wire::jute::{Reader, Record};
+use wire::limits::PING_SESSIONS_MAX;
 use wire::quorum::{
     ForwardedRequest, Revalidate, RevalidateReply, TouchedSession, decode_touched, encode_touched,
 };
@@ -187,7 +188,10 @@ impl Engine {
                 self.renewed(connection.clone(), session, alive);
             }
             Service::Learner(learning) => {
-                learning.revalidating.insert(session, Arc::clone(connection));
+                let before = learning.revalidating.insert(session, Arc::clone(connection));
+                if let Some(before) = before {
+                    before.close("its session is asked for over another connection");
+                }
                 let peer = learning.leader;
                 let mut body = Vec::new();
                 Revalidate { session_id: session, timeout_ms }.encode(&mut body);
@@ -240,6 +244,9 @@ impl Engine {
         let creating = self.local.creating.len();
         self.local.creating.retain(|_, other| other.id() != connection.id());
         self.local.done(creating - self.local.creating.len());
+        if let Service::Learner(learning) = &mut self.service {
+            learning.revalidating.retain(|_, other| other.id() != connection.id());
+        }
         self.forget(connection);
     }
 
@@ -278,6 +285,7 @@ impl Engine {
     pub(super) fn touched_sessions(&mut self) -> Bytes {
         let touched =
             self.local.connections.iter().filter(|(_, connection)| connection.take_touched());
+        let touched = touched.take(PING_SESSIONS_MAX);
         let touched = touched.map(|(&session_id, connection)| TouchedSession {
             session_id,
             timeout_ms: connection.timeout_ms(),
