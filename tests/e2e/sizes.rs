@@ -182,6 +182,33 @@ fn a_session_with_fifty_thousand_ephemeral_nodes_ends_and_expires_everywhere() {
     }
 }
 
+#[test]
+fn a_follower_that_has_missed_more_than_may_wait_for_a_peer_is_brought_up_to_date() {
+    // 300 transactions: fewer than are kept for followers that come back, and more than 256 MiB.
+    const NODE_BYTES: usize = 1_000_000;
+    const WRITES: usize = 300;
+    let mut cluster = Cluster::start(3);
+    let absent = cluster.follower();
+    cluster.servers[absent].kill();
+    let mut others = cluster.addresses();
+    let address = others.remove(absent);
+    let mut client = Client::connect(&others, TIMEOUT);
+    client.create("/large", b"", CreateMode::Persistent).expect("created");
+    for number in 0..WRITES {
+        let byte = u8::try_from(number % 251).expect("a byte");
+        client.set("/large", &vec![byte; NODE_BYTES], -1).expect("set");
+    }
+    let elections = elections(&cluster);
+    cluster.servers[absent].start();
+    cluster.wait_until_all_serve();
+    let mut late = Client::connect(&[address], TIMEOUT);
+    late.sync().expect("synced");
+    let (data, stat) = late.get("/large", false).expect("it serves");
+    assert_eq!((data.len(), stat.version), (NODE_BYTES, 300));
+    // It has looked for a leader once, when it started.
+    assert_eq!(self::elections(&cluster), elections + 1);
+}
+
 fn elections(cluster: &Cluster) -> usize {
     let count = |log: String| log.matches("looking for a leader").count();
     cluster.servers.iter().map(|server| count(server.log())).sum()

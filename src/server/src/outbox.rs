@@ -42,6 +42,8 @@ struct State<L> {
     /// Of the chunk that was handed out last: it is in memory until the next one is asked for.
     writing: usize,
     held: Arc<Held>,
+    /// What may wait after the last batch that came to a peer that kept up.
+    allowed: usize,
     end: End,
 }
 
@@ -68,7 +70,8 @@ impl<L> Outbox<L> {
 
     /// As [`Self::new`]; what it holds is counted in `held`.
     pub(crate) fn sharing(limit: usize, held: Arc<Held>) -> Self {
-        let state = State { chunks: VecDeque::new(), bytes: 0, writing: 0, held, end: End::Open };
+        let (chunks, end) = (VecDeque::new(), End::Open);
+        let state = State { chunks, bytes: 0, writing: 0, held, allowed: limit, end };
         Self { state: Mutex::new(state), news: Notify::new(), limit }
     }
 
@@ -96,12 +99,16 @@ impl<L> Outbox<L> {
         }
     }
 
-    /// Appends chunks, and wakes the writing task. If it is behind, bytes join those that already wait.
+    /// Appends a batch of chunks, and wakes the writing task. If it is behind, bytes join those that already wait.
+    ///
+    /// A batch may be larger than the bound, as a history is that a peer has missed: that is no reason to give up a peer
+    /// which had read what it was sent before. One that had not, or lets the bound fill up behind the batch, is given up.
     pub(crate) fn append(&self, chunks: impl Iterator<Item = Chunk<L>>) {
         let mut state = self.lock();
         if state.end != End::Open {
             return;
         }
+        let keeps_up = state.bytes <= self.limit;
         for chunk in chunks {
             if let Chunk::Bytes(bytes) = &chunk {
                 state.hold(bytes.len());
@@ -113,7 +120,10 @@ impl<L> Outbox<L> {
                 }
             }
         }
-        if state.bytes > self.limit {
+        if keeps_up {
+            state.allowed = state.bytes + self.limit;
+        }
+        if state.bytes > state.allowed {
             state.abandon();
         }
         drop(state);
@@ -266,7 +276,9 @@ mod tests {
     fn whoever_does_not_read_is_given_up_and_holds_no_memory() {
         let push = |outbox: &Outbox<&'static str>| outbox.push(|out| out.extend([0; 101]));
         let append = |outbox: &Outbox<_>| {
-            outbox.append(std::iter::once(Chunk::Bytes(vec![0; 101])));
+            for _ in 0..3 {
+                outbox.append(std::iter::once(Chunk::Bytes(vec![0; 100])));
+            }
         };
         for fill in [push, append] {
             let outbox = Outbox::new(100);
@@ -275,6 +287,21 @@ mod tests {
             assert_eq!(outbox.queued(), 0);
             assert_eq!(next(&outbox).as_deref(), Some("end"));
         }
+    }
+
+    #[test]
+    fn a_batch_larger_than_the_bound_leaves_for_a_peer_that_keeps_up() {
+        let outbox = Outbox::<&'static str>::new(100);
+        let append = |bytes| outbox.append(std::iter::once(Chunk::Bytes(vec![b'.'; bytes])));
+        append(1000);
+        // What comes while it reads that has the whole bound.
+        append(60);
+        append(40);
+        assert_eq!(next(&outbox).map(|text| text.len()), Some(1100));
+        assert_eq!(next(&outbox), None);
+        append(1000);
+        append(101);
+        assert!(outbox.is_closed(), "it reads nothing");
     }
 
     #[test]
