@@ -276,7 +276,7 @@ mod tests {
     fn whoever_does_not_read_is_given_up_and_holds_no_memory() {
         let push = |outbox: &Outbox<&'static str>| outbox.push(|out| out.extend([0; 101]));
         let append = |outbox: &Outbox<_>| {
-            for _ in 0..3 {
+            for _ in 0..4 {
                 outbox.append(std::iter::once(Chunk::Bytes(vec![0; 100])));
             }
         };

@@ -130,7 +130,8 @@ fn worst(op: OpCode) -> Vec<Request> {
             .to_vec(),
         OpCode::SetWatches => vec![
             Request::SetWatches(SetWatches {
-                relative_zxid: 0,
+                // Older than the root itself, which the shortest path names.
+                relative_zxid: -1,
                 data_watches: vec![String::new(); 10_000],
                 exist_watches: vec!["/".into(); 10_000],
                 child_watches: vec!["/none".into(); 10_000],
@@ -139,6 +140,7 @@ fn worst(op: OpCode) -> Vec<Request> {
         ],
         OpCode::SetWatches2 => vec![
             Request::SetWatches2(SetWatches2 {
+                relative_zxid: -1,
                 data_watches: vec![String::new(); 10_000],
                 ..SetWatches2::default()
             }),
