@@ -1,6 +1,7 @@
 //! Large answers, and transactions that would be large: whatever a client asks for, the servers stay up, stay together,
 //! and hold no more memory than they say.
 
+use std::io::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use wire::client::{
 use wire::{Acl, ErrorCode};
 
 use crate::client::{Answer, Client, Failure};
-use crate::cluster::{Cluster, rss_kib, wait_until};
+use crate::cluster::{Cluster, configuration, rss_kib, wait_until};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -207,6 +208,40 @@ fn a_follower_that_has_missed_more_than_may_wait_for_a_peer_is_brought_up_to_dat
     assert_eq!((data.len(), stat.version), (NODE_BYTES, 300));
     // It has looked for a leader once, when it started.
     assert_eq!(self::elections(&cluster), elections + 1);
+}
+
+#[test]
+fn what_one_member_accepts_every_member_takes_whatever_its_own_limit() {
+    const NODE_BYTES: usize = 5_000_000;
+    let cluster = Cluster::new(3, "");
+    let generous = &cluster.servers[0];
+    let mut configuration = std::fs::OpenOptions::new()
+        .append(true)
+        .open(configuration(&generous.directory))
+        .expect("zoo.cfg");
+    configuration.write_all(b"jute.maxbuffer=8000000\n").expect("written");
+    let mut cluster = cluster.started();
+    let elected = elections(&cluster);
+    let mut client = Client::connect(&[cluster.servers[0].address()], TIMEOUT);
+    client.create("/large", b"", CreateMode::Persistent).expect("created");
+    client.set("/large", &vec![7; NODE_BYTES], -1).expect("set");
+    let size_at = |address| {
+        let mut client = Client::connect(&[address], TIMEOUT);
+        client.sync().expect("synced");
+        client.get("/large", false).expect("it serves").0.len()
+    };
+    assert_eq!(cluster.addresses().into_iter().map(size_at).collect::<Vec<_>>(), [NODE_BYTES; 3]);
+    assert_eq!(elections(&cluster), elected, "nobody looked for another leader");
+
+    // Each of them finds it in its own log again.
+    for server in &mut cluster.servers {
+        server.kill();
+    }
+    for server in &mut cluster.servers {
+        server.start();
+    }
+    cluster.wait_until_all_serve();
+    assert_eq!(cluster.addresses().into_iter().map(size_at).collect::<Vec<_>>(), [NODE_BYTES; 3]);
 }
 
 fn elections(cluster: &Cluster) -> usize {
