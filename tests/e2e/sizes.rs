@@ -1,5 +1,5 @@
-//! Large answers, and transactions that would be large: whatever a client asks for, the servers stay up, stay together,
-//! and hold no more memory than they say.
+//! Large answers, and transactions that would be large: whatever a client asks for, the servers
+//! stay up, stay together, and hold no more memory than they say.
 
 use std::io::Write;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::cluster::{Cluster, configuration, rss_kib, wait_until};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What one connection may make a server hold: `vivarium.maxAnswerBytes`, twice while it is being made and written.
+/// What one connection may make a server hold: `vivarium.maxAnswerBytes`, twice while it is being
+/// made and written.
 const GROWTH_KIB_MAX: u64 = 64 << 10;
 
 fn read_of(path: &str) -> PathWatchRequest {

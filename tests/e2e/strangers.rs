@@ -1,5 +1,5 @@
-//! Connections to the client port that never become sessions, or ask for more than they read: they hold no descriptor
-//! and no memory for long, and others are served meanwhile.
+//! Connections to the client port that never become sessions, or ask for more than they read: they
+//! hold no descriptor and no memory for long, and others are served meanwhile.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -127,7 +127,8 @@ fn silent_connections_and_halves_of_greetings_make_room_for_clients() {
 fn answers_that_nobody_reads_are_bounded_for_all_clients_together() {
     const READERS: usize = 60;
     const NODE_BYTES: usize = 1_000_000;
-    // 256 MiB for all clients together, and as much for what is just being made and what the allocator keeps.
+    // 256 MiB for all clients together, and as much for what is just being made and what the
+    // allocator keeps.
     const GROWTH_KIB_MAX: u64 = 512 << 10;
     let cluster = Cluster::start(1);
     let server = &cluster.servers[0];

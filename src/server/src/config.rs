@@ -1,10 +1,11 @@
 //! The configuration of a server: ZooKeeper's `zoo.cfg`, read strictly.
 //!
-//! What ZooKeeper's `QuorumPeerConfig` accepts means the same here. Five things differ. A key that nobody knows is a
-//! warning, as is one that ZooKeeper knows and this server does not act upon; a key whose neglect would be unsafe (TLS,
-//! authentication, hierarchical quorums) is an error. `forceSync=no` is accepted with a warning and has no effect:
-//! what is acknowledged is on disk. The members are read from this file only (no `dynamicConfigFile`).
-//! Ids go up to 255, so that session ids tell servers apart. And `jute.maxbuffer` is at most 128 MiB, so that every member
+//! What ZooKeeper's `QuorumPeerConfig` accepts means the same here. Five things differ. A key that
+//! nobody knows is a warning, as is one that ZooKeeper knows and this server does not act upon; a
+//! key whose neglect would be unsafe (TLS, authentication, hierarchical quorums) is an error.
+//! `forceSync=no` is accepted with a warning and has no effect: what is acknowledged is on disk.
+//! The members are read from this file only (no `dynamicConfigFile`). Ids go up to 255, so that
+//! session ids tell servers apart. And `jute.maxbuffer` is at most 128 MiB, so that every member
 //! takes what another one has accepted.
 
 mod keys;
@@ -78,7 +79,8 @@ pub struct Config {
     pub global_outstanding_limit: u32,
     /// Largest request and largest data of a node in bytes (`jute.maxbuffer`).
     pub jute_max_buffer: u32,
-    /// Longest answer in bytes (`vivarium.maxAnswerBytes`): a read whose answer would be longer gets an error instead.
+    /// Longest answer in bytes (`vivarium.maxAnswerBytes`): a read whose answer would be longer
+    /// gets an error instead.
     pub answer_bytes_max: u32,
     /// Which four-letter words are answered.
     pub four_letter_words: FourLetterWords,
@@ -207,8 +209,9 @@ pub enum ConfigError {
     },
 }
 
-/// How many times as long as a request its answer, and the events that it causes, may be whatever is in the tree. Longer
-/// answers are those of reads, which can be refused; setWatches and a write that is done cannot.
+/// How many times as long as a request its answer, and the events that it causes, may be whatever
+/// is in the tree. Longer answers are those of reads, which can be refused; setWatches and a write
+/// that is done cannot.
 pub(crate) const ANSWER_BYTES_PER_BYTE_MAX: u32 = 8;
 
 /// [`Config::answer_bytes_max`] unless given.

@@ -245,8 +245,9 @@ impl Engine {
         }
     }
 
-    /// Clients' requests are taken only while what is in progress stays within the bounds (`globalOutstandingLimit`), and
-    /// a learner's leader takes what it is sent. Until then the engine looks again with every event and timer.
+    /// Clients' requests are taken only while what is in progress stays within the bounds
+    /// (`globalOutstandingLimit`), and a learner's leader takes what it is sent. Until then the
+    /// engine looks again with every event and timer.
     fn takes_requests(&self) -> bool {
         self.local.in_progress() < self.config.outstanding_limit() as usize
             && self.disk.queued() < DISK_QUEUE_MAX

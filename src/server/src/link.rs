@@ -15,7 +15,8 @@ use crate::packets::Encoder;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Generation(pub(crate) u64);
 
-/// How much may wait for a peer that reads slowly, in bytes, snapshots and the history that it had missed apart.
+/// How much may wait for a peer that reads slowly, in bytes, snapshots and the history that it had
+/// missed apart.
 pub(crate) const LINK_OUTBOX_LIMIT: usize = 256 << 20;
 
 /// How much may wait for the leader before a learner takes no more requests of its clients.

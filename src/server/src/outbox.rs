@@ -13,8 +13,8 @@ pub(crate) enum Chunk<L> {
     Large(L),
 }
 
-/// A chunk that has grown to this is not appended to: what comes next begins another one, so that nothing large is copied
-/// because more is said behind it.
+/// A chunk that has grown to this is not appended to: what comes next begins another one, so that
+/// nothing large is copied because more is said behind it.
 const CHUNK_BYTES: usize = 256 << 10;
 
 /// How many bytes all the outboxes that share it hold.
@@ -99,10 +99,12 @@ impl<L> Outbox<L> {
         }
     }
 
-    /// Appends a batch of chunks, and wakes the writing task. If it is behind, bytes join those that already wait.
+    /// Appends a batch of chunks, and wakes the writing task. If it is behind, bytes join those
+    /// that already wait.
     ///
-    /// A batch may be larger than the bound, as a history is that a peer has missed: that is no reason to give up a peer
-    /// which had read what it was sent before. One that had not, or lets the bound fill up behind the batch, is given up.
+    /// A batch may be larger than the bound, as a history is that a peer has missed: that is no
+    /// reason to give up a peer which had read what it was sent before. One that had not, or lets
+    /// the bound fill up behind the batch, is given up.
     pub(crate) fn append(&self, chunks: impl Iterator<Item = Chunk<L>>) {
         let mut state = self.lock();
         if state.end != End::Open {
@@ -161,8 +163,8 @@ impl<L> Outbox<L> {
         self.lock().bytes
     }
 
-    /// The next chunk, once there is one; the one before has been written. For the one writing task; dropping the
-    /// future loses nothing.
+    /// The next chunk, once there is one; the one before has been written. For the one writing
+    /// task; dropping the future loses nothing.
     pub(crate) async fn next(&self) -> Next<L> {
         loop {
             if let Some(next) = self.try_next() {

@@ -55,7 +55,8 @@ impl Prep {
         Self::default()
     }
 
-    /// As [`Prep::new`], with another bound. A request whose transaction would be longer is refused.
+    /// As [`Prep::new`], with another bound. A request whose transaction would be longer is
+    /// refused.
     pub fn with_txn_bytes_max(txn_bytes_max: usize) -> Self {
         Self { pending: Pending::default(), txn_bytes_max }
     }
@@ -63,9 +64,10 @@ impl Prep {
     /// The transaction for a request, made by its session or (session 0) by the leader itself. `auth` is what the
     /// client's connection has proved to be, its address included.
     ///
-    /// A request that may not be done becomes an error transaction: it takes its zxid and changes nothing. So does one
-    /// that cannot be parsed (MarshallingError), one that is no write (Unimplemented), and one whose transaction would be
-    /// longer than others take (MarshallingError). Tracks sessions that begin, and marks those that end as closing.
+    /// A request that may not be done becomes an error transaction: it takes its zxid and changes
+    /// nothing. So does one that cannot be parsed (MarshallingError), one that is no write
+    /// (Unimplemented), and one whose transaction would be longer than others take
+    /// (MarshallingError). Tracks sessions that begin, and marks those that end as closing.
     ///
     /// The order of the checks is ZooKeeper's, since it decides which error a client sees.
     pub fn prepare(

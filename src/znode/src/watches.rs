@@ -213,8 +213,8 @@ impl Watches {
         out
     }
 
-    /// Sets the watches a client had on another connection again, and tells what it has missed in between, in the order
-    /// of the lists. What has fired is not set. (`DataTree.setWatches`.)
+    /// Sets the watches a client had on another connection again, and tells what it has missed in
+    /// between, in the order of the lists. What has fired is not set. (`DataTree.setWatches`.)
     pub fn set_watches(
         &mut self,
         tree: &Tree,

@@ -1,5 +1,5 @@
-//! How much a request may cost: for every operation the answer, and the memory that is taken for it, stay within bounds
-//! that have a name, whatever is in the tree.
+//! How much a request may cost: for every operation the answer, and the memory that is taken for
+//! it, stay within bounds that have a name, whatever is in the tree.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ use crate::outbox::{Chunk, Next};
 /// The least that can be configured with the usual `jute.maxbuffer`.
 const ANSWER_BYTES_MAX: usize = 8_388_600;
 
-/// Memory that a byte of a request may take while it is decoded and answered, the watches that it sets included.
+/// Memory that a byte of a request may take while it is decoded and answered, the watches that it
+/// sets included.
 const MEMORY_PER_BYTE_MAX: usize = 160;
 
 /// And what the answer takes, in buffers that grow.
@@ -34,7 +35,8 @@ const MEMORY_MAX: usize = 2 * ANSWER_BYTES_MAX;
 
 const SESSION: SessionId = 0x0100_0000_0000_0007;
 
-/// A node of a megabyte, one with nine megabytes of children's names, all ephemeral and of one session.
+/// A node of a megabyte, one with nine megabytes of children's names, all ephemeral and of one
+/// session.
 fn tree() -> Tree {
     let mut tree = Tree::new(Options::default());
     let mut create = |path: String, data: usize, ephemeral| {

@@ -20,8 +20,8 @@ use super::shared::Shared;
 use super::{answers, reads};
 use crate::outbox::Outbox;
 
-/// Bytes that may wait for a client that does not read what it is sent, at least: beside the answers that it asked for
-/// these are the events of its watches.
+/// Bytes that may wait for a client that does not read what it is sent, at least: beside the
+/// answers that it asked for these are the events of its watches.
 const OUTBOX_BYTES_MAX: usize = 64 << 20;
 
 /// Requests of one connection that may be in progress before nothing more is read from it.
@@ -30,8 +30,8 @@ const PENDING_MAX: usize = 4096;
 /// Bytes of such requests. Counted since the last time that none was in progress.
 const PENDING_BYTES_MAX: usize = 4 << 20;
 
-/// Bytes that may wait for a client before no more of its requests are answered: so many, and one answer, are what it can
-/// make the server hold by asking.
+/// Bytes that may wait for a client before no more of its requests are answered: so many, and one
+/// answer, are what it can make the server hold by asking.
 const OUTBOX_BYTES_HIGH: usize = 4 << 20;
 
 pub(crate) struct Connection {
@@ -283,14 +283,16 @@ impl Connection {
         }
     }
 
-    /// The answer to what waits behind reads is there: theirs leave before it, however much that is.
+    /// The answer to what waits behind reads is there: theirs leave before it, however much that
+    /// is.
     fn answer_held_back(&self, state: &mut State, tree: &Tree, shared: &Shared) {
         while self.held_back.load(Ordering::Relaxed) {
             self.answer_reads(state, tree, shared);
         }
     }
 
-    /// Answers the reads in front, as long as the client takes the answers. The others are answered by [`Self::go_on`].
+    /// Answers the reads in front, as long as the client takes the answers. The others are answered
+    /// by [`Self::go_on`].
     fn answer_reads(&self, state: &mut State, tree: &Tree, shared: &Shared) {
         let State { pending, auth, .. } = state;
         self.held_back.store(false, Ordering::Relaxed);

@@ -41,8 +41,9 @@ pub(crate) async fn listen(
     }
 }
 
-/// Makes room for a newcomer if there is none: a connection that has not said which session it wants is closed for it, the
-/// oldest first, so that those that stay silent cannot keep clients out, however many they are. False if there is none.
+/// Makes room for a newcomer if there is none: a connection that has not said which session it
+/// wants is closed for it, the oldest first, so that those that stay silent cannot keep clients
+/// out, however many they are. False if there is none.
 async fn admitted(connection: &Arc<Connection>, shared: &Shared) -> bool {
     for _ in 0..ROOM_ATTEMPTS {
         match shared.admit(connection) {

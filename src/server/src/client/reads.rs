@@ -15,8 +15,9 @@ use super::sizes;
 
 /// Appends the reply to a read: whatever it sees, every event about something older was queued before.
 ///
-/// No reply is longer than `answer_bytes_max`. How long one will be is known before memory is taken for it, and before
-/// its watch is set: a read whose reply would be longer is refused with MarshallingError, and leaves no watch.
+/// No reply is longer than `answer_bytes_max`. How long one will be is known before memory is taken
+/// for it, and before its watch is set: a read whose reply would be longer is refused with
+/// MarshallingError, and leaves no watch.
 pub(super) fn answer(
     xid: i32,
     request: &Request,
@@ -159,7 +160,8 @@ fn data(
     Ok((data, stat))
 }
 
-/// The children of a node and the length of their list, if it fits into `max` bytes of a reply together with the stat.
+/// The children of a node and the length of their list, if it fits into `max` bytes of a reply
+/// together with the stat.
 pub(super) fn children<'a>(
     tree: &'a Tree,
     path: &str,
@@ -167,7 +169,8 @@ pub(super) fn children<'a>(
     max: usize,
 ) -> Result<(impl ExactSizeIterator<Item = &'a str> + use<'a>, usize, Stat), ErrorCode> {
     let (names, stat) = tree.get_children(path, auth)?;
-    // A node may have a million children: most lists that are too long are seen to be so without a look at them.
+    // A node may have a million children: most lists that are too long are seen to be so without a
+    // look at them.
     sizes::within(names.len() * sizes::NAME_BYTES_MIN, max)?;
     let (_, bytes) = sizes::names(names.clone(), max.saturating_sub(Stat::BYTES))?;
     Ok((names, bytes, stat))
@@ -216,8 +219,8 @@ fn client_info(id: &Id) -> ClientInfo {
     ClientInfo { auth_scheme: id.scheme.clone(), user: id.id.clone() }
 }
 
-/// Appends the results of a multiRead, at most `max` bytes. They are found twice: once for their length, so that memory is
-/// taken for them once.
+/// Appends the results of a multiRead, at most `max` bytes. They are found twice: once for their
+/// length, so that memory is taken for them once.
 fn read_many(reads: &[MultiReadOp], auth: &[Id], tree: &Tree, max: usize, out: &mut Vec<u8>) {
     let mut bytes = sizes::MULTI_HEADER_BYTES;
     results(reads, auth, tree, max, |result| bytes += result.bytes());
@@ -226,8 +229,8 @@ fn read_many(reads: &[MultiReadOp], auth: &[Id], tree: &Tree, max: usize, out: &
     MultiHeader::END.encode(out);
 }
 
-/// Tells the results of a multiRead, one by one. From the first one on that does not fit all are errors: so nobody is made
-/// to look for what fits, again and again.
+/// Tells the results of a multiRead, one by one. From the first one on that does not fit all are
+/// errors: so nobody is made to look for what fits, again and again.
 fn results<'a>(
     reads: &[MultiReadOp],
     auth: &[Id],

@@ -35,7 +35,8 @@ const HELD_BYTES_MAX: usize = 256 << 20;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Admission {
     Admitted,
-    /// There are too many, in all or from its address, and all of them have said which session they want.
+    /// There are too many, in all or from its address, and all of them have said which session they
+    /// want.
     Full,
     /// There were too many: one that had not is being closed. To be tried again.
     RoomIsMade,
@@ -167,7 +168,8 @@ impl Shared {
         Arc::clone(&self.held)
     }
 
-    /// Gives up the client that has most of what waits to be read, while too much waits for all of them.
+    /// Gives up the client that has most of what waits to be read, while too much waits for all of
+    /// them.
     pub(super) fn relieve(&self) {
         let max = HELD_BYTES_MAX.max(4 * self.config.answer_bytes_max as usize);
         while self.held.bytes() > max {

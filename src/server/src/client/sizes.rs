@@ -15,7 +15,8 @@ pub(super) const ERROR_RESULT_BYTES: usize = MULTI_HEADER_BYTES + 4;
 /// A name in a list: its length, and one character.
 pub(super) const NAME_BYTES_MIN: usize = 5;
 
-/// What is larger gets exactly the memory that it needs. Buffers for what is smaller grow as they like.
+/// What is larger gets exactly the memory that it needs. Buffers for what is smaller grow as they
+/// like.
 const LARGE_BYTES: usize = 64 << 10;
 
 /// # Errors

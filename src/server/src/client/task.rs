@@ -113,7 +113,8 @@ impl Client {
         }
     }
 
-    /// Reads what is not to be looked at yet, up to a bound, so that the client's end is noticed. Ends with the client.
+    /// Reads what is not to be looked at yet, up to a bound, so that the client's end is noticed.
+    /// Ends with the client.
     async fn read_ahead(&mut self, reading: &mut OwnedReadHalf) -> Result<(), String> {
         while self.buffer.len() < READ_AHEAD_BYTES {
             self.read(reading).await?;
@@ -142,8 +143,8 @@ impl Client {
         }
     }
 
-    /// Requests and answers. What the client sends before its session is established is not looked at; that it ends is
-    /// noticed, and it has no session for so long only.
+    /// Requests and answers. What the client sends before its session is established is not looked
+    /// at; that it ends is noticed, and it has no session for so long only.
     async fn converse(
         &mut self,
         mut reading: OwnedReadHalf,
@@ -192,7 +193,8 @@ impl Client {
         }
     }
 
-    /// How long the client may do nothing that it has to do: its session may be silent for that long.
+    /// How long the client may do nothing that it has to do: its session may be silent for that
+    /// long.
     fn patience(&self) -> Duration {
         let timeout_ms = u64::try_from(self.connection.timeout_ms()).unwrap_or(0);
         Duration::from_millis(timeout_ms).max(SESSIONLESS_TIMEOUT)

@@ -97,8 +97,8 @@ impl Ops<'_> {
         Txn::CreateSession { timeout_ms }
     }
 
-    /// The nodes that the session owns are listed, as ZooKeeper does, unless that would make the transaction long: however
-    /// much a session owns, it can end.
+    /// The nodes that the session owns are listed, as ZooKeeper does, unless that would make the
+    /// transaction long: however much a session owns, it can end.
     fn close_session(&mut self) -> Txn {
         let session = self.session;
         self.sessions.set_closing(session);
