@@ -3,6 +3,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use wire::client::{
@@ -14,7 +15,7 @@ use wire::jute::Reader;
 use wire::quorum::ForwardedRequest;
 use wire::txn::{CreateTxn, Txn, TxnHeader};
 use wire::{Acl, ErrorCode};
-use znode::{Context, Options, Owner, Prep, SessionId, Sessions, Tree};
+use znode::{Context, Options, Outcome, Owner, Prep, SessionId, Sessions, Tree};
 
 use super::connection::Connection;
 use super::shared::Shared;
@@ -278,4 +279,38 @@ fn what_is_refused_for_its_length_sets_no_watch_and_says_so() {
     connection.read(2, Request::GetData(watched("/large")), &tree, &shared);
     assert!(drained(&connection) > 1_000_000);
     assert_eq!(shared.watches().len(), 1);
+}
+
+#[test]
+fn reads_behind_a_write_are_held_back_unless_another_write_waits_behind_them() {
+    const READS: u8 = 20;
+    let tree = tree();
+    let shared = shared(&tree);
+    for (writes_behind, answered_at_once) in [(0, 5), (1, u64::from(READS))] {
+        let connection = Connection::new((Ipv4Addr::LOCALHOST, 1).into(), &shared);
+        connection.establish(SESSION);
+        connection.push_write(1, OpCode::Delete);
+        for xid in 2..2 + i32::from(READS) {
+            connection.read(xid, Request::GetData(watched("/large")), &tree, &shared);
+        }
+        for xid in 0..writes_behind {
+            connection.push_write(100 + xid, OpCode::Delete);
+        }
+        let txn = Txn::Error { err: 0 };
+        let outcome = Outcome::Deleted;
+        assert_eq!(connection.applied(1, &txn, &outcome, &tree, &shared), 1);
+        assert_eq!(connection.sent.load(Ordering::Relaxed), 1 + answered_at_once);
+        // As the client takes what it was sent, it gets the rest.
+        let mut taken = drained(&connection);
+        connection.go_on(&shared);
+        while connection.outbox.queued() > 0 {
+            taken += drained(&connection);
+            connection.go_on(&shared);
+        }
+        assert!(taken > 1_000_000 * usize::from(READS), "{taken}");
+        assert!(connection.wants_input());
+        for xid in 0..writes_behind {
+            assert_eq!(connection.applied(100 + xid, &txn, &outcome, &tree, &shared), 1);
+        }
+    }
 }

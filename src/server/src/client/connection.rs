@@ -74,6 +74,16 @@ enum Pending {
     Refused { xid: i32, error: ErrorCode },
 }
 
+impl Pending {
+    /// Whether it waits for nothing but what is in front of it.
+    fn is_read(&self) -> bool {
+        match self {
+            Self::Read { .. } | Self::Refused { .. } => true,
+            Self::Write { .. } | Self::Sync { .. } => false,
+        }
+    }
+}
+
 impl Connection {
     pub(super) fn new(address: SocketAddr, shared: &Shared) -> Arc<Self> {
         let answer_bytes_max = shared.config.answer_bytes_max as usize;
@@ -175,7 +185,9 @@ impl Connection {
         if state.pending.is_empty() {
             state.pending_bytes = 0;
         }
-        state.pending.len() < PENDING_MAX
+        // Nothing may come behind reads that are held back but what they can wait for.
+        !self.held_back.load(Ordering::Relaxed)
+            && state.pending.len() < PENDING_MAX
             && state.pending_bytes < PENDING_BYTES_MAX
             && self.outbox.queued() < OUTBOX_BYTES_HIGH
     }
@@ -239,7 +251,6 @@ impl Connection {
         shared: &Shared,
     ) -> usize {
         let mut state = self.lock();
-        self.answer_held_back(&mut state, tree, shared);
         match state.pending.front() {
             Some(&Pending::Write { xid, op, since }) if xid == cxid => {
                 state.pending.pop_front();
@@ -263,7 +274,6 @@ impl Connection {
     pub(crate) fn sync_done(&self, shared: &Shared) -> usize {
         let tree = shared.read_tree();
         let mut state = self.lock();
-        self.answer_held_back(&mut state, &tree, shared);
         let Some(Pending::Sync { .. }) = state.pending.front() else {
             return 0;
         };
@@ -283,23 +293,13 @@ impl Connection {
         }
     }
 
-    /// The answer to what waits behind reads is there: theirs leave before it, however much that
-    /// is.
-    fn answer_held_back(&self, state: &mut State, tree: &Tree, shared: &Shared) {
-        while self.held_back.load(Ordering::Relaxed) {
-            self.answer_reads(state, tree, shared);
-        }
-    }
-
-    /// Answers the reads in front, as long as the client takes the answers. The others are answered
-    /// by [`Self::go_on`].
+    /// Answers the reads in front, as long as the client takes the answers; the others are left to
+    /// [`Self::go_on`]. Where a write waits behind them none is left: it may be applied at any time,
+    /// and they must not see it.
     fn answer_reads(&self, state: &mut State, tree: &Tree, shared: &Shared) {
         let State { pending, auth, .. } = state;
         self.held_back.store(false, Ordering::Relaxed);
-        while let Some(first) = pending.pop_front_if(|first| match first {
-            Pending::Read { .. } | Pending::Refused { .. } => true,
-            Pending::Write { .. } | Pending::Sync { .. } => false,
-        }) {
+        while let Some(first) = pending.pop_front_if(|first| first.is_read()) {
             self.reply(shared, |out| match first {
                 Pending::Read { xid, request, since } => {
                     shared.stats.answered(since);
@@ -310,7 +310,7 @@ impl Connection {
                 }
                 Pending::Write { .. } | Pending::Sync { .. } => {}
             });
-            if self.outbox.queued() >= OUTBOX_BYTES_HIGH {
+            if self.outbox.queued() >= OUTBOX_BYTES_HIGH && pending.iter().all(Pending::is_read) {
                 self.held_back.store(true, Ordering::Relaxed);
                 return;
             }
