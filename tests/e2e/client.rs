@@ -417,4 +417,12 @@ impl Client {
         let answer = GetDataResponse::decode(&mut reader).expect("GetDataResponse");
         (header.xid, answer.data.unwrap_or_default())
     }
+
+    /// The next answer, whatever is in it: the request with this xid has succeeded.
+    pub(crate) fn next_answer(&mut self, xid: i32) {
+        let message = self.message().expect("an answer");
+        let mut reader = Reader::with_limit(&message, message.len());
+        let header = ReplyHeader::decode(&mut reader).expect("a reply");
+        assert_eq!((header.xid, header.err), (xid, 0));
+    }
 }

@@ -1,5 +1,7 @@
 //! The client port: sessions, reads, watches, four-letter words.
 
+#[cfg(test)]
+mod amplification;
 mod answers;
 mod auth;
 mod connection;
@@ -9,6 +11,7 @@ mod pending;
 mod port;
 mod reads;
 mod shared;
+mod sizes;
 mod task;
 mod words;
 

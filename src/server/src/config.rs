@@ -1,11 +1,11 @@
 //! The configuration of a server: ZooKeeper's `zoo.cfg`, read strictly.
 //!
-//! What ZooKeeper's `QuorumPeerConfig` accepts means the same here. Four things differ. A key that nobody knows is a
+//! What ZooKeeper's `QuorumPeerConfig` accepts means the same here. Five things differ. A key that nobody knows is a
 //! warning, as is one that ZooKeeper knows and this server does not act upon; a key without which the server would be less
-//! protected than its file says (TLS, authentication, hierarchical quorums) is an error: `table` lists
-//! all of them. `forceSync=no` is accepted with a warning and has no effect:
-//! what is acknowledged is on disk. The members are read from this file only (no `dynamicConfigFile`).
-//! And ids go up to 255, so that session ids tell servers apart.
+//! protected than its file says (TLS, authentication, hierarchical quorums) is an error: `table` lists all of them.
+//! `forceSync=no` is accepted with a warning and has no effect: what is acknowledged is on disk. The members are read from
+//! this file only (no `dynamicConfigFile`). Ids go up to 255, so that session ids tell servers apart. And
+//! `jute.maxbuffer` is at most 128 MiB, so that every member takes what another one has accepted.
 
 mod keys;
 mod member;
@@ -85,6 +85,9 @@ pub struct Config {
     pub extended_types: bool,
     /// When a leader deletes containers and nodes with a time to live, and how fast (`znode.container.*`).
     pub reap: ReapLimits,
+    /// Longest answer in bytes (`vivarium.maxAnswerBytes`): a read whose answer would be longer
+    /// gets an error instead.
+    pub answer_bytes_max: u32,
     /// Which four-letter words are answered.
     pub four_letter_words: FourLetterWords,
     /// Whether a server that connects to the quorum or election port must come from the address of
@@ -218,6 +221,24 @@ pub enum ConfigError {
         allowed: String,
     },
 }
+
+/// How many times as long as a request its answer, and the events that it causes, may be whatever
+/// is in the tree. Longer answers are those of reads, which can be refused; setWatches and a write
+/// that is done cannot.
+pub(crate) const ANSWER_BYTES_PER_BYTE_MAX: u32 = 8;
+
+/// [`Config::answer_bytes_max`] unless given.
+const ANSWER_BYTES_DEFAULT: u32 = 16 << 20;
+
+/// The largest value of [`Config::answer_bytes_max`].
+const ANSWER_BYTES_LIMIT: u32 = 1 << 30;
+
+// Whatever jute.maxbuffer is, there is an answer limit that goes with it.
+const _: () = assert!(
+    wire::limits::CLIENT_MESSAGE_BYTES_MAX * ANSWER_BYTES_PER_BYTE_MAX as usize
+        <= ANSWER_BYTES_LIMIT as usize
+);
+const _: () = assert!((ANSWER_BYTES_LIMIT as usize) < wire::frame::FRAME_BYTES_MAX);
 
 impl Config {
     /// Reads a configuration file, and `myid` in its `dataDir`.

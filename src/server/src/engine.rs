@@ -264,10 +264,18 @@ impl Engine {
         }
     }
 
-    /// Clients' requests are taken only while what is in progress stays within the bounds (`globalOutstandingLimit`).
+    /// Clients' requests are taken only while what is in progress stays within the bounds
+    /// (`globalOutstandingLimit`), and a learner's leader takes what it is sent. Until then the
+    /// engine looks again with every event and timer.
     fn takes_requests(&self) -> bool {
         self.local.in_progress() < self.config.outstanding_limit() as usize
             && self.disk.queued() < DISK_QUEUE_MAX
+            && !self.leader_is_behind()
+    }
+
+    fn leader_is_behind(&self) -> bool {
+        let Service::Learner(learning) = &self.service else { return false };
+        self.links.get(&learning.leader).is_some_and(Link::is_behind)
     }
 
     fn next_deadline(&self) -> Instant {

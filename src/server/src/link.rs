@@ -17,8 +17,12 @@ use crate::packets::Encoder;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Generation(pub(crate) u64);
 
-/// How much may wait for a peer that reads slowly, in bytes, snapshots apart.
+/// How much may wait for a peer that reads slowly, in bytes, snapshots and the history that it had
+/// missed apart.
 pub(crate) const LINK_OUTBOX_LIMIT: usize = 256 << 20;
+
+/// How much may wait for the leader before a learner takes no more requests of its clients.
+const LINK_OUTBOX_HIGH: usize = 64 << 20;
 
 /// Room for what one turn of the engine sends over a link, at least.
 const STAGED_BYTES: usize = 4096;
@@ -122,6 +126,11 @@ impl Link {
     /// True if a question has been open for so long.
     pub(crate) fn is_overdue(&self, now: Instant, patience: Duration) -> bool {
         self.overdue_at(patience).is_some_and(|at| at <= now)
+    }
+
+    /// True if so much waits for the peer that nothing should be sent that can wait as well.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.outbox.queued() > LINK_OUTBOX_HIGH
     }
 
     /// True if the peer reads too slowly, or the connection broke.

@@ -2,7 +2,8 @@
 //! writes the socket.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -10,6 +11,20 @@ use tokio::sync::Notify;
 pub(crate) enum Chunk<L> {
     Bytes(Vec<u8>),
     Large(L),
+}
+
+/// A chunk that has grown to this is not appended to: what comes next begins another one, so that
+/// nothing large is copied because more is said behind it.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// How many bytes all the outboxes that share it hold.
+#[derive(Default)]
+pub(crate) struct Held(AtomicUsize);
+
+impl Held {
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A queue of chunks with a bound. Filling never waits: a peer that stops reading must not stop the one who
@@ -22,7 +37,13 @@ pub(crate) struct Outbox<L> {
 
 struct State<L> {
     chunks: VecDeque<Chunk<L>>,
+    /// Of the chunks, and of the one that is being written.
     bytes: usize,
+    /// Of the chunk that was handed out last: it is in memory until the next one is asked for.
+    writing: usize,
+    held: Arc<Held>,
+    /// What may wait after the last batch that came to a peer that kept up.
+    allowed: usize,
     end: End,
 }
 
@@ -44,7 +65,13 @@ pub(crate) enum Next<L> {
 impl<L> Outbox<L> {
     /// `limit`: bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        let state = State { chunks: VecDeque::new(), bytes: 0, end: End::Open };
+        Self::sharing(limit, Arc::default())
+    }
+
+    /// As [`Self::new`]; what it holds is counted in `held`.
+    pub(crate) fn sharing(limit: usize, held: Arc<Held>) -> Self {
+        let (chunks, end) = (VecDeque::new(), End::Open);
+        let state = State { chunks, bytes: 0, writing: 0, held, allowed: limit, end };
         Self { state: Mutex::new(state), news: Notify::new(), limit }
     }
 
@@ -54,28 +81,39 @@ impl<L> Outbox<L> {
         if state.end != End::Open {
             return;
         }
-        if !matches!(state.chunks.back(), Some(Chunk::Bytes(_))) {
+        let grows = |chunk: &Chunk<L>| match chunk {
+            Chunk::Bytes(bytes) => bytes.len() < CHUNK_BYTES,
+            Chunk::Large(_) => false,
+        };
+        if !state.chunks.back().is_some_and(grows) {
             state.chunks.push_back(Chunk::Bytes(Vec::new()));
         }
         if let Some(Chunk::Bytes(bytes)) = state.chunks.back_mut() {
             let before = bytes.len();
             fill(bytes);
-            state.bytes += bytes.len() - before;
+            let added = bytes.len() - before;
+            state.hold(added);
         }
         if state.bytes > self.limit {
             state.abandon();
         }
     }
 
-    /// Appends chunks, and wakes the writing task. If it is behind, bytes join those that already wait.
+    /// Appends a batch of chunks, and wakes the writing task. If it is behind, bytes join those
+    /// that already wait.
+    ///
+    /// A batch may be larger than the bound, as a history is that a peer has missed: that is no
+    /// reason to give up a peer which had read what it was sent before. One that had not, or lets
+    /// the bound fill up behind the batch, is given up.
     pub(crate) fn append(&self, chunks: impl Iterator<Item = Chunk<L>>) {
         let mut state = self.lock();
         if state.end != End::Open {
             return;
         }
+        let keeps_up = state.bytes <= self.limit;
         for chunk in chunks {
             if let Chunk::Bytes(bytes) = &chunk {
-                state.bytes += bytes.len();
+                state.hold(bytes.len());
             }
             match (state.chunks.back_mut(), chunk) {
                 (Some(Chunk::Bytes(waiting)), Chunk::Bytes(bytes)) => waiting.extend(bytes),
@@ -84,7 +122,10 @@ impl<L> Outbox<L> {
                 }
             }
         }
-        if state.bytes > self.limit {
+        if keeps_up {
+            state.allowed = state.bytes + self.limit;
+        }
+        if state.bytes > state.allowed {
             state.abandon();
         }
         drop(state);
@@ -117,12 +158,13 @@ impl<L> Outbox<L> {
         self.lock().end != End::Open
     }
 
-    /// Bytes queued.
+    /// Bytes that have not left yet.
     pub(crate) fn queued(&self) -> usize {
         self.lock().bytes
     }
 
-    /// The next chunk, once there is one. For the one writing task; dropping the future loses nothing.
+    /// The next chunk, once there is one; the one before has been written. For the one writing
+    /// task; dropping the future loses nothing.
     pub(crate) async fn next(&self) -> Next<L> {
         loop {
             if let Some(next) = self.try_next() {
@@ -132,11 +174,17 @@ impl<L> Outbox<L> {
         }
     }
 
+    /// The chunk that was handed out last has been written. Asking for the next one says so too.
+    pub(crate) fn written(&self) {
+        self.lock().written();
+    }
+
     fn try_next(&self) -> Option<Next<L>> {
         let mut state = self.lock();
+        state.written();
         if let Some(chunk) = state.chunks.pop_front() {
             if let Chunk::Bytes(bytes) = &chunk {
-                state.bytes -= bytes.len();
+                state.writing = bytes.len();
             }
             return Some(Next::Write(chunk));
         }
@@ -152,10 +200,33 @@ impl<L> Outbox<L> {
 }
 
 impl<L> State<L> {
+    fn hold(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        self.held.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn release(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.held.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn written(&mut self) {
+        let written = std::mem::take(&mut self.writing);
+        self.release(written);
+    }
+
+    /// The chunk that is being written is as good as gone: its task is told to end.
     fn abandon(&mut self) {
         self.end = End::Now;
         self.chunks.clear();
-        self.bytes = 0;
+        self.writing = 0;
+        self.release(self.bytes);
+    }
+}
+
+impl<L> Drop for State<L> {
+    fn drop(&mut self) {
+        self.release(self.bytes);
     }
 }
 
@@ -207,7 +278,9 @@ mod tests {
     fn whoever_does_not_read_is_given_up_and_holds_no_memory() {
         let push = |outbox: &Outbox<&'static str>| outbox.push(|out| out.extend([0; 101]));
         let append = |outbox: &Outbox<_>| {
-            outbox.append(std::iter::once(Chunk::Bytes(vec![0; 101])));
+            for _ in 0..4 {
+                outbox.append(std::iter::once(Chunk::Bytes(vec![0; 100])));
+            }
         };
         for fill in [push, append] {
             let outbox = Outbox::new(100);
@@ -216,5 +289,52 @@ mod tests {
             assert_eq!(outbox.queued(), 0);
             assert_eq!(next(&outbox).as_deref(), Some("end"));
         }
+    }
+
+    #[test]
+    fn a_batch_larger_than_the_bound_leaves_for_a_peer_that_keeps_up() {
+        let outbox = Outbox::<&'static str>::new(100);
+        let append = |bytes| outbox.append(std::iter::once(Chunk::Bytes(vec![b'.'; bytes])));
+        append(1000);
+        // What comes while it reads that has the whole bound.
+        append(60);
+        append(40);
+        assert_eq!(next(&outbox).map(|text| text.len()), Some(1100));
+        assert_eq!(next(&outbox), None);
+        append(1000);
+        append(101);
+        assert!(outbox.is_closed(), "it reads nothing");
+    }
+
+    #[test]
+    fn what_is_being_written_counts_until_it_is_written() {
+        let held = Arc::<Held>::default();
+        let sharing = || Outbox::<&'static str>::sharing(100, Arc::clone(&held));
+        let (one, other) = (sharing(), sharing());
+        one.push(|out| out.extend(b"one"));
+        other.push(|out| out.extend(b"other"));
+        assert_eq!((one.queued(), held.bytes()), (3, 8));
+        assert_eq!(next(&one).as_deref(), Some("one"));
+        assert_eq!((one.queued(), held.bytes()), (3, 8), "it is on its way");
+        one.written();
+        assert_eq!((one.queued(), held.bytes()), (0, 5));
+        other.push(|out| out.extend(b"wise"));
+        let left: Vec<_> = std::iter::from_fn(|| next(&other)).collect();
+        assert_eq!((left, other.queued()), (vec!["otherwise".to_owned()], 0));
+        one.push(|out| out.extend(b"more"));
+        one.abort();
+        assert_eq!(held.bytes(), 0, "who is given up holds nothing");
+        other.push(|out| out.extend(b"last"));
+        drop(other);
+        assert_eq!(held.bytes(), 0, "nor does who is gone");
+    }
+
+    #[test]
+    fn what_comes_behind_something_large_does_not_move_it() {
+        let outbox = Outbox::<&'static str>::new(1 << 20);
+        outbox.push(|out| out.extend(vec![b'a'; CHUNK_BYTES]));
+        outbox.push(|out| out.extend(b"b"));
+        let lengths = [next(&outbox), next(&outbox)].map(|text| text.map(|text| text.len()));
+        assert_eq!(lengths, [Some(CHUNK_BYTES), Some(1)]);
     }
 }

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tracing::info;
 use wire::election::Address;
 use wire::jute::{Reader, Record};
+use wire::limits::PACKET_BYTES_MAX;
 use wire::txn::TxnHeader;
 use zab::{DiskImage, Epoch, Input, Peer, Sid, Txn, Zxid};
 use znode::{SessionIds, Tree};
@@ -224,7 +225,7 @@ async fn ports(
         addresses: Arc::clone(&addresses),
         connect_timeout: config.connect_timeout,
         hello_timeout: config.init_limit(),
-        packet_bytes_max: (config.jute_max_buffer as usize).saturating_mul(2).max(1 << 20),
+        packet_bytes_max: PACKET_BYTES_MAX,
         config_text: config_text.clone(),
         tree: config.tree_options(),
     };

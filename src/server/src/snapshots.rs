@@ -9,6 +9,7 @@ use store::{Recovered, SnapshotDigest, SnapshotTail, Store};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tracing::{info, warn};
 use wire::jute::{Record, Writer};
+use wire::limits::SNAPSHOT_FIELD_BYTES_MAX;
 use wire::snapshot::{
     AclEntry, BodyDecoder, END_MARK, Item, STREAM_END, Session, Step, encode_node,
 };
@@ -16,9 +17,6 @@ use zab::Zxid;
 use znode::{Options, Snapshot, Tree, TreeBuilder};
 
 use crate::disk::Job;
-
-/// The longest string or buffer of a snapshot that is accepted, in bytes.
-const FIELD_BYTES_MAX: usize = 64 << 20;
 
 /// How much of a snapshot is encoded at once, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
@@ -109,7 +107,7 @@ impl Incoming {
     pub(crate) fn new(zxid: Zxid, options: Options) -> Self {
         Self {
             zxid,
-            decoder: BodyDecoder::new(FIELD_BYTES_MAX),
+            decoder: BodyDecoder::new(SNAPSHOT_FIELD_BYTES_MAX),
             builder: Some(TreeBuilder::new(options)),
             has_ended: false,
         }

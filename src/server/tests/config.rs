@@ -78,6 +78,7 @@ fn what_is_not_set_has_the_default_of_zookeeper() {
     assert_eq!((config.client_connections_max, config.client_backlog), (None, None));
     assert_eq!((config.global_outstanding_limit, config.outstanding_limit()), (1_000, 1_000));
     assert_eq!(config.jute_max_buffer, 1_048_575);
+    assert_eq!(config.answer_bytes_max, 16 << 20);
     assert_eq!(config.connect_timeout, Duration::from_secs(5));
     assert_eq!((config.record, config.quorum_listen_on_all_ips), (None, false));
     assert!(!config.extended_types);
@@ -118,6 +119,7 @@ fn every_key_is_taken() {
     // 7 / (3 voters - 1).
     assert_eq!((config.global_outstanding_limit, config.outstanding_limit()), (7, 3));
     assert_eq!(config.jute_max_buffer, 4_194_304);
+    assert_eq!(config.answer_bytes_max, 8 * 4_194_304, "what a request may cause fits");
     assert_eq!(config.snapshot_compression, SnapshotCompression::Snappy);
     assert_eq!((config.commit_log_count, config.connect_timeout.as_millis()), (1, 10));
     assert_eq!(config.client, address("::1", 2181));
@@ -199,9 +201,17 @@ fn a_wrong_value_says_key_line_what_was_found_and_what_is_allowed() {
         ("dataDir=", "dataDir: found ``, allowed: a directory"),
         (
             "vivarium.recrod=x",
-            "vivarium.recrod: found `x`, allowed: one of vivarium.peerAddressCheck, vivarium.record",
+            "vivarium.recrod: found `x`, allowed: one of vivarium.maxAnswerBytes, vivarium.peerAddressCheck, vivarium.record",
         ),
         ("znode.container.maxPerMinute=0", "found `0`, allowed: a whole number from 1"),
+        (
+            "jute.maxbuffer=134217729",
+            "jute.maxbuffer: found `134217729`, allowed: a whole number from 1024 to 134217728 (bytes)",
+        ),
+        (
+            "vivarium.maxAnswerBytes=8388599",
+            "vivarium.maxAnswerBytes: found `8388599`, allowed: a whole number from 8388600 to 1073741824 (bytes; at least 8 times jute.maxbuffer)",
+        ),
         (
             "minSessionTimeout=50000",
             "minSessionTimeout is 50000 ms, maxSessionTimeout is 40000 ms: ",

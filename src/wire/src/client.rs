@@ -18,10 +18,12 @@ mod watch;
 
 pub use connect::{ConnectRequest, ConnectResponse};
 pub use create_mode::CreateMode;
-pub use frames::{FourLetterWord, Frames, Incoming};
+pub use frames::{CONNECT_BYTES_MAX, FourLetterWord, Frames, Incoming};
 pub use multi::{MultiHeader, MultiOp, MultiReadOp, MultiResult};
 pub use op::OpCode;
-pub use reply::{encode_event, encode_reply, encode_reply_error, encode_request};
+pub use reply::{
+    encode_event, encode_reply, encode_reply_error, encode_reply_within, encode_request,
+};
 pub use request::{
     AddWatchRequest, AuthPacket, CheckVersionRequest, CreateRequest, CreateTtlRequest,
     DeleteRequest, PathAndTypeRequest, PathRequest, PathWatchRequest, ReconfigRequest, Request,

@@ -127,6 +127,11 @@ pub trait Record: Sized {
     /// Appends the record to `out`.
     fn encode(&self, out: &mut Vec<u8>);
 
+    /// How many bytes [`Record::encode`] appends.
+    fn encoded_len(&self) -> usize {
+        self.to_vec().len()
+    }
+
     /// Reads the record from the front of `bytes`; buffers in it share `bytes`.
     ///
     /// # Errors
@@ -156,11 +161,14 @@ pub trait Field: Sized {
 
     /// Appends the value to `out`.
     fn write(&self, out: &mut Vec<u8>);
+
+    /// How many bytes [`Field::write`] appends, without appending them.
+    fn written_len(&self) -> usize;
 }
 
 /// Fields whose reading and writing is one method each of [`Reader`] and [`Writer`].
 macro_rules! primitive {
-    ($type:ty, $bytes:expr, $read:ident, |$self:ident, $out:ident| $write:expr) => {
+    ($type:ty, $bytes:expr, $read:ident, |$self:ident, $out:ident| $write:expr, $more:expr) => {
         impl Field for $type {
             const BYTES_MIN: usize = $bytes;
 
@@ -171,16 +179,32 @@ macro_rules! primitive {
             fn write(&$self, $out: &mut Vec<u8>) {
                 $write
             }
+
+            fn written_len(&$self) -> usize {
+                $bytes + $more
+            }
         }
     };
 }
 
-primitive!(bool, 1, bool, |self, out| out.bool(*self));
-primitive!(i32, 4, i32, |self, out| out.i32(*self));
-primitive!(i64, 8, i64, |self, out| out.i64(*self));
-primitive!(String, 4, string, |self, out| out.str(self));
-primitive!(Option<String>, 4, nullable_string, |self, out| out.nullable_str(self.as_deref()));
-primitive!(Option<Bytes>, 4, buffer, |self, out| out.buffer(self.as_deref()));
+primitive!(bool, 1, bool, |self, out| out.bool(*self), 0);
+primitive!(i32, 4, i32, |self, out| out.i32(*self), 0);
+primitive!(i64, 8, i64, |self, out| out.i64(*self), 0);
+primitive!(String, 4, string, |self, out| out.str(self), text::encoded_len(self));
+primitive!(
+    Option<String>,
+    4,
+    nullable_string,
+    |self, out| out.nullable_str(self.as_deref()),
+    self.as_deref().map_or(0, text::encoded_len)
+);
+primitive!(
+    Option<Bytes>,
+    4,
+    buffer,
+    |self, out| out.buffer(self.as_deref()),
+    self.as_deref().map_or(0, <[u8]>::len)
+);
 
 impl<T: Field> Field for Vec<T> {
     const BYTES_MIN: usize = 4;
@@ -194,6 +218,10 @@ impl<T: Field> Field for Vec<T> {
         for item in self {
             item.write(out);
         }
+    }
+
+    fn written_len(&self) -> usize {
+        4 + self.iter().map(Field::written_len).sum::<usize>()
     }
 }
 
@@ -215,6 +243,10 @@ impl<T: Field> Field for Option<Vec<T>> {
             Some(items) => items.write(out),
             None => out.i32(-1),
         }
+    }
+
+    fn written_len(&self) -> usize {
+        self.as_ref().map_or(4, Field::written_len)
     }
 }
 
@@ -241,6 +273,10 @@ macro_rules! record {
             fn encode(&self, out: &mut Vec<u8>) {
                 $($crate::jute::Field::write(&self.$field, out);)*
             }
+
+            fn encoded_len(&self) -> usize {
+                0 $(+ $crate::jute::Field::written_len(&self.$field))*
+            }
         }
 
         impl $crate::jute::Field for $name {
@@ -255,6 +291,10 @@ macro_rules! record {
 
             fn write(&self, out: &mut Vec<u8>) {
                 $crate::jute::Record::encode(self, out);
+            }
+
+            fn written_len(&self) -> usize {
+                $crate::jute::Record::encoded_len(self)
             }
         }
 

@@ -17,6 +17,10 @@ fn survives<T: Record + PartialEq>(value: Any<T>) -> bool {
     reader.remaining() == 0 && decoded.as_ref() == Ok(&value.0) && copied == decoded
 }
 
+fn knows_its_length<T: Record>(value: Any<T>) -> bool {
+    value.0.encoded_len() == value.0.to_vec().len()
+}
+
 fn refuses_each_cut<T: Record>(value: Any<T>) -> bool {
     let bytes = Bytes::from(value.0.to_vec());
     // Every cut of short records; of long ones 200, evenly spread.
@@ -39,6 +43,7 @@ fn names_field(error: Option<Error>) -> bool {
 
 fn laws_of<T: Record + Sample + Clone + Debug + PartialEq + 'static>() {
     check::<T>(survives);
+    check::<T>(knows_its_length);
     check::<T>(refuses_each_cut);
 }
 

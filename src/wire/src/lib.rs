@@ -17,6 +17,7 @@
 //! | [`quorum`] | the quorum port | `QuorumPacket`, `Leader`, `Learner` |
 //! | [`txn`] | transactions, as they are proposed and logged | `org.apache.zookeeper.txn`, `SerializeUtils` |
 //! | [`snapshot`] | snapshots, in files and in streams | `FileSnap`, `DataTree` |
+//! | [`limits`] | how large things may be, from a client to a follower's disk | `jute.maxbuffer` |
 //! | [`session`] | session ids and passwords | `SessionTrackerImpl`, `ZooKeeperServer` |
 
 pub mod client;
@@ -25,6 +26,7 @@ pub mod election;
 mod error_code;
 pub mod frame;
 pub mod jute;
+pub mod limits;
 pub mod quorum;
 pub mod session;
 pub mod snapshot;

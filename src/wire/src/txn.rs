@@ -356,6 +356,25 @@ impl Txn {
     }
 }
 
+impl Txn {
+    /// How many bytes [`Txn::encode`] appends.
+    pub fn encoded_len(&self) -> usize {
+        match self {
+            Self::CloseSession(None) => 0,
+            Self::CloseSession(Some(paths)) => paths.written_len(),
+            Self::CreateSession { .. } | Self::Error { .. } => 4,
+            Self::Create(txn) | Self::Create2(txn) => txn.encoded_len(),
+            Self::Delete(txn) | Self::DeleteContainer(txn) => txn.encoded_len(),
+            Self::SetData(txn) | Self::Reconfig(txn) => txn.encoded_len(),
+            Self::SetAcl(txn) => txn.encoded_len(),
+            Self::Check(txn) => txn.encoded_len(),
+            Self::Multi(txns) => 4 + txns.iter().map(|txn| 8 + txn.encoded_len()).sum::<usize>(),
+            Self::CreateContainer(txn) => txn.encoded_len(),
+            Self::CreateTtl(txn) => txn.encoded_len(),
+        }
+    }
+}
+
 /// The paths of a `CloseSessionTxn`, `None` where there are none. ZooKeeper takes input that ends
 /// early for "no paths". It would also misread a digest that follows missing paths; that digest is
 /// recognised here by its exact length and version. As paths it would be two empty ones, and no
@@ -466,6 +485,11 @@ impl Record for TxnBlob {
         if let Some(digest) = &self.digest {
             digest.encode(out);
         }
+    }
+
+    fn encoded_len(&self) -> usize {
+        let digest = self.digest.as_ref().map_or(0, Record::encoded_len);
+        TxnHeader::BYTES + self.txn.encoded_len() + digest
     }
 }
 

@@ -27,7 +27,7 @@ impl Children {
     }
 
     /// In byte order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<str>> + Clone {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
     }
 

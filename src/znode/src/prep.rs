@@ -8,7 +8,8 @@ mod ops;
 mod pending;
 
 use wire::client::{OpCode, Request};
-use wire::jute::Reader;
+use wire::jute::{Reader, Record};
+use wire::limits::TXN_BYTES_MAX;
 use wire::quorum::ForwardedRequest;
 use wire::txn::{DeleteTxn, Txn, TxnBlob, TxnDigest, TxnHeader};
 use wire::{ErrorCode, Id};
@@ -37,23 +38,37 @@ pub struct Context {
 /// Who uses it keeps this order: all transactions of earlier epochs are applied before the first one is prepared; each
 /// prepared transaction is applied to the tree, in order; [`Prep::committed`] is called only after that. Whoever stops
 /// leading calls [`Prep::reset`], or throws it away.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Prep {
     pending: Pending,
+    txn_bytes_max: usize,
+}
+
+impl Default for Prep {
+    fn default() -> Self {
+        Self::with_txn_bytes_max(TXN_BYTES_MAX)
+    }
 }
 
 impl Prep {
-    /// Nothing is prepared.
+    /// Nothing is prepared; transactions are at most [`TXN_BYTES_MAX`] bytes long.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// As [`Prep::new`], with another bound. A request whose transaction would be longer is
+    /// refused.
+    pub fn with_txn_bytes_max(txn_bytes_max: usize) -> Self {
+        Self { pending: Pending::default(), txn_bytes_max }
     }
 
     /// The transaction for a request, made by its session or (session 0) by the leader itself. `auth` is what the
     /// client's connection has proved to be, its address included.
     ///
-    /// A request that may not be done becomes an error transaction: it takes its zxid and changes nothing. So does one
-    /// that cannot be parsed (MarshallingError) and one that is no write (Unimplemented). Tracks sessions that begin,
-    /// and marks those that end as closing.
+    /// A request that may not be done becomes an error transaction: it takes its zxid and changes
+    /// nothing. So does one that cannot be parsed (MarshallingError), one that is no write
+    /// (Unimplemented), and one whose transaction would be longer than others take
+    /// (MarshallingError). Tracks sessions that begin, and marks those that end as closing.
     ///
     /// The order of the checks is ZooKeeper's, since it decides which error a client sees.
     pub fn prepare(
@@ -66,11 +81,12 @@ impl Prep {
     ) -> TxnBlob {
         let ForwardedRequest { session_id, cxid, op, ref body } = *request;
         self.pending.begin(tree);
+        let before = self.pending.mark();
         let mut ops =
             Ops { tree, sessions, session: session_id, auth, context, pending: &mut self.pending };
         let prepared = match OpCode::from_code(op) {
             None => Err(ErrorCode::Unimplemented),
-            Some(op) => match Request::decode(op, &mut Reader::new(body)) {
+            Some(op) => match Request::decode(op, &mut Reader::with_limit(body, body.len())) {
                 Err(_) => Err(ErrorCode::MarshallingError),
                 Ok(request) => ops.request(request),
             },
@@ -82,9 +98,19 @@ impl Prep {
             time: context.time_ms,
             ..TxnHeader::default()
         };
+        let refused = |code: ErrorCode| TxnBlob::new(header, Txn::Error { err: code.code() }, None);
         match prepared {
-            Ok(txn) => TxnBlob::new(header, txn, Some(self.digest())),
-            Err(code) => TxnBlob::new(header, Txn::Error { err: code.code() }, None),
+            // ZooKeeper would take a digest behind paths that are missing for these.
+            Ok(txn @ Txn::CloseSession(None)) => TxnBlob::new(header, txn, None),
+            Ok(txn) => {
+                let blob = TxnBlob::new(header, txn, Some(self.digest()));
+                if blob.encoded_len() <= self.txn_bytes_max {
+                    return blob;
+                }
+                self.pending.roll_back(&before);
+                refused(ErrorCode::MarshallingError)
+            }
+            Err(code) => refused(code),
         }
     }
 

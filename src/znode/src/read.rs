@@ -42,7 +42,7 @@ impl Tree {
         &'a self,
         path: &str,
         auth: &[Id],
-    ) -> Result<(impl ExactSizeIterator<Item = &'a str> + use<'a>, Stat), ErrorCode> {
+    ) -> Result<(impl ExactSizeIterator<Item = &'a str> + Clone + use<'a>, Stat), ErrorCode> {
         let node = self.readable(path, perms::READ, auth)?;
         Ok((Names::of(node), self.stat(node)))
     }
@@ -68,9 +68,13 @@ impl Tree {
     }
 
     /// The ephemeral nodes of a session whose path begins with `prefix`, in byte order. A blank prefix means all.
-    pub fn get_ephemerals(&self, session: SessionId, prefix: &str) -> Vec<Arc<str>> {
+    pub fn get_ephemerals<'a>(
+        &'a self,
+        session: SessionId,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = &'a str> + Clone {
         let prefix = if prefix.trim().is_empty() { path::ROOT } else { prefix };
-        self.ephemerals(session).filter(|path| path.starts_with(prefix)).cloned().collect()
+        self.ephemerals(session).map(|path| &**path).filter(move |path| path.starts_with(prefix))
     }
 
     fn readable(&self, path: &str, wanted: i32, auth: &[Id]) -> Result<&Node, ErrorCode> {
@@ -84,6 +88,7 @@ impl Tree {
 }
 
 /// The names of a node's children, counted.
+#[derive(Clone)]
 struct Names<I> {
     paths: I,
     /// How much of a path is not the name.
@@ -92,7 +97,7 @@ struct Names<I> {
 }
 
 impl<'a> Names<()> {
-    fn of(node: &'a Node) -> Names<impl Iterator<Item = &'a Arc<str>>> {
+    fn of(node: &'a Node) -> Names<impl Iterator<Item = &'a Arc<str>> + Clone> {
         let prefix = if node.path() == path::ROOT { 1 } else { node.path().len() + 1 };
         Names { paths: node.children.iter(), prefix, left: node.children.len() }
     }

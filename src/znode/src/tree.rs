@@ -140,7 +140,7 @@ impl Tree {
     }
 
     /// The paths of the session's ephemeral nodes, in byte order.
-    pub fn ephemerals(&self, id: SessionId) -> impl Iterator<Item = &Arc<str>> {
+    pub fn ephemerals(&self, id: SessionId) -> impl Iterator<Item = &Arc<str>> + Clone {
         self.ephemerals.get(&id).into_iter().flatten()
     }
 
@@ -176,7 +176,9 @@ impl Tree {
         let mut open = vec![node];
         while let Some(node) = open.pop() {
             count += node.children.len();
-            open.extend(node.children.iter().filter_map(|child| self.node(child)));
+            let children = node.children.iter().filter_map(|child| self.node(child));
+            // What has no children needs no memory: a node may have a million of those.
+            open.extend(children.filter(|child| !child.children.is_empty()));
         }
         Some(count)
     }

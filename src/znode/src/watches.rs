@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use wire::client::{EventType, SetWatches2, WatcherType};
+use wire::client::{EventType, SetWatches, SetWatches2, WatcherType};
 
 use crate::acl::AclList;
 use crate::path;
@@ -54,6 +54,43 @@ pub struct Notification {
     /// Only a connection that may READ under this list is told (ZooKeeper since 3.8.4); the watch is used up all the
     /// same.
     pub acl: AclList,
+}
+
+/// The watches of a client that comes from another connection.
+#[derive(Clone, Copy, Debug)]
+pub struct WatchLists<'a> {
+    relative_zxid: i64,
+    data: &'a [String],
+    exist: &'a [String],
+    child: &'a [String],
+    persistent: &'a [String],
+    persistent_recursive: &'a [String],
+}
+
+impl<'a> From<&'a SetWatches> for WatchLists<'a> {
+    fn from(lists: &'a SetWatches) -> Self {
+        Self {
+            relative_zxid: lists.relative_zxid,
+            data: &lists.data_watches,
+            exist: &lists.exist_watches,
+            child: &lists.child_watches,
+            persistent: &[],
+            persistent_recursive: &[],
+        }
+    }
+}
+
+impl<'a> From<&'a SetWatches2> for WatchLists<'a> {
+    fn from(lists: &'a SetWatches2) -> Self {
+        Self {
+            relative_zxid: lists.relative_zxid,
+            data: &lists.data_watches,
+            exist: &lists.exist_watches,
+            child: &lists.child_watches,
+            persistent: &lists.persistent_watches,
+            persistent_recursive: &lists.persistent_recursive_watches,
+        }
+    }
 }
 
 /// How a watch stays.
@@ -176,12 +213,16 @@ impl Watches {
         out
     }
 
-    /// Sets the watches a client had on another connection again, and says what it has missed in between, in the order
-    /// of the lists. What has fired is not set. (`DataTree.setWatches`.)
-    pub fn set_watches(&mut self, tree: &Tree, connection: u64, lists: &SetWatches2) -> Vec<Event> {
-        let mut events = Vec::new();
-        let mut missed = |kind, path: &String| events.push(Event { kind, path: (**path).into() });
-        for path in &lists.data_watches {
+    /// Sets the watches a client had on another connection again, and tells what it has missed in
+    /// between, in the order of the lists. What has fired is not set. (`DataTree.setWatches`.)
+    pub fn set_watches(
+        &mut self,
+        tree: &Tree,
+        connection: u64,
+        lists: WatchLists<'_>,
+        mut missed: impl FnMut(EventType, &str),
+    ) {
+        for path in lists.data {
             match tree.node(path) {
                 None => missed(EventType::NodeDeleted, path),
                 Some(node) if node.stat_persisted().mzxid > lists.relative_zxid => {
@@ -190,13 +231,13 @@ impl Watches {
                 Some(_) => self.data.add(connection, path, STANDARD),
             }
         }
-        for path in &lists.exist_watches {
+        for path in lists.exist {
             match tree.node(path) {
                 None => self.data.add(connection, path, STANDARD),
                 Some(_) => missed(EventType::NodeCreated, path),
             }
         }
-        for path in &lists.child_watches {
+        for path in lists.child {
             match tree.node(path) {
                 None => missed(EventType::NodeDeleted, path),
                 Some(node) if node.stat_persisted().pzxid > lists.relative_zxid => {
@@ -205,13 +246,12 @@ impl Watches {
                 Some(_) => self.child.add(connection, path, STANDARD),
             }
         }
-        for path in &lists.persistent_watches {
+        for path in lists.persistent {
             self.add_persistent(connection, path, false);
         }
-        for path in &lists.persistent_recursive_watches {
+        for path in lists.persistent_recursive {
             self.add_persistent(connection, path, true);
         }
-        events
     }
 
     /// The counts of one table; ZooKeeper's `wchs` shows those of the data table.

@@ -21,13 +21,18 @@ use super::shared::Shared;
 use super::{answers, auth, reads};
 use crate::outbox::Outbox;
 
-/// Bytes that may wait for a client that does not read what it is sent.
+/// Bytes that may wait for a client that does not read what it is sent, at least: beside the
+/// answers that it asked for these are the events of its watches.
 const OUTBOX_BYTES_MAX: usize = 64 << 20;
 
 /// Requests of one connection that may be in progress before nothing more is read from it.
 const PENDING_MAX: usize = 4096;
 
-/// Bytes that may wait for a client before nothing more is read from it.
+/// Bytes of such requests. Counted since the last time that none was in progress.
+const PENDING_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes that may wait for a client before no more of its requests are answered: so many, and one
+/// answer, are what it can make the server hold by asking.
 const OUTBOX_BYTES_HIGH: usize = 4 << 20;
 
 pub(crate) struct Connection {
@@ -44,6 +49,10 @@ pub(crate) struct Connection {
     in_progress: AtomicUsize,
     /// The engine answers nothing any more.
     abandoned: AtomicBool,
+    /// The client has said which session it wants.
+    has_greeted: AtomicBool,
+    /// Reads wait for nothing but that the client takes more of what it was sent.
+    held_back: AtomicBool,
     state: Mutex<State>,
     closed: Notify,
     pub(super) stats: ConnectionStats,
@@ -54,15 +63,18 @@ struct State {
     read_only: Option<bool>,
     auth: Vec<Id>,
     pending: Pending,
+    pending_bytes: usize,
 }
 
 impl Connection {
-    pub(super) fn new(id: u64, address: SocketAddr) -> Arc<Self> {
+    pub(super) fn new(address: SocketAddr, shared: &Shared) -> Arc<Self> {
+        let answer_bytes_max = shared.config.answer_bytes_max as usize;
+        let outbox_bytes_max = OUTBOX_BYTES_MAX.max(OUTBOX_BYTES_HIGH + 2 * answer_bytes_max);
         let ip = auth::of_address(address.ip());
         Arc::new(Self {
-            id,
+            id: shared.next_connection_id(),
             address,
-            outbox: Outbox::new(OUTBOX_BYTES_MAX),
+            outbox: Outbox::sharing(outbox_bytes_max, shared.held()),
             session: AtomicI64::new(0),
             timeout_ms: AtomicI64::new(0),
             touched: AtomicBool::new(false),
@@ -70,10 +82,13 @@ impl Connection {
             ended: AtomicBool::new(false),
             in_progress: AtomicUsize::new(0),
             abandoned: AtomicBool::new(false),
+            has_greeted: AtomicBool::new(false),
+            held_back: AtomicBool::new(false),
             state: Mutex::new(State {
                 read_only: None,
                 auth: vec![ip],
                 pending: Pending::default(),
+                pending_bytes: 0,
             }),
             closed: Notify::new(),
             stats: ConnectionStats::new(),
@@ -111,8 +126,14 @@ impl Connection {
 
     /// What the client asked for in its ConnectRequest.
     pub(super) fn asked(&self, read_only: Option<bool>, timeout_ms: i32) {
+        self.has_greeted.store(true, Ordering::Relaxed);
         self.lock().read_only = read_only;
         self.timeout_ms.store(i64::from(timeout_ms), Ordering::Relaxed);
+    }
+
+    /// Whether [`Self::asked`] was called.
+    pub(super) fn has_greeted(&self) -> bool {
+        self.has_greeted.load(Ordering::Relaxed)
     }
 
     /// The session is established here.
@@ -144,11 +165,23 @@ impl Connection {
 
     /// Whether more may be read from the client.
     pub(super) fn wants_input(&self) -> bool {
-        let state = self.lock();
-        state.pending.len() < PENDING_MAX
+        let mut state = self.lock();
+        if state.pending.is_empty() {
+            state.pending_bytes = 0;
+        }
+        // Nothing may come behind reads that are held back but what they can wait for.
+        !self.held_back.load(Ordering::Relaxed)
+            && state.pending.len() < PENDING_MAX
+            && state.pending_bytes < PENDING_BYTES_MAX
             && !state.pending.ends()
+            && !state.pending.has_read_behind_sync()
             && !self.outbox.is_closed()
             && self.outbox.queued() < OUTBOX_BYTES_HIGH
+    }
+
+    /// A request of so many bytes was read.
+    pub(super) fn count_request(&self, bytes: usize) {
+        self.lock().pending_bytes += bytes;
     }
 
     /// Requests in progress.
@@ -174,7 +207,7 @@ impl Connection {
                 reads::answer(xid, &request, self, &state.auth, tree, shared, out);
             });
         } else {
-            state.pending.push_ready(Ready::Read { xid, request, since: Instant::now() });
+            state.pending.push_read(xid, request);
         }
     }
 
@@ -302,9 +335,20 @@ impl Connection {
         }
     }
 
-    /// Answers the oldest requests, as far as nothing has to be waited for.
+    /// Answers the reads that have waited until the client took more of what it was sent.
+    pub(super) fn go_on(&self, shared: &Shared) {
+        if self.held_back.load(Ordering::Relaxed) && self.outbox.queued() < OUTBOX_BYTES_HIGH {
+            let tree = shared.read_tree();
+            self.answer_ready(&mut self.lock(), &tree, shared);
+        }
+    }
+
+    /// Answers the oldest requests, as far as nothing has to be waited for and the client takes the answers; the others are
+    /// left to [`Self::go_on`]. Where a write waits behind them none is left: it may be applied at any time, and they must
+    /// not see it.
     fn answer_ready(&self, state: &mut State, tree: &Tree, shared: &Shared) {
         let State { pending, auth, .. } = state;
+        self.held_back.store(false, Ordering::Relaxed);
         while let Some(ready) = pending.pop_ready() {
             match ready {
                 Ready::Answered { answer, ends } => {
@@ -324,6 +368,10 @@ impl Connection {
                         encode_reply_error(out, xid, tree.last_zxid(), error);
                     });
                 }
+            }
+            if self.outbox.queued() >= OUTBOX_BYTES_HIGH && pending.is_ready() {
+                self.held_back.store(true, Ordering::Relaxed);
+                return;
             }
         }
     }
@@ -363,6 +411,7 @@ impl Connection {
         self.stats.sent.fetch_add(1, Ordering::Relaxed);
         shared.stats.sent.fetch_add(1, Ordering::Relaxed);
         self.outbox.push(fill);
+        shared.relieve();
     }
 
     // ---- waking and closing

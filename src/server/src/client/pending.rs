@@ -20,6 +20,8 @@ pub(super) struct Pending {
     writes: VecDeque<u64>,
     /// The numbers of syncs that are not confirmed yet, ascending.
     syncs: VecDeque<u64>,
+    /// The number of the latest read.
+    latest_read: Option<u64>,
 }
 
 enum Entry {
@@ -67,6 +69,11 @@ impl Pending {
     pub(super) fn push_sync(&mut self, xid: i32, path: String) {
         self.syncs.push_back(self.end());
         self.entries.push_back(Entry::Sync { xid, path, since: Instant::now() });
+    }
+
+    pub(super) fn push_read(&mut self, xid: i32, request: Request) {
+        self.latest_read = Some(self.end());
+        self.push_ready(Ready::Read { xid, request, since: Instant::now() });
     }
 
     pub(super) fn push_ready(&mut self, ready: Ready) {
@@ -140,6 +147,17 @@ impl Pending {
             Entry::Ready(ready) => Some(ready),
             Entry::Write { .. } | Entry::Sync { .. } => None,
         }
+    }
+
+    /// Whether nothing waits for a transaction or a confirmation.
+    pub(super) fn is_ready(&self) -> bool {
+        self.writes.is_empty() && self.syncs.is_empty()
+    }
+
+    /// Whether a read waits for a sync. No write may come behind it until then: it could be applied before the sync is
+    /// confirmed, and a session's read must not see what the session wrote later.
+    pub(super) fn has_read_behind_sync(&self) -> bool {
+        self.syncs.front().is_some_and(|&sync| self.latest_read.is_some_and(|read| sync < read))
     }
 
     /// Whether the connection ends by itself once everything older is answered.

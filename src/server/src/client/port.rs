@@ -1,12 +1,14 @@
 //! Accepting clients.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
+use super::shared::Admission;
 use super::{ClientBatch, Connection, Shared, task};
 
 /// Accepts clients until it is dropped.
@@ -26,8 +28,8 @@ pub(crate) async fn listen(
                 continue;
             }
         };
-        let connection = Connection::new(shared.next_connection_id(), address);
-        if !shared.admit(&connection) {
+        let connection = Connection::new(address, &shared);
+        if !admitted(&connection, &shared).await {
             warn!(
                 "client port: too many connections, so the one from {address} is closed (maxClientCnxns, maxCnxns)"
             );
@@ -38,3 +40,23 @@ pub(crate) async fn listen(
         tasks.spawn(task::serve(stream, connection, shared, engine));
     }
 }
+
+/// Makes room for a newcomer if there is none: a connection that has not said which session it
+/// wants is closed for it, the oldest first, so that those that stay silent cannot keep clients
+/// out, however many they are. False if there is none.
+async fn admitted(connection: &Arc<Connection>, shared: &Shared) -> bool {
+    for _ in 0..ROOM_ATTEMPTS {
+        match shared.admit(connection) {
+            Admission::Admitted => return true,
+            Admission::Full => return false,
+            Admission::RoomIsMade => tokio::time::sleep(ROOM_PAUSE).await,
+        }
+    }
+    shared.admit(connection) == Admission::Admitted
+}
+
+/// A connection that is closed for a newcomer is gone as soon as its task has run.
+const ROOM_PAUSE: Duration = Duration::from_millis(1);
+
+/// Longer than that nobody waits for one newcomer.
+const ROOM_ATTEMPTS: u32 = 50;

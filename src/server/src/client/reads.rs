@@ -1,18 +1,24 @@
 //! Reads, answered from the tree of this server.
 
+use bytes::Bytes;
 use wire::client::{
-    AddWatchMode, GetAclResponse, MultiReadOp, MultiResult, Request, Response, SetWatches2,
+    AddWatchMode, GetAclResponse, MultiHeader, MultiReadOp, OpCode, Request, Response,
     WatcherEvent, WatcherType, encode_event, encode_names, encode_reply, encode_reply_error,
 };
 use wire::jute::{Record, Writer};
-use wire::{ErrorCode, Id};
-use znode::{Tree, WatchMode, WatchTable};
+use wire::{ErrorCode, Id, Stat};
+use znode::{Tree, WatchLists, WatchMode, WatchTable};
 
 use super::auth;
 use super::connection::Connection;
 use super::shared::Shared;
+use super::sizes;
 
 /// Appends the reply to a read: whatever it sees, every event about something older was queued before.
+///
+/// No reply is longer than `answer_bytes_max`. How long one will be is known before memory is taken
+/// for it, and before its watch is set: a read whose reply would be longer is refused with
+/// MarshallingError, and leaves no watch.
 pub(super) fn answer(
     xid: i32,
     request: &Request,
@@ -24,15 +30,17 @@ pub(super) fn answer(
 ) {
     let zxid = tree.last_zxid();
     connection.stats.answered_at(zxid);
+    let max = shared.config.answer_bytes_max as usize - sizes::REPLY_BYTES;
     let watch = |wanted: bool, table: WatchTable, path: &str| {
         if wanted {
             shared.watches().add(table, connection.id(), path, WatchMode::Standard);
         }
     };
     let answered: Result<Response, ErrorCode> = match request {
-        Request::GetData(read) => match tree.get_data(&read.path, auth) {
+        Request::GetData(read) => match data(tree, &read.path, auth, max) {
             Ok((data, stat)) => {
                 watch(read.watch, WatchTable::Data, &read.path);
+                sizes::make_room(out, sizes::data(&data) + Stat::BYTES);
                 return encode_reply(out, xid, zxid, |out| {
                     out.buffer(data.as_deref());
                     stat.encode(out);
@@ -48,16 +56,18 @@ pub(super) fn answer(
             }
             found.map(Response::Stat)
         }
-        Request::GetChildren(read) => match tree.get_children(&read.path, auth) {
-            Ok((names, _)) => {
+        Request::GetChildren(read) => match children(tree, &read.path, auth, max) {
+            Ok((names, bytes, _)) => {
                 watch(read.watch, WatchTable::Child, &read.path);
+                sizes::make_room(out, bytes);
                 return encode_reply(out, xid, zxid, |out| encode_names(names, out));
             }
             Err(error) => Err(error),
         },
-        Request::GetChildren2(read) => match tree.get_children(&read.path, auth) {
-            Ok((names, stat)) => {
+        Request::GetChildren2(read) => match children(tree, &read.path, auth, max) {
+            Ok((names, bytes, stat)) => {
                 watch(read.watch, WatchTable::Child, &read.path);
+                sizes::make_room(out, bytes + Stat::BYTES);
                 return encode_reply(out, xid, zxid, |out| {
                     encode_names(names, out);
                     stat.encode(out);
@@ -66,33 +76,38 @@ pub(super) fn answer(
             Err(error) => Err(error),
         },
         Request::Ping => Ok(Response::Empty),
-        Request::GetAcl(read) => tree
-            .get_acl(&read.path, auth)
-            .map(|(acl, stat)| Response::GetAcl(GetAclResponse { acl, stat })),
+        Request::GetAcl(read) => tree.get_acl(&read.path, auth).and_then(|(acl, stat)| {
+            let found = GetAclResponse { acl, stat };
+            sizes::within(found.encoded_len(), max)?;
+            Ok(Response::GetAcl(found))
+        }),
         Request::GetAllChildrenNumber(read) => {
             tree.get_all_children_number(&read.path, auth).map(Response::Count)
         }
         Request::GetEphemerals(read) => {
             let paths = tree.get_ephemerals(connection.session(), &read.path);
-            Ok(Response::Names(paths.iter().map(ToString::to_string).collect()))
+            match sizes::names(paths.clone(), max) {
+                Ok((count, bytes)) => {
+                    sizes::make_room(out, bytes);
+                    return encode_reply(out, xid, zxid, |out| {
+                        out.count(count);
+                        paths.for_each(|path| out.str(path));
+                    });
+                }
+                Err(error) => Err(error),
+            }
         }
         Request::WhoAmI => Ok(Response::WhoAmI(auth.iter().map(auth::shown).collect())),
         Request::MultiRead(reads) => {
-            Ok(Response::Multi(reads.iter().map(|read| one_of_many(read, auth, tree)).collect()))
+            // With an error for every operation it is no longer than the request.
+            return encode_reply(out, xid, zxid, |out| read_many(reads, auth, tree, max, out));
         }
         Request::SetWatches(lists) => {
-            let lists = SetWatches2 {
-                relative_zxid: lists.relative_zxid,
-                data_watches: lists.data_watches.clone(),
-                exist_watches: lists.exist_watches.clone(),
-                child_watches: lists.child_watches.clone(),
-                ..SetWatches2::default()
-            };
-            set_watches(&lists, connection, tree, shared, out);
+            set_watches(lists.into(), connection, tree, shared, out);
             Ok(Response::Empty)
         }
         Request::SetWatches2(lists) => {
-            set_watches(lists, connection, tree, shared, out);
+            set_watches(lists.into(), connection, tree, shared, out);
             Ok(Response::Empty)
         }
         Request::AddWatch(watch) => match AddWatchMode::try_from(watch.mode) {
@@ -135,28 +150,124 @@ pub(super) fn answer(
     }
 }
 
-fn one_of_many(read: &MultiReadOp, auth: &[Id], tree: &Tree) -> MultiResult {
-    let answered = match read {
-        MultiReadOp::GetData(read) => tree
-            .get_data(&read.path, auth)
-            .map(|(data, stat)| MultiResult::GetData(wire::client::GetDataResponse { data, stat })),
-        MultiReadOp::GetChildren(read) => tree
-            .get_children(&read.path, auth)
-            .map(|(names, _)| MultiResult::GetChildren(names.map(str::to_owned).collect())),
-    };
-    answered.unwrap_or_else(|error| MultiResult::Error(error.code()))
+/// The data of a node, if it fits into `max` bytes of a reply together with the stat.
+fn data(
+    tree: &Tree,
+    path: &str,
+    auth: &[Id],
+    max: usize,
+) -> Result<(Option<Bytes>, Stat), ErrorCode> {
+    let (data, stat) = tree.get_data(path, auth)?;
+    sizes::within(sizes::data(&data) + Stat::BYTES, max)?;
+    Ok((data, stat))
+}
+
+/// The children of a node and the length of their list, if it fits into `max` bytes of a reply
+/// together with the stat.
+pub(super) fn children<'a>(
+    tree: &'a Tree,
+    path: &str,
+    auth: &[Id],
+    max: usize,
+) -> Result<(impl ExactSizeIterator<Item = &'a str> + use<'a>, usize, Stat), ErrorCode> {
+    let (names, stat) = tree.get_children(path, auth)?;
+    // A node may have a million children: most lists that are too long are seen to be so without a
+    // look at them.
+    sizes::within(names.len() * sizes::NAME_BYTES_MIN, max)?;
+    let (_, bytes) = sizes::names(names.clone(), max.saturating_sub(Stat::BYTES))?;
+    Ok((names, bytes, stat))
+}
+
+/// Appends the results of a multiRead, at most `max` bytes. They are found twice: once for their
+/// length, so that memory is taken for them once.
+fn read_many(reads: &[MultiReadOp], auth: &[Id], tree: &Tree, max: usize, out: &mut Vec<u8>) {
+    let mut bytes = sizes::MULTI_HEADER_BYTES;
+    results(reads, auth, tree, max, |result| bytes += result.bytes());
+    sizes::make_room(out, bytes);
+    results(reads, auth, tree, max, |result| result.encode(out));
+    MultiHeader::END.encode(out);
+}
+
+/// Tells the results of a multiRead, one by one. From the first one on that does not fit all are
+/// errors: so nobody is made to look for what fits, again and again.
+fn results<'a>(
+    reads: &[MultiReadOp],
+    auth: &[Id],
+    tree: &'a Tree,
+    max: usize,
+    mut tell: impl FnMut(ReadResult<'a>),
+) {
+    let errors = reads.len() * sizes::ERROR_RESULT_BYTES + sizes::MULTI_HEADER_BYTES;
+    // What the results may take beyond errors in the place of all of them.
+    let mut left = max.saturating_sub(errors);
+    let mut is_full = false;
+    for read in reads {
+        let room = left + sizes::ERROR_RESULT_BYTES - sizes::MULTI_HEADER_BYTES;
+        let found = match read {
+            _ if is_full => Err(ErrorCode::MarshallingError),
+            MultiReadOp::GetData(read) => data(tree, &read.path, auth, room)
+                .map(|(data, stat)| ReadResult::Data(data, Box::new(stat))),
+            MultiReadOp::GetChildren(read) => children(tree, &read.path, auth, room)
+                .map(|(names, bytes, _)| ReadResult::Names(Box::new(names), bytes)),
+        };
+        let result = found.unwrap_or_else(|error| {
+            is_full |= error == ErrorCode::MarshallingError;
+            ReadResult::Error(error)
+        });
+        left = left.saturating_sub(result.bytes().saturating_sub(sizes::ERROR_RESULT_BYTES));
+        tell(result);
+    }
+}
+
+/// The result of an operation of a multiRead, in the tree.
+enum ReadResult<'a> {
+    Data(Option<Bytes>, Box<Stat>),
+    /// The names, and how long their list is.
+    Names(Box<dyn ExactSizeIterator<Item = &'a str> + 'a>, usize),
+    Error(ErrorCode),
+}
+
+impl ReadResult<'_> {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Data(data, _) => sizes::MULTI_HEADER_BYTES + sizes::data(data) + Stat::BYTES,
+            Self::Names(_, bytes) => sizes::MULTI_HEADER_BYTES + bytes,
+            Self::Error(_) => sizes::ERROR_RESULT_BYTES,
+        }
+    }
+
+    fn encode(self, out: &mut Vec<u8>) {
+        let head = |op: OpCode, err, out: &mut _| {
+            MultiHeader { op: op.code(), done: false, err }.encode(out)
+        };
+        match self {
+            Self::Data(data, stat) => {
+                head(OpCode::GetData, 0, out);
+                out.buffer(data.as_deref());
+                stat.encode(out);
+            }
+            Self::Names(names, _) => {
+                head(OpCode::GetChildren, 0, out);
+                encode_names(names, out);
+            }
+            Self::Error(error) => {
+                head(OpCode::Error, error.code(), out);
+                out.i32(error.code());
+            }
+        }
+    }
 }
 
 fn set_watches(
-    lists: &SetWatches2,
+    lists: WatchLists<'_>,
     connection: &Connection,
     tree: &Tree,
     shared: &Shared,
     out: &mut Vec<u8>,
 ) {
-    for event in shared.watches().set_watches(tree, connection.id(), lists) {
-        encode_event(out, -1, &WatcherEvent::new(event.kind, &*event.path));
-    }
+    shared.watches().set_watches(tree, connection.id(), lists, |kind, path| {
+        encode_event(out, -1, &WatcherEvent::new(kind, path));
+    });
 }
 
 fn watcher(kind: i32, found: impl FnOnce(WatcherType) -> bool) -> Result<Response, ErrorCode> {

@@ -14,6 +14,7 @@ use super::connection::Connection;
 use super::counters::Stats;
 use crate::Build;
 use crate::config::Config;
+use crate::outbox::Held;
 
 /// Locks are taken in this order: tree, connection, watches; none is held while waiting for anything else.
 pub(crate) struct Shared {
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     auth_failures: Mutex<Failures>,
     status: Mutex<Status>,
     next_connection: AtomicU64,
+    /// What waits for clients that have not read it yet.
+    held: Arc<Held>,
     pub(crate) stats: Stats,
     pub(super) started: Instant,
     /// Zxids with the digest of the tree at each, oldest first.
@@ -36,6 +39,20 @@ const DIGEST_INTERVAL: i64 = 128;
 
 /// And so many of them. (ZooKeeper: `DIGEST_LOG_LIMIT`.)
 const DIGESTS_MAX: usize = 1024;
+
+/// Bytes that may wait for all clients together, at least. (An answer must fit several times.)
+const HELD_BYTES_MAX: usize = 256 << 20;
+
+/// What becomes of a newcomer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Admission {
+    Admitted,
+    /// There are too many, in all or from its address, and all of them have said which session they
+    /// want.
+    Full,
+    /// There were too many: one that had not is being closed. To be tried again.
+    RoomIsMade,
+}
 
 /// What the server is, for handshakes and four-letter words.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +75,7 @@ impl Shared {
             auth_failures: Mutex::default(),
             status: Mutex::new(status),
             next_connection: AtomicU64::new(1),
+            held: Arc::default(),
             stats: Stats::default(),
             started: Instant::now(),
             digests: Mutex::default(),
@@ -112,20 +130,42 @@ impl Shared {
         self.next_connection.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// False if there are too many already, in all or from this address.
-    pub(super) fn admit(&self, connection: &Arc<Connection>) -> bool {
+    /// Enters the connection, if there are not too many already, in all or from its address.
+    pub(super) fn admit(&self, connection: &Arc<Connection>) -> Admission {
         let mut connections = lock(&self.connections);
         let address = connection.address().ip();
-        let from_there = || of_address(&connections, address);
         let exceeds =
             |limit: Option<u32>, count: usize| limit.is_some_and(|limit| count >= limit as usize);
-        if exceeds(self.config.client_connections_max, connections.len())
-            || exceeds(self.config.client_connections_per_address_max, from_there())
-        {
-            return false;
+        let full = exceeds(self.config.client_connections_max, connections.len());
+        let per_address = self.config.client_connections_per_address_max;
+        if exceeds(per_address, of_address(&connections, address).count()) {
+            return make_room(of_address(&connections, address));
+        }
+        if full {
+            return make_room(connections.values());
         }
         connections.insert(connection.id(), Arc::clone(connection));
-        true
+        Admission::Admitted
+    }
+
+    /// What waits for all clients, to be counted by their outboxes.
+    pub(super) fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held)
+    }
+
+    /// Gives up the client that has most of what waits to be read, while too much waits for all of
+    /// them.
+    pub(super) fn relieve(&self) {
+        let max = HELD_BYTES_MAX.max(4 * self.config.answer_bytes_max as usize);
+        while self.held.bytes() > max {
+            let connections = lock(&self.connections);
+            let largest = connections.values().max_by_key(|other| other.outbox.queued()).cloned();
+            drop(connections);
+            let Some(largest) = largest.filter(|other| other.outbox.queued() > 0) else {
+                return;
+            };
+            largest.close("it has most of what waits for clients, and that is too much");
+        }
     }
 
     pub(super) fn remove(&self, connection: &Connection) {
@@ -155,8 +195,23 @@ impl Shared {
     }
 }
 
-fn of_address(connections: &HashMap<u64, Arc<Connection>>, address: IpAddr) -> usize {
-    connections.values().filter(|other| other.address().ip() == address).count()
+fn of_address(
+    connections: &HashMap<u64, Arc<Connection>>,
+    address: IpAddr,
+) -> impl Iterator<Item = &Arc<Connection>> {
+    connections.values().filter(move |other| other.address().ip() == address)
+}
+
+/// Closes the oldest of these that has not said which session it wants.
+fn make_room<'a>(connections: impl Iterator<Item = &'a Arc<Connection>>) -> Admission {
+    let silent = connections.filter(|other| !other.has_greeted());
+    match silent.min_by_key(|other| other.id()) {
+        Some(oldest) => {
+            oldest.close("it has not said which session it wants, and others come");
+            Admission::RoomIsMade
+        }
+        None => Admission::Full,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

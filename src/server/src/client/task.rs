@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 use wire::ErrorCode;
 use wire::client::{AuthPacket, FourLetterWord, Frames, Incoming, OpCode, Request, RequestHeader};
@@ -26,6 +27,11 @@ const READ_BYTES: usize = 16 << 10;
 
 /// A connection that does not begin a session within this time is closed. (`zookeeper.nio.sessionlessCnxnTimeout`.)
 const SESSIONLESS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is read before there is a session to which it could belong.
+const READ_AHEAD_BYTES: usize = READ_BYTES;
+
+const NO_SESSION: &str = "the session that it asked for did not begin in time";
 
 pub(super) async fn serve(
     stream: TcpStream,
@@ -62,17 +68,59 @@ impl Client {
     async fn run(&mut self, stream: TcpStream) -> Result<(), String> {
         stream.set_nodelay(true).map_err(text)?;
         let (mut reading, mut writing) = stream.into_split();
-        match tokio::time::timeout(SESSIONLESS_TIMEOUT, self.hello(&mut reading)).await {
+        let connection = Arc::clone(&self.connection);
+        let hello = tokio::select! {
+            hello = timeout(SESSIONLESS_TIMEOUT, self.hello(&mut reading)) => hello,
+            () = connection.closed() => return Ok(()),
+        };
+        match hello {
             Err(_) => return Err("it did not begin a session in time".to_owned()),
             Ok(Err(reason)) => return Err(reason),
             Ok(Ok(Hello::Word(word))) => {
                 let answer = self.word(word).await;
-                writing.write_all(answer.as_bytes()).await.map_err(text)?;
-                return writing.shutdown().await.map_err(text);
+                let written = async {
+                    writing.write_all(answer.as_bytes()).await?;
+                    writing.shutdown().await
+                };
+                return tokio::select! {
+                    written = timeout(SESSIONLESS_TIMEOUT, written) => match written {
+                        Ok(written) => written.map_err(text),
+                        Err(_) => Err("it does not read the answer to its word".to_owned()),
+                    },
+                    () = connection.closed() => Ok(()),
+                };
             }
-            Ok(Ok(Hello::Session(request))) => self.ask(vec![request]).await,
+            Ok(Ok(Hello::Session(request))) => self.begin(request, &mut reading).await?,
         }
         self.converse(reading, writing).await
+    }
+
+    /// Asks the engine for the session. The client may go away while the engine is behind.
+    async fn begin(
+        &mut self,
+        request: ClientRequest,
+        reading: &mut OwnedReadHalf,
+    ) -> Result<(), String> {
+        let (connection, engine) = (Arc::clone(&self.connection), self.engine.clone());
+        let batch = ClientBatch { connection: Arc::clone(&connection), requests: vec![request] };
+        let patience = self.patience();
+        tokio::select! {
+            biased;
+            // An engine that has ended hears nothing any more.
+            _ = engine.send(batch) => Ok(()),
+            ended = self.read_ahead(reading) => ended,
+            () = connection.closed() => Err("it was closed".to_owned()),
+            () = sleep(patience) => Err(NO_SESSION.to_owned()),
+        }
+    }
+
+    /// Reads what is not to be looked at yet, up to a bound, so that the client's end is noticed.
+    /// Ends with the client.
+    async fn read_ahead(&mut self, reading: &mut OwnedReadHalf) -> Result<(), String> {
+        while self.buffer.len() < READ_AHEAD_BYTES {
+            self.read(reading).await?;
+        }
+        std::future::pending().await
     }
 
     /// The first message: a four-letter word, or a ConnectRequest.
@@ -96,26 +144,35 @@ impl Client {
         }
     }
 
-    /// Requests and answers. What the client sends before its session is established stays in the socket.
+    /// Requests and answers. What the client sends before its session is established is not looked
+    /// at; that it ends is noticed, and it has no session for so long only.
     async fn converse(
         &mut self,
         mut reading: OwnedReadHalf,
         mut writing: OwnedWriteHalf,
     ) -> Result<(), String> {
         let connection = Arc::clone(&self.connection);
+        let deadline = Instant::now() + self.patience();
         loop {
-            let listens = connection.session() != 0 && connection.wants_input();
+            let begun = connection.session() != 0;
+            connection.go_on(&self.shared);
+            let listens = begun && connection.wants_input();
             if listens && self.held_back {
                 self.requests().await?;
                 continue;
             }
+            let reads = if begun { listens } else { self.buffer.len() < READ_AHEAD_BYTES };
             tokio::select! {
                 biased;
                 next = connection.outbox.next() => match next {
                     Next::Write(Chunk::Bytes(bytes)) => {
                         tokio::select! {
                             biased;
-                            written = self.write(&mut writing, &bytes) => written?,
+                            written = self.write(&mut writing, &bytes) => {
+                                written?;
+                                drop(bytes);
+                                connection.outbox.written();
+                            }
                             () = connection.closed() => return Ok(()),
                         }
                     }
@@ -123,21 +180,31 @@ impl Client {
                     Next::End => return writing.shutdown().await.map_err(text),
                 },
                 () = connection.closed() => return Ok(()),
-                arrived = self.read(&mut reading), if listens => {
+                arrived = self.read(&mut reading), if reads => {
                     arrived?;
-                    connection.touch();
-                    self.requests().await?;
+                    if begun {
+                        connection.touch();
+                        self.requests().await?;
+                    } else {
+                        self.held_back = true;
+                    }
                 }
+                () = sleep_until(deadline), if !begun => return Err(NO_SESSION.to_owned()),
             }
         }
     }
 
+    /// How long the client may do nothing that it has to do: its session may be silent for that
+    /// long.
+    fn patience(&self) -> Duration {
+        let timeout_ms = u64::try_from(self.connection.timeout_ms()).unwrap_or(0);
+        Duration::from_millis(timeout_ms).max(SESSIONLESS_TIMEOUT)
+    }
+
     /// A client that takes nothing for as long as its session may be silent is gone.
     async fn write(&self, writing: &mut OwnedWriteHalf, mut bytes: &[u8]) -> Result<(), String> {
-        let timeout_ms = u64::try_from(self.connection.timeout_ms()).unwrap_or(0);
-        let patience = Duration::from_millis(timeout_ms).max(SESSIONLESS_TIMEOUT);
         while !bytes.is_empty() {
-            let written = tokio::time::timeout(patience, writing.write(bytes)).await;
+            let written = timeout(self.patience(), writing.write(bytes)).await;
             match written.map_err(|_| "it does not read what it is sent".to_owned())? {
                 Ok(0) => return Err("it takes no more bytes".to_owned()),
                 Ok(count) => bytes = &bytes[count..],
@@ -162,6 +229,7 @@ impl Client {
             };
             if let Incoming::Frame(frame) = incoming {
                 count += 1;
+                self.connection.count_request(frame.len());
                 self.request(frame, &mut asked)?;
             }
         }

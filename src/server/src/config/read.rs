@@ -2,8 +2,8 @@
 
 use super::keys::{Keys, integer, port, wrong};
 use super::{
-    ClientAddress, Config, ConfigError, FourLetterWords, Member, SnapshotCompression, member,
-    properties,
+    ANSWER_BYTES_DEFAULT, ANSWER_BYTES_LIMIT, ANSWER_BYTES_PER_BYTE_MAX, ClientAddress, Config,
+    ConfigError, FourLetterWords, Member, SnapshotCompression, member, properties,
 };
 use crate::compat;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::client::FourLetterWord;
+use wire::limits::CLIENT_MESSAGE_BYTES_MAX;
 use zab::{LearnerKind, Sid};
 use znode::{NeverUsed, ReapLimits};
 
@@ -67,6 +68,7 @@ impl Config {
         }
         let purge_hours =
             keys.positive("autopurge.purgeInterval", 1_000_000, " (hours)", "never")?;
+        let jute_max_buffer = jute_max_buffer(&mut keys)?;
         no_other_election(&mut keys)?;
         force_sync(&mut keys)?;
         let config = Self {
@@ -105,8 +107,8 @@ impl Config {
             client_connections_max: limit(&mut keys, "maxCnxns")?,
             global_outstanding_limit: small(&mut keys, "globalOutstandingLimit", 1, " (requests)")?
                 .unwrap_or(1_000),
-            jute_max_buffer: small(&mut keys, "jute.maxbuffer", 1_024, " (bytes)")?
-                .unwrap_or(0xf_ffff),
+            jute_max_buffer,
+            answer_bytes_max: answer_bytes_max(&mut keys, jute_max_buffer)?,
             extended_types: extended_types(&mut keys, me)?,
             reap: reap_limits(&mut keys)?,
             four_letter_words: four_letter_words(&mut keys),
@@ -297,6 +299,23 @@ fn retained(keys: &mut Keys) -> Result<u32, ConfigError> {
     }
     let given = keys.positive(KEY, i32_max(), " (snapshots)", "as few as may be")?;
     Ok(given.and_then(|number| u32::try_from(number).ok()).unwrap_or(0))
+}
+
+/// What every other member takes as well, whatever its own `jute.maxbuffer`.
+fn jute_max_buffer(keys: &mut Keys) -> Result<u32, ConfigError> {
+    let range = 1_024..=CLIENT_MESSAGE_BYTES_MAX as u64;
+    let given = keys.number("jute.maxbuffer", range, " (bytes)")?;
+    Ok(given.and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(0xf_ffff))
+}
+
+/// Large enough for the answers that cannot be refused.
+fn answer_bytes_max(keys: &mut Keys, jute_max_buffer: u32) -> Result<u32, ConfigError> {
+    let least = jute_max_buffer.saturating_mul(ANSWER_BYTES_PER_BYTE_MAX);
+    let range = u64::from(least)..=u64::from(ANSWER_BYTES_LIMIT);
+    let unit = format!(" (bytes; at least {ANSWER_BYTES_PER_BYTE_MAX} times jute.maxbuffer)");
+    let given = keys.number("vivarium.maxAnswerBytes", range, &unit)?;
+    let given = given.and_then(|bytes| u32::try_from(bytes).ok());
+    Ok(given.unwrap_or(ANSWER_BYTES_DEFAULT.max(least)))
 }
 
 /// Fast leader election, number 3, is the only one that there is.

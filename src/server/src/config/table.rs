@@ -105,6 +105,7 @@ const GROUPS: &[Group] = &[
         Key("standaloneEnabled", "", "standaloneEnabled=false"),
         Key("syncLimit", "", "syncLimit=9"),
         Key("tickTime", "", "tickTime=900"),
+        Key("vivarium.maxAnswerBytes", "", "vivarium.maxAnswerBytes=67108864"),
         Key("vivarium.peerAddressCheck", "", "vivarium.peerAddressCheck=false"),
         Key("vivarium.record", "", "vivarium.record=/record"),
         Key("znode.container.checkIntervalMs", "", "znode.container.checkIntervalMs=9"),

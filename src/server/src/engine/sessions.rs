@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 use wire::Id;
+use wire::limits::PING_SESSIONS_MAX;
 use wire::quorum::{ForwardedRequest, TouchedSession, decode_touched, encode_touched};
 use zab::{Epoch, Sid};
 use znode::{Owner, Prep, Reaper, SessionId, SessionIds, Sessions};
@@ -278,6 +279,7 @@ impl Engine {
     pub(super) fn touched_sessions(&mut self) -> Bytes {
         let touched =
             self.local.connections.iter().filter(|(_, connection)| connection.take_touched());
+        let touched = touched.take(PING_SESSIONS_MAX);
         let touched = touched.map(|(&session_id, connection)| TouchedSession {
             session_id,
             timeout_ms: connection.timeout_ms(),

@@ -92,21 +92,35 @@ pub enum Incoming {
     Frame(Bytes),
 }
 
+/// The longest first message of a connection: a ConnectRequest has 45 bytes with a usual password.
+/// Nobody has said yet who they are, so no more than this is kept of what they send.
+pub const CONNECT_BYTES_MAX: usize = 1024;
+
 /// A server's end of a connection: takes messages, or one four-letter word at the beginning, off
 /// the front of the stream. Messages alone, as a client reads them, are
 /// [`frame::Frames`].
 #[derive(Clone, Debug)]
 pub struct Frames {
-    frames: frame::Frames,
-    first: bool,
+    first: frame::Frames,
+    later: frame::Frames,
+    place: Place,
+}
+
+/// What of the stream comes next.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// A word, or the first message.
+    Beginning,
+    First,
+    Later,
 }
 
 impl Frames {
-    /// A new connection whose messages are at most `bytes_max` bytes long (`jute.maxbuffer`).
-    /// Words are recognised as long as `bytes_max` is below the least of them read as a length,
-    /// 0x636f6e66.
+    /// A new connection whose first message is at most [`CONNECT_BYTES_MAX`] bytes long, and whose
+    /// later ones are at most `bytes_max` (`jute.maxbuffer`).
     pub fn new(bytes_max: usize) -> Self {
-        Self { frames: Self::of_client(bytes_max), first: true }
+        let first = frame::Frames::new("first client message", 0, CONNECT_BYTES_MAX);
+        Self { first, later: Self::of_client(bytes_max), place: Place::Beginning }
     }
 
     /// The messages that a client receives.
@@ -121,13 +135,24 @@ impl Frames {
     /// without a reply.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Incoming>, Error> {
         let Some(head) = buffer.first_chunk() else { return Ok(None) };
-        if self.first {
-            if let Some(word) = FourLetterWord::from_bytes(head) {
-                buffer.advance(4);
-                return Ok(Some(Incoming::Word(word)));
+        let frame = match self.place {
+            Place::Beginning => {
+                if let Some(word) = FourLetterWord::from_bytes(head) {
+                    buffer.advance(4);
+                    return Ok(Some(Incoming::Word(word)));
+                }
+                self.place = Place::First;
+                self.first.next(buffer)?
             }
-            self.first = false;
+            Place::First => self.first.next(buffer)?,
+            Place::Later => self.later.next(buffer)?,
+        };
+        if frame.is_some() {
+            self.place = Place::Later;
         }
-        Ok(self.frames.next(buffer)?.map(Incoming::Frame))
+        Ok(frame.map(Incoming::Frame))
     }
 }
+
+/// No word is taken for a length, so any `jute.maxbuffer` goes with them.
+const _: () = assert!(CONNECT_BYTES_MAX < 0x636f_6e66);

@@ -2,7 +2,7 @@
 
 use super::{ReplyHeader, Request, RequestHeader, WatcherEvent, xid};
 use crate::ErrorCode;
-use crate::frame::frame;
+use crate::frame::{TooLong, frame, frame_within};
 use crate::jute::Record;
 
 /// Appends a reply: length, header, and what `body` appends.
@@ -11,6 +11,23 @@ pub fn encode_reply(out: &mut Vec<u8>, xid: i32, zxid: i64, body: impl FnOnce(&m
         ReplyHeader { xid, zxid, err: ErrorCode::Ok.code() }.encode(out);
         body(out);
     });
+}
+
+/// As [`encode_reply`], for bodies that may be too long: the whole message, without its length, is
+/// at most `bytes_max` long.
+///
+/// # Errors
+/// The message is too long: nothing is appended.
+pub fn encode_reply_within(
+    out: &mut Vec<u8>,
+    bytes_max: usize,
+    (xid, zxid): (i32, i64),
+    body: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), TooLong> {
+    frame_within(out, bytes_max, |out| {
+        ReplyHeader { xid, zxid, err: ErrorCode::Ok.code() }.encode(out);
+        body(out);
+    })
 }
 
 /// Appends a reply without a body: a failure, or [`ErrorCode::Ok`] where an operation has none.

@@ -375,6 +375,21 @@ fn messages_are_taken_as_they_arrive() {
     assert_eq!(taken, expected);
 }
 
+#[test]
+fn the_first_message_is_short_and_a_longer_one_is_refused_as_soon_as_it_is_announced() {
+    let announced = |length: i32| BytesMut::from(&length.to_be_bytes()[..]);
+    let first = |length| Frames::new(MAX_BUFFER_BYTES_DEFAULT).next(&mut announced(length));
+    assert_eq!(first(1024), Ok(None));
+    assert_eq!(
+        first(1025).unwrap_err().to_string(),
+        "first client message: unreasonable length 1025, allowed are 0 to 1024"
+    );
+    let mut frames = Frames::new(MAX_BUFFER_BYTES_DEFAULT);
+    let mut buffer = BytesMut::from(&b"\0\0\0\x02hi"[..]);
+    assert_eq!(frames.next(&mut buffer), Ok(Some(Incoming::Frame(Bytes::from_static(b"hi")))));
+    assert_eq!(frames.next(&mut announced(1_048_575)), Ok(None), "later ones may be long");
+}
+
 /// A message without the length in front of it.
 fn without_length(message: &[u8]) -> Bytes {
     Bytes::copy_from_slice(&message[4..])

@@ -55,6 +55,12 @@ pub fn encode(text: &str, out: &mut Vec<u8>) {
     }
 }
 
+/// How many bytes [`encode`] appends.
+pub fn encoded_len(text: &str) -> usize {
+    // Four bytes of UTF-8 become two surrogates of three bytes each.
+    text.len() + 2 * text.bytes().filter(|byte| *byte >= 0xf0).count()
+}
+
 /// Cuts bytes into runs without three-byte surrogates, and the characters these stand for.
 struct SurrogateSplit<'a>(&'a [u8]);
 

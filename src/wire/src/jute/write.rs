@@ -2,9 +2,9 @@ use super::text;
 
 /// Appends jute values to a byte vector.
 ///
-/// # Panics
-/// A buffer, string or vector of more than 2^31-1 bytes or items has no encoding. What a server
-/// holds came in under a far lower limit, so such a value is a bug, and its writer panics.
+/// A buffer, string or vector of more than 2^31-1 bytes or items has no encoding. Its length is
+/// written as 2^31-1, and whoever sends it has to bound the message it is in, as
+/// [`frame_within`](crate::frame::frame_within) does: writing never fails.
 pub trait Writer {
     /// One byte, 0 or 1.
     fn bool(&mut self, value: bool);
@@ -81,5 +81,5 @@ impl Writer for Vec<u8> {
 
 #[inline]
 fn encodable(length: usize) -> i32 {
-    i32::try_from(length).expect("a jute length is at most 2^31-1")
+    i32::try_from(length).unwrap_or(i32::MAX)
 }

@@ -4,6 +4,8 @@ use wire::client::{
     CheckVersionRequest, CreateMode, CreateRequest, CreateTtlRequest, DeleteRequest, MultiOp,
     Request, SetAclRequest, SetDataRequest,
 };
+use wire::jute::Field;
+use wire::limits::CLOSED_PATHS_BYTES_MAX;
 use wire::txn::{
     CheckVersionTxn, CreateContainerTxn, CreateTtlTxn, CreateTxn, DeleteTxn, SetAclTxn, SetDataTxn,
     Txn,
@@ -98,6 +100,8 @@ impl Ops<'_> {
         Ok(Txn::CreateSession { timeout_ms })
     }
 
+    /// The nodes that the session owns are listed, as ZooKeeper does, unless that would make the
+    /// transaction long: however much a session owns, it can end.
     fn close_session(&mut self) -> Txn {
         let session = self.session;
         self.sessions.set_closing(session);
@@ -111,7 +115,8 @@ impl Ops<'_> {
             }
             self.pending.delete(self.tree, self.context.zxid, path);
         }
-        Txn::CloseSession(Some(paths))
+        let listed = paths.written_len() <= CLOSED_PATHS_BYTES_MAX;
+        Txn::CloseSession(listed.then_some(paths))
     }
 
     /// All operations; or, where one fails, those before it as they are, its error, and an error for each behind it.

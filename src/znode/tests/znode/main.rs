@@ -5,4 +5,5 @@ mod laws;
 mod prepare;
 mod read;
 mod reaper;
+mod sizes;
 mod tree;

@@ -1,0 +1,160 @@
+//! Connections to the client port that never become sessions, or ask for more than they read: they
+//! hold no descriptor and no memory for long, and others are served meanwhile.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use bytes::Bytes;
+use wire::client::{
+    ConnectRequest, CreateMode, MultiReadOp, PathWatchRequest, Request, encode_request,
+};
+use wire::frame::frame;
+use wire::jute::Record;
+
+use crate::client::Client;
+use crate::cluster::{Cluster, Server, rss_kib, wait_until};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+fn descriptors(server: &Server) -> usize {
+    let path = format!("/proc/{}/fd", server.pid());
+    std::fs::read_dir(path).expect("it runs, on Linux").count()
+}
+
+/// A client that comes with a session that it says it has.
+fn resuming(session: i64) -> Vec<u8> {
+    let request = ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen: 0,
+        timeout_ms: 4_000,
+        session_id: session,
+        passwd: Some(Bytes::copy_from_slice(&wire::password(session))),
+        read_only: Some(false),
+    };
+    let mut out = Vec::new();
+    frame(&mut out, |out| request.encode(out));
+    out
+}
+
+fn say(to: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(to).expect("it listens");
+    stream.write_all(bytes).expect("sent");
+    stream
+}
+
+/// True once the server has closed the connection.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(5))).expect("set");
+    match stream.read(&mut [0; 64]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+#[test]
+fn clients_that_give_up_resuming_while_the_leader_hangs_leave_no_descriptors() {
+    const CLIENTS: i64 = 300;
+    // A leader that hangs is not given up before this test has ended.
+    let cluster = Cluster::start_with(3, "syncLimit=100\ninitLimit=100");
+    let (leads, follows) = (cluster.leader(), cluster.follower());
+    let follower = &cluster.servers[follows];
+    let before = descriptors(follower);
+    cluster.servers[leads].signal("STOP");
+    let resume = |number| say(follower.address(), &resuming(0x0100_0000_0000_0000 + number));
+    let mut streams: Vec<_> = (0..CLIENTS).map(resume).collect();
+    // `before` may have counted one that had just asked for a word.
+    wait_until("all are accepted", || descriptors(follower) >= streams.len());
+
+    // Some of those that go away have said more than that they want a session.
+    for stream in streams.iter_mut().step_by(2) {
+        stream.write_all(&[0; 5000]).expect("sent");
+    }
+    let stay = streams.split_off(streams.len() - 10);
+    drop(streams);
+    wait_until("those that went away are forgotten", || {
+        descriptors(follower) <= before + stay.len()
+    });
+    wait_until("those that stay have no session in time", || descriptors(follower) <= before);
+    cluster.servers[leads].signal("CONT");
+    drop(stay);
+    cluster.wait_until_all_serve();
+    Client::connect(&cluster.addresses(), TIMEOUT).sync().expect("synced");
+}
+
+#[test]
+fn a_first_message_that_is_announced_as_long_ends_the_connection_at_once() {
+    let cluster = Cluster::start(1);
+    let address = cluster.servers[0].address();
+    for length in [1025, 65_536, 1_048_575_i32] {
+        let mut stream = say(address, &length.to_be_bytes());
+        // Within a second: whoever only stays silent is given ten.
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
+        assert_eq!(stream.read(&mut [0; 64]).expect("closed"), 0, "{length}");
+    }
+}
+
+#[test]
+fn silent_connections_and_halves_of_greetings_make_room_for_clients() {
+    const PER_ADDRESS: usize = 20;
+    let cluster = Cluster::start_with(1, &format!("maxClientCnxns={PER_ADDRESS}"));
+    let address = cluster.servers[0].address();
+    let greeting = resuming(7);
+    let mut client = Client::connect(&[address], TIMEOUT);
+    client.create("/here", b"", CreateMode::Persistent).expect("created");
+    client.drop_connection();
+    let mut silent: Vec<_> = (0..2 * PER_ADDRESS)
+        .map(|number| say(address, &greeting[..number % greeting.len()]))
+        .collect();
+    // At its first attempt.
+    client.reconnect_to(0).expect("it is let in");
+    client.get("/here", false).expect("it is served");
+    let (first, last) = (0, silent.len() - 1);
+    wait_until("the oldest has gone", || is_closed(&mut silent[first]));
+    assert!(!is_closed(&mut silent[last]), "the latest has not");
+
+    // Those that have said who they are stay, and keep newcomers out.
+    let mut clients: Vec<_> =
+        (1..PER_ADDRESS).map(|_| Client::connect(&[address], TIMEOUT)).collect();
+    let mut late = say(address, &greeting);
+    wait_until("one too many is refused", || is_closed(&mut late));
+    for client in &mut clients {
+        client.get("/here", false).expect("it is served");
+    }
+}
+
+#[test]
+fn answers_that_nobody_reads_are_bounded_for_all_clients_together() {
+    const READERS: usize = 60;
+    const NODE_BYTES: usize = 1_000_000;
+    // 256 MiB for all clients together, and as much for what is just being made and what the
+    // allocator keeps.
+    const GROWTH_KIB_MAX: u64 = 512 << 10;
+    let cluster = Cluster::start(1);
+    let server = &cluster.servers[0];
+    let mut client = Client::connect(&[server.address()], TIMEOUT);
+    client.create("/large", &vec![7; NODE_BYTES], CreateMode::Persistent).expect("created");
+    let before = rss_kib(server.pid());
+
+    // Each asks for sixteen megabytes with a request of 400 bytes, again and again.
+    let read = PathWatchRequest { path: "/large".into(), watch: false };
+    let mut asked = Vec::new();
+    for xid in 1..=10 {
+        let reads = vec![MultiReadOp::GetData(read.clone()); 20];
+        encode_request(&mut asked, xid, &Request::MultiRead(reads));
+    }
+    let mut readers: Vec<_> =
+        (0..READERS).map(|_| Client::connect(&[server.address()], TIMEOUT)).collect();
+    let mut most = 0;
+    for reader in &mut readers {
+        reader.send_raw(&asked).expect("sent");
+        client.get("/large", false).expect("others are served");
+        most = most.max(rss_kib(server.pid()));
+    }
+    for _ in 0..200 {
+        client.set("/large", &vec![8; NODE_BYTES], -1).expect("others are served");
+        most = most.max(rss_kib(server.pid()));
+    }
+    println!("resident memory in KiB: {before}, at most {most}");
+    assert!(most < before + GROWTH_KIB_MAX, "{before} KiB became {most} KiB");
+}
