@@ -134,7 +134,10 @@ fn damage_in_the_middle_is_refused_and_damage_at_the_end_is_a_torn_tail() {
                 assert!(at < last && ends.contains(&(offset as usize)));
                 assert!(ends.contains(&(sound as usize)) && sound > offset);
             }
-            Err(Refused::Field { offset, .. }) => assert!(offset as usize <= ends[0], "{at}"),
+            // A header whose length is wrong may seem to end later than it does.
+            Err(Refused::Field { offset, .. }) => {
+                assert!(offset as usize <= ends[0] || (12..16).contains(&at), "{at}");
+            }
             Err(error @ (Refused::Io(_) | Refused::Content { .. })) => panic!("{at}: {error}"),
         }
     }
@@ -244,11 +247,11 @@ fn the_bytes_stay_what_they_are() {
 
 const GOLDEN: [&str; 11] = [
     // Magic, version, length of the header.
-    "5649565452414345030000001b000000",
+    "56495654524143450400000022000000",
     // Commit, number, configuration.
-    "073031323361626307010200000000feffffff0fffffffff07f403",
+    "073031323361626307010200000000feffffff0fffffffff078008ffffffff03f403",
     // XXH3-64 of all that.
-    "e480cd01d260fe72",
+    "ec152a676716cf04",
     // Chunk, the last, first step 0, two steps of 43 bytes.
     "5643484b010000000000000000000000020000002b000000",
     // XXH3-64 of the chunk.

@@ -48,7 +48,7 @@ impl Engine {
             // own link stays then.
             if !self.is_leading() {
                 self.retire(peer);
-                self.admit(peer, link);
+                self.admit(peer, *link);
             }
         } else if let Err(turned) = self.claims.arrive(peer, link.generation, link, Instant::now())
         {
@@ -56,8 +56,8 @@ impl Engine {
         }
     }
 
-    fn admit(&mut self, peer: Sid, link: Box<Link>) {
-        self.links.insert(peer, *link);
+    fn admit(&mut self, peer: Sid, link: Link) {
+        self.links.insert(peer, link);
         self.step(Input::Link { peer, up: true });
         if !self.links_are_of_use(peer) {
             self.retire(peer);
@@ -83,7 +83,7 @@ impl Engine {
                 && !self.links.contains_key(&peer)
                 && let Some(claim) = self.claims.next(peer)
             {
-                self.admit(peer, claim.link);
+                self.admit(peer, *claim.link);
                 self.receive(peer, claim.generation, claim.said);
             }
         }
