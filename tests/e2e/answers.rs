@@ -69,7 +69,7 @@ fn what_an_earlier_connection_proposed_is_committed_over_the_next_one() {
         has_logged(&cluster.servers[follower], b"the new value")
     });
     network.reset_between(follower, leader);
-    writer.answer(&write).expect("committed by the leader and the follower that came back");
+    writer.answer_to(&write).expect("committed by the leader and the follower that came back");
 
     // A client that has seen the write can go on with the follower, and whoever asks there after sync sees it.
     reader.reconnect().expect("the session lives");
@@ -94,7 +94,7 @@ fn a_sync_between_two_writes_keeps_back_neither() {
                 [(1, set("/n", "one")), (2, sync()), (3, set("/n", "three")), (4, get("/n"))];
             client.send(&requests).expect("sent");
             for request in &requests {
-                let answer = client.answer(request);
+                let answer = client.answer_to(request);
                 answer.unwrap_or_else(|error| panic!("round {round}, {request:?}: {error:?}"));
             }
         }
@@ -156,7 +156,7 @@ fn pipeline(client: &mut Client, dice: &mut Random, node: &str, value: &mut Stri
     let sent: Vec<_> = requests.iter().map(|(request, _)| request.clone()).collect();
     client.send(&sent).expect("sent");
     for (request, due) in &requests {
-        match (client.answer(request), due) {
+        match (client.answer_to(request), due) {
             (Ok(Response::GetData(read)), Due::Data(expected)) => {
                 let found = String::from_utf8(read.data.unwrap_or_default().to_vec());
                 assert_eq!(found.as_ref(), Ok(expected), "a session sees its own writes");
@@ -170,7 +170,10 @@ fn pipeline(client: &mut Client, dice: &mut Random, node: &str, value: &mut Stri
             (answer, _) => panic!("{request:?} is answered by {answer:?}"),
         }
         if matches!(request.1, Request::CloseSession) {
-            assert!(matches!(client.answer(request), Err(Failure::Lost(_))), "the connection ends");
+            assert!(
+                matches!(client.answer_to(request), Err(Failure::Lost(_))),
+                "the connection ends"
+            );
             break;
         }
     }
@@ -219,11 +222,11 @@ fn a_write_on_the_connection_that_a_session_has_left_ends_that_connection_alone(
         let (old, new) = ((7, set("/n", "stale")), (7, set("/n", "moved")));
         let _ = stale.send(std::slice::from_ref(&old));
         assert!(
-            matches!(stale.answer(&old), Err(Failure::Lost(_))),
+            matches!(stale.answer_to(&old), Err(Failure::Lost(_))),
             "{from} to {to}: the connection that was left is closed"
         );
         moved.send(std::slice::from_ref(&new)).expect("sent");
-        moved.answer(&new).unwrap_or_else(|error| panic!("{from} to {to}: {error:?}"));
+        moved.answer_to(&new).unwrap_or_else(|error| panic!("{from} to {to}: {error:?}"));
         moved.sync().expect("undisturbed");
         assert_eq!(moved.get("/n", false).expect("undisturbed").0, &b"moved"[..]);
         moved.close().expect("undisturbed");
@@ -249,7 +252,7 @@ fn what_an_earlier_connection_of_the_session_asked_for_answers_nobody_else() {
             let path = format!("/of-{round}-{xid}");
             let request = (xid, create(&path));
             again.send(std::slice::from_ref(&request)).expect("sent");
-            match again.answer(&request) {
+            match again.answer_to(&request) {
                 Ok(Response::Path(created)) => assert_eq!(created, path),
                 other => panic!("round {round}: create is answered by {other:?}"),
             }

@@ -381,7 +381,8 @@ impl Client {
             zxid: self.zxid,
             events: VecDeque::new(),
         };
-        double.reconnect_to(0).expect("the session lives");
+        // It may be a little behind what the session has seen.
+        double.reconnect().expect("the session lives");
         double
     }
 
@@ -395,7 +396,7 @@ impl Client {
     }
 
     /// The next answer, which has to be that of this request.
-    pub(crate) fn answer(&mut self, (own, request): &(i32, Request)) -> Answer<Response> {
+    pub(crate) fn answer_to(&mut self, (own, request): &(i32, Request)) -> Answer<Response> {
         let message = self.message()?;
         let mut reader = Reader::with_limit(&message, message.len());
         let header = ReplyHeader::decode(&mut reader).expect("a reply");

@@ -53,6 +53,8 @@ impl Engine {
         timeout_ms: i32,
     ) {
         self.drop_connection(session, "its session came back over another connection");
+        // What the earlier connection asked for goes first.
+        self.forward_requests();
         match &mut self.service {
             Service::None => connection.close("no leader"),
             Service::Leader(_) => {
