@@ -263,7 +263,7 @@ impl Connection {
     }
 
     /// The transaction of this session with this xid is applied. Answers it, if a request waits for it, and what only
-
+    /// waited behind it. Returns how many writes were answered.
     pub(crate) fn applied(
         &self,
         cxid: i32,

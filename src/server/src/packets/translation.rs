@@ -242,6 +242,6 @@ fn a_commit_reaches_a_learner_that_was_sent_the_proposal_over_an_earlier_connect
     said(Message::NewLeader { epoch: zab::Epoch(1) });
     said(Message::UpToDate);
     let commit = Message::Commit { zxid: zxid(2) };
-    assert_eq!(said(commit.clone()), [commit.clone()]);
+    assert_eq!(said(commit.clone()), std::slice::from_ref(&commit));
     assert_eq!(said(commit), [], "said once");
 }

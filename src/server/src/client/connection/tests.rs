@@ -273,16 +273,15 @@ impl Server {
         while let Some(frame) = frames.next(&mut bytes).expect("whole answers") {
             let mut reader = Reader::new(&frame);
             let ReplyHeader { xid, err, .. } = Record::decode(&mut reader).expect("a header");
-            let due = match ErrorCode::from_code(err).expect("a code") {
-                ErrorCode::Ok => match self.asked[usize::try_from(xid - 1).expect("ours")].1 {
-                    Due::Read { .. } => {
-                        let read = GetDataResponse::decode(&mut reader).expect("data");
-                        let data = read.data.as_deref().and_then(<[u8]>::first_chunk).copied();
-                        Due::Read { written: i32::from_be_bytes(data.expect("an xid")) }
-                    }
-                    Due::Ok | Due::Error(_) => Due::Ok,
-                },
-                error => Due::Error(error),
+            let error = ErrorCode::from_code(err).expect("a code");
+            let due = if error != ErrorCode::Ok {
+                Due::Error(error)
+            } else if let Due::Read { .. } = self.asked[usize::try_from(xid - 1).expect("ours")].1 {
+                let read = GetDataResponse::decode(&mut reader).expect("data");
+                let data = read.data.as_deref().and_then(<[u8]>::first_chunk).copied();
+                Due::Read { written: i32::from_be_bytes(data.expect("an xid")) }
+            } else {
+                Due::Ok
             };
             answers.push((xid, due));
         }
