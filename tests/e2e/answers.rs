@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use wire::client::{
-    CheckVersionRequest, CreateMode, CreateRequest, MultiOp, MultiResult, PathRequest,
-    PathWatchRequest, Request, Response, SetDataRequest,
+    CheckVersionRequest, CreateMode, CreateRequest, DeleteRequest, MultiOp, MultiResult,
+    PathRequest, PathWatchRequest, Request, Response, SetDataRequest,
 };
 use wire::{Acl, ErrorCode, Id, perms};
 
@@ -295,4 +295,51 @@ fn a_leader_that_was_paused_expires_no_session_that_its_followers_heard_of() {
         let mine = client.exists(&format!("/mine-{place}"), false).expect("it serves");
         assert!(mine.is_some(), "the session of client {place} has expired");
     }
+}
+
+/// A client sends more requests behind a closeSession than a server lets be in progress at all. They are not answered, and keep nobody
+/// else waiting.
+#[test]
+fn what_is_asked_behind_a_close_is_not_in_progress_for_ever() {
+    let cluster = Cluster::start(3);
+    for server in &cluster.servers {
+        let mut greedy = Client::connect(&[server.address()], TIMEOUT);
+        let close = (1, Request::CloseSession);
+        let delete = |xid| {
+            (xid, Request::Delete(DeleteRequest { path: "/nowhere".to_owned(), version: -1 }))
+        };
+        let requests: Vec<_> =
+            std::iter::once(close.clone()).chain((2..1_500).map(delete)).collect();
+        greedy.send(&requests).expect("sent");
+        greedy.answer_to(&close).expect("closed");
+        let mut other = Client::connect(&[server.address()], TIMEOUT);
+        other.sync().expect("served");
+        wait_until("nothing is in progress", || {
+            let text = server.word("mntr").unwrap_or_default();
+            text.contains("zk_outstanding_requests\t0\n")
+        });
+    }
+}
+
+/// Clients set watches by reads that wait behind a write, and go away before these are answered.
+#[test]
+fn watches_that_were_asked_for_by_clients_that_are_gone_go_with_them() {
+    let cluster = Cluster::start(1);
+    let server = &cluster.servers[0];
+    let mut client = Client::connect(&[server.address()], TIMEOUT);
+    client.create("/n", b"", CreateMode::Persistent).expect("created");
+    for _ in 0..100 {
+        let mut leaving = Client::connect(&[server.address()], TIMEOUT);
+        let watch = |xid| {
+            let path = format!("/watched-{xid}");
+            (xid, Request::Exists(PathWatchRequest { path, watch: true }))
+        };
+        let requests: Vec<_> =
+            std::iter::once((1, set("/n", "write"))).chain((2..12).map(watch)).collect();
+        leaving.send(&requests).expect("sent");
+    }
+    wait_until("no watch is left", || {
+        let text = server.word("wchs").unwrap_or_default();
+        text.starts_with("0 connections watching 0 paths")
+    });
 }

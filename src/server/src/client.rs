@@ -5,6 +5,7 @@ mod amplification;
 mod answers;
 mod auth;
 mod connection;
+mod cost;
 mod counters;
 mod handshake;
 mod pending;
@@ -18,7 +19,7 @@ mod words;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use wire::Id;
 use wire::client::OpCode;
 use znode::SessionId;
@@ -31,6 +32,29 @@ pub(crate) use shared::Shared;
 pub(crate) struct ClientBatch {
     pub(crate) connection: Arc<Connection>,
     pub(crate) requests: Vec<ClientRequest>,
+}
+
+/// The engine, as the tasks of connections reach it.
+#[derive(Clone)]
+pub(crate) struct EngineSender {
+    pub(crate) batches: mpsc::Sender<ClientBatch>,
+    /// Connections that are gone. Each comes once; the engine always takes them, because what they had asked for is what keeps it from
+    /// taking more.
+    pub(crate) ended: mpsc::UnboundedSender<Arc<Connection>>,
+}
+
+/// The engine's end of [`EngineSender`].
+pub(crate) struct FromClients {
+    pub(crate) batches: mpsc::Receiver<ClientBatch>,
+    pub(crate) ended: mpsc::UnboundedReceiver<Arc<Connection>>,
+}
+
+impl EngineSender {
+    pub(crate) fn channel() -> (Self, FromClients) {
+        let (batches, asked) = mpsc::channel(BATCHES_MAX);
+        let (ended, gone) = mpsc::unbounded_channel();
+        (Self { batches, ended }, FromClients { batches: asked, ended: gone })
+    }
 }
 
 pub(crate) enum ClientRequest {
@@ -54,8 +78,6 @@ pub(crate) enum ClientRequest {
     SessionSets(oneshot::Sender<SessionSets>),
     /// Nothing: the client was told that its session is none.
     Refused,
-    /// The connection is gone.
-    Ended,
 }
 
 /// The sessions that a leader keeps, in the order in which they expire.
@@ -67,4 +89,4 @@ pub(crate) struct SessionSets {
 }
 
 /// Batches that may wait for the engine. Whoever has more waits itself, and its client with it.
-pub(crate) const BATCHES_MAX: usize = 1024;
+const BATCHES_MAX: usize = 1024;

@@ -24,7 +24,7 @@ use zab::{
 };
 use znode::{SessionIds, Tree};
 
-use crate::client::{ClientBatch, Shared};
+use crate::client::{FromClients, Shared};
 use crate::config::Config;
 use crate::disk::{Disk, Job, Report};
 use crate::election_port::ElectionPort;
@@ -233,11 +233,11 @@ impl Engine {
         mut self,
         start: Input<Bytes>,
         mut events: mpsc::Receiver<Event>,
-        mut clients: mpsc::Receiver<ClientBatch>,
+        mut clients: FromClients,
     ) -> End {
         self.step(start);
         self.flush();
-        let (mut happened, mut asked) = (Vec::new(), Vec::new());
+        let (mut happened, mut asked, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         loop {
             if let Some(end) = self.end.take() {
                 // Nobody may wait for this task any more, the disk thread least of all: its end is waited for.
@@ -248,7 +248,8 @@ impl Engine {
             let takes_requests = self.takes_requests();
             tokio::select! {
                 _ = events.recv_many(&mut happened, EVENTS_MAX) => {}
-                _ = clients.recv_many(&mut asked, BATCHES_MAX), if takes_requests => {}
+                _ = clients.batches.recv_many(&mut asked, BATCHES_MAX), if takes_requests => {}
+                _ = clients.ended.recv_many(&mut gone, BATCHES_MAX) => {}
                 () = sleep_until(wake) => {}
             }
             for event in happened.drain(..) {
@@ -257,6 +258,9 @@ impl Engine {
             }
             for batch in asked.drain(..) {
                 self.serve(batch);
+            }
+            for connection in gone.drain(..) {
+                self.connection_closed(&connection);
             }
             self.tick();
             self.converse();

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use store::{Recovered, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::info;
 use wire::election::Address;
@@ -109,7 +108,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let session_ids = session_ids(clock::wall_ms().unsigned_abs(), config.me, &tree, &image.log);
     let shared = Arc::new(Shared::new(Arc::clone(&config), options.build.clone(), tree));
     let mut tasks = JoinSet::new();
-    let (batches, clients) = mpsc::channel(client::BATCHES_MAX);
+    let (batches, clients) = client::EngineSender::channel();
     if let Some(address) = &config.client {
         let listener =
             listen("clientPort", &address.host, address.port, config.client_backlog).await?;

@@ -238,6 +238,7 @@ fn no_request_costs_more_than_its_bound() {
                     let mut reader = Reader::with_limit(&body, body.len());
                     let decoded = Request::decode(*op, &mut reader).expect("its own");
                     connection.read(1, decoded, &tree, &shared);
+                    connection.go_on(&shared);
                 }
             });
             if is_read {
@@ -272,6 +273,8 @@ fn what_is_refused_for_its_length_sets_no_watch_and_says_so() {
     connection.establish(SESSION);
     drained(&connection);
     connection.read(1, Request::GetChildren(watched("/wide")), &tree, &shared);
+    assert_eq!(drained(&connection), 0, "it takes long: the connection's own task does it");
+    connection.go_on(&shared);
     assert_eq!(drained(&connection), 20, "a header");
     assert_eq!(shared.watches().len(), 0);
     let found =

@@ -18,7 +18,7 @@ use znode::{Outcome, SessionId, Tree};
 use super::counters::ConnectionStats;
 use super::pending::{Completed, Pending, Ready};
 use super::shared::Shared;
-use super::{answers, auth, reads};
+use super::{answers, auth, cost, reads};
 use crate::outbox::Outbox;
 
 /// Bytes that may wait for a client that does not read what it is sent, at least: beside the
@@ -49,13 +49,26 @@ pub(crate) struct Connection {
     in_progress: AtomicUsize,
     /// The engine answers nothing any more.
     abandoned: AtomicBool,
+    /// This server has ended the connection.
+    cut: AtomicBool,
     /// The client has said which session it wants.
     has_greeted: AtomicBool,
     /// Reads wait for nothing but that the client takes more of what it was sent.
     held_back: AtomicBool,
     state: Mutex<State>,
     closed: Notify,
+    /// Something was left to the connection's own task.
+    resume: Notify,
     pub(super) stats: ConnectionStats,
+}
+
+/// Who answers requests that have waited.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// The connection's own task, which may take its time.
+    Task,
+    /// The engine, or the task in the middle of other requests.
+    Others,
 }
 
 struct State {
@@ -82,6 +95,7 @@ impl Connection {
             ended: AtomicBool::new(false),
             in_progress: AtomicUsize::new(0),
             abandoned: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
             has_greeted: AtomicBool::new(false),
             held_back: AtomicBool::new(false),
             state: Mutex::new(State {
@@ -91,6 +105,7 @@ impl Connection {
                 pending_bytes: 0,
             }),
             closed: Notify::new(),
+            resume: Notify::new(),
             stats: ConnectionStats::new(),
         })
     }
@@ -173,8 +188,7 @@ impl Connection {
         !self.held_back.load(Ordering::Relaxed)
             && state.pending.len() < PENDING_MAX
             && state.pending_bytes < PENDING_BYTES_MAX
-            && !state.pending.ends()
-            && !state.pending.has_read_behind_sync()
+            && state.pending.takes_more()
             && !self.outbox.is_closed()
             && self.outbox.queued() < OUTBOX_BYTES_HIGH
     }
@@ -197,17 +211,19 @@ impl Connection {
         self.lock().pending.push_sync(xid, path);
     }
 
-    /// Answers a read, or lets it wait behind the writes that came before it.
+    /// Answers a read, or lets it wait behind the writes that came before it. One that takes long is left to [`Self::go_on`].
     pub(super) fn read(&self, xid: i32, request: Request, tree: &Tree, shared: &Shared) {
         let mut state = self.lock();
-        if state.pending.is_empty() {
+        let is_costly = cost::is_costly(&request, self.session(), &state.auth, tree);
+        if state.pending.is_empty() && !is_costly {
             shared.stats.latency.answered_at_once();
             self.stats.latency.answered_at_once();
             self.reply(shared, |out| {
                 reads::answer(xid, &request, self, &state.auth, tree, shared, out);
             });
         } else {
-            state.pending.push_read(xid, request);
+            state.pending.push_read(xid, request, is_costly);
+            self.held_back.fetch_or(state.pending.is_ready(), Ordering::Relaxed);
         }
     }
 
@@ -215,7 +231,7 @@ impl Connection {
     pub(super) fn refuse(&self, xid: i32, error: ErrorCode, tree: &Tree, shared: &Shared) {
         let mut state = self.lock();
         state.pending.push_ready(Ready::Refused { xid, error });
-        self.answer_ready(&mut state, tree, shared);
+        self.answer_ready(&mut state, By::Others, tree, shared);
     }
 
     /// Answers with bytes that depend on nothing, in its turn. `ends`: the connection ends behind it.
@@ -273,26 +289,16 @@ impl Connection {
         shared: &Shared,
     ) -> usize {
         let mut state = self.lock();
-        let Some(completed) = state.pending.complete_write(cxid) else {
+        let closes = matches!(outcome, Outcome::SessionClosed);
+        let Some(completed) = state.pending.complete_write(cxid, closes) else {
             return 0;
         };
         self.answered(completed.since, shared);
         let (xid, op, zxid) = (completed.xid, completed.asked, tree.last_zxid());
         self.stats.answered_at(zxid);
         let fill = |out: &mut Vec<u8>| answers::write(xid, op, (txn, outcome), zxid, out);
-        let ends = match outcome {
-            Outcome::SessionClosed => true,
-            Outcome::Created { .. }
-            | Outcome::Deleted
-            | Outcome::DataSet(_)
-            | Outcome::AclSet(_)
-            | Outcome::Checked
-            | Outcome::Multi(_)
-            | Outcome::SessionCreated { .. }
-            | Outcome::Failed(_) => false,
-        };
-        self.complete(&mut state, &completed, fill, ends, shared);
-        self.answer_ready(&mut state, tree, shared);
+        self.complete(&mut state, &completed, fill, closes, shared);
+        self.answer_ready(&mut state, By::Others, tree, shared);
         1
     }
 
@@ -307,7 +313,7 @@ impl Connection {
         let (xid, path, zxid) = (completed.xid, &completed.asked, tree.last_zxid());
         let fill = |out: &mut Vec<u8>| answers::sync(xid, path, zxid, out);
         self.complete(&mut state, &completed, fill, false, shared);
-        self.answer_ready(&mut state, &tree, shared);
+        self.answer_ready(&mut state, By::Others, &tree, shared);
         1
     }
 
@@ -335,20 +341,44 @@ impl Connection {
         }
     }
 
-    /// Answers the reads that have waited until the client took more of what it was sent.
+    /// Whether [`Self::go_on`] has something to do.
+    pub(super) fn is_held_back(&self) -> bool {
+        self.held_back.load(Ordering::Relaxed) && self.outbox.queued() < OUTBOX_BYTES_HIGH
+    }
+
+    /// Whether that takes long.
+    pub(super) fn next_is_costly(&self) -> bool {
+        self.lock().pending.next_is_costly()
+    }
+
+    /// Answers the reads that were left to the connection's own task: they take long, or the client had to take more of what it
+    /// was sent.
     pub(super) fn go_on(&self, shared: &Shared) {
-        if self.held_back.load(Ordering::Relaxed) && self.outbox.queued() < OUTBOX_BYTES_HIGH {
+        if self.is_held_back() {
             let tree = shared.read_tree();
-            self.answer_ready(&mut self.lock(), &tree, shared);
+            self.answer_ready(&mut self.lock(), By::Task, &tree, shared);
         }
     }
 
-    /// Answers the oldest requests, as far as nothing has to be waited for and the client takes the answers; the others are
-    /// left to [`Self::go_on`]. Where a write waits behind them none is left: it may be applied at any time, and they must
-    /// not see it.
-    fn answer_ready(&self, state: &mut State, tree: &Tree, shared: &Shared) {
+    /// Waits until there may be something for [`Self::go_on`] again.
+    pub(super) async fn resumed(&self) {
+        self.resume.notified().await;
+    }
+
+    fn hold_back(&self) {
+        self.held_back.store(true, Ordering::Relaxed);
+        self.resume.notify_one();
+    }
+
+    /// Answers the oldest requests, as far as nothing has to be waited for, nothing takes long, and the client takes the answers;
+    /// the others are left to [`Self::go_on`]. Where a write waits behind them none is left: it may be applied at any time, and
+    /// they must not see it.
+    fn answer_ready(&self, state: &mut State, by: By, tree: &Tree, shared: &Shared) {
         let State { pending, auth, .. } = state;
         self.held_back.store(false, Ordering::Relaxed);
+        if by == By::Others && pending.next_is_costly() {
+            return self.hold_back();
+        }
         while let Some(ready) = pending.pop_ready() {
             match ready {
                 Ready::Answered { answer, ends } => {
@@ -357,7 +387,7 @@ impl Connection {
                         self.outbox.close();
                     }
                 }
-                Ready::Read { xid, request, since } => {
+                Ready::Read { xid, request, is_costly: _, since } => {
                     self.answered(since, shared);
                     self.reply(shared, |out| {
                         reads::answer(xid, &request, self, auth, tree, shared, out);
@@ -369,9 +399,10 @@ impl Connection {
                     });
                 }
             }
-            if self.outbox.queued() >= OUTBOX_BYTES_HIGH && pending.is_ready() {
-                self.held_back.store(true, Ordering::Relaxed);
-                return;
+            let is_full = self.outbox.queued() >= OUTBOX_BYTES_HIGH && pending.is_ready();
+            // Nothing stands behind a read that takes long.
+            if !pending.is_empty() && (is_full || pending.next_is_costly()) {
+                return self.hold_back();
             }
         }
     }
@@ -401,9 +432,14 @@ impl Connection {
         self.in_progress.swap(0, Ordering::Relaxed)
     }
 
-    /// Whether [`Self::abandon`] was called.
+    /// Whether [`Self::abandon`] was called: nobody waits for an answer.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// Whether [`Self::close`] was called: what is still on its way to the engine is not done.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// Appends one message to what the client is sent: an answer, or an event.
@@ -439,18 +475,25 @@ impl Connection {
     /// Ends the connection without another word.
     pub(crate) fn close(&self, reason: &str) {
         debug!("client {} is disconnected: {reason}", self.address);
+        self.cut.store(true, Ordering::Relaxed);
         self.outbox.abort();
         self.closed.notify_one();
     }
 
     /// The session is over: the connection ends once the client was told what it is still owed. If the client closed the
-    /// session itself, that is the answer to that and to what it had asked before.
-    pub(crate) fn session_closed(&self) {
+    /// session itself, that is the answer to that and to what it had asked before. Nothing more is taken. Returns how many
+    /// requests that the engine had taken will not be answered.
+    pub(crate) fn session_closed(&self) -> usize {
+        self.abandoned.store(true, Ordering::Relaxed);
         let mut state = self.lock();
         if !state.pending.ends() {
             state.pending.clear();
             self.outbox.close();
         }
+        let taken = self.in_progress.load(Ordering::Relaxed);
+        let owed = state.pending.in_progress().min(taken);
+        self.in_progress.store(owed, Ordering::Relaxed);
+        taken - owed
     }
 
     /// Waits until [`Self::close`] is called.

@@ -22,7 +22,13 @@ pub(super) struct Pending {
     syncs: VecDeque<u64>,
     /// The number of the latest read.
     latest_read: Option<u64>,
+    /// How many reads wait.
+    reads: usize,
 }
+
+/// Reads that may wait in front of a write: they are answered all at once when their turn comes, because the write may be applied right
+/// behind it, and they must not see it.
+const READS_MAX: usize = 16;
 
 enum Entry {
     /// Completed by the transaction with this session and xid.
@@ -38,7 +44,8 @@ pub(super) enum Ready {
     /// The answer became known while older requests had none. `ends`: nothing is said behind it.
     Answered { answer: Vec<u8>, ends: bool },
     /// A read sees what the tree is when its turn comes: everything that its session asked for before is in it.
-    Read { xid: i32, request: Request, since: Instant },
+    /// `is_costly`: it takes long, so it is left to the connection's task, and nothing comes behind it.
+    Read { xid: i32, request: Request, is_costly: bool, since: Instant },
     /// An error that is said with the zxid of that moment.
     Refused { xid: i32, error: ErrorCode },
 }
@@ -50,6 +57,33 @@ pub(super) struct Completed<T> {
     /// What the answer needs: the operation of a write, the path of a sync.
     pub(super) asked: T,
     place: u64,
+}
+
+impl Entry {
+    fn is_read(&self) -> bool {
+        match self {
+            Self::Ready(ready) => ready.is_read(),
+            Self::Write { .. } | Self::Sync { .. } => false,
+        }
+    }
+
+    fn is_costly(&self) -> bool {
+        match self {
+            Self::Ready(Ready::Read { is_costly, .. }) => *is_costly,
+            Self::Ready(Ready::Answered { .. } | Ready::Refused { .. })
+            | Self::Write { .. }
+            | Self::Sync { .. } => false,
+        }
+    }
+}
+
+impl Ready {
+    fn is_read(&self) -> bool {
+        match self {
+            Self::Read { .. } => true,
+            Self::Answered { .. } | Self::Refused { .. } => false,
+        }
+    }
 }
 
 impl Pending {
@@ -71,9 +105,10 @@ impl Pending {
         self.entries.push_back(Entry::Sync { xid, path, since: Instant::now() });
     }
 
-    pub(super) fn push_read(&mut self, xid: i32, request: Request) {
+    pub(super) fn push_read(&mut self, xid: i32, request: Request, is_costly: bool) {
         self.latest_read = Some(self.end());
-        self.push_ready(Ready::Read { xid, request, since: Instant::now() });
+        self.reads += 1;
+        self.push_ready(Ready::Read { xid, request, is_costly, since: Instant::now() });
     }
 
     pub(super) fn push_ready(&mut self, ready: Ready) {
@@ -81,10 +116,13 @@ impl Pending {
     }
 
     /// The oldest write that is not applied is, if its xid is this one. Say its answer to [`Self::answer`].
-    pub(super) fn complete_write(&mut self, cxid: i32) -> Option<Completed<OpCode>> {
+    /// `closes`: the transaction closes the session. One that the server made itself has an xid that a client may use, too.
+    pub(super) fn complete_write(&mut self, cxid: i32, closes: bool) -> Option<Completed<OpCode>> {
         let place = *self.writes.front()?;
         match self.entries.get(self.index(place))? {
-            &Entry::Write { xid, op, since } if xid == cxid => {
+            &Entry::Write { xid, op, since }
+                if xid == cxid && (!closes || op == OpCode::CloseSession) =>
+            {
                 self.writes.pop_front();
                 Some(Completed { xid, since, asked: op, place })
             }
@@ -144,7 +182,10 @@ impl Pending {
         })?;
         self.first += 1;
         match oldest {
-            Entry::Ready(ready) => Some(ready),
+            Entry::Ready(ready) => {
+                self.reads -= usize::from(ready.is_read());
+                Some(ready)
+            }
             Entry::Write { .. } | Entry::Sync { .. } => None,
         }
     }
@@ -154,10 +195,26 @@ impl Pending {
         self.writes.is_empty() && self.syncs.is_empty()
     }
 
-    /// Whether a read waits for a sync. No write may come behind it until then: it could be applied before the sync is
-    /// confirmed, and a session's read must not see what the session wrote later.
-    pub(super) fn has_read_behind_sync(&self) -> bool {
-        self.syncs.front().is_some_and(|&sync| self.latest_read.is_some_and(|read| sync < read))
+    /// Writes that are not applied, and syncs that are not confirmed.
+    pub(super) fn in_progress(&self) -> usize {
+        self.writes.len() + self.syncs.len()
+    }
+
+    /// Whether the next to be answered is a read that takes long.
+    pub(super) fn next_is_costly(&self) -> bool {
+        self.entries.front().is_some_and(Entry::is_costly)
+    }
+
+    /// Whether further requests may come behind those that wait. Not behind a read that waits for a sync, or that takes long, or
+    /// behind many: a write behind it could be applied before it is answered, and a session's read must not see what the session
+    /// wrote later.
+    pub(super) fn takes_more(&self) -> bool {
+        let waits_for_sync = self
+            .syncs
+            .front()
+            .is_some_and(|&sync| self.latest_read.is_some_and(|read| sync < read));
+        let last_is_costly = self.entries.back().is_some_and(Entry::is_costly);
+        !waits_for_sync && !last_is_costly && self.reads < READS_MAX && !self.ends()
     }
 
     /// Whether the connection ends by itself once everything older is answered.
@@ -180,7 +237,7 @@ impl Pending {
 
     /// Forgets what stands at this index and behind.
     fn truncate(&mut self, index: usize) {
-        self.entries.truncate(index);
+        self.reads -= self.entries.drain(index..).filter(Entry::is_read).count();
         let end = self.end();
         self.writes.retain(|&place| place < end);
         self.syncs.retain(|&place| place < end);

@@ -4,19 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use super::shared::Admission;
-use super::{ClientBatch, Connection, Shared, task};
+use super::{Connection, EngineSender, Shared, task};
 
 /// Accepts clients until it is dropped.
-pub(crate) async fn listen(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    engine: mpsc::Sender<ClientBatch>,
-) {
+pub(crate) async fn listen(listener: TcpListener, shared: Arc<Shared>, engine: EngineSender) {
     let mut tasks = JoinSet::new();
     loop {
         while tasks.try_join_next().is_some() {}

@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     next_connection: AtomicU64,
     /// What waits for clients that have not read it yet.
     held: Arc<Held>,
+    /// Held by whoever answers a read that takes long.
+    pub(super) costly: tokio::sync::Mutex<()>,
     pub(crate) stats: Stats,
     pub(super) started: Instant,
     /// Zxids with the digest of the tree at each, oldest first.
@@ -76,6 +78,7 @@ impl Shared {
             status: Mutex::new(status),
             next_connection: AtomicU64::new(1),
             held: Arc::default(),
+            costly: tokio::sync::Mutex::default(),
             stats: Stats::default(),
             started: Instant::now(),
             digests: Mutex::default(),

@@ -18,7 +18,7 @@ use wire::jute::{Reader, Record};
 use super::connection::Connection;
 use super::handshake::{self, Hello};
 use super::shared::Shared;
-use super::{ClientBatch, ClientRequest, auth, words};
+use super::{ClientBatch, ClientRequest, EngineSender, auth, words};
 use crate::compat::{self, Operation};
 use crate::outbox::{Chunk, Next};
 
@@ -37,21 +37,23 @@ pub(super) async fn serve(
     stream: TcpStream,
     connection: Arc<Connection>,
     shared: Arc<Shared>,
-    engine: mpsc::Sender<ClientBatch>,
+    engine: EngineSender,
 ) {
+    let EngineSender { batches, ended } = engine;
     let mut client = Client {
         frames: Frames::new(shared.config.jute_max_buffer as usize),
         buffer: BytesMut::new(),
         held_back: true,
         connection: Arc::clone(&connection),
         shared: Arc::clone(&shared),
-        engine,
+        engine: batches,
     };
     if let Err(reason) = client.run(stream).await {
         debug!("client {}: {reason}", connection.address());
     }
     shared.remove(&connection);
-    client.ask(vec![ClientRequest::Ended]).await;
+    // An engine that has ended hears nothing any more.
+    let _ = ended.send(connection);
 }
 
 struct Client {
@@ -155,9 +157,10 @@ impl Client {
         let deadline = Instant::now() + self.patience();
         loop {
             let begun = connection.session() != 0;
-            connection.go_on(&self.shared);
+            let took_long = self.go_on().await?;
             let listens = begun && connection.wants_input();
-            if listens && self.held_back {
+            // What took long leaves before more is asked for: so the end of a client is noticed.
+            if listens && self.held_back && !took_long {
                 self.requests().await?;
                 continue;
             }
@@ -180,6 +183,7 @@ impl Client {
                     Next::End => return writing.shutdown().await.map_err(text),
                 },
                 () = connection.closed() => return Ok(()),
+                () = connection.resumed() => {}
                 arrived = self.read(&mut reading), if reads => {
                     arrived?;
                     if begun {
@@ -192,6 +196,26 @@ impl Client {
                 () = sleep_until(deadline), if !begun => return Err(NO_SESSION.to_owned()),
             }
         }
+    }
+
+    /// Answers the reads that were left to this task. Those that take long run one at a time in this server, beside the threads that
+    /// all connections and the engine share. Whether there was one.
+    async fn go_on(&self) -> Result<bool, String> {
+        let (connection, shared) = (&self.connection, &self.shared);
+        if !connection.is_held_back() {
+            return Ok(false);
+        }
+        if !connection.next_is_costly() {
+            connection.go_on(shared);
+            return Ok(false);
+        }
+        let _turn = tokio::select! {
+            turn = shared.costly.lock() => turn,
+            () = connection.closed() => return Err("it was closed".to_owned()),
+        };
+        let (connection, shared) = (Arc::clone(connection), Arc::clone(shared));
+        tokio::task::spawn_blocking(move || connection.go_on(&shared)).await.map_err(text)?;
+        Ok(true)
     }
 
     /// How long the client may do nothing that it has to do: its session may be silent for that
@@ -235,10 +259,7 @@ impl Client {
         }
         self.shared.stats.received.fetch_add(count, Ordering::Relaxed);
         self.connection.stats.received.fetch_add(count, Ordering::Relaxed);
-        if !asked.is_empty() {
-            self.ask(asked).await;
-        }
-        Ok(())
+        if asked.is_empty() { Ok(()) } else { self.ask(asked).await }
     }
 
     fn request(&self, frame: Bytes, asked: &mut Vec<ClientRequest>) -> Result<(), String> {
@@ -321,15 +342,22 @@ impl Client {
             return words::answer(word, None, &self.shared);
         }
         let (sender, sets) = oneshot::channel();
-        self.ask(vec![ClientRequest::SessionSets(sender)]).await;
         // `None` of a server that does not lead.
-        words::answer(word, sets.await.ok(), &self.shared)
+        let sets = match self.ask(vec![ClientRequest::SessionSets(sender)]).await {
+            Ok(()) => sets.await.ok(),
+            Err(_) => None,
+        };
+        words::answer(word, sets, &self.shared)
     }
 
     /// Waits while the engine is behind. One that has ended hears nothing any more.
-    async fn ask(&self, requests: Vec<ClientRequest>) {
+    async fn ask(&self, requests: Vec<ClientRequest>) -> Result<(), String> {
         let connection = Arc::clone(&self.connection);
-        let _ = self.engine.send(ClientBatch { connection, requests }).await;
+        tokio::select! {
+            biased;
+            _ = self.engine.send(ClientBatch { connection, requests }) => Ok(()),
+            () = self.connection.closed() => Err("it was closed".to_owned()),
+        }
     }
 }
 

@@ -23,11 +23,18 @@ impl Engine {
         let ClientBatch { connection, requests } = batch;
         for request in requests {
             match request {
-                ClientRequest::Ended => self.connection_closed(&connection),
-                // It was closed while this request was on its way here: nobody waits for an answer.
+                // This server has ended it: what was on its way here is not done.
                 ClientRequest::NewSession { .. }
                 | ClientRequest::RenewSession { .. }
                 | ClientRequest::Write { .. }
+                | ClientRequest::Sync
+                    if connection.is_cut() => {}
+                // Its client is gone, or its session is over: a write is done, and nobody waits for an answer.
+                ClientRequest::Write { xid, op, body, auth } if connection.is_abandoned() => {
+                    self.write(connection.session(), xid, op.code(), body, auth);
+                }
+                ClientRequest::NewSession { .. }
+                | ClientRequest::RenewSession { .. }
                 | ClientRequest::Sync
                     if connection.is_abandoned() => {}
                 ClientRequest::NewSession { timeout_ms } => {

@@ -136,6 +136,11 @@ impl LocalSessions {
         self.in_progress -= connection.abandon();
     }
 
+    /// Its session is over: only what it is still owed is answered.
+    fn session_closed(&mut self, connection: &Connection) {
+        self.in_progress -= connection.session_closed();
+    }
+
     pub(super) fn insert(&mut self, session: SessionId, connection: Arc<Connection>) {
         self.connections.insert(session, connection);
     }
@@ -232,7 +237,7 @@ impl Engine {
             leading.sessions.remove(session);
         }
         if let Some(connection) = self.local.connections.remove(&session) {
-            connection.session_closed();
+            self.local.session_closed(&connection);
             self.local.tell(&connection);
         }
     }
@@ -249,6 +254,8 @@ impl Engine {
             learning.revalidating.retain(|_, other| other.id() != connection.id());
         }
         self.local.forget(connection);
+        // Reads that waited behind a write may have set some since its task forgot them.
+        self.shared.watches().remove_connection(connection.id());
     }
 
     /// This server serves nobody any more.

@@ -378,3 +378,64 @@ fn a_session_that_others_close_ends_at_once() {
     server.connection.session_closed();
     assert_eq!(server.sent(), (vec![], true));
 }
+
+/// What the engine had taken and nobody will answer does not stay in progress.
+#[test]
+fn what_stands_behind_a_close_is_given_back() {
+    let mut server = Server::start();
+    for step in [Step::AskClose, Step::AskWrite, Step::AskSync, Step::AskWrite] {
+        server.step(step);
+        server.connection.begin();
+    }
+    let (txn, outcome) = (Txn::CloseSession(None), znode::Outcome::SessionClosed);
+    let shared = Arc::clone(&server.shared);
+    let answered = server.connection.applied(1, &txn, &outcome, &shared.read_tree(), &shared);
+    assert_eq!(server.connection.done(answered), 1);
+    assert_eq!(server.connection.session_closed(), 3);
+    assert_eq!(server.connection.abandon(), 0, "nothing is left");
+    assert_eq!(server.sent(), (vec![(1, Due::Ok)], true));
+}
+
+#[test]
+fn what_waits_in_front_of_a_close_stays_in_progress_until_it_is_answered() {
+    let mut server = Server::start();
+    for step in [Step::AskSync, Step::AskClose, Step::AskWrite] {
+        server.step(step);
+        server.connection.begin();
+    }
+    let (txn, outcome) = (Txn::CloseSession(None), znode::Outcome::SessionClosed);
+    let shared = Arc::clone(&server.shared);
+    let answered = server.connection.applied(2, &txn, &outcome, &shared.read_tree(), &shared);
+    assert_eq!(server.connection.done(answered), 1);
+    assert_eq!(server.connection.session_closed(), 1, "the write behind it");
+    let confirmed = server.connection.sync_done(&shared);
+    assert_eq!(server.connection.done(confirmed), 1);
+    assert_eq!(server.connection.abandon(), 0, "nothing is left");
+}
+
+/// The transaction that closes an expired session has xid 0, which a client may use for a write.
+#[test]
+fn the_transaction_of_an_expiry_answers_no_write() {
+    let server = Server::start();
+    server.connection.push_write(0, OpCode::SetData);
+    let (txn, outcome) = (Txn::CloseSession(None), znode::Outcome::SessionClosed);
+    let shared = &server.shared;
+    assert_eq!(server.connection.applied(0, &txn, &outcome, &shared.read_tree(), shared), 0);
+    server.connection.session_closed();
+    assert_eq!(server.sent(), (vec![], true));
+}
+
+/// Reads that wait are answered all at once when their turn comes, so not many are taken.
+#[test]
+fn few_reads_are_taken_behind_a_write() {
+    let mut server = Server::start();
+    server.step(Step::AskWrite);
+    for _ in 0..100 {
+        server.step(Step::AskRead);
+    }
+    assert_eq!(server.asked.len(), 17, "the rest stays in the socket");
+    server.step(Step::Apply);
+    assert_eq!(server.sent().0.len(), 17);
+    server.step(Step::AskRead);
+    assert_eq!(server.sent().0.len(), 1, "and comes when they are answered");
+}
