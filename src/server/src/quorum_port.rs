@@ -50,8 +50,28 @@ pub(crate) struct QuorumPort {
     events: EventSender,
     generations: Arc<AtomicU64>,
     dialling: BTreeMap<Sid, (Generation, AbortHandle)>,
+    /// Of leaders that were dialled, and have not brought this server up to date since.
+    paces: BTreeMap<Sid, Pace>,
     _tasks: JoinSet<()>,
 }
+
+/// How often a leader is dialled that turns this server away: each attempt is an election, and a message in two logs.
+#[derive(Default)]
+struct Pace {
+    pause: Duration,
+}
+
+impl Pace {
+    /// How long the next attempt has to wait. The first one does not.
+    fn next(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).clamp(DIAL_PAUSE, TURNED_AWAY_PAUSE_MAX);
+        pause
+    }
+}
+
+/// The longest pause between two attempts to follow a leader that turns this server away.
+const TURNED_AWAY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 impl QuorumPort {
     /// `listener` is absent in a standalone server.
@@ -70,7 +90,8 @@ impl QuorumPort {
             };
             tasks.spawn(port.accept(listener));
         }
-        Self { settings, events, generations, dialling: BTreeMap::new(), _tasks: tasks }
+        let (dialling, paces) = (BTreeMap::new(), BTreeMap::new());
+        Self { settings, events, generations, dialling, paces, _tasks: tasks }
     }
 
     /// Dials a leader until it answers, [`Self::stop_dialling`] is called, or [`DIAL_PATIENCE`] is over: then
@@ -82,7 +103,12 @@ impl QuorumPort {
         };
         let (settings, events) = (Arc::clone(&self.settings), self.events.clone());
         let generation = self.next_generation();
+        let pause = self.paces.entry(leader).or_default().next();
         let task = tokio::spawn(async move {
+            // A sleep of nothing would still take a millisecond.
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
             match connect(&address, settings.connect_timeout).await {
                 Ok(stream) => {
                     let (side, none) = (Side::Learner, BytesMut::new());
@@ -96,6 +122,11 @@ impl QuorumPort {
             }
         });
         self.dialling.insert(leader, (generation, task.abort_handle()));
+    }
+
+    /// This server is up to date with the leader.
+    pub(crate) fn follows(&mut self, leader: Sid) {
+        self.paces.remove(&leader);
     }
 
     /// Stops dialling; a link that is up already is not touched.
@@ -346,6 +377,13 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_leader_that_turns_a_server_away_is_dialled_less_and_less_often() {
+        let mut pace = Pace::default();
+        let pauses: Vec<_> = (0..9).map(|_| pace.next().as_millis()).collect();
+        assert_eq!(pauses, [0, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+    }
 
     #[tokio::test]
     async fn a_leader_that_is_not_there_is_given_up_once() {

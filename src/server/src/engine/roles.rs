@@ -111,6 +111,7 @@ impl Engine {
         match self.peer.role() {
             Role::Leading => self.begin_leading(epoch),
             Role::Following(leader) | Role::Observing(leader) => {
+                self.quorum.follows(leader);
                 self.service = Service::learner(leader);
             }
             Role::Down | Role::Looking => return,
