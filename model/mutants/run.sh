@@ -64,10 +64,15 @@ if [ "${1:-}" = --rest ]; then
 fi
 cargo mutants --package zab --list --colors never "${given[@]}" >"$work/all.txt"
 try small 120 0 model --cargo-arg=--test=quick_tier -- small
-try quick 600 1 model --cargo-arg=--test=quick_tier
-try tests 120 1 zab
-# Of a diff it is enough that something finds each.
-[ "${1:-}" = --in-diff ] || try why 600 1 model --cargo-arg=--test=quick_tier
+if [ "${1:-}" = --in-diff ]; then
+    # Of a diff it is enough that something finds each: what takes longest comes last.
+    try tests 120 1 zab
+    try quick 600 1 model --cargo-arg=--test=quick_tier
+else
+    try quick 600 1 model --cargo-arg=--test=quick_tier
+    try tests 120 1 zab
+    try why 600 1 model --cargo-arg=--test=quick_tier
+fi
 if [ "${1:-}" = --in-diff ]; then
     model/mutants/table.py "$work" "$work/outcomes.tsv" --explained model/mutants/outcomes.tsv
 else
