@@ -159,6 +159,36 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// A snapshot is whole, but older than its name says: it is another file's content.
+    #[error(
+        "{path}: a snapshot holds everything up to the zxid of its name, 0x{label:x}, found one sealed at zxid \
+         0x{sealed:x}"
+    )]
+    SnapshotName {
+        /// The file.
+        path: PathBuf,
+        /// The zxid of its name.
+        label: u64,
+        /// The last zxid in it.
+        sealed: u64,
+    },
+    /// A snapshot holds transactions that the log behind it lacks. ZooKeeper's snapshots may go beyond their names,
+    /// while the same transactions go to the log.
+    #[error(
+        "{path}: a snapshot sealed beyond the zxid of its name, 0x{label:x}, needs the log up to where it is sealed, \
+         found it sealed at zxid 0x{sealed:x} and the log to end at 0x{last:x}. The file has another snapshot's name, or \
+         records are missing"
+    )]
+    SnapshotAhead {
+        /// The file.
+        path: PathBuf,
+        /// The zxid of its name.
+        label: u64,
+        /// The last zxid in it.
+        sealed: u64,
+        /// The end of the log.
+        last: u64,
+    },
     /// `FileTxnSnapLog.restore`: logs without any snapshot are the remains of a state that is lost.
     #[error(
         "{path}: there is no snapshot, but the log {log}; the state before it is lost, unless the snapshot is found again \

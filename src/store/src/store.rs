@@ -147,6 +147,13 @@ impl<D: Disk> Store<D> {
             repairs.push(Repair::SnapshotSkipped { path, why });
         }
         let last = replay.log.last().map_or(base, |entry| entry.zxid);
+        if let Some(snapshot) = &snapshot
+            && let Some(sealed) = snapshot.sealed_beyond()
+            && !replay.reaches(sealed)
+        {
+            let (path, label) = (snapshot.path().to_owned(), base);
+            return Err(Error::SnapshotAhead { path, label, sealed, last });
+        }
         let epochs = epochs::load(&layout, last)?;
         let empty = snapshot.is_none() && logs.is_empty();
         if empty && epochs.accepted > 0 && !options.trust_empty_snapshot {

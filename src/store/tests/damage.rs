@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Dir, create, entry, log};
+use common::{Dir, create, entry, log, sealed_at};
 use store::{Error, Proof, Repair};
 
 /// Where the entries of `log(&zxids)` begin and end.
@@ -275,7 +275,7 @@ fn a_damaged_snapshot_is_passed_over_only_if_the_log_leads_to_it() {
         std::fs::remove_file(dir.path("snapshot.4")).expect("removed");
     }
     // An empty file is what ZooKeeper leaves when it cannot write; it never held anything.
-    dir.write("snapshot.2", &good);
+    dir.write("snapshot.2", &sealed_at(2));
     dir.write("snapshot.4", b"");
     assert_eq!(dir.found().expect("snapshot.2 is whole").0, [3]);
     dir.write("snapshot.2", b"ZKSN");

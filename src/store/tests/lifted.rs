@@ -1,0 +1,59 @@
+//! A file or a directory that was lost, or has another one's content, is not taken for what its name says.
+
+mod common;
+
+use common::{Dir, log, sealed_at};
+use store::Repair;
+
+/// What an open that has to fail says; it fails again, since a refusal changes nothing.
+fn refusal<T>(open: impl Fn() -> store::Result<T>) -> String {
+    let mut said = String::new();
+    for _ in 0..2 {
+        said = open().err().expect("refused").to_string();
+    }
+    said
+}
+
+#[test]
+fn a_snapshot_with_the_bytes_of_an_older_one_is_damaged() {
+    // The log leads there: the older snapshot and the log have everything.
+    let dir = Dir::new(&[("log.1", log(&[1, 2, 3, 4]))]);
+    dir.write("snapshot.4", &sealed_at(2));
+    let (zxids, repairs) = dir.found().expect("the log has everything");
+    assert_eq!(zxids, [1, 2, 3, 4]);
+    let [Repair::SnapshotSkipped { path, why }] = &repairs[..] else { panic!("{repairs:?}") };
+    assert_eq!(*path, dir.path("snapshot.4"));
+    for words in [&*dir.path("snapshot.4").display().to_string(), "0x4", "sealed at zxid 0x2"] {
+        assert!(why.contains(words), "{words:?} is not in: {why}");
+    }
+    // It does not lead there: what lies between is lost.
+    let dir = Dir::new(&[("log.1", log(&[1, 2, 3]))]);
+    dir.write("snapshot.4", &sealed_at(0));
+    assert!(refusal(|| dir.found()).contains("sealed at zxid 0x0"));
+}
+
+#[test]
+fn two_snapshots_that_have_changed_their_places_lose_nothing() {
+    let dir = Dir::new(&[("log.1", log(&[1, 2, 3, 4, 5]))]);
+    dir.write("snapshot.4", &sealed_at(2));
+    dir.write("snapshot.2", &sealed_at(4));
+    // Records 3 and 4 are in the snapshot already, as in one that ZooKeeper wrote while it applied them.
+    assert_eq!(dir.found().expect("all records are there").0, [3, 4, 5]);
+}
+
+#[test]
+fn a_snapshot_may_go_beyond_its_name_only_as_far_as_the_log() {
+    for (end, fits) in [(4, true), (5, true), (3, false), (2, false)] {
+        let zxids: Vec<u64> = (1..=end).collect();
+        let dir = Dir::new(&[("log.1", log(&zxids))]);
+        dir.write("snapshot.2", &sealed_at(4));
+        if fits {
+            assert_eq!(dir.found().expect("as ZooKeeper leaves it").0, zxids[2..]);
+        } else {
+            let said = refusal(|| dir.found());
+            for words in ["snapshot.2", "0x2", "sealed at zxid 0x4", &format!("end at 0x{end:x}")] {
+                assert!(said.contains(words), "{words:?} is not in: {said}");
+            }
+        }
+    }
+}
