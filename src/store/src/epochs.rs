@@ -25,6 +25,33 @@ pub(crate) struct Epochs {
     pub(crate) repairs: Vec<Repair>,
 }
 
+fn read<D: Disk>(layout: &Layout<D>, name: &str) -> Result<Option<u32>> {
+    let path = layout.snap.join(name);
+    layout.read_small(&path)?.map(|text| parse(&path, &text)).transpose()
+}
+
+/// Refuses a dataLogDir without `version-2` where dataDir proves that a server has worked with it: every server creates
+/// both directories before its first snapshot and its first promise. Changes nothing.
+pub(crate) fn check_log_directory<D: Disk>(layout: &Layout<D>) -> Result<()> {
+    if !layout.separate() || layout.has_dir(&layout.log)? || !layout.has_dir(&layout.snap)? {
+        return Ok(());
+    }
+    // A dataLogDir that is new, and logs that are not in it yet: they are refused by name behind this.
+    if layout.list(&layout.snap)?.iter().any(|(name, _)| name.starts_with("log.")) {
+        return Ok(());
+    }
+    let snapshot = layout.snapshots()?.into_iter().find(|snapshot| snapshot.zxid > 0);
+    let mut proof = snapshot.map(|snapshot| format!("dataDir holds {}", snapshot.name));
+    for name in [ACCEPTED, CURRENT] {
+        let epoch = read(layout, name)?.filter(|epoch| *epoch > 0);
+        proof = proof.or(epoch.map(|epoch| format!("{name} is {epoch}")));
+    }
+    match proof {
+        Some(proof) => Err(Error::LogDirectoryLost { path: layout.log.clone(), proof }),
+        None => Ok(()),
+    }
+}
+
 /// Reads the epoch files of a server whose history ends at `last`. Nothing is changed yet.
 ///
 /// - A file that is missing gets the epoch of `last`, as in ZooKeeper. Because both files exist from the first
@@ -38,11 +65,7 @@ pub(crate) struct Epochs {
 pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64) -> Result<Epochs> {
     let dir = &layout.snap;
     let last_epoch = u32::try_from(last >> 32).unwrap_or(u32::MAX);
-    let read = |name| -> Result<Option<u32>> {
-        let path = dir.join(name);
-        layout.read_small(&path)?.map(|text| parse(&path, &text)).transpose()
-    };
-    let (accepted_file, current_file) = (read(ACCEPTED)?, read(CURRENT)?);
+    let (accepted_file, current_file) = (read(layout, ACCEPTED)?, read(layout, CURRENT)?);
     let accepted = accepted_file.unwrap_or(last_epoch);
     let mut current = current_file.unwrap_or(last_epoch);
     let mut repairs = Vec::new();

@@ -213,6 +213,18 @@ pub enum Error {
         /// As found.
         accepted: u32,
     },
+    /// dataLogDir is another directory than dataDir, and not even `version-2` is in it, though a server has worked
+    /// here: a disk that is not mounted looks like that.
+    #[error(
+        "{path}: is not there, but {proof}: a server has worked with this dataDir, and its log is missing. Is the disk of \
+         dataLogDir mounted, and is dataLogDir the same as before? Nothing was created"
+    )]
+    LogDirectoryLost {
+        /// The log directory.
+        path: PathBuf,
+        /// What shows that there was one.
+        proof: String,
+    },
     /// An epoch file, or this crate's intent file, holds something else.
     #[error("{path}: {rule}, found {found:?}")]
     Content {

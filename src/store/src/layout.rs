@@ -106,6 +106,15 @@ impl<D: Disk> Layout<D> {
         self.disk.list(dir).at(dir, "list")
     }
 
+    /// True if there is such a directory.
+    pub(crate) fn has_dir(&self, dir: &Path) -> Result<bool> {
+        match self.disk.list(dir) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io(dir, "list", error)),
+        }
+    }
+
     /// The logs, oldest first.
     pub(crate) fn logs(&self) -> Result<Vec<LogName>> {
         let mut logs: Vec<LogName> = (self.list(&self.log)?.into_iter())

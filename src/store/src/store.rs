@@ -124,6 +124,7 @@ impl<D: Disk> Store<D> {
         options: Options,
     ) -> Result<(Self, Recovered<D>)> {
         let layout = Layout::new(disk, data_dir, data_log_dir);
+        epochs::check_log_directory(&layout)?;
         for dir in [&layout.snap, &layout.log] {
             layout.disk.create_dirs(dir).at(dir, "create")?;
         }

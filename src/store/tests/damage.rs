@@ -349,6 +349,8 @@ fn a_directory_belongs_to_one_server_and_files_to_their_directory() {
     assert!(matches!(dir.open(), Err(Error::Locked { .. })));
     drop(held);
     dir.open().expect("nobody has it any more");
+    // No promise yet, so a new directory for logs lacks nothing.
+    dir.write("acceptedEpoch", b"0");
     let logs = tempfile::tempdir().expect("a temporary directory");
     let open = || store::Store::open(dir.0.path(), logs.path(), store::Options::default());
     open().expect("two directories");

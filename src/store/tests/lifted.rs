@@ -2,8 +2,11 @@
 
 mod common;
 
-use common::{Dir, log, sealed_at};
-use store::Repair;
+use std::fs;
+use std::path::Path;
+
+use common::{Dir, create, empty_tree, log, sealed_at, snapshot};
+use store::{Options, Repair, Store};
 
 /// What an open that has to fail says; it fails again, since a refusal changes nothing.
 fn refusal<T>(open: impl Fn() -> store::Result<T>) -> String {
@@ -56,4 +59,49 @@ fn a_snapshot_may_go_beyond_its_name_only_as_far_as_the_log() {
             }
         }
     }
+}
+
+fn open_both(data: &Path, logs: &Path) -> store::Result<Vec<u64>> {
+    let options = Options { preallocate_bytes: 4096, ..Options::default() };
+    let (_, recovered) = Store::open(data, logs, options)?;
+    Ok(recovered.log.iter().map(|entry| entry.zxid).collect())
+}
+
+#[test]
+fn a_log_directory_that_is_not_mounted_is_not_taken_for_an_empty_log() {
+    let (data, logs) = (tempfile::tempdir().expect("data"), tempfile::tempdir().expect("logs"));
+    let (mut store, _) =
+        Store::open(data.path(), logs.path(), Options::default()).expect("a fresh server");
+    snapshot(&store, 0, &empty_tree());
+    drop(store);
+    // A server that has promised nothing yet has no log to lose.
+    fs::remove_dir_all(logs.path().join("version-2")).expect("removed");
+    (store, _) = Store::open(data.path(), logs.path(), Options::default()).expect("fresh still");
+    store.write_accepted_epoch(1).expect("promised");
+    store.write_current_epoch(1).expect("followed");
+    store.append(0x1_0000_0001, &create(0x1_0000_0001, "/a", "acknowledged")).expect("appended");
+    store.sync().expect("durable");
+    drop(store);
+    let mounted = logs.path().join("version-2");
+    let elsewhere = logs.path().join("elsewhere");
+    fs::rename(&mounted, &elsewhere).expect("not mounted");
+    let said = refusal(|| open_both(data.path(), logs.path()));
+    for words in [&*mounted.display().to_string(), "is not there", "acceptedEpoch is 1"] {
+        assert!(said.contains(words), "{words:?} is not in: {said}");
+    }
+    assert!(!mounted.exists(), "a refusal creates nothing");
+    fs::rename(&elsewhere, &mounted).expect("mounted again");
+    assert_eq!(open_both(data.path(), logs.path()).expect("all there"), [0x1_0000_0001]);
+}
+
+#[test]
+fn a_snapshot_of_a_history_proves_that_there_was_a_log_directory() {
+    let (data, logs) = (tempfile::tempdir().expect("data"), tempfile::tempdir().expect("logs"));
+    fs::create_dir(data.path().join("version-2")).expect("created");
+    fs::write(data.path().join("version-2/snapshot.4"), sealed_at(4)).expect("written");
+    let said = refusal(|| open_both(data.path(), logs.path()));
+    assert!(said.contains("snapshot.4"), "{said}");
+    // With a log directory it is what a snapshot from the leader leaves: there is no log file yet.
+    fs::create_dir(logs.path().join("version-2")).expect("created");
+    assert_eq!(open_both(data.path(), logs.path()).expect("no log yet"), []);
 }
