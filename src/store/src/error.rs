@@ -225,6 +225,21 @@ pub enum Error {
         /// What shows that there was one.
         proof: String,
     },
+    /// An epoch file is missing and the other one is there. Both are written before a server takes part in anything.
+    #[error(
+        "{path}: is not there, but {other} says {epoch}: both epoch files are there or none is, and without this one the \
+         server could vote twice in an epoch. Restore the file; or let this server fetch its data from the ensemble, \
+         but only while all the other servers are up and serve (stop it, move both version-2 directories away, start \
+         it)"
+    )]
+    EpochFileLost {
+        /// The file that is missing.
+        path: PathBuf,
+        /// The name of the other one.
+        other: &'static str,
+        /// What the other one says.
+        epoch: u32,
+    },
     /// An epoch file, or this crate's intent file, holds something else.
     #[error("{path}: {rule}, found {found:?}")]
     Content {

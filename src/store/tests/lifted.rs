@@ -105,3 +105,34 @@ fn a_snapshot_of_a_history_proves_that_there_was_a_log_directory() {
     fs::create_dir(logs.path().join("version-2")).expect("created");
     assert_eq!(open_both(data.path(), logs.path()).expect("no log yet"), []);
 }
+
+#[test]
+fn an_epoch_file_that_is_gone_is_refused_by_name_while_the_other_one_is_there() {
+    for (gone, there) in [("acceptedEpoch", "currentEpoch"), ("currentEpoch", "acceptedEpoch")] {
+        let dir = Dir::new(&[("log.100000001", log(&[0x1_0000_0001]))]);
+        dir.write("acceptedEpoch", b"1");
+        dir.write("currentEpoch", b"1");
+        fs::remove_file(dir.path(gone)).expect("removed");
+        let said = refusal(|| dir.found());
+        for words in [&*dir.path(gone).display().to_string(), "is not there", there] {
+            assert!(said.contains(words), "{words:?} is not in: {said}");
+        }
+        assert!(!dir.has(gone), "a refusal creates nothing");
+        // Both are missing in a directory of a standalone server.
+        fs::remove_file(dir.path(there)).expect("removed");
+        assert_eq!(dir.found().expect("a standalone server's directory").0, [0x1_0000_0001]);
+        assert_eq!((dir.read(gone), dir.read(there)), (b"1".to_vec(), b"1".to_vec()));
+    }
+}
+
+#[test]
+fn a_crash_while_both_epoch_files_are_written_first_is_no_missing_file() {
+    let dir = Dir::new(&[("log.100000001", log(&[0x1_0000_0001]))]);
+    dir.write("acceptedEpoch", b"1");
+    dir.write("currentEpoch.tmp", b"1");
+    fs::remove_file(dir.path("currentEpoch")).expect("removed");
+    let (_, recovered) = dir.open().expect("what a crash leaves");
+    assert_eq!((recovered.accepted, recovered.current), (1, 1));
+    assert_eq!(dir.read("currentEpoch"), b"1");
+    assert!(!dir.has("currentEpoch.tmp"));
+}
