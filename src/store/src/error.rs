@@ -42,8 +42,9 @@ pub enum Error {
     /// were acknowledged may be missing.
     #[error(
         "{path}: offset {offset}: {rule}, found {found}; {proof}, so this is not the torn end of a crash and \
-         nothing is cut. Let this server fetch its data from the ensemble (stop it, move both version-2 \
-         directories away, start it), or restore the file"
+         nothing is cut. Restore \
+         the file; or let this server fetch its data from the ensemble, but only while all the other servers are \
+         up and serve (stop it, move both version-2 directories away, start it)"
     )]
     Damaged {
         /// The log file.
@@ -60,9 +61,9 @@ pub enum Error {
     /// A log file that is not the last one ends in damage, and what follows does not prove that nothing is missing.
     #[error(
         "{path}: offset {offset}: {rule}, found {found}; the log goes on in {next} with zxid 0x{next_zxid:x}, which \
-         is not the next one after 0x{last:x} in its epoch, so records may be missing and nothing is cut. Let this \
-         server fetch its data from the ensemble (stop it, move both version-2 directories away, start it), or \
-         restore the file"
+         is not the next one after 0x{last:x} in its epoch, so records may be missing and nothing is cut. Restore \
+         the file; or let this server fetch its data from the ensemble, but only while all the other servers are \
+         up and serve (stop it, move both version-2 directories away, start it)"
     )]
     DamagedBeforeEnd {
         /// The log file.
@@ -136,8 +137,9 @@ pub enum Error {
     /// damaged one may have come from another server, as the only copy of what lies between.
     #[error(
         "{path}: damaged ({why}), and the log behind the older snapshot 0x{older:x} does not lead to it, so falling \
-         back would lose what is between. Let this server fetch its data from the ensemble (stop it, move both \
-         version-2 directories away, start it), or restore the file"
+         back would lose what is between. \
+         Restore the file; or let this server fetch its data from the ensemble, but only while all the other servers are \
+         up and serve (stop it, move both version-2 directories away, start it)"
     )]
     SnapshotLost {
         /// The damaged snapshot.
@@ -204,8 +206,8 @@ pub enum Error {
     /// a directory has a snapshot, of the empty tree at least.
     #[error(
         "{path}: there is no snapshot and no log, but acceptedEpoch is {accepted}: the history that was here is lost. \
-         Let this server fetch its data from the ensemble (stop it, move both version-2 directories away, start \
-         it), or restore the files"
+         Restore the files; or let this server fetch its data from the ensemble, but only while all the other servers are \
+         up and serve (stop it, move both version-2 directories away, start it)"
     )]
     HistoryLost {
         /// The snapshot directory.

@@ -136,3 +136,28 @@ fn a_crash_while_both_epoch_files_are_written_first_is_no_missing_file() {
     assert_eq!(dir.read("currentEpoch"), b"1");
     assert!(!dir.has("currentEpoch.tmp"));
 }
+
+#[test]
+fn whoever_is_told_to_let_a_server_begin_anew_is_told_when_that_is_safe() {
+    // An empty server votes: with one that lags behind it is a quorum that lacks what was acknowledged.
+    let mut flipped = log(&[1, 2]);
+    let end = flipped.len();
+    flipped[end - 8] ^= 1;
+    let torn = log(&[1, 2])[..end - 1].to_vec();
+    let damaged = Dir::new(&[("log.1", flipped)]);
+    let before_end = Dir::new(&[("log.1", torn), ("log.4", log(&[4]))]);
+    let snapshot_lost = Dir::new(&[]);
+    snapshot_lost.write("snapshot.4", b"ZKSN");
+    let history_lost = Dir::new(&[]);
+    fs::remove_file(history_lost.path("snapshot.0")).expect("removed");
+    let epoch_lost = Dir::new(&[]);
+    fs::remove_file(epoch_lost.path("currentEpoch")).expect("removed");
+    for dir in [damaged, before_end, snapshot_lost, history_lost, epoch_lost] {
+        let said = refusal(|| dir.found());
+        for words in
+            ["move both version-2", "but only while all the other servers are up and serve"]
+        {
+            assert!(said.contains(words), "{words:?} is not in: {said}");
+        }
+    }
+}
