@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use crate::disk::Disk;
-use crate::error::{Error, Result};
+use crate::disk::{Disk, File};
+use crate::error::{At, Error, Result};
 use crate::layout::Layout;
 use crate::recovered::Repair;
 
@@ -19,16 +19,46 @@ const EPOCH_MAX: u32 = 0x7fff_ffff;
 pub(crate) struct Epochs {
     pub(crate) accepted: u32,
     pub(crate) current: u32,
-    write_accepted: bool,
-    write_current: bool,
+    write_both: bool,
+    adopt_tmp: bool,
     remove_tmp: bool,
     pub(crate) repairs: Vec<Repair>,
 }
 
+fn read<D: Disk>(layout: &Layout<D>, name: &str) -> Result<Option<u32>> {
+    let path = layout.snap.join(name);
+    layout.read_small(&path)?.map(|text| parse(&path, &text)).transpose()
+}
+
+/// Refuses a dataLogDir without `version-2` where dataDir proves that a server has worked with it: every server creates
+/// both directories before its first snapshot and its first promise. Changes nothing.
+pub(crate) fn check_log_directory<D: Disk>(layout: &Layout<D>) -> Result<()> {
+    if !layout.separate() || layout.has_dir(&layout.log)? || !layout.has_dir(&layout.snap)? {
+        return Ok(());
+    }
+    // A dataLogDir that is new, and logs that are not in it yet: they are refused by name behind this.
+    if layout.list(&layout.snap)?.iter().any(|(name, _)| name.starts_with("log.")) {
+        return Ok(());
+    }
+    let snapshot = layout.snapshots()?.into_iter().find(|snapshot| snapshot.zxid > 0);
+    let mut proof = snapshot.map(|snapshot| format!("dataDir holds {}", snapshot.name));
+    for name in [ACCEPTED, CURRENT] {
+        let epoch = read(layout, name)?.filter(|epoch| *epoch > 0);
+        proof = proof.or(epoch.map(|epoch| format!("{name} is {epoch}")));
+    }
+    match proof {
+        Some(proof) => Err(Error::LogDirectoryLost { path: layout.log.clone(), proof }),
+        None => Ok(()),
+    }
+}
+
 /// Reads the epoch files of a server whose history ends at `last`. Nothing is changed yet.
 ///
-/// - A file that is missing gets the epoch of `last`, as in ZooKeeper. Because both files exist from the first
-///   [`Epochs::settle`] on, this concerns directories without quorum peers' files only.
+/// - Where both files are missing, they get the epoch of `last`, as in ZooKeeper: the directory is fresh, or that of a
+///   standalone server. A directory that lost both looks the same.
+/// - Where one is missing and the other one is there, it was lost, and is refused: a promise may have been in it. ZooKeeper
+///   writes the epoch of `last` instead, since a crash in its first start leaves one file. [`Epochs::settle`] leaves
+///   acceptedEpoch only together with a `currentEpoch.tmp` that says the same, which is adopted.
 /// - ZooKeeper refuses a history beyond currentEpoch, except that it adopts `currentEpoch.tmp` if there is one. A
 ///   history beyond currentEpoch is an ordinary state here: a learner logs its leader's history before it writes
 ///   currentEpoch, and may crash between. It is refused only beyond acceptedEpoch. `currentEpoch.tmp` is adopted if it
@@ -38,24 +68,29 @@ pub(crate) struct Epochs {
 pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64) -> Result<Epochs> {
     let dir = &layout.snap;
     let last_epoch = u32::try_from(last >> 32).unwrap_or(u32::MAX);
-    let read = |name| -> Result<Option<u32>> {
-        let path = dir.join(name);
-        layout.read_small(&path)?.map(|text| parse(&path, &text)).transpose()
-    };
-    let (accepted_file, current_file) = (read(ACCEPTED)?, read(CURRENT)?);
+    let (accepted_file, current_file) = (read(layout, ACCEPTED)?, read(layout, CURRENT)?);
     let accepted = accepted_file.unwrap_or(last_epoch);
     let mut current = current_file.unwrap_or(last_epoch);
     let mut repairs = Vec::new();
     let tmp = dir.join(CURRENT_TMP);
     let tmp_text = layout.read_small(&tmp)?;
     let mut adopted = false;
+    let has_accepted_only = accepted_file.is_some() && current_file.is_none();
     if let Some(text) = &tmp_text
-        && last_epoch > current
+        && (last_epoch > current || has_accepted_only)
         && parse(&tmp, text).is_ok_and(|value| value == accepted)
     {
         adopted = true;
         current = accepted;
         repairs.push(Repair::CurrentEpochAdopted { path: tmp, epoch: accepted });
+    }
+    let lost = match (accepted_file, current_file) {
+        (Some(epoch), None) if !adopted => Some((CURRENT, ACCEPTED, epoch)),
+        (None, Some(epoch)) => Some((ACCEPTED, CURRENT, epoch)),
+        (Some(_), None | Some(_)) | (None, None) => None,
+    };
+    if let Some((name, other, epoch)) = lost {
+        return Err(Error::EpochFileLost { path: layout.snap.join(name), other, epoch });
     }
     let rule = if current > accepted {
         Some("currentEpoch is at most acceptedEpoch")
@@ -70,8 +105,8 @@ pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64) -> Result<Epochs> {
     Ok(Epochs {
         accepted,
         current,
-        write_accepted: accepted_file.is_none(),
-        write_current: adopted || current_file.is_none(),
+        write_both: accepted_file.is_none(),
+        adopt_tmp: adopted,
         remove_tmp: tmp_text.is_some(),
         repairs,
     })
@@ -80,12 +115,18 @@ pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64) -> Result<Epochs> {
 impl Epochs {
     /// Makes the files say what was read.
     pub(crate) fn settle<D: Disk>(&self, layout: &Layout<D>) -> Result<()> {
-        if self.write_accepted {
+        if self.write_both {
+            // With `currentEpoch.tmp` beside it, acceptedEpoch alone is no file whose other one was lost.
+            layout.write_aside(CURRENT, &self.current.to_string())?;
+            layout.sync_dir(&layout.snap)?;
             write(layout, ACCEPTED, self.accepted)?;
-        }
-        if self.write_current {
-            // Replaces `currentEpoch.tmp`, too.
-            write(layout, CURRENT, self.current)?;
+            layout.put_in_place(CURRENT)?;
+        } else if self.adopt_tmp {
+            // It is never absent before currentEpoch says what it says. A process that crashed may not have synced it.
+            let tmp = layout.snap.join(CURRENT_TMP);
+            let mut file = layout.disk.open(&tmp).at(&tmp, "open")?;
+            file.sync().at(&tmp, "fsync")?;
+            layout.put_in_place(CURRENT)?;
         } else if self.remove_tmp {
             layout.remove(&layout.snap.join(CURRENT_TMP))?;
             layout.sync_dir(&layout.snap)?;

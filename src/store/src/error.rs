@@ -42,8 +42,9 @@ pub enum Error {
     /// were acknowledged may be missing.
     #[error(
         "{path}: offset {offset}: {rule}, found {found}; {proof}, so this is not the torn end of a crash and \
-         nothing is cut. Let this server fetch its data from the ensemble (stop it, move both version-2 \
-         directories away, start it), or restore the file"
+         nothing is cut. Restore \
+         the file; or let this server fetch its data from the ensemble, but only while all the other servers are \
+         up and serve (stop it, move both version-2 directories away, start it)"
     )]
     Damaged {
         /// The log file.
@@ -60,9 +61,9 @@ pub enum Error {
     /// A log file that is not the last one ends in damage, and what follows does not prove that nothing is missing.
     #[error(
         "{path}: offset {offset}: {rule}, found {found}; the log goes on in {next} with zxid 0x{next_zxid:x}, which \
-         is not the next one after 0x{last:x} in its epoch, so records may be missing and nothing is cut. Let this \
-         server fetch its data from the ensemble (stop it, move both version-2 directories away, start it), or \
-         restore the file"
+         is not the next one after 0x{last:x} in its epoch, so records may be missing and nothing is cut. Restore \
+         the file; or let this server fetch its data from the ensemble, but only while all the other servers are \
+         up and serve (stop it, move both version-2 directories away, start it)"
     )]
     DamagedBeforeEnd {
         /// The log file.
@@ -136,8 +137,9 @@ pub enum Error {
     /// damaged one may have come from another server, as the only copy of what lies between.
     #[error(
         "{path}: damaged ({why}), and the log behind the older snapshot 0x{older:x} does not lead to it, so falling \
-         back would lose what is between. Let this server fetch its data from the ensemble (stop it, move both \
-         version-2 directories away, start it), or restore the file"
+         back would lose what is between. \
+         Restore the file; or let this server fetch its data from the ensemble, but only while all the other servers are \
+         up and serve (stop it, move both version-2 directories away, start it)"
     )]
     SnapshotLost {
         /// The damaged snapshot.
@@ -159,6 +161,36 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// A snapshot is whole, but older than its name says: it is another file's content.
+    #[error(
+        "{path}: a snapshot holds everything up to the zxid of its name, 0x{label:x}, found one sealed at zxid \
+         0x{sealed:x}"
+    )]
+    SnapshotName {
+        /// The file.
+        path: PathBuf,
+        /// The zxid of its name.
+        label: u64,
+        /// The last zxid in it.
+        sealed: u64,
+    },
+    /// A snapshot holds transactions that the log behind it lacks. ZooKeeper's snapshots may go beyond their names,
+    /// while the same transactions go to the log.
+    #[error(
+        "{path}: a snapshot sealed beyond the zxid of its name, 0x{label:x}, needs the log up to where it is sealed, \
+         found it sealed at zxid 0x{sealed:x} and the log to end at 0x{last:x}. The file has another snapshot's name, or \
+         records are missing"
+    )]
+    SnapshotAhead {
+        /// The file.
+        path: PathBuf,
+        /// The zxid of its name.
+        label: u64,
+        /// The last zxid in it.
+        sealed: u64,
+        /// The end of the log.
+        last: u64,
+    },
     /// `FileTxnSnapLog.restore`: logs without any snapshot are the remains of a state that is lost.
     #[error(
         "{path}: there is no snapshot, but the log {log}; the state before it is lost, unless the snapshot is found again \
@@ -174,14 +206,41 @@ pub enum Error {
     /// a directory has a snapshot, of the empty tree at least.
     #[error(
         "{path}: there is no snapshot and no log, but acceptedEpoch is {accepted}: the history that was here is lost. \
-         Let this server fetch its data from the ensemble (stop it, move both version-2 directories away, start \
-         it), or restore the files"
+         Restore the files; or let this server fetch its data from the ensemble, but only while all the other servers are \
+         up and serve (stop it, move both version-2 directories away, start it)"
     )]
     HistoryLost {
         /// The snapshot directory.
         path: PathBuf,
         /// As found.
         accepted: u32,
+    },
+    /// dataLogDir is another directory than dataDir, and not even `version-2` is in it, though a server has worked
+    /// here: a disk that is not mounted looks like that.
+    #[error(
+        "{path}: is not there, but {proof}: a server has worked with this dataDir, and its log is missing. Is the disk of \
+         dataLogDir mounted, and is dataLogDir the same as before? Nothing was created"
+    )]
+    LogDirectoryLost {
+        /// The log directory.
+        path: PathBuf,
+        /// What shows that there was one.
+        proof: String,
+    },
+    /// An epoch file is missing and the other one is there. Both are written before a server takes part in anything.
+    #[error(
+        "{path}: is not there, but {other} says {epoch}: both epoch files are there or none is, and without this one the \
+         server could vote twice in an epoch. Restore the file; or let this server fetch its data from the ensemble, \
+         but only while all the other servers are up and serve (stop it, move both version-2 directories away, start \
+         it)"
+    )]
+    EpochFileLost {
+        /// The file that is missing.
+        path: PathBuf,
+        /// The name of the other one.
+        other: &'static str,
+        /// What the other one says.
+        epoch: u32,
     },
     /// An epoch file, or this crate's intent file, holds something else.
     #[error("{path}: {rule}, found {found:?}")]

@@ -106,6 +106,15 @@ impl<D: Disk> Layout<D> {
         self.disk.list(dir).at(dir, "list")
     }
 
+    /// True if there is such a directory.
+    pub(crate) fn has_dir(&self, dir: &Path) -> Result<bool> {
+        match self.disk.list(dir) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io(dir, "list", error)),
+        }
+    }
+
     /// The logs, oldest first.
     pub(crate) fn logs(&self) -> Result<Vec<LogName>> {
         let mut logs: Vec<LogName> = (self.list(&self.log)?.into_iter())
@@ -166,14 +175,25 @@ impl<D: Disk> Layout<D> {
     /// Replaces a file of the snapshot directory in one step: written as NAME.tmp, fsynced, renamed, directory fsynced
     /// (`AtomicFileOutputStream`, and the last step, which it lacks).
     pub(crate) fn write_atomically(&self, name: &str, content: &str) -> Result<()> {
+        self.write_aside(name, content)?;
+        self.put_in_place(name)
+    }
+
+    /// Writes NAME.tmp and fsyncs it; its name is not durable yet.
+    pub(crate) fn write_aside(&self, name: &str, content: &str) -> Result<()> {
         let tmp_name = format!("{name}.tmp");
-        let (tmp, path) = (self.snap.join(&tmp_name), self.snap.join(name));
+        let tmp = self.snap.join(&tmp_name);
         if self.list(&self.snap)?.iter().any(|(found, _)| *found == tmp_name) {
             self.remove(&tmp)?;
         }
         let mut file = self.disk.create_new(&tmp).at(&tmp, "create")?;
         file.write_all_at(content.as_bytes(), 0).at(&tmp, "write")?;
-        file.sync().at(&tmp, "fsync")?;
+        file.sync().at(&tmp, "fsync")
+    }
+
+    /// Gives NAME.tmp its name, durably.
+    pub(crate) fn put_in_place(&self, name: &str) -> Result<()> {
+        let (tmp, path) = (self.snap.join(format!("{name}.tmp")), self.snap.join(name));
         self.disk.rename(&tmp, &path).at(&path, "rename into place")?;
         self.sync_dir(&self.snap)
     }

@@ -147,6 +147,12 @@ impl Replay {
         self.log.binary_search_by_key(&wanted, |entry| entry.zxid).is_ok()
     }
 
+    /// True if the records read hold every transaction of a snapshot that was sealed at this zxid, beyond its name. One
+    /// with counter 0 is no transaction: an epoch had begun.
+    pub(crate) fn reaches(&self, sealed: u64) -> bool {
+        sealed & 0xffff_ffff == 0 || self.leads_to(sealed)
+    }
+
     /// Makes the cuts, durably.
     pub(crate) fn settle<D: Disk>(&self, layout: &Layout<D>) -> Result<()> {
         let mut removed = false;

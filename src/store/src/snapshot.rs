@@ -53,7 +53,7 @@ pub struct SnapshotDigest {
     pub tree: u64,
 }
 
-/// A snapshot that was read to its end once: every seal is right.
+/// A snapshot that was read to its end once: every seal is right, and it is sealed at its name's zxid or later.
 #[derive(Clone, Debug)]
 pub struct SnapshotFile<D: Disk> {
     disk: D,
@@ -73,6 +73,13 @@ impl<D: Disk> SnapshotFile<D> {
     /// The file.
     pub fn path(&self) -> &std::path::Path {
         &self.path
+    }
+
+    /// The last transaction in it, if it says more than its name. ZooKeeper writes while it applies, so it may seal a
+    /// snapshot beyond its name, but never before it.
+    pub(crate) fn sealed_beyond(&self) -> Option<u64> {
+        let digest = self.tail.digest.map(|digest| digest.zxid);
+        self.tail.last_zxid.max(digest).filter(|sealed| *sealed > self.zxid)
     }
 
     /// What stands behind the nodes.
@@ -138,6 +145,9 @@ fn open<D: Disk>(layout: &Layout<D>, name: &SnapshotName) -> Result<SnapshotFile
         item?;
     }
     let (zxid, compression, tail) = (name.zxid, name.compression, items.tail());
+    if let Some(sealed) = tail.last_zxid.filter(|sealed| *sealed < zxid) {
+        return Err(Error::SnapshotName { path, label: zxid, sealed });
+    }
     Ok(SnapshotFile { disk: layout.disk.clone(), path, zxid, compression, tail })
 }
 

@@ -124,6 +124,7 @@ impl<D: Disk> Store<D> {
         options: Options,
     ) -> Result<(Self, Recovered<D>)> {
         let layout = Layout::new(disk, data_dir, data_log_dir);
+        epochs::check_log_directory(&layout)?;
         for dir in [&layout.snap, &layout.log] {
             layout.disk.create_dirs(dir).at(dir, "create")?;
         }
@@ -147,6 +148,13 @@ impl<D: Disk> Store<D> {
             repairs.push(Repair::SnapshotSkipped { path, why });
         }
         let last = replay.log.last().map_or(base, |entry| entry.zxid);
+        if let Some(snapshot) = &snapshot
+            && let Some(sealed) = snapshot.sealed_beyond()
+            && !replay.reaches(sealed)
+        {
+            let (path, label) = (snapshot.path().to_owned(), base);
+            return Err(Error::SnapshotAhead { path, label, sealed, last });
+        }
         let epochs = epochs::load(&layout, last)?;
         let empty = snapshot.is_none() && logs.is_empty();
         if empty && epochs.accepted > 0 && !options.trust_empty_snapshot {

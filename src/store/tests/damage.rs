@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Dir, create, entry, log};
+use common::{Dir, create, entry, log, sealed_at};
 use store::{Error, Proof, Repair};
 
 /// Where the entries of `log(&zxids)` begin and end.
@@ -275,7 +275,7 @@ fn a_damaged_snapshot_is_passed_over_only_if_the_log_leads_to_it() {
         std::fs::remove_file(dir.path("snapshot.4")).expect("removed");
     }
     // An empty file is what ZooKeeper leaves when it cannot write; it never held anything.
-    dir.write("snapshot.2", &good);
+    dir.write("snapshot.2", &sealed_at(2));
     dir.write("snapshot.4", b"");
     assert_eq!(dir.found().expect("snapshot.2 is whole").0, [3]);
     dir.write("snapshot.2", b"ZKSN");
@@ -349,6 +349,8 @@ fn a_directory_belongs_to_one_server_and_files_to_their_directory() {
     assert!(matches!(dir.open(), Err(Error::Locked { .. })));
     drop(held);
     dir.open().expect("nobody has it any more");
+    // No promise yet, so a new directory for logs lacks nothing.
+    dir.write("acceptedEpoch", b"0");
     let logs = tempfile::tempdir().expect("a temporary directory");
     let open = || store::Store::open(dir.0.path(), logs.path(), store::Options::default());
     open().expect("two directories");

@@ -182,8 +182,8 @@ fn explain(refusal: Refusal) -> String {
         }
         Refusal::ImplausibleEpoch { accepted, got } => format!(
             "it speaks of epoch {got}, to which no elections can have led: here epoch {accepted} is promised. If it is a \
-             member and no stranger, its acceptedEpoch was falsified: remove its data, so that it gets them from the \
-             leader"
+             member and no stranger, its acceptedEpoch was falsified: only while all the other servers are up and serve, \
+             remove its data, so that it gets them from the leader"
         ),
         Refusal::TimedOut => "nothing was heard of it in time".to_owned(),
         Refusal::RoleEnded => "the role that it served ended".to_owned(),

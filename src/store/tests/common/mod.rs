@@ -77,6 +77,16 @@ pub fn snapshot(store: &Store, zxid: u64, body: &[u8]) {
     assert!(finished.and_then(store::FinishedSnapshot::publish).expect("a working disk"));
 }
 
+/// The bytes of a snapshot at a zxid, sealed as this crate seals it.
+pub fn sealed_at(zxid: u64) -> Vec<u8> {
+    let zxids: Vec<u64> = (1..=zxid).collect();
+    let dir = Dir::new(&[("log.1", log(&zxids))]);
+    let (store, _) = dir.open().expect("a history up to there");
+    snapshot(&store, zxid, &empty_tree());
+    drop(store);
+    dir.read(&format!("snapshot.{zxid:x}"))
+}
+
 /// A data directory with a snapshot of the empty tree and these log files.
 pub struct Dir(pub tempfile::TempDir);
 
