@@ -264,9 +264,9 @@ fn what_an_earlier_connection_of_the_session_asked_for_answers_nobody_else() {
 /// The leader's process is stopped for longer than sessions may be silent. Its followers heard of them all the time.
 #[test]
 fn a_leader_that_was_paused_expires_no_session_that_its_followers_heard_of() {
-    let cluster = Cluster::start_with(3, "tickTime=200\nsyncLimit=100\ninitLimit=100");
+    let cluster = Cluster::start_with(3, "tickTime=500\nsyncLimit=100\ninitLimit=100");
     let leader = cluster.leader();
-    let timeout = Duration::from_millis(600);
+    let timeout = Duration::from_millis(1_500);
     let mut clients: Vec<_> = (0..20)
         .map(|place| {
             let follower = (leader + 1 + place % 2) % 3;
@@ -276,6 +276,7 @@ fn a_leader_that_was_paused_expires_no_session_that_its_followers_heard_of() {
     for (place, client) in clients.iter_mut().enumerate() {
         client.create(&format!("/mine-{place}"), b"", CreateMode::Ephemeral).expect("created");
     }
+    // The fault is a stretch of time: it passes while the clients are heard.
     let pause = |duration: Duration, clients: &mut Vec<Client>| {
         let end = Instant::now() + duration;
         while Instant::now() < end {
