@@ -13,16 +13,15 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 use wire::election::{Address, InitialMessage, MESSAGE_BYTES_MAX};
-use zab::{Notification, ServerState, Sid};
+use zab::Sid;
 
 use crate::engine::{Event, EventSender};
 use crate::greetings::Greetings;
-use crate::packets;
 use crate::peer_address::PeerAddresses;
 
 /// What the port needs to know.
@@ -37,8 +36,6 @@ pub(crate) struct Settings {
     pub(crate) addresses: Arc<PeerAddresses>,
     pub(crate) connect_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
-    /// The committed configuration, sent with every notification.
-    pub(crate) config_text: Bytes,
 }
 
 /// The engine's end: where notifications are left for the peers.
@@ -48,8 +45,16 @@ pub(crate) struct ElectionPort {
     _tasks: JoinSet<()>,
 }
 
-/// The queue of capacity one: what was said last. Every connection to the peer says it.
-type Slot = watch::Sender<Option<Notification>>;
+/// The queue of capacity one: every connection to the peer says what is in it.
+type Slot = watch::Sender<Word>;
+
+/// An election message, as it leaves.
+#[derive(Clone, Default)]
+struct Word {
+    bytes: Bytes,
+    /// Whoever is alive answers it.
+    looks: bool,
+}
 
 impl ElectionPort {
     pub(crate) fn start(settings: Settings, listener: TcpListener, events: EventSender) -> Self {
@@ -57,7 +62,7 @@ impl ElectionPort {
         let (mut slots, mut inboxes, mut tasks) =
             (BTreeMap::new(), BTreeMap::new(), JoinSet::new());
         for (&sid, address) in &settings.peers {
-            let slot = Slot::new(None);
+            let slot = Slot::new(Word::default());
             let (sender, inbox) = mpsc::channel(16);
             inboxes.insert(sid, sender);
             let (ended, ends) = mpsc::channel(CONNECTIONS_MAX);
@@ -81,9 +86,9 @@ impl ElectionPort {
     }
 
     /// Leaves a message for a peer; an older one that has not left yet is forgotten.
-    pub(crate) fn send(&self, to: Sid, message: Notification) {
+    pub(crate) fn send(&self, to: Sid, bytes: Vec<u8>, looks: bool) {
         if let Some(slot) = self.slots.get(&to) {
-            slot.send_replace(Some(message));
+            slot.send_replace(Word { bytes: bytes.into(), looks });
         }
     }
 }
@@ -182,7 +187,7 @@ struct Peer {
     sid: Sid,
     address: String,
     settings: Arc<Settings>,
-    latest: watch::Receiver<Option<Notification>>,
+    latest: watch::Receiver<Word>,
     events: EventSender,
     /// Oldest first.
     connections: Vec<Connection>,
@@ -277,7 +282,7 @@ impl Peer {
     /// A message is to be said. True if the peer has not been heard for many of them; only a server
     /// that looks expects answers.
     fn is_unanswered(&self) -> bool {
-        let looks = self.latest.borrow().is_some_and(|word| word.state == ServerState::Looking);
+        let looks = self.latest.borrow().looks;
         let before = self.unanswered.fetch_add(1, Ordering::Relaxed);
         let is_due = looks && before >= UNANSWERED_MAX;
         if is_due {
@@ -303,7 +308,7 @@ impl Peer {
         })
     }
 
-    /// One more connection to the peer. The last message is said again on it.
+    /// One more connection to the peer. The engine says what it begins with.
     ///
     /// ZooKeeper (`QuorumCnxManager.receiveConnection`) closes the connection before it then, so
     /// that anybody can cut a server off from another. Here the one that the peer has given up ends
@@ -317,14 +322,9 @@ impl Peer {
         self.numbers += 1;
         let (number, has_spoken) = (self.numbers, Arc::<AtomicBool>::default());
         let (reading, writing) = stream.into_split();
-        let mut latest = self.latest.clone();
-        latest.mark_changed();
-        let writer = write(
-            writing,
-            latest,
-            self.settings.config_text.clone(),
-            self.settings.connect_timeout,
-        );
+        let (greeting, first) = oneshot::channel();
+        let opened = Event::ElectionOpened { peer: self.sid, greeting };
+        let writer = write(writing, self.latest.clone(), first, self.settings.connect_timeout);
         let heard = Heard {
             sid: self.sid,
             events: self.events.clone(),
@@ -334,6 +334,7 @@ impl Peer {
         let ended = self.ended.clone();
         let task = tokio::spawn(async move {
             let sid = heard.sid;
+            heard.events.send(opened).await;
             let (reason, is_unsaid) = tokio::select! {
                 reason = read(reading, heard) => (reason, false),
                 reason = writer => (reason, true),
@@ -356,17 +357,18 @@ fn superfluous(spoke: &[bool]) -> Option<usize> {
 /// Says what is to be said, until that fails: then it answers why.
 async fn write(
     mut writing: OwnedWriteHalf,
-    mut latest: watch::Receiver<Option<Notification>>,
-    config_text: Bytes,
+    mut latest: watch::Receiver<Word>,
+    first: oneshot::Receiver<Vec<u8>>,
     patience: Duration,
 ) -> String {
+    // None if nothing was ever said to this peer.
+    let mut next = first.await.ok().map(Bytes::from);
     loop {
-        if latest.changed().await.is_err() {
-            return "the port is closed".to_owned();
-        }
-        let Some(message) = *latest.borrow_and_update() else { continue };
-        let mut bytes = Vec::new();
-        packets::encode_notification(&message, &config_text, &mut bytes);
+        let bytes = match next.take() {
+            Some(bytes) => bytes,
+            None if latest.changed().await.is_err() => return "the port is closed".to_owned(),
+            None => latest.borrow_and_update().bytes.clone(),
+        };
         match timeout(patience, writing.write_all(&bytes)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return error.to_string(),
@@ -397,7 +399,7 @@ async fn read(mut reading: OwnedReadHalf, heard: Heard) -> String {
             Ok(payload) => payload,
             Err(reason) => return reason,
         };
-        match packets::decode_notification(&payload) {
+        match host::decode_notification(&payload) {
             Ok(notification) => {
                 heard.has_spoken.store(true, Ordering::Relaxed);
                 heard.unanswered.store(0, Ordering::Relaxed);

@@ -1,7 +1,6 @@
 //! The one task that owns the core: every input passes here, and every output is carried out from here.
 
 mod apply;
-mod claims;
 mod links;
 mod reaper;
 mod renewals;
@@ -15,12 +14,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use host::{Effect, Host, Link, Shell};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info};
 use zab::{
-    Halt, Input, LinkCmd, Message, Notification, Outputs, Peer, Record, Role, SessionMessage, Sid,
-    Txn, WriteNo, Zxid,
+    DiskImage, Halt, Input, Message, Notification, Outputs, Peer, Record, SessionMessage, Sid, Txn,
+    WriteNo, Zxid,
 };
 use znode::{SessionIds, Tree};
 
@@ -29,13 +29,12 @@ use crate::config::Config;
 use crate::disk::{Disk, Job, Report};
 use crate::election_port::ElectionPort;
 use crate::events::Events;
-use crate::link::{Generation, Link, Links};
+use crate::link::{Socket, Sockets};
 use crate::quorum_port::QuorumPort;
 use crate::recorder::Recorder;
 use crate::snapshots::Snapshots;
 use crate::timers::{Durations, Timers};
 
-use claims::Claims;
 use sessions::{LocalSessions, Service};
 
 /// Something that happened outside of the core.
@@ -44,32 +43,33 @@ pub(crate) enum Event {
         from: Sid,
         notification: Notification,
     },
+    /// A connection of the election port is up: what is it to begin with?
+    ElectionOpened {
+        peer: Sid,
+        greeting: oneshot::Sender<Vec<u8>>,
+    },
     /// `dialled`: by this server, as a learner.
     LinkUp {
-        peer: Sid,
-        link: Box<Link>,
+        link: Link,
+        socket: Socket,
         dialled: bool,
     },
     LinkDown {
-        peer: Sid,
-        generation: Generation,
+        link: Link,
         reason: String,
     },
-    /// The leader that was to be followed is not there.
+    /// The leader that was to be followed is not there. The link is the one that was to be.
     Unreachable {
-        leader: Sid,
-        dialling: Generation,
+        link: Link,
         reason: String,
     },
     Messages {
-        peer: Sid,
-        generation: Generation,
+        link: Link,
         messages: Vec<Message<Bytes>>,
     },
     /// A SNAP message, and the state that came with it.
     Snapshot {
-        peer: Sid,
-        generation: Generation,
+        link: Link,
         zxid: Zxid,
         tree: Box<Tree>,
     },
@@ -128,7 +128,7 @@ pub(crate) enum End {
 /// What the engine is made of.
 pub(crate) struct Parts {
     pub(crate) config: Arc<Config>,
-    pub(crate) peer: Peer<Bytes>,
+    pub(crate) host: Host<Peer<Bytes>>,
     pub(crate) recorder: Recorder,
     pub(crate) shared: Arc<Shared>,
     pub(crate) disk: Disk,
@@ -141,24 +141,23 @@ pub(crate) struct Parts {
 
 pub(crate) struct Engine {
     config: Arc<Config>,
-    peer: Peer<Bytes>,
+    host: Host<Peer<Bytes>>,
     recorder: Recorder,
-    out: Outputs<Bytes>,
+    /// Empty between two events: memory that is used again.
+    effects: Vec<Effect<Bytes, Box<Tree>>>,
     shared: Arc<Shared>,
     timers: Timers,
     disk: Disk,
     jobs: Vec<Job>,
-    durable: WriteNo,
     election: Option<ElectionPort>,
     quorum: QuorumPort,
-    links: Links,
-    /// Links that are of no use any more, and have yet to be flushed.
-    retired: Vec<Link>,
-    notifications: Vec<(Sid, Notification)>,
-    /// Connections that wait to become the link of a learner.
-    claims: Claims,
-    /// The state that came with the SNAP message that is being handled.
-    received: Option<Tree>,
+    sockets: Sockets,
+    /// Connections that are of no use any more, and have yet to be flushed.
+    closing: Vec<Socket>,
+    /// The connection of the election port that asks what it is to begin with.
+    greeting: Option<oneshot::Sender<Vec<u8>>>,
+    /// Answers to such questions, which have yet to leave.
+    greetings: Vec<(oneshot::Sender<Vec<u8>>, Vec<u8>)>,
     /// Committed, and not yet applied to the tree.
     committed: Vec<Txn<Bytes>>,
     /// From learners, or the leader, for the session layer.
@@ -180,7 +179,7 @@ impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts {
             config,
-            peer,
+            host,
             recorder,
             shared,
             disk,
@@ -196,24 +195,21 @@ impl Engine {
             sync_limit: config.sync_limit_ticks,
         };
         let local = LocalSessions::new(session_ids);
-        let claims = Claims::new(config.init_limit());
         Self {
             config,
-            peer,
+            host,
             recorder,
-            out: Outputs::new(),
+            effects: Vec::new(),
             shared,
             timers: Timers::new(durations),
             disk,
             jobs: Vec::new(),
-            durable: WriteNo(0),
             election,
             quorum,
-            links: Links::new(),
-            retired: Vec::new(),
-            notifications: Vec::new(),
-            claims,
-            received: None,
+            sockets: Sockets::new(),
+            closing: Vec::new(),
+            greeting: None,
+            greetings: Vec::new(),
             committed: Vec::new(),
             messages: VecDeque::new(),
             service: Service::None,
@@ -231,11 +227,11 @@ impl Engine {
     /// Runs until it is told to stop, or must.
     pub(crate) async fn run(
         mut self,
-        start: Input<Bytes>,
+        image: DiskImage<Bytes>,
         mut events: mpsc::Receiver<Event>,
         mut clients: FromClients,
     ) -> End {
-        self.step(start);
+        self.happens(host::Event::Start(image));
         self.flush();
         let (mut happened, mut asked, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         loop {
@@ -279,16 +275,15 @@ impl Engine {
 
     fn leader_is_behind(&self) -> bool {
         let Service::Learner(learning) = &self.service else { return false };
-        self.links.get(&learning.leader).is_some_and(Link::is_behind)
+        let link = self.host.link_to(learning.leader);
+        link.and_then(|link| self.sockets.get(&link)).is_some_and(Socket::is_behind)
     }
 
     fn next_deadline(&self) -> Instant {
         let far = Instant::now() + Duration::from_secs(3600);
         let expiry = self.service.next_expiry().map(|at| self.started + Duration::from_millis(at));
         let reap = self.service.next_reap().map(|at| self.started + Duration::from_millis(at));
-        let claim = self.next_claim();
-        let asked = [expiry, reap, claim];
-        self.timers.next().into_iter().chain(asked.into_iter().flatten()).min().unwrap_or(far)
+        [self.timers.next(), expiry, reap].into_iter().flatten().min().unwrap_or(far)
     }
 
     /// Milliseconds since the engine began, of the monotonic clock: sessions are measured with it.
@@ -303,12 +298,11 @@ impl Engine {
             self.excuse_silence(absent);
         }
         while let Some(timer) = self.timers.expired(Instant::now()) {
-            if timer == zab::Timer::Ping {
+            if timer == host::Timer::Core(zab::Timer::Ping) {
                 self.collect_touches();
             }
-            self.step(Input::Timer(timer));
+            self.happens(host::Event::Timer(timer));
         }
-        self.replace_the_silent(Instant::now());
         self.expire_sessions();
         self.reap();
     }
@@ -316,28 +310,23 @@ impl Engine {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Notification { from, notification } => {
-                self.step(Input::Notify { from, notification });
+                self.happens(host::Event::Notified { from, notification });
             }
-            Event::LinkUp { peer, link, dialled } => self.link_up(peer, link, dialled),
-            Event::LinkDown { peer, generation, reason } => {
-                self.link_down(peer, generation, reason);
+            Event::ElectionOpened { peer, greeting } => {
+                self.greeting = Some(greeting);
+                self.happens(host::Event::ElectionOpened(peer));
+                self.greeting = None;
             }
-            Event::Unreachable { leader, dialling, reason } => {
-                self.unreachable(leader, dialling, reason);
+            Event::LinkUp { link, socket, dialled } => self.link_up(link, socket, dialled),
+            Event::LinkDown { link, reason } => self.link_down(link, &reason),
+            Event::Unreachable { link, reason } => self.unreachable(link, &reason),
+            Event::Messages { link, messages } => {
+                self.happens(host::Event::Received { link, messages });
             }
-            Event::Messages { peer, generation, messages } => {
-                self.receive(peer, generation, messages);
+            Event::Snapshot { link, zxid, tree } => {
+                self.happens(host::Event::State { link, zxid, state: tree });
             }
-            Event::Snapshot { peer, generation, zxid, tree } => {
-                self.receive_snapshot(peer, generation, zxid, *tree);
-            }
-            Event::Durable { upto } => {
-                self.durable = upto;
-                for link in self.links.values_mut() {
-                    link.release(upto);
-                }
-                self.step(Input::Durable { upto });
-            }
+            Event::Durable { upto } => self.happens(host::Event::Durable(upto)),
             Event::DiskFailed(error) => {
                 error!("the disk failed, so this server stops: {error}");
                 self.end.get_or_insert(End::Disk(error));
@@ -347,72 +336,64 @@ impl Engine {
                 // It takes no part in the election that follows: the others must not elect who is about to be gone.
                 self.election = None;
                 self.reason = format!("asked to stop ({reason})");
-                self.step(Input::Resign);
+                self.happens(host::Event::Resign);
                 self.end.get_or_insert(End::Asked(reason));
             }
         }
     }
 
-    /// One step of the core, and everything that it asks for.
-    fn step(&mut self, input: Input<Bytes>) {
-        let mut out = std::mem::take(&mut self.out);
-        self.recorder.begin(&input);
-        self.peer.step(input, &mut out);
-        self.recorder.end(&out);
-        self.carry_out(&mut out);
-        out.clear();
-        self.out = out;
+    /// Lets the host handle an event, and carries out what it asks for.
+    fn happens(&mut self, event: host::Event<Bytes, Box<Tree>>) {
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut asked = Asked { recorder: &mut self.recorder, local: &self.local };
+        self.host.handle(event, &mut asked, &mut effects);
+        self.carry_out(&mut effects);
+        self.effects = effects;
     }
 
-    fn carry_out(&mut self, out: &mut Outputs<Bytes>) {
-        if let Some(halt) = out.halt {
-            self.halt(halt);
-        }
-        if let Some(zxid) = out.install {
-            self.install(zxid);
-        }
-        for (no, record) in out.writes.drain(..) {
-            let job = match record {
-                Record::Snapshot { zxid } => Job::Install(no, zxid, self.tree_snapshot()),
-                Record::Txn(_)
-                | Record::Truncate { .. }
-                | Record::AcceptedEpoch(_)
-                | Record::CurrentEpoch(_) => Job::Write(no, record),
-            };
-            self.jobs.push(job);
-        }
-        self.committed.append(&mut out.deliver);
-        for send in out.sends.drain(..) {
-            self.send(send);
-        }
-        for command in out.links.drain(..) {
-            match command {
-                LinkCmd::Connect(leader) => self.quorum.dial(leader),
-                LinkCmd::Close(peer) => {
-                    self.quorum.stop_dialling(peer);
-                    self.retire(peer);
+    /// In their order. What leaves this server waits for the next flush.
+    fn carry_out(&mut self, effects: &mut Vec<Effect<Bytes, Box<Tree>>>) {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Halt(halt) => self.halt(halt),
+                Effect::Install { zxid: _, state } => self.install(*state),
+                Effect::Write(no, record) => {
+                    let job = match record {
+                        Record::Snapshot { zxid } => Job::Install(no, zxid, self.tree_snapshot()),
+                        Record::Txn(_)
+                        | Record::Truncate { .. }
+                        | Record::AcceptedEpoch(_)
+                        | Record::CurrentEpoch(_) => Job::Write(no, record),
+                    };
+                    self.jobs.push(job);
                 }
+                Effect::Deliver(txn) => self.committed.push(txn),
+                Effect::Frames { link, bytes } => self.stage(link, bytes),
+                Effect::SendState { link, zxid: _ } => self.stage_state(link),
+                Effect::Close(link) => self.close_link(link),
+                Effect::Dial(leader) => self.quorum.dial(leader),
+                Effect::StopDialling(leader) => self.quorum.stop_dialling(leader),
+                Effect::Notify { to, bytes, looks } => {
+                    if let Some(election) = &self.election {
+                        election.send(to, bytes, looks);
+                    }
+                }
+                Effect::Greet { bytes } => {
+                    self.greetings.extend(self.greeting.take().map(|greeting| (greeting, bytes)));
+                }
+                Effect::Arm(timer) => self.timers.arm(timer, Instant::now()),
+                Effect::Disarm(timer) => self.timers.disarm(timer),
+                Effect::Session(peer, message) => self.messages.push_back((peer, message)),
+                Effect::Reported(peer, sessions) => self.touch_reported(peer, &sessions),
+                Effect::Synced(body) => self.sync_confirmed(&body),
+                Effect::Note(note) => self.note(note),
+                Effect::Remark(remark) => self.remark(remark),
             }
-        }
-        self.notifications.append(&mut out.notifications);
-        if !out.timers.is_empty() {
-            let now = Instant::now();
-            for command in out.timers.drain(..) {
-                self.timers.apply(command, now);
-            }
-        }
-        for note in out.notes.drain(..) {
-            self.note(note);
-        }
-        self.messages.extend(out.session.drain(..));
-        for body in out.synced.drain(..) {
-            self.sync_confirmed(&body);
         }
     }
 
     /// Handles what the session layer was told, which may lead to further steps.
     fn converse(&mut self) {
-        self.admit_claims();
         while let Some((peer, message)) = self.messages.pop_front() {
             self.session_message(peer, message);
         }
@@ -431,11 +412,14 @@ impl Engine {
             if !self.jobs.is_empty() {
                 self.disk.submit(std::mem::take(&mut self.jobs));
             }
-            for (to, notification) in self.notifications.drain(..) {
-                if let Some(election) = &self.election {
-                    election.send(to, notification);
-                }
+            for (greeting, bytes) in self.greetings.drain(..) {
+                // The connection may be gone.
+                let _ = greeting.send(bytes);
             }
+            let mut effects = std::mem::take(&mut self.effects);
+            self.host.flush(&mut effects);
+            self.carry_out(&mut effects);
+            self.effects = effects;
             if !self.flush_links() {
                 break;
             }
@@ -482,12 +466,25 @@ impl Engine {
         self.events.emit(crate::events::Event::Stopped { sid: self.config.me, reason });
         end
     }
+}
 
-    fn is_leading(&self) -> bool {
-        match self.peer.role() {
-            Role::Leading => true,
-            Role::Down | Role::Looking | Role::Following(_) | Role::Observing(_) => false,
-        }
+/// What the host asks while it handles an event.
+struct Asked<'a> {
+    recorder: &'a mut Recorder,
+    local: &'a LocalSessions,
+}
+
+impl Shell<Bytes> for Asked<'_> {
+    fn begins(&mut self, input: &Input<Bytes>) {
+        self.recorder.begin(input);
+    }
+
+    fn ended(&mut self, out: &Outputs<Bytes>) {
+        self.recorder.end(out);
+    }
+
+    fn report(&mut self) -> Option<Bytes> {
+        Some(self.local.touched())
     }
 }
 

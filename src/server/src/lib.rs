@@ -16,7 +16,6 @@ mod greetings;
 mod link;
 mod listen;
 mod outbox;
-mod packets;
 mod peer_address;
 mod quorum_port;
 mod recorder;

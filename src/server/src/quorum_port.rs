@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use host::{Decoder, Generation, Link};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,9 +20,8 @@ use zab::{Message, Sid};
 
 use crate::engine::{Event, EventSender};
 use crate::greetings::Greetings;
-use crate::link::{Generation, LINK_OUTBOX_LIMIT, Link, LinkOutbox};
+use crate::link::{LINK_OUTBOX_LIMIT, LinkOutbox, Socket};
 use crate::outbox::{Chunk, Next};
-use crate::packets::{self, Encoder};
 use crate::peer_address::PeerAddresses;
 use crate::snapshots;
 
@@ -38,8 +38,6 @@ pub(crate) struct Settings {
     pub(crate) hello_timeout: Duration,
     /// The largest packet, in bytes.
     pub(crate) packet_bytes_max: usize,
-    /// The configuration, sent with NEWLEADER.
-    pub(crate) config_text: Bytes,
     /// What a tree that arrives as a snapshot has to know.
     pub(crate) tree: znode::Options,
 }
@@ -103,6 +101,7 @@ impl QuorumPort {
         };
         let (settings, events) = (Arc::clone(&self.settings), self.events.clone());
         let generation = self.next_generation();
+        let link = Link { peer: leader, generation };
         let pause = self.paces.entry(leader).or_default().next();
         let task = tokio::spawn(async move {
             // A sleep of nothing would still take a millisecond.
@@ -112,12 +111,11 @@ impl QuorumPort {
             match connect(&address, settings.connect_timeout).await {
                 Ok(stream) => {
                     let (side, none) = (Side::Learner, BytesMut::new());
-                    link(leader, side, generation, stream, none, None, &settings, &events).await;
+                    connection(link, side, stream, none, None, &settings, &events).await;
                 }
                 Err(reason) => {
                     let reason = format!("{address}: {reason}");
-                    let dialling = generation;
-                    events.send(Event::Unreachable { leader, dialling, reason }).await;
+                    events.send(Event::Unreachable { link, reason }).await;
                 }
             }
         });
@@ -137,10 +135,11 @@ impl QuorumPort {
     }
 
     /// Whether it was the latest attempt to reach this leader that was given up, and nobody has stopped it since.
-    pub(crate) fn gave_up(&mut self, leader: Sid, dialling: Generation) -> bool {
-        let is_latest = self.dialling.get(&leader).is_some_and(|(latest, _)| *latest == dialling);
+    pub(crate) fn gave_up(&mut self, link: Link) -> bool {
+        let latest = self.dialling.get(&link.peer);
+        let is_latest = latest.is_some_and(|(latest, _)| *latest == link.generation);
         if is_latest {
-            self.dialling.remove(&leader);
+            self.dialling.remove(&link.peer);
         }
         is_latest
     }
@@ -218,14 +217,15 @@ impl Acceptor {
             }
         });
         let packet = first.await.map_err(|_| "it did not say who it is in time".to_owned())??;
-        let sid = packets::learner_of(&packet)?;
+        let sid = host::learner_of(&packet)?;
         if sid == self.settings.me || !self.settings.peers.contains_key(&sid) {
             return Err(format!("{sid} is not another member"));
         }
         self.settings.addresses.check(sid, from).await?;
         let generation = Generation(self.generations.fetch_add(1, Ordering::Relaxed));
+        let link = Link { peer: sid, generation };
         let (settings, events) = (&self.settings, &self.events);
-        link(sid, Side::Leader, generation, stream, buffer, Some(packet), settings, events).await;
+        connection(link, Side::Leader, stream, buffer, Some(packet), settings, events).await;
         Ok(())
     }
 }
@@ -240,12 +240,10 @@ enum Side {
     Learner,
 }
 
-/// Tells the engine of a link, and moves its bytes in tasks of their own.
-#[allow(clippy::too_many_arguments, reason = "called at two places, once for each end")]
-async fn link(
-    peer: Sid,
+/// Tells the engine of a connection, and moves its bytes in tasks of their own.
+async fn connection(
+    link: Link,
     side: Side,
-    generation: Generation,
     stream: TcpStream,
     buffer: BytesMut,
     first: Option<Packet>,
@@ -253,16 +251,15 @@ async fn link(
     events: &EventSender,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
-        debug!("quorum port: {peer}: {error}");
+        debug!("quorum port: {}: {error}", link.peer);
         return;
     }
     let (reading, writing) = stream.into_split();
     let outbox = Arc::new(LinkOutbox::new(LINK_OUTBOX_LIMIT));
     let writer = tokio::spawn(write(writing, Arc::clone(&outbox)));
     let reader = Reader {
-        peer,
+        link,
         side,
-        generation,
         reading,
         buffer,
         packets: Packets::new(settings.packet_bytes_max),
@@ -277,14 +274,13 @@ async fn link(
         }
         let Err(reason) = reader.run(first).await;
         ended.abort();
-        down.send(Event::LinkDown { peer, generation, reason }).await;
+        down.send(Event::LinkDown { link, reason }).await;
     });
-    let encoder = Encoder::new(settings.me, settings.config_text.clone());
     // The writing task ends by itself, when the outbox does.
     drop(writer);
-    let link = Link::new(generation, outbox, reader.abort_handle(), encoder);
+    let socket = Socket::new(outbox, reader.abort_handle());
     let dialled = side == Side::Learner;
-    events.send(Event::LinkUp { peer, link: Box::new(link), dialled }).await;
+    events.send(Event::LinkUp { link, socket, dialled }).await;
     let _ = start.send(());
 }
 
@@ -308,9 +304,8 @@ async fn write(mut writing: OwnedWriteHalf, outbox: Arc<LinkOutbox>) {
 }
 
 struct Reader {
-    peer: Sid,
+    link: Link,
     side: Side,
-    generation: Generation,
     reading: OwnedReadHalf,
     buffer: BytesMut,
     packets: Packets,
@@ -323,19 +318,19 @@ const READ_BYTES: usize = 64 << 10;
 
 impl Reader {
     async fn run(mut self, first: Option<Packet>) -> Result<std::convert::Infallible, String> {
-        let mut decoder = packets::Decoder::default();
+        let mut decoder = Decoder::default();
         if let Some(packet) = first {
             decoder.decode(packet)?;
         }
         loop {
             match self.packets.next(&mut self.buffer).map_err(|error| error.to_string())? {
                 Some(packet) if packet.kind == PacketType::Snap && self.side == Side::Learner => {
-                    self.deliver(decoder.take()).await;
+                    self.deliver(decoder.take()?).await;
                     self.receive_snapshot(packet.zxid).await?;
                 }
                 Some(packet) => decoder.decode(packet)?,
                 None => {
-                    self.deliver(decoder.take()).await;
+                    self.deliver(decoder.take()?).await;
                     self.read().await?;
                 }
             }
@@ -353,14 +348,13 @@ impl Reader {
 
     async fn deliver(&self, messages: Vec<Message<Bytes>>) {
         if !messages.is_empty() {
-            let (peer, generation) = (self.peer, self.generation);
-            self.events.send(Event::Messages { peer, generation, messages }).await;
+            self.events.send(Event::Messages { link: self.link, messages }).await;
         }
     }
 
     /// The state that follows a SNAP packet.
     async fn receive_snapshot(&mut self, zxid: i64) -> Result<(), String> {
-        let zxid = packets::zxid(zxid)?;
+        let zxid = host::zxid(zxid)?;
         let mut incoming = snapshots::Incoming::new(zxid, self.tree);
         let tree = loop {
             match incoming.feed(&mut self.buffer)? {
@@ -368,8 +362,8 @@ impl Reader {
                 None => self.read().await?,
             }
         };
-        let (peer, generation, tree) = (self.peer, self.generation, Box::new(tree));
-        self.events.send(Event::Snapshot { peer, generation, zxid, tree }).await;
+        let tree = Box::new(tree);
+        self.events.send(Event::Snapshot { link: self.link, zxid, tree }).await;
         Ok(())
     }
 }
@@ -398,18 +392,17 @@ mod tests {
             connect_timeout: Duration::from_secs(5),
             hello_timeout: Duration::from_secs(20),
             packet_bytes_max: 1 << 20,
-            config_text: Bytes::new(),
             tree: znode::Options::default(),
         };
         let (sender, mut events) = EventSender::channel();
         let mut port = QuorumPort::start(settings, None, sender);
         port.dial(leader);
         port.dial(leader);
-        let Some(Event::Unreachable { leader: found, dialling, .. }) = events.recv().await else {
+        let Some(Event::Unreachable { link, .. }) = events.recv().await else {
             panic!("the first event is that nobody is there");
         };
-        assert_eq!(found, leader);
-        assert!(port.gave_up(leader, dialling), "the second attempt, which replaced the first");
-        assert!(!port.gave_up(leader, dialling), "told once");
+        assert_eq!(link.peer, leader);
+        assert!(port.gave_up(link), "the second attempt, which replaced the first");
+        assert!(!port.gave_up(link), "told once");
     }
 }

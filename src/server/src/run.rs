@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use host::Host;
 use store::{Recovered, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,7 +14,7 @@ use wire::election::Address;
 use wire::jute::{Reader, Record};
 use wire::limits::PACKET_BYTES_MAX;
 use wire::txn::TxnHeader;
-use zab::{DiskImage, Epoch, Input, Peer, Sid, Txn, Zxid};
+use zab::{DiskImage, Epoch, Peer, Sid, Txn, Zxid};
 use znode::{SessionIds, Tree};
 
 use crate::client::{self, Shared};
@@ -120,7 +121,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let recorder = Recorder::start(config.record.as_deref(), core, &options.build.commit)?;
     let seed = clock::wall_ms().unsigned_abs().wrapping_add(config.me.0.into());
     let parts = Parts {
-        peer: Peer::new(core),
+        host: Host::new(Peer::new(core), config.config_text().into()),
         recorder,
         shared,
         disk: Disk::start(store, purge, sender)?,
@@ -131,7 +132,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         events: options.events,
         config,
     };
-    let engine = Engine::new(parts).run(Input::Start(image), events, clients);
+    let engine = Engine::new(parts).run(image, events, clients);
     // Nobody else sends batches: the channel stays open as long as the engine runs.
     let end = engine.await;
     drop(batches);
@@ -210,7 +211,6 @@ async fn ports(
     events: &EventSender,
 ) -> Result<(QuorumPort, Option<ElectionPort>), Error> {
     let others = || config.members.iter().filter(|(sid, _)| **sid != config.me);
-    let config_text = Bytes::from(config.config_text());
     let addresses = Arc::new(if config.peer_address_check {
         PeerAddresses::of(others().map(|(sid, member)| (*sid, member.host.clone())).collect())
     } else {
@@ -225,7 +225,6 @@ async fn ports(
         connect_timeout: config.connect_timeout,
         hello_timeout: config.init_limit(),
         packet_bytes_max: PACKET_BYTES_MAX,
-        config_text: config_text.clone(),
         tree: config.tree_options(),
     };
     let me = config.members.get(&config.me).filter(|_| !config.standalone);
@@ -244,7 +243,6 @@ async fn ports(
         addresses,
         connect_timeout: config.connect_timeout,
         handshake_timeout: config.sync_limit(),
-        config_text,
     };
     Ok((
         QuorumPort::start(quorum, Some(listener), events.clone()),

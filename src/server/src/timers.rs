@@ -1,10 +1,10 @@
-//! How long the core's timers last, and which of them run.
+//! How long the host's timers last, and which of them run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use host::Timer;
 use tokio::time::Instant;
-use zab::{Timer, TimerCmd};
 
 /// The durations behind the kinds.
 #[derive(Clone, Copy, Debug)]
@@ -44,23 +44,21 @@ impl Timers {
         Self { durations, armed: BTreeMap::new(), resend: Durations::RESEND_MIN }
     }
 
-    pub(crate) fn apply(&mut self, command: TimerCmd, now: Instant) {
-        match command {
-            TimerCmd::Arm(timer) => {
-                // Armed again although it has not run out: there is news.
-                if timer == Timer::Resend && self.armed.contains_key(&timer) {
-                    self.resend = Durations::RESEND_MIN;
-                }
-                let after = self.duration(timer);
-                self.armed.insert(timer, now + after);
-            }
-            TimerCmd::Disarm(timer) => {
-                self.armed.remove(&timer);
-                // The election is over: the next one begins quickly again.
-                if timer == Timer::Resend {
-                    self.resend = Durations::RESEND_MIN;
-                }
-            }
+    /// Starts a timer, or starts it again from the beginning.
+    pub(crate) fn arm(&mut self, timer: Timer, now: Instant) {
+        // Armed again although it has not run out: there is news.
+        if timer == RESEND && self.armed.contains_key(&timer) {
+            self.resend = Durations::RESEND_MIN;
+        }
+        let after = self.duration(timer);
+        self.armed.insert(timer, now + after);
+    }
+
+    pub(crate) fn disarm(&mut self, timer: Timer) {
+        self.armed.remove(&timer);
+        // The election is over: the next one begins quickly again.
+        if timer == RESEND {
+            self.resend = Durations::RESEND_MIN;
         }
     }
 
@@ -79,19 +77,26 @@ impl Timers {
     fn duration(&mut self, timer: Timer) -> Duration {
         let Durations { tick, init_limit, sync_limit } = self.durations;
         match timer {
-            Timer::Resend => {
+            RESEND => {
                 let this = self.resend;
                 self.resend = (this * 2).min(Durations::RESEND_MAX);
                 this
             }
-            Timer::Finalize => self.durations.finalize(),
-            Timer::InitLimit | Timer::LearnerInitLimit(_) => tick * init_limit,
-            Timer::SyncLimit | Timer::LearnerSyncLimit(_) => tick * sync_limit,
-            Timer::QuorumLoss => tick,
-            Timer::Ping => tick / 2,
+            Timer::Core(timer) => match timer {
+                zab::Timer::Resend => self.resend,
+                zab::Timer::Finalize => self.durations.finalize(),
+                zab::Timer::InitLimit | zab::Timer::LearnerInitLimit(_) => tick * init_limit,
+                zab::Timer::SyncLimit | zab::Timer::LearnerSyncLimit(_) => tick * sync_limit,
+                zab::Timer::QuorumLoss => tick,
+                zab::Timer::Ping => tick / 2,
+            },
+            Timer::Answer(_) => tick,
+            Timer::Claim(_) => tick * init_limit,
         }
     }
 }
+
+const RESEND: Timer = Timer::Core(zab::Timer::Resend);
 
 #[cfg(test)]
 mod tests {
@@ -99,6 +104,8 @@ mod tests {
     use zab::Sid;
 
     const TICK: Duration = Duration::from_millis(2000);
+    const SYNC_LIMIT: Timer = Timer::Core(zab::Timer::SyncLimit);
+    const LEARNER: Timer = Timer::Core(zab::Timer::LearnerSyncLimit(Sid(2)));
 
     fn timers() -> Timers {
         Timers::new(Durations { tick: TICK, init_limit: 10, sync_limit: 5 })
@@ -107,14 +114,14 @@ mod tests {
     #[test]
     fn a_timer_runs_out_once_and_arming_it_again_starts_it_anew() {
         let (mut timers, start) = (timers(), Instant::now());
-        timers.apply(TimerCmd::Arm(Timer::SyncLimit), start);
-        timers.apply(TimerCmd::Arm(Timer::SyncLimit), start + TICK);
-        timers.apply(TimerCmd::Arm(Timer::LearnerSyncLimit(Sid(2))), start + 2 * TICK);
+        timers.arm(SYNC_LIMIT, start);
+        timers.arm(SYNC_LIMIT, start + TICK);
+        timers.arm(LEARNER, start + 2 * TICK);
         assert_eq!(timers.next(), Some(start + 6 * TICK));
         assert_eq!(timers.expired(start + 5 * TICK), None);
-        assert_eq!(timers.expired(start + 6 * TICK), Some(Timer::SyncLimit));
+        assert_eq!(timers.expired(start + 6 * TICK), Some(SYNC_LIMIT));
         assert_eq!(timers.expired(start + 6 * TICK), None);
-        timers.apply(TimerCmd::Disarm(Timer::LearnerSyncLimit(Sid(2))), start);
+        timers.disarm(LEARNER);
         assert_eq!(timers.next(), None);
     }
 
@@ -122,22 +129,22 @@ mod tests {
     fn resends_become_rarer_until_there_is_news_or_another_election() {
         let (mut timers, mut now) = (timers(), Instant::now());
         let wait = |timers: &mut Timers, now: Instant| {
-            timers.apply(TimerCmd::Arm(Timer::Resend), now);
+            timers.arm(RESEND, now);
             timers.next().map(|at| (at - now).as_millis())
         };
         let mut waits = Vec::new();
         for _ in 0..9 {
             waits.push(wait(&mut timers, now));
             now += Durations::RESEND_MAX;
-            assert_eq!(timers.expired(now), Some(Timer::Resend));
+            assert_eq!(timers.expired(now), Some(RESEND));
         }
         assert_eq!(waits, [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000].map(Some));
         assert_eq!(wait(&mut timers, now), Some(5000));
         assert_eq!(wait(&mut timers, now), Some(50), "it was armed: there is news");
         now += Durations::RESEND_MAX;
-        assert_eq!(timers.expired(now), Some(Timer::Resend));
+        assert_eq!(timers.expired(now), Some(RESEND));
         assert_eq!(wait(&mut timers, now), Some(100));
-        timers.apply(TimerCmd::Disarm(Timer::Resend), now);
+        timers.disarm(RESEND);
         assert_eq!(wait(&mut timers, now), Some(50), "another election");
     }
 }

@@ -111,16 +111,11 @@ impl Engine {
     }
 
     /// A snapshot from the leader replaces the tree.
-    pub(super) fn install(&mut self, zxid: Zxid) {
+    pub(super) fn install(&mut self, mut tree: Tree) {
         self.committed.clear();
-        match self.received.take() {
-            Some(mut tree) => {
-                self.config.show_members_in(&mut tree);
-                *self.shared.write_tree() = tree;
-                self.sessions_replaced();
-            }
-            None => unreachable!("the core installs a snapshot only when it is given one: {zxid}"),
-        }
+        self.config.show_members_in(&mut tree);
+        *self.shared.write_tree() = tree;
+        self.sessions_replaced();
     }
 
     pub(super) fn tree_snapshot(&self) -> Snapshot {

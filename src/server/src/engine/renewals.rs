@@ -10,10 +10,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use host::Event;
 use tracing::{debug, warn};
 use wire::jute::{Reader, Record};
 use wire::quorum::{Revalidate, Revalidated};
-use zab::{Input, SessionMessage, Sid, Zxid};
+use zab::{SessionMessage, Sid, Zxid};
 use znode::{Owner, SessionError, SessionId};
 
 use super::Engine;
@@ -66,7 +67,7 @@ impl Engine {
                 let mut body = Vec::new();
                 Revalidate { session_id: session, timeout_ms }.encode(&mut body);
                 let message = SessionMessage::Revalidate(body.into());
-                self.step(Input::Session { peer, message });
+                self.happens(Event::Session { peer, message });
                 if let Some(earlier) = asked {
                     earlier.close("its session came back over another connection");
                 }
@@ -115,7 +116,7 @@ impl Engine {
 
     fn renew(&mut self, asker: Asker, session: SessionId, timeout_ms: i32) {
         let now = self.now_ms();
-        let after = self.peer.last().unwrap_or(Zxid::ZERO);
+        let after = self.host.core().last().unwrap_or(Zxid::ZERO);
         let Service::Leader(leading) = &mut self.service else {
             return;
         };
@@ -134,7 +135,7 @@ impl Engine {
 
     /// Confirms the renewals that have waited long enough.
     pub(super) fn confirm_renewals(&mut self) {
-        let committed = self.peer.zab().delivered();
+        let committed = self.host.core().zab().delivered();
         while let Service::Leader(leading) = &mut self.service
             && let Some(renewal) =
                 leading.renewals.pop_front_if(|renewal| committed >= Some(renewal.after))
@@ -177,7 +178,7 @@ impl Engine {
         let mut body = Vec::new();
         word.encode(&mut body);
         let message = SessionMessage::Revalidate(body.into());
-        self.step(Input::Session { peer, message });
+        self.happens(Event::Session { peer, message });
     }
 
     // ---- the connection

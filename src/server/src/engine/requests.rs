@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use host::Event;
 use tracing::{debug, warn};
 use wire::client::{CreateMode, MultiOp, OpCode, Request};
 use wire::jute::{Reader, Record};
 use wire::quorum::ForwardedRequest;
 use wire::txn::{Txn, TxnBlob};
 use wire::{ErrorCode, Id};
-use zab::{Input, SessionMessage, Sid, Zxid};
+use zab::{SessionMessage, Sid, Zxid};
 use znode::{Context, Owner, SessionError, SessionId, path};
 
 use super::Engine;
 use super::sessions::{LOCAL, Service, owner};
 use crate::client::{ClientBatch, ClientRequest, Connection};
-use crate::packets;
 
 impl Engine {
     /// What a connection's task asks for, in the order in which its client did.
@@ -82,7 +82,7 @@ impl Engine {
             && let Some(packets) = learning.forwarded()
         {
             let peer = learning.leader;
-            self.step(Input::Session { peer, message: SessionMessage::Request(packets) });
+            self.happens(Event::Session { peer, message: SessionMessage::Request(packets) });
         }
     }
 
@@ -123,7 +123,7 @@ impl Engine {
             Service::Leader(leading) => leading.epoch,
             Service::None | Service::Learner(_) => return None,
         };
-        let zxid = next_zxid(epoch, self.peer.last()).0.cast_signed();
+        let zxid = next_zxid(epoch, self.host.core().last()).0.cast_signed();
         Some(Context { zxid, time_ms: crate::clock::wall_ms(), now_ms: self.now_ms(), owner })
     }
 
@@ -131,7 +131,7 @@ impl Engine {
         let mut bytes = Vec::with_capacity(256);
         blob.encode(&mut bytes);
         self.shared.stats.proposals.add(bytes.len());
-        self.step(Input::Propose(bytes.into()));
+        self.happens(Event::Propose(bytes.into()));
     }
 
     // ---- sync
@@ -141,7 +141,7 @@ impl Engine {
             Service::None => {}
             Service::Leader(_) => {
                 let body = Bytes::copy_from_slice(&connection.id().to_be_bytes());
-                self.step(Input::Sync { origin: self.config.me, body });
+                self.happens(Event::Sync { origin: self.config.me, body });
             }
             Service::Learner(learning) => {
                 learning.syncs.push_back(Arc::clone(connection));
@@ -184,10 +184,10 @@ impl Engine {
     }
 
     fn forwarded(&mut self, peer: Sid, packets: &Bytes) {
-        for request in packets::requests(packets) {
+        for request in host::requests(packets) {
             match request {
                 Ok((request, _)) if request.op == OpCode::Sync.code() => {
-                    self.step(Input::Sync { origin: peer, body: Bytes::new() });
+                    self.happens(Event::Sync { origin: peer, body: Bytes::new() });
                 }
                 Ok((request, auth)) => self.prepare(&request, &auth, owner(peer)),
                 Err(error) => warn!("REQUEST of {peer}: {error}"),

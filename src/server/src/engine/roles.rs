@@ -98,8 +98,7 @@ impl Engine {
         self.events.emit(Event::RoleChange { sid, role: state, epoch, reason });
         match role {
             Role::Looking => self.stop_serving(),
-            Role::Following(_) | Role::Observing(_) => self.claims.clear(),
-            Role::Leading | Role::Down => {}
+            Role::Following(_) | Role::Observing(_) | Role::Leading | Role::Down => {}
         }
         self.shared.set_role(state);
     }
@@ -108,7 +107,7 @@ impl Engine {
     fn established(&mut self, epoch: Epoch) {
         self.apply_committed();
         let sid = self.config.me;
-        match self.peer.role() {
+        match self.host.core().role() {
             Role::Leading => self.begin_leading(epoch),
             Role::Following(leader) | Role::Observing(leader) => {
                 self.quorum.follows(leader);

@@ -15,7 +15,6 @@ use znode::{Owner, Prep, Reaper, SessionId, SessionIds, Sessions};
 use super::Engine;
 use super::renewals::Renewal;
 use crate::client::{Connection, SessionSets};
-use crate::packets;
 
 /// What this server does for sessions, besides serving their connections.
 pub(super) enum Service {
@@ -76,12 +75,12 @@ impl Service {
 impl Learning {
     /// Lets a request go with the next flush.
     pub(super) fn forward(&mut self, request: &ForwardedRequest, auth: Vec<Id>) {
-        packets::encode_request(request, auth, &mut self.requests);
+        host::encode_request(request, auth, &mut self.requests);
     }
 
     /// The packets of the requests since the last time.
     pub(super) fn forwarded(&mut self) -> Option<Bytes> {
-        (!self.requests.is_empty()).then(|| packets::take(&mut self.requests))
+        (!self.requests.is_empty()).then(|| host::take(&mut self.requests))
     }
 }
 
@@ -158,6 +157,19 @@ impl LocalSessions {
         if connection.mark_told() {
             self.told.push(Arc::clone(connection));
         }
+    }
+
+    /// The sessions heard of since the last PING, as PING carries them.
+    pub(super) fn touched(&self) -> Bytes {
+        let touched = self.connections.iter().filter(|(_, connection)| connection.take_touched());
+        let touched = touched.take(PING_SESSIONS_MAX);
+        let touched = touched.map(|(&session_id, connection)| TouchedSession {
+            session_id,
+            timeout_ms: connection.timeout_ms(),
+        });
+        let mut body = Vec::new();
+        encode_touched(touched, &mut body);
+        body.into()
     }
 
     pub(super) fn flush(&mut self) {
@@ -280,20 +292,6 @@ impl Engine {
                 }
             }
         }
-    }
-
-    /// The sessions heard of since the last PING, as PING carries them.
-    pub(super) fn touched_sessions(&mut self) -> Bytes {
-        let touched =
-            self.local.connections.iter().filter(|(_, connection)| connection.take_touched());
-        let touched = touched.take(PING_SESSIONS_MAX);
-        let touched = touched.map(|(&session_id, connection)| TouchedSession {
-            session_id,
-            timeout_ms: connection.timeout_ms(),
-        });
-        let mut body = Vec::new();
-        encode_touched(touched, &mut body);
-        body.into()
     }
 
     pub(super) fn touch_reported(&mut self, peer: Sid, sessions: &[u8]) {

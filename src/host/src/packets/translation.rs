@@ -115,12 +115,12 @@ fn translate(encoder: &mut Encoder, message: &Message<String>) -> Vec<Message<St
     let mut bytes = Vec::new();
     encoder.encode(&with_bytes(message), &mut bytes);
     let (mut buffer, mut packets) = (BytesMut::from(&bytes[..]), Packets::new(1 << 20));
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder::<Bytes>::default();
     while let Some(packet) = packets.next(&mut buffer).expect("our own packets") {
         decoder.decode(packet).expect("our own packets");
     }
     assert!(buffer.is_empty(), "every packet is whole");
-    decoder.take().iter().map(with_text).collect()
+    decoder.take().expect("our own packets").iter().map(with_text).collect()
 }
 
 fn with_bytes(message: &Message<String>) -> Message<Bytes> {

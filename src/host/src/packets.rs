@@ -28,14 +28,45 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use wire::Id;
-use wire::frame::frame;
 use wire::jute::{Error, Field, Reader, Record, Writer};
 use wire::quorum::{ForwardedRequest, LearnerInfo, PROTOCOL_VERSION, Packet, PacketType};
-use zab::{
-    Epoch, LearnerKind, Message, Notification, ServerState, SessionMessage, Sid, Txn, Vote, Zxid,
-};
+use zab::{Epoch, LearnerKind, Message, SessionMessage, Sid, Txn, Zxid};
+
+/// What transactions and session messages carry, as packets hold it.
+pub trait Payload: zab::Payload {
+    /// The bytes of a packet.
+    fn as_bytes(&self) -> &[u8];
+    /// The other way; `None` if they are none that [`Self::as_bytes`] makes.
+    fn from_bytes(bytes: Bytes) -> Option<Self>;
+}
+
+/// A number, as models have it; what is empty is 0.
+impl Payload for u8 {
+    fn as_bytes(&self) -> &[u8] {
+        std::slice::from_ref(self)
+    }
+
+    fn from_bytes(bytes: Bytes) -> Option<Self> {
+        match bytes[..] {
+            [] => Some(0),
+            [number] => Some(number),
+            _ => None,
+        }
+    }
+}
+
+impl Payload for Bytes {
+    fn as_bytes(&self) -> &[u8] {
+        self
+    }
+
+    fn from_bytes(bytes: Bytes) -> Option<Self> {
+        Some(bytes)
+    }
+}
 
 /// Turns the messages of one link into packets.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Encoder {
     me: Sid,
     config_text: Bytes,
@@ -51,8 +82,13 @@ impl Encoder {
         Self { me, config_text, committed: Zxid::ZERO, uncommitted: VecDeque::new() }
     }
 
+    /// The same for another server.
+    pub(crate) fn renamed(&self, me: Sid) -> Self {
+        Self { me, ..self.clone() }
+    }
+
     /// Appends the packets of a message. The state that belongs to a SNAP has to follow.
-    pub(crate) fn encode(&mut self, message: &Message<Bytes>, out: &mut Vec<u8>) {
+    pub(crate) fn encode<P: Payload>(&mut self, message: &Message<P>, out: &mut Vec<u8>) {
         let mut packet = |kind: PacketType, zxid: u64, data: Option<&[u8]>| {
             head(kind, zxid.cast_signed(), out);
             out.buffer(data);
@@ -101,7 +137,7 @@ impl Encoder {
             Message::AckNewLeader { epoch } => packet(PacketType::Ack, beginning(*epoch), None),
             Message::UpToDate => packet(PacketType::UpToDate, u64::MAX, None),
             Message::Proposal(txn) => {
-                packet(PacketType::Proposal, txn.zxid.0, Some(&txn.payload));
+                packet(PacketType::Proposal, txn.zxid.0, Some(txn.payload.as_bytes()));
                 if txn.zxid <= self.committed {
                     packet(PacketType::Commit, txn.zxid.0, None);
                 } else {
@@ -124,11 +160,15 @@ impl Encoder {
                     packet(PacketType::Commit, zxid.0, None);
                 }
             }
-            Message::Inform(txn) => packet(PacketType::Inform, txn.zxid.0, Some(&txn.payload)),
-            Message::Ping { body } => packet(PacketType::Ping, 0, body.as_deref()),
-            Message::Session(SessionMessage::Request(packets)) => out.extend_from_slice(packets),
+            Message::Inform(txn) => {
+                packet(PacketType::Inform, txn.zxid.0, Some(txn.payload.as_bytes()))
+            }
+            Message::Ping { body } => packet(PacketType::Ping, 0, body.as_ref().map(P::as_bytes)),
+            Message::Session(SessionMessage::Request(packets)) => {
+                out.extend_from_slice(packets.as_bytes());
+            }
             Message::Session(SessionMessage::Revalidate(body)) => {
-                packet(PacketType::Revalidate, u64::MAX, Some(body));
+                packet(PacketType::Revalidate, u64::MAX, Some(body.as_bytes()));
             }
             Message::Session(SessionMessage::Sync(_)) => packet(PacketType::Sync, 0, None),
         }
@@ -136,46 +176,64 @@ impl Encoder {
 }
 
 /// Turns the packets of one link into messages.
-#[derive(Default)]
-pub(crate) struct Decoder {
-    messages: Vec<Message<Bytes>>,
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Decoder<P> {
+    messages: Vec<Message<P>>,
     /// The packets of requests behind the last message.
     requests: Vec<u8>,
 }
 
-impl Decoder {
+impl<P> Default for Decoder<P> {
+    fn default() -> Self {
+        Self { messages: Vec::new(), requests: Vec::new() }
+    }
+}
+
+impl<P: Payload> Decoder<P> {
+    /// Takes the next packet.
+    ///
     /// # Errors
     /// The peer broke the protocol: a number in it is none that can be, or it needs what this server does not support.
-    pub(crate) fn decode(&mut self, packet: Packet) -> Result<(), String> {
+    pub fn decode(&mut self, packet: Packet) -> Result<(), String> {
         if packet.kind == PacketType::Request {
             write_request(
                 packet.data.as_deref().unwrap_or_default(),
                 packet.auth,
                 &mut self.requests,
             );
+            Ok(())
         } else {
-            self.end_requests();
+            self.end_requests()?;
             self.messages.push(message(packet)?);
+            Ok(())
         }
-        Ok(())
     }
 
     /// The messages since the last time.
-    pub(crate) fn take(&mut self) -> Vec<Message<Bytes>> {
-        self.end_requests();
-        std::mem::take(&mut self.messages)
+    ///
+    /// # Errors
+    /// As of [`Self::decode`].
+    pub fn take(&mut self) -> Result<Vec<Message<P>>, String> {
+        self.end_requests()?;
+        Ok(std::mem::take(&mut self.messages))
     }
 
-    fn end_requests(&mut self) {
+    fn end_requests(&mut self) -> Result<(), String> {
         if !self.requests.is_empty() {
-            let packets = take(&mut self.requests);
+            let packets = payload(take(&mut self.requests))?;
             self.messages.push(Message::Session(SessionMessage::Request(packets)));
         }
+        Ok(())
     }
 }
 
+fn payload<P: Payload>(bytes: Bytes) -> Result<P, String> {
+    let length = bytes.len();
+    P::from_bytes(bytes).ok_or_else(|| format!("{length} bytes are no payload"))
+}
+
 /// The message that a packet is, REQUEST apart.
-fn message(packet: Packet) -> Result<Message<Bytes>, String> {
+fn message<P: Payload>(packet: Packet) -> Result<Message<P>, String> {
     let number = packet.zxid;
     let data = packet.data.clone().unwrap_or_default();
     Ok(match packet.kind {
@@ -209,17 +267,19 @@ fn message(packet: Packet) -> Result<Message<Bytes>, String> {
             zxid => Message::Ack { zxid },
         },
         PacketType::UpToDate => Message::UpToDate,
-        PacketType::Proposal => Message::Proposal(Txn { zxid: zxid(number)?, payload: data }),
+        PacketType::Proposal => {
+            Message::Proposal(Txn { zxid: zxid(number)?, payload: payload(data)? })
+        }
         PacketType::Commit => Message::Commit { zxid: zxid(number)? },
-        PacketType::Inform => Message::Inform(Txn { zxid: zxid(number)?, payload: data }),
-        PacketType::Ping => Message::Ping { body: packet.data },
+        PacketType::Inform => Message::Inform(Txn { zxid: zxid(number)?, payload: payload(data)? }),
+        PacketType::Ping => Message::Ping { body: packet.data.map(payload).transpose()? },
         PacketType::Request => {
             let mut bytes = Vec::new();
             write_request(&data, packet.auth, &mut bytes);
-            Message::Session(SessionMessage::Request(bytes.into()))
+            Message::Session(SessionMessage::Request(payload(bytes.into())?))
         }
-        PacketType::Revalidate => Message::Session(SessionMessage::Revalidate(data)),
-        PacketType::Sync => Message::Session(SessionMessage::Sync(data)),
+        PacketType::Revalidate => Message::Session(SessionMessage::Revalidate(payload(data)?)),
+        PacketType::Sync => Message::Session(SessionMessage::Sync(payload(data)?)),
         PacketType::CommitAndActivate | PacketType::InformAndActivate => {
             return Err(format!("{}: reconfiguration is not supported", packet.kind.name()));
         }
@@ -227,7 +287,7 @@ fn message(packet: Packet) -> Result<Message<Bytes>, String> {
 }
 
 /// Takes packets out, and leaves room for as many: they come about as many at a time.
-pub(crate) fn take(packets: &mut Vec<u8>) -> Bytes {
+pub fn take(packets: &mut Vec<u8>) -> Bytes {
     let room = packets.len().min(ROOM_MAX);
     std::mem::replace(packets, Vec::with_capacity(room)).into()
 }
@@ -235,7 +295,7 @@ pub(crate) fn take(packets: &mut Vec<u8>) -> Bytes {
 const ROOM_MAX: usize = 1 << 16;
 
 /// Appends the packet of a request that is forwarded, and who the client is.
-pub(crate) fn encode_request(request: &ForwardedRequest, auth: Vec<Id>, packets: &mut Vec<u8>) {
+pub fn encode_request(request: &ForwardedRequest, auth: Vec<Id>, packets: &mut Vec<u8>) {
     let mut data = Vec::with_capacity(request.body.len() + 16);
     request.encode(&mut data);
     write_request(&data, Some(auth), packets);
@@ -248,7 +308,7 @@ fn write_request(data: &[u8], auth: Option<Vec<Id>>, out: &mut Vec<u8>) {
 }
 
 /// The requests that were forwarded together, each with who its client is, or why it is none.
-pub(crate) fn requests(
+pub fn requests(
     packets: &Bytes,
 ) -> impl Iterator<Item = Result<(ForwardedRequest, Vec<Id>), Error>> {
     let mut reader = Reader::with_limit(packets, packets.len());
@@ -280,7 +340,7 @@ fn beginning(epoch: Epoch) -> u64 {
 
 /// # Errors
 /// The number is negative, which no zxid is.
-pub(crate) fn zxid(number: i64) -> Result<Zxid, String> {
+pub fn zxid(number: i64) -> Result<Zxid, String> {
     u64::try_from(number).map(Zxid).map_err(|_| format!("zxid {number} is negative"))
 }
 
@@ -288,7 +348,7 @@ pub(crate) fn zxid(number: i64) -> Result<Zxid, String> {
 ///
 /// # Errors
 /// It is another packet, or does not say.
-pub(crate) fn learner_of(packet: &Packet) -> Result<Sid, String> {
+pub fn learner_of(packet: &Packet) -> Result<Sid, String> {
     if !matches!(packet.kind, PacketType::FollowerInfo | PacketType::ObserverInfo) {
         let name = packet.kind.name();
         return Err(format!("the first packet is {name}, not FOLLOWERINFO or OBSERVERINFO"));
@@ -298,59 +358,6 @@ pub(crate) fn learner_of(packet: &Packet) -> Result<Sid, String> {
     u8::try_from(info.server_id)
         .map(Sid)
         .map_err(|_| format!("server id {} is not in 0..=255", info.server_id))
-}
-
-/// Appends an election message: length, and payload.
-pub(crate) fn encode_notification(message: &Notification, config: &Bytes, out: &mut Vec<u8>) {
-    let (leader, zxid, peer_epoch) = match message.vote {
-        None => (i64::MIN, i64::MIN, i64::MIN),
-        Some(Vote { leader, zxid, peer_epoch }) => {
-            (i64::from(leader.0), zxid.0.cast_signed(), i64::from(peer_epoch.0))
-        }
-    };
-    let state = match message.state {
-        ServerState::Looking => wire::election::ServerState::Looking,
-        ServerState::Following => wire::election::ServerState::Following,
-        ServerState::Leading => wire::election::ServerState::Leading,
-        ServerState::Observing => wire::election::ServerState::Observing,
-    };
-    let notification = wire::election::Notification {
-        state,
-        leader,
-        zxid,
-        election_epoch: i64::try_from(message.round).unwrap_or(i64::MAX),
-        peer_epoch,
-        version: wire::election::Notification::VERSION,
-        config: config.clone(),
-    };
-    frame(out, |out| notification.encode(out));
-}
-
-/// # Errors
-/// The payload is no notification, or a number in it is none that can be.
-pub(crate) fn decode_notification(payload: &Bytes) -> Result<Notification, String> {
-    let message =
-        wire::election::Notification::decode(payload).map_err(|error| error.to_string())?;
-    let state = match message.state {
-        wire::election::ServerState::Looking => ServerState::Looking,
-        wire::election::ServerState::Following => ServerState::Following,
-        wire::election::ServerState::Leading => ServerState::Leading,
-        wire::election::ServerState::Observing => ServerState::Observing,
-    };
-    let vote = if message.leader == i64::MIN {
-        None
-    } else {
-        let leader = u8::try_from(message.leader).map(Sid);
-        let leader = leader.map_err(|_| format!("leader {} is not in 0..=255", message.leader))?;
-        let peer_epoch = u32::try_from(message.peer_epoch).map(Epoch);
-        let peer_epoch =
-            peer_epoch.map_err(|_| format!("peerEpoch {} is no epoch", message.peer_epoch))?;
-        Some(Vote { peer_epoch, zxid: zxid(message.zxid)?, leader })
-    };
-    let round = u64::try_from(message.election_epoch);
-    let round =
-        round.map_err(|_| format!("electionEpoch {} is negative", message.election_epoch))?;
-    Ok(Notification { state, vote, round })
 }
 
 #[cfg(test)]

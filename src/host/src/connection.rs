@@ -1,0 +1,120 @@
+//! A connection that is the core's link to a peer: what waits for the disk, and what has been said.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use zab::{After, Message, Sid, WriteNo};
+
+use crate::io::Generation;
+use crate::packets::{Encoder, Payload};
+
+/// Room that is kept for what the next turn sends, at most, in bytes.
+const ROOM_MAX: usize = 1 << 18;
+
+/// The link of the core to a peer.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Connection<P> {
+    pub(crate) generation: Generation,
+    encoder: Encoder,
+    /// Messages that may leave only when a record is durable, in order.
+    gated: VecDeque<(WriteNo, Message<P>)>,
+    /// Packets of this turn. Its capacity is what the last turn needed: bytes that outgrow their room are copied.
+    staged: Vec<u8>,
+    /// A question that a peer that is alive answers at once is open.
+    asked: bool,
+    /// For a tick.
+    pub(crate) overdue: bool,
+}
+
+impl<P: Payload> Connection<P> {
+    pub(crate) fn new(generation: Generation, me: Sid, config_text: Bytes) -> Self {
+        Self {
+            generation,
+            encoder: Encoder::new(me, config_text),
+            gated: VecDeque::new(),
+            staged: Vec::new(),
+            asked: false,
+            overdue: false,
+        }
+    }
+
+    /// The message, if it may leave now; or it waits for the disk.
+    pub(crate) fn pass(
+        &mut self,
+        message: Message<P>,
+        after: After,
+        durable: WriteNo,
+    ) -> Option<Message<P>> {
+        match after {
+            After::Durable(no) if no > durable => {
+                self.gated.push_back((no, message));
+                None
+            }
+            After::Durable(_) | After::Now => Some(message),
+        }
+    }
+
+    /// The next message that has waited for a record up to this one.
+    pub(crate) fn released(&mut self, durable: WriteNo) -> Option<Message<P>> {
+        self.gated.pop_front_if(|(no, _)| *no <= durable).map(|(_, message)| message)
+    }
+
+    /// Says a message. True if it is the first open question.
+    pub(crate) fn say(&mut self, message: &Message<P>) -> bool {
+        self.encoder.encode(message, &mut self.staged);
+        is_question(message) && !std::mem::replace(&mut self.asked, true)
+    }
+
+    /// The peer was heard. True if a question was open.
+    pub(crate) fn answered(&mut self) -> bool {
+        self.overdue = false;
+        std::mem::take(&mut self.asked)
+    }
+
+    /// What was said since the last time.
+    pub(crate) fn take(&mut self) -> Option<Vec<u8>> {
+        let said = self.staged.len();
+        (said > 0).then(|| {
+            let room = Vec::with_capacity((said * 5 / 4).min(ROOM_MAX));
+            std::mem::replace(&mut self.staged, room)
+        })
+    }
+
+    /// Counts writes from another one.
+    pub(crate) fn renumber(&mut self, shift: WriteNo) {
+        for (no, _) in &mut self.gated {
+            no.0 -= shift.0;
+        }
+    }
+
+    /// The same, of another server.
+    pub(crate) fn renamed(&self, me: Sid) -> Self {
+        Self { encoder: self.encoder.renamed(me), ..self.clone() }
+    }
+
+    /// The messages that wait, and for which record.
+    pub(crate) fn gated(&self) -> impl Iterator<Item = &(WriteNo, Message<P>)> {
+        self.gated.iter()
+    }
+}
+
+/// Whether a learner that is alive answers the message at once. It answers NEWLEADER too, but only
+/// when the history that came before is on its disk.
+fn is_question<P>(message: &Message<P>) -> bool {
+    match message {
+        Message::LeaderInfo { .. } | Message::Ping { .. } => true,
+        Message::LearnerInfo { .. }
+        | Message::AckEpoch { .. }
+        | Message::Diff { .. }
+        | Message::Trunc { .. }
+        | Message::Snap { .. }
+        | Message::NewLeader { .. }
+        | Message::AckNewLeader { .. }
+        | Message::UpToDate
+        | Message::Proposal(_)
+        | Message::Ack { .. }
+        | Message::Commit { .. }
+        | Message::Inform(_)
+        | Message::Session(_) => false,
+    }
+}

@@ -1,0 +1,599 @@
+//! The host.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use zab::{
+    Input, LinkCmd, Message, Note, Notification, Outputs, Role, Send, ServerState, Sid, TimerCmd,
+    Txn, WriteNo,
+};
+
+use crate::claims::{Claims, Turned};
+use crate::connection::Connection;
+use crate::election::{Said, encode_notification};
+use crate::io::{Effect, Event, Link, Remark, Shell, Timer};
+use crate::machine::{Core, Elected};
+
+/// A server's core, and everything that is between its messages and bytes, its records and a disk, its timers and a
+/// clock.
+///
+/// ```
+/// use host::{Effect, Event, Host, Silent, Timer};
+/// use zab::{Config, DiskImage, Peer, Quorum, Sid, WriteNo};
+///
+/// let config = Config::new(Sid(1), Quorum::majority([Sid(1)].into_iter().collect()));
+/// let (mut host, mut effects) = (Host::new(Peer::<bytes::Bytes>::new(config), "".into()), Vec::new());
+/// host.handle::<()>(Event::Start(DiskImage::empty()), &mut Silent, &mut effects);
+/// let alone = Event::Timer(Timer::Core(zab::Timer::Finalize));
+/// host.handle(alone, &mut Silent, &mut effects);
+/// for write in 1..=2 {
+///     host.handle(Event::Durable(WriteNo(write)), &mut Silent, &mut effects); // the promise, then the epoch
+/// }
+/// host.handle(Event::Propose("hello".into()), &mut Silent, &mut effects);
+/// assert!(!effects.iter().any(|effect| matches!(effect, Effect::Deliver(_)))); // not before it is on disk
+/// host.handle(Event::Durable(WriteNo(3)), &mut Silent, &mut effects);
+/// assert!(effects.iter().any(|effect| matches!(effect, Effect::Deliver(txn) if txn.payload == "hello")));
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Host<C: Core> {
+    core: C,
+    /// The configuration, sent with NEWLEADER and with every election message.
+    config_text: Bytes,
+    /// The connections that are the core's links.
+    links: BTreeMap<Sid, Connection<C::Payload>>,
+    /// Connections that wait to become the link of a learner.
+    claims: Claims<C::Payload>,
+    said: Said,
+    /// The last record that is known to be durable.
+    durable: WriteNo,
+    /// Empty between two steps: memory that is used again.
+    out: Outputs<C::Payload>,
+}
+
+/// Where the effects of an event go.
+struct To<'a, P, S, H> {
+    shell: &'a mut H,
+    effects: &'a mut Vec<Effect<P, S>>,
+}
+
+impl<P, S, H> To<'_, P, S, H> {
+    fn ask(&mut self, effect: Effect<P, S>) {
+        self.effects.push(effect);
+    }
+
+    fn remark(&mut self, remark: Remark) {
+        self.ask(Effect::Remark(remark));
+    }
+}
+
+impl<C: Elected> Host<C> {
+    /// Somebody decides instead of an election.
+    pub fn elected<S>(
+        &mut self,
+        decision: zab::Decision,
+        shell: &mut impl Shell<C::Payload>,
+        effects: &mut Vec<Effect<C::Payload, S>>,
+    ) {
+        let mut to = To { shell, effects };
+        let mut out = std::mem::take(&mut self.out);
+        self.core.elected(decision, &mut out);
+        self.carry_out(&mut out, None, &mut to);
+        self.out = out;
+        self.admit_claims(&mut to);
+    }
+
+    /// The same server in an ensemble whose ids are exchanged by `name`, a bijection that keeps voters voters: for
+    /// checkers, see [`zab::Zab::renamed`].
+    #[must_use]
+    pub fn renamed(&self, name: &dyn Fn(Sid) -> Sid) -> Self {
+        let core = self.core.renamed(name);
+        let me = core.me();
+        let links = self.links.iter();
+        Self {
+            core,
+            config_text: self.config_text.clone(),
+            links: links.map(|(&peer, it)| (name(peer), it.renamed(me))).collect(),
+            claims: self.claims.renamed(name),
+            said: self.said.renamed(name),
+            durable: self.durable,
+            out: Outputs::new(),
+        }
+    }
+}
+
+impl<C: Core> Host<C> {
+    /// A host of a core that waits for [`Event::Start`]. `config_text`: the configuration, as peers are told it.
+    pub fn new(core: C, config_text: Bytes) -> Self {
+        Self {
+            core,
+            config_text,
+            links: BTreeMap::new(),
+            claims: Claims::default(),
+            said: Said::default(),
+            durable: WriteNo(0),
+            out: Outputs::new(),
+        }
+    }
+
+    /// Takes an event, and appends what has to be done. What it says to peers leaves with the next [`Self::flush`].
+    ///
+    /// Never panics on anything that a peer may send.
+    pub fn handle<S>(
+        &mut self,
+        event: Event<C::Payload, S>,
+        shell: &mut impl Shell<C::Payload>,
+        effects: &mut Vec<Effect<C::Payload, S>>,
+    ) {
+        let to = &mut To { shell, effects };
+        match event {
+            Event::Start(image) => self.step(Input::Start(image), None, to),
+            Event::Opened { link, dialled } => self.opened(link, dialled, to),
+            Event::Closed(link) => self.closed(link, to),
+            Event::Unreachable(leader) => {
+                self.step(Input::Link { peer: leader, up: false }, None, to);
+            }
+            Event::Received { link, messages } => self.received(link, messages, to),
+            Event::State { link, zxid, state } if self.is_link(link) => {
+                let message = Message::Snap { zxid };
+                self.step(Input::Recv { peer: link.peer, message }, Some(state), to);
+            }
+            Event::State { .. } => {}
+            Event::Notified { from, notification } => {
+                self.step(Input::Notify { from, notification }, None, to);
+            }
+            Event::ElectionOpened(peer) => {
+                if let Some(notification) = self.said.latest_to(peer) {
+                    let bytes = self.election_bytes(&notification);
+                    to.ask(Effect::Greet { bytes });
+                }
+            }
+            Event::Durable(upto) => self.durable(upto, to),
+            Event::Timer(Timer::Core(timer)) => self.step(Input::Timer(timer), None, to),
+            Event::Timer(Timer::Answer(peer)) => self.unanswered(peer, to),
+            Event::Timer(Timer::Claim(link)) => {
+                if self.claims.leave(link) {
+                    to.ask(Effect::Close(link));
+                }
+            }
+            Event::Propose(payload) => self.step(Input::Propose(payload), None, to),
+            Event::Sync { origin, body } => self.step(Input::Sync { origin, body }, None, to),
+            Event::Session { peer, message } => {
+                self.step(Input::Session { peer, message }, None, to);
+            }
+            Event::Resign => self.step(Input::Resign, None, to),
+        }
+        self.admit_claims(to);
+    }
+
+    /// Lets leave what was said since the last time: everything over one connection at once, and to each peer the latest
+    /// election message.
+    pub fn flush<S>(&mut self, effects: &mut Vec<Effect<C::Payload, S>>) {
+        while let Some((to, notification)) = self.said.take() {
+            let bytes = self.election_bytes(&notification);
+            let looks = notification.state == ServerState::Looking;
+            effects.push(Effect::Notify { to, bytes, looks });
+        }
+        for (&peer, connection) in &mut self.links {
+            if let Some(bytes) = connection.take() {
+                let link = Link { peer, generation: connection.generation };
+                effects.push(Effect::Frames { link, bytes });
+            }
+        }
+    }
+
+    /// The core, to look at.
+    pub fn core(&self) -> &C {
+        &self.core
+    }
+
+    /// Whether the connection is the core's link to its peer, and no other one is.
+    pub fn is_link(&self, link: Link) -> bool {
+        self.links.get(&link.peer).is_some_and(|it| it.generation == link.generation)
+    }
+
+    /// The core's link to a peer.
+    pub fn link_to(&self, peer: Sid) -> Option<Link> {
+        self.links.get(&peer).map(|it| Link { peer, generation: it.generation })
+    }
+
+    /// The messages to a peer that wait for the disk, and for which record.
+    pub fn gated(&self, peer: Sid) -> impl Iterator<Item = &(WriteNo, Message<C::Payload>)> {
+        self.links.get(&peer).into_iter().flat_map(Connection::gated)
+    }
+
+    /// What was said to each peer last in the election.
+    pub fn said_last(&self) -> impl Iterator<Item = (Sid, Notification)> {
+        self.said.latest()
+    }
+
+    /// Counts writes from the last durable one: for checkers, see [`zab::Zab::renumber`]. The number that became zero.
+    pub fn renumber(&mut self) -> WriteNo {
+        let shift = self.core.renumber();
+        self.durable.0 = self.durable.0.saturating_sub(shift.0);
+        for connection in self.links.values_mut() {
+            connection.renumber(shift);
+        }
+        shift
+    }
+
+    fn election_bytes(&self, notification: &Notification) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_notification(notification, &self.config_text, &mut bytes);
+        bytes
+    }
+
+    fn is_leading(&self) -> bool {
+        match self.core.role() {
+            Role::Leading => true,
+            Role::Down | Role::Looking | Role::Following(_) | Role::Observing(_) => false,
+        }
+    }
+
+    // ---- steps of the core
+
+    fn step<S, H: Shell<C::Payload>>(
+        &mut self,
+        input: Input<C::Payload>,
+        state: Option<S>,
+        to: &mut To<'_, C::Payload, S, H>,
+    ) {
+        let mut out = std::mem::take(&mut self.out);
+        to.shell.begins(&input);
+        self.core.step(input, &mut out);
+        to.shell.ended(&out);
+        self.carry_out(&mut out, state, to);
+        self.out = out;
+    }
+
+    /// Turns the outputs of a step into effects, in the one order in which they may be carried out.
+    fn carry_out<S, H: Shell<C::Payload>>(
+        &mut self,
+        out: &mut Outputs<C::Payload>,
+        state: Option<S>,
+        to: &mut To<'_, C::Payload, S, H>,
+    ) {
+        if let Some(halt) = out.halt.take() {
+            to.ask(Effect::Halt(halt));
+        }
+        // A SNAP without a state never gets as far as to the core.
+        if let (Some(zxid), Some(state)) = (out.install.take(), state) {
+            to.ask(Effect::Install { zxid, state });
+        }
+        for (no, record) in out.writes.drain(..) {
+            to.ask(Effect::Write(no, record));
+        }
+        let mut deliver = out.deliver.drain(..).peekable();
+        for send in out.sends.drain(..) {
+            if let Message::Snap { zxid } = send.message {
+                while let Some(txn) = deliver.next_if(|txn: &Txn<_>| txn.zxid <= zxid) {
+                    to.ask(Effect::Deliver(txn));
+                }
+            }
+            self.send(send, to);
+        }
+        to.effects.extend(deliver.map(Effect::Deliver));
+        for command in out.links.drain(..) {
+            match command {
+                LinkCmd::Connect(leader) => to.ask(Effect::Dial(leader)),
+                LinkCmd::Close(peer) => {
+                    to.ask(Effect::StopDialling(peer));
+                    self.retire(peer, to);
+                }
+            }
+        }
+        for command in out.timers.drain(..) {
+            to.ask(match command {
+                TimerCmd::Arm(timer) => Effect::Arm(Timer::Core(timer)),
+                TimerCmd::Disarm(timer) => Effect::Disarm(Timer::Core(timer)),
+            });
+        }
+        for (peer, notification) in out.notifications.drain(..) {
+            self.said.say(peer, notification);
+        }
+        for note in out.notes.drain(..) {
+            if let Note::Role(Role::Following(_) | Role::Observing(_), _) = note {
+                self.turn_all_away(to);
+            }
+            to.ask(Effect::Note(note));
+        }
+        for (peer, message) in out.session.drain(..) {
+            to.ask(Effect::Session(peer, message));
+        }
+        for body in out.synced.drain(..) {
+            to.ask(Effect::Synced(body));
+        }
+        out.clear();
+    }
+
+    fn send<S, H: Shell<C::Payload>>(
+        &mut self,
+        send: Send<C::Payload>,
+        to: &mut To<'_, C::Payload, S, H>,
+    ) {
+        let Send { to: peer, mut message, after } = send;
+        if let Message::Ping { body: body @ None } = &mut message
+            && !self.is_leading()
+        {
+            *body = to.shell.report();
+        }
+        match message {
+            Message::Diff { committed } => to.remark(Remark::SendsDiff(peer, committed)),
+            Message::Trunc { to: last, .. } => to.remark(Remark::SendsTrunc(peer, last)),
+            Message::Snap { zxid } => to.remark(Remark::SendsSnap(peer, zxid)),
+            Message::LearnerInfo { .. }
+            | Message::LeaderInfo { .. }
+            | Message::AckEpoch { .. }
+            | Message::NewLeader { .. }
+            | Message::AckNewLeader { .. }
+            | Message::UpToDate
+            | Message::Proposal(_)
+            | Message::Ack { .. }
+            | Message::Commit { .. }
+            | Message::Inform(_)
+            | Message::Ping { .. }
+            | Message::Session(_) => {}
+        }
+        let durable = self.durable;
+        if let Some(connection) = self.links.get_mut(&peer)
+            && let Some(message) = connection.pass(message, after, durable)
+        {
+            say(peer, connection, &message, to);
+        }
+    }
+
+    fn durable<S, H: Shell<C::Payload>>(
+        &mut self,
+        upto: WriteNo,
+        to: &mut To<'_, C::Payload, S, H>,
+    ) {
+        self.durable = upto;
+        for (&peer, connection) in &mut self.links {
+            while let Some(message) = connection.released(upto) {
+                say(peer, connection, &message, to);
+            }
+        }
+        self.step(Input::Durable { upto }, None, to);
+    }
+
+    // ---- connections
+
+    /// Who dialled this server waits: for this server to lead (a learner may know that it was elected before it does),
+    /// and for the link that the same learner has, if it has one, to end.
+    fn opened<S, H: Shell<C::Payload>>(
+        &mut self,
+        link: Link,
+        dialled: bool,
+        to: &mut To<'_, C::Payload, S, H>,
+    ) {
+        if !dialled {
+            match self.claims.arrive(link) {
+                Ok(()) => to.ask(Effect::Arm(Timer::Claim(link))),
+                Err(turned) => return turn_away(link, turned, to),
+            }
+            if self.links.get(&link.peer).is_some_and(|it| it.overdue) {
+                self.replace(link.peer, to);
+            }
+        } else if self.is_leading() {
+            // An attempt to reach a leader may succeed when this server leads itself; the peer's own link stays then.
+            to.ask(Effect::Close(link));
+        } else {
+            self.retire(link.peer, to);
+            self.admit(link, to);
+        }
+    }
+
+    fn admit<S, H: Shell<C::Payload>>(&mut self, link: Link, to: &mut To<'_, C::Payload, S, H>) {
+        let Link { peer, generation } = link;
+        let connection = Connection::new(generation, self.core.me(), self.config_text.clone());
+        self.links.insert(peer, connection);
+        self.step(Input::Link { peer, up: true }, None, to);
+        let is_of_use = match self.core.role() {
+            Role::Leading => true,
+            Role::Following(leader) | Role::Observing(leader) => leader == peer,
+            Role::Down | Role::Looking => false,
+        };
+        if !is_of_use {
+            self.retire(peer, to);
+        }
+    }
+
+    /// A leader takes in those that wait under the id of a learner without a link.
+    fn admit_claims<S, H: Shell<C::Payload>>(&mut self, to: &mut To<'_, C::Payload, S, H>) {
+        if self.claims.is_empty() {
+            return;
+        }
+        for peer in self.claims.peers() {
+            while self.is_leading()
+                && !self.links.contains_key(&peer)
+                && let Some(claim) = self.claims.next(peer)
+            {
+                to.ask(Effect::Disarm(Timer::Claim(claim.link)));
+                self.admit(claim.link, to);
+                self.received(claim.link, claim.said, to);
+            }
+        }
+    }
+
+    fn closed<S, H: Shell<C::Payload>>(&mut self, link: Link, to: &mut To<'_, C::Payload, S, H>) {
+        if self.claims.leave(link) {
+            to.ask(Effect::Disarm(Timer::Claim(link)));
+        } else if self.is_link(link) {
+            self.broke(link.peer, to);
+        }
+    }
+
+    fn broke<S, H: Shell<C::Payload>>(&mut self, peer: Sid, to: &mut To<'_, C::Payload, S, H>) {
+        self.retire(peer, to);
+        self.step(Input::Link { peer, up: false }, None, to);
+    }
+
+    /// The link is of no use any more: what was said over it leaves, and then it is closed. What waits for the disk
+    /// never leaves.
+    fn retire<S, H>(&mut self, peer: Sid, to: &mut To<'_, C::Payload, S, H>) {
+        if let Some(mut connection) = self.links.remove(&peer) {
+            let link = Link { peer, generation: connection.generation };
+            if let Some(bytes) = connection.take() {
+                to.ask(Effect::Frames { link, bytes });
+            }
+            if connection.answered() {
+                to.ask(Effect::Disarm(Timer::Answer(peer)));
+            }
+            to.ask(Effect::Close(link));
+        }
+    }
+
+    /// A link has left a question unanswered for a tick. If somebody else waits under its id it ends. Nobody else's link
+    /// is judged so early: `syncLimit` is the limit for silence.
+    fn unanswered<S, H: Shell<C::Payload>>(
+        &mut self,
+        peer: Sid,
+        to: &mut To<'_, C::Payload, S, H>,
+    ) {
+        if let Some(connection) = self.links.get_mut(&peer) {
+            connection.overdue = true;
+            if self.claims.waits(peer) {
+                self.replace(peer, to);
+            }
+        }
+    }
+
+    fn replace<S, H: Shell<C::Payload>>(&mut self, peer: Sid, to: &mut To<'_, C::Payload, S, H>) {
+        if self.is_leading() {
+            to.remark(Remark::Replaced(peer));
+            self.broke(peer, to);
+        }
+    }
+
+    fn turn_all_away<S, H>(&mut self, to: &mut To<'_, C::Payload, S, H>) {
+        for link in self.claims.clear() {
+            to.ask(Effect::Disarm(Timer::Claim(link)));
+            to.ask(Effect::Close(link));
+        }
+    }
+
+    // ---- messages
+
+    fn received<S, H: Shell<C::Payload>>(
+        &mut self,
+        link: Link,
+        mut messages: Vec<Message<C::Payload>>,
+        to: &mut To<'_, C::Payload, S, H>,
+    ) {
+        match self.claims.heard(link, &mut messages) {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(turned) => {
+                to.ask(Effect::Disarm(Timer::Claim(link)));
+                return turn_away(link, turned, to);
+            }
+        }
+        let peer = link.peer;
+        let Some(connection) =
+            self.links.get_mut(&peer).filter(|it| it.generation == link.generation)
+        else {
+            return;
+        };
+        let has_answered = connection.answered();
+        if has_answered {
+            to.ask(Effect::Disarm(Timer::Answer(peer)));
+        }
+        let mut messages = messages.into_iter().peekable();
+        while let Some(message) = messages.next() {
+            if !self.is_link(link) {
+                return;
+            }
+            if messages.peek().is_some_and(|next| says_all_of(next, &message)) {
+                continue;
+            }
+            match &message {
+                Message::Ping { body: Some(sessions) } => {
+                    to.ask(Effect::Reported(peer, sessions.clone()));
+                }
+                Message::Snap { .. } if !self.is_leading() => {
+                    to.remark(Remark::NoState(peer));
+                    return self.broke(peer, to);
+                }
+                Message::LearnerInfo { .. }
+                | Message::LeaderInfo { .. }
+                | Message::AckEpoch { .. }
+                | Message::Diff { .. }
+                | Message::Trunc { .. }
+                | Message::Snap { .. }
+                | Message::NewLeader { .. }
+                | Message::AckNewLeader { .. }
+                | Message::UpToDate
+                | Message::Proposal(_)
+                | Message::Ack { .. }
+                | Message::Commit { .. }
+                | Message::Inform(_)
+                | Message::Ping { body: None }
+                | Message::Session(_) => {}
+            }
+            self.step(Input::Recv { peer, message }, None, to);
+        }
+        // An answer that the core has taken. One that it refuses says nothing about who is who.
+        if has_answered && self.is_leading() && self.is_link(link) {
+            let refuted = self.claims.refute(peer);
+            if !refuted.is_empty() {
+                to.remark(Remark::Refuted(peer, refuted.len()));
+            }
+            for link in refuted {
+                to.ask(Effect::Disarm(Timer::Claim(link)));
+                to.ask(Effect::Close(link));
+            }
+        }
+    }
+}
+
+fn turn_away<P, S, H>(link: Link, turned: Turned, to: &mut To<'_, P, S, H>) {
+    to.remark(Remark::TurnedAway(link.peer, turned));
+    to.ask(Effect::Close(link));
+}
+
+/// Says a message over a connection; the state that belongs to a SNAP behind it.
+fn say<P: crate::Payload, S, H>(
+    peer: Sid,
+    connection: &mut Connection<P>,
+    message: &Message<P>,
+    to: &mut To<'_, P, S, H>,
+) {
+    if connection.say(message) {
+        to.ask(Effect::Arm(Timer::Answer(peer)));
+    }
+    if let Message::Snap { zxid } = *message {
+        let link = Link { peer, generation: connection.generation };
+        if let Some(bytes) = connection.take() {
+            to.ask(Effect::Frames { link, bytes });
+        }
+        to.ask(Effect::SendState { link, zxid });
+    }
+}
+
+/// Of acknowledgements that arrive together the last one says all, and so it is with commits: the core is given that one
+/// only. (That it comes to the same is a law of the core, tested with it.)
+fn says_all_of<P>(later: &Message<P>, earlier: &Message<P>) -> bool {
+    match (later, earlier) {
+        (Message::Ack { zxid: later }, Message::Ack { zxid: earlier })
+        | (Message::Commit { zxid: later }, Message::Commit { zxid: earlier }) => {
+            earlier < later && earlier.epoch() == later.epoch()
+        }
+        (
+            Message::LearnerInfo { .. }
+            | Message::LeaderInfo { .. }
+            | Message::AckEpoch { .. }
+            | Message::Diff { .. }
+            | Message::Trunc { .. }
+            | Message::Snap { .. }
+            | Message::NewLeader { .. }
+            | Message::AckNewLeader { .. }
+            | Message::UpToDate
+            | Message::Proposal(_)
+            | Message::Ack { .. }
+            | Message::Commit { .. }
+            | Message::Inform(_)
+            | Message::Ping { .. }
+            | Message::Session(_),
+            _,
+        ) => false,
+    }
+}
