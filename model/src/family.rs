@@ -8,6 +8,7 @@ use zab::Action;
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
 use crate::cluster::limits::{BUDGET_MAX, Limits};
+use crate::cluster::link::CONNECTIONS_MAX;
 use crate::cluster::machine::Machine;
 use crate::cluster::mark::{Companion, Mark, Seen, core_action_names, core_actions};
 use crate::cluster::property::Property;
@@ -49,6 +50,8 @@ pub(crate) struct Preset {
     pub leaderships: u8,
     pub crashes: u8,
     pub timeouts: u8,
+    pub connections: u8,
+    pub early: bool,
     pub window: u8,
     pub snapshots: u8,
     pub syncs: u8,
@@ -75,6 +78,8 @@ impl Preset {
             leaderships,
             crashes,
             timeouts,
+            connections: 1,
+            early: false,
             window: BUDGET_MAX,
             snapshots: 0,
             syncs: 0,
@@ -89,13 +94,15 @@ impl Preset {
 const COUNTER_MAX: u32 = 1000;
 
 /// Name, meaning, least and greatest value of each bound.
-const BOUNDS: [(&str, &str, u64, u64); 17] = [
+const BOUNDS: [(&str, &str, u64, u64); 19] = [
     ("servers", "voters", 1, 5),
     ("observers", "servers without a vote", 0, 2),
     ("txns", "transactions proposed", 0, BUDGET_MAX as u64),
     ("leaderships", "times that a server begins to lead", 0, BUDGET_MAX as u64),
     ("crashes", "crashes, each with a restart from what is durable", 0, BUDGET_MAX as u64),
     ("timeouts", "time-outs at one end of a link whose other end is well", 0, BUDGET_MAX as u64),
+    ("connections", "connections of a learner to one leader at once", 1, CONNECTIONS_MAX as u64),
+    ("early", "1: learners may dial before the leader knows that it leads", 0, 1),
     ("window", "delivered transactions kept in memory for DIFF", 0, BUDGET_MAX as u64),
     ("snapshots", "snapshots that servers write of themselves", 0, BUDGET_MAX as u64),
     ("syncs", "syncs asked of leaders", 0, BUDGET_MAX as u64),
@@ -124,6 +131,8 @@ impl<M: Machine> Family<M> {
             u64::from(preset.leaderships),
             u64::from(preset.crashes),
             u64::from(preset.timeouts),
+            u64::from(preset.connections),
+            u64::from(preset.early),
             u64::from(preset.window),
             u64::from(preset.snapshots),
             u64::from(preset.syncs),
@@ -149,6 +158,8 @@ impl<M: Machine> Family<M> {
             leaderships: small("leaderships"),
             crashes: small("crashes"),
             timeouts: small("timeouts"),
+            connections: small("connections"),
+            early: bounds.value("early") == 1,
             window: small("window"),
             snapshots: small("snapshots"),
             syncs: small("syncs"),
@@ -451,6 +462,7 @@ fn precondition<M: Machine>(cluster: &Cluster<M>, outcome: &Outcome, property: P
         Property::Z12 => cluster.images(),
         Property::Z13 => outcome.generated,
         Property::C4 => actions(&[Action::LeaderSyncConfirmed]),
+        Property::Z16 => reached(outcome, 1 << 6),
         Property::Refines if !cluster.limits().refinement => 0,
         Property::Refines => outcome.generated,
     }

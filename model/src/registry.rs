@@ -34,7 +34,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             "Q1",
             "Three servers, one transaction: the smallest that shows the historical losses of data.",
             vec![
-                (quick, preset(3, 1, 2, 1, 1)),
+                (quick, Preset { connections: 2, ..preset(3, 1, 2, 1, 1) }),
                 // The comparison would cost more than half of the states again; Q8 has it.
                 (standard, Preset { refinement: Some(false), ..preset(3, 1, 3, 2, 2) }),
             ],
@@ -103,7 +103,10 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             "X0",
             "Two servers, election and all.",
             vec![
-                (quick, Preset { elections: 4, ..preset(2, 1, 2, 1, 1) }),
+                (
+                    quick,
+                    Preset { elections: 4, connections: 2, early: true, ..preset(2, 1, 2, 1, 1) },
+                ),
                 (standard, Preset { elections: 6, ..preset(2, 2, 2, 2, 1) }),
             ],
         ),
@@ -111,7 +114,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             "X1",
             "Three servers, election and all.",
             vec![
-                (quick, Preset { elections: 1, ..preset(3, 1, 1, 1, 0) }),
+                (quick, Preset { elections: 1, early: true, ..preset(3, 1, 1, 1, 0) }),
                 (standard, Preset { elections: 2, ..preset(3, 1, 2, 1, 0) }),
                 (deep, Preset { elections: 2, ..preset(3, 2, 2, 2, 1) }),
             ],
@@ -175,7 +178,7 @@ fn x(
 }
 
 /// What families Q and X check.
-const SAFETY: [Property; 15] = [
+const SAFETY: [Property; 16] = [
     Property::Z1,
     Property::Z2,
     Property::Z3,
@@ -191,4 +194,5 @@ const SAFETY: [Property; 15] = [
     Property::Z13,
     Property::C4,
     Property::Refines,
+    Property::Z16,
 ];

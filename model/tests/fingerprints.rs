@@ -2,13 +2,15 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use host::{Event, Generation, Host, Link, Silent, Timer};
+use model::cluster::disk::{Disk, Write};
 use model::cluster::ghost::{EpochGhost, Ghost};
-use model::cluster::link::{Conn, Slot};
+use model::cluster::link::{Conn, ConnOp, Slot};
 use model::cluster::machine::Txn;
-use model::cluster::node::{Disk, Envelope, Gated, Node, Write};
+use model::cluster::node::Node;
 use zab::{
-    Config, Decision, Epoch, Input, Message, Notification, Outputs, Quorum, Record, ServerState,
-    Sid, Timer, WriteNo, Zab, Zxid,
+    Config, Decision, Epoch, Input, LearnerKind, Message, Notification, Outputs, Quorum, Record,
+    ServerState, Sid, WriteNo, Zab, Zxid,
 };
 
 fn hash(value: &impl Hash) -> u64 {
@@ -38,8 +40,8 @@ fn txn(counter: u32) -> Txn {
     Txn { zxid: Zxid::new(Epoch(1), counter), payload: 0 }
 }
 
-fn commit() -> Envelope {
-    Envelope { message: Message::Commit { zxid: txn(1).zxid }, content: Vec::new() }
+fn elected(node: &mut Node<Zab<u8>>, decision: Decision) {
+    node.host.elected::<()>(decision, &mut Silent, &mut Vec::new());
 }
 
 #[test]
@@ -49,10 +51,10 @@ fn of_a_server() {
         "node",
         &node,
         &[
-            &|n| n.machine.elected(Decision::Lead, &mut Outputs::new()),
-            &|n| n.machine.elected(Decision::Follow(Sid(2)), &mut Outputs::new()),
-            &|n| n.machine.elected(Decision::Follow(Sid(3)), &mut Outputs::new()),
-            &|n| n.machine = Zab::new(config()),
+            &|n| elected(n, Decision::Lead),
+            &|n| elected(n, Decision::Follow(Sid(2))),
+            &|n| elected(n, Decision::Follow(Sid(3))),
+            &|n| n.host = Host::new(Zab::new(config()), "".into()),
             &|n| n.disk.image.accepted = Epoch(1),
             &|n| n.disk.image.current = Epoch(1),
             &|n| n.disk.image.snapshot = txn(1).zxid,
@@ -66,16 +68,49 @@ fn of_a_server() {
                 let record = Record::AcceptedEpoch(Epoch(1));
                 n.disk.pending.push(Write { record, content: vec![txn(1)] });
             },
-            &|n| n.gated.push(Gated { writes: 1, to: Sid(2), envelope: commit() }),
-            &|n| n.gated.push(Gated { writes: 2, to: Sid(2), envelope: commit() }),
-            &|n| n.gated.push(Gated { writes: 1, to: Sid(3), envelope: commit() }),
             &|n| {
-                n.armed.insert(Timer::InitLimit);
+                n.armed.insert(Timer::Core(zab::Timer::InitLimit));
+            },
+            &|n| {
+                n.armed.insert(Timer::Answer(Sid(2)));
             },
             &|n| n.applied.push(txn(1)),
             &|n| n.dialling = Some(Sid(2)),
         ],
     );
+}
+
+#[test]
+fn of_a_host_and_its_connections() {
+    let config_text = || "version=0".into();
+    let mut host = Host::new(Zab::<u8>::new(config()), config_text());
+    let mut seen = vec![host.clone()];
+    let mut happens = |host: &mut Host<_>, event| {
+        let what = format!("{event:?}");
+        host.handle::<()>(event, &mut Silent, &mut Vec::new());
+        let is_new = |known: &Host<_>| known != host && hash(known) != hash(host);
+        assert!(seen.iter().all(is_new), "{what}");
+        seen.push(host.clone());
+    };
+    let link = |peer, generation| Link { peer: Sid(peer), generation: Generation(generation) };
+    let opened = |link| Event::Opened { link, dialled: false };
+    let info = |link| {
+        let message = Message::LearnerInfo { kind: LearnerKind::Follower, accepted: Epoch(0) };
+        Event::Received { link, messages: vec![message] }
+    };
+    happens(&mut host, Event::Start(zab::DiskImage::empty()));
+    // They wait: nobody leads.
+    happens(&mut host, opened(link(2, 0)));
+    happens(&mut host, info(link(2, 0)));
+    happens(&mut host, opened(link(2, 1)));
+    happens(&mut host, opened(link(3, 0)));
+    host.elected::<()>(Decision::Lead, &mut Silent, &mut Vec::new());
+    // A question is open, and stays so for a tick.
+    happens(&mut host, info(link(3, 0)));
+    happens(&mut host, Event::Durable(WriteNo(1)));
+    happens(&mut host, Event::Timer(Timer::Answer(Sid(3))));
+    happens(&mut host, Event::Closed(link(3, 0)));
+    happens(&mut host, opened(link(3, 1)));
 }
 
 #[test]
@@ -89,7 +124,7 @@ fn of_a_leader_at_every_stage() {
     let recv = |message| Input::Recv { peer: Sid(2), message };
     let steps = [
         Input::Link { peer: Sid(2), up: true },
-        recv(Message::LearnerInfo { kind: zab::LearnerKind::Follower, accepted: Epoch(0) }),
+        recv(Message::LearnerInfo { kind: LearnerKind::Follower, accepted: Epoch(0) }),
         Input::Durable { upto: WriteNo(1) },
         recv(Message::AckEpoch { current: Some(Epoch(0)), last: Zxid::ZERO }),
         recv(Message::AckNewLeader { epoch: Epoch(1) }),
@@ -113,15 +148,22 @@ fn of_a_leader_at_every_stage() {
 
 #[test]
 fn of_links() {
+    use ConnOp::*;
+    let after = |ops: &[ConnOp]| ops.iter().fold(Conn::default(), |conn, op| conn.after(op));
     all_differ(
         "conn",
         &Conn::default(),
         &[
-            &|c| c.learner_open = true,
-            &|c| c.leader_open = true,
-            &|c| c.to_leader.push(1),
-            &|c| c.to_learner.push(1),
-            &|c| c.to_learner.extend([1, 2]),
+            &|c| *c = after(&[Dial(0)]),
+            &|c| *c = after(&[Dial(1)]),
+            &|c| *c = after(&[Dial(0), Dial(1)]),
+            &|c| *c = after(&[Dial(0), Accept(0)]),
+            &|c| *c = after(&[Dial(0), Accept(0), LearnerCloses(0)]),
+            &|c| *c = after(&[Dial(0), Accept(0), LeaderCloses(0)]),
+            &|c| *c = after(&[Dial(0), Accept(0), ToLeader(0, vec![1])]),
+            &|c| *c = after(&[Dial(0), Accept(0), ToLearner(0, vec![1])]),
+            &|c| *c = after(&[Dial(0), Accept(0), ToLearner(0, vec![1, 2])]),
+            &|c| *c = after(&[Dial(0), ToLeader(0, vec![1])]),
         ],
     );
     let notification = Notification { state: ServerState::Looking, vote: None, round: 1 };

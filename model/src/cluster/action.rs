@@ -8,18 +8,24 @@ use zab::Sid;
 pub enum Act {
     /// The oracle lets a looking server lead.
     Lead(Sid),
-    /// The oracle lets a looking server follow one that leads, or tries to; the link comes up at once.
+    /// The oracle lets a looking server follow one that leads, or tries to, which it reaches at once.
     Follow(Sid, Sid),
-    /// A learner's dialling succeeds: its leader leads.
+    /// A learner's dialling succeeds.
     Connect(Sid, Sid),
-    /// A learner reads the next message from its leader.
-    LearnerReads(Sid, Sid),
-    /// A leader reads the next message from a learner.
-    LeaderReads(Sid, Sid),
-    /// A learner sees that its leader's end is closed, or gives up while messages are still in flight.
-    LearnerSeesBreak(Sid, Sid),
+    /// A server learns of the connection that another has made to it as its leader, and who that is.
+    Accept(Sid, Sid),
+    /// A learner reads the next packet from its leader, over the connection with this number.
+    LearnerReads(Sid, Sid, u8),
+    /// A leader reads the next packet from a learner.
+    LeaderReads(Sid, Sid, u8),
+    /// A learner sees that its leader's end is closed, or gives up while packets are still in flight.
+    LearnerSeesBreak(Sid, Sid, u8),
     /// A leader sees that a learner's end is closed.
-    LeaderSeesBreak(Sid, Sid),
+    LeaderSeesBreak(Sid, Sid, u8),
+    /// A learner has left a question of its leader open for a tick, and another connection claims to be it.
+    Unanswered(Sid, Sid),
+    /// A connection has waited too long to become the link of a learner.
+    ClaimExpires(Sid, Sid, u8),
     /// A learner has heard nothing for too long, though the other end is well.
     LearnerTimeout(Sid),
     /// A leader has heard nothing from a learner for too long, though the other end is well.
@@ -30,6 +36,8 @@ pub enum Act {
     QuorumLoss(Sid),
     /// One more record is durable.
     Disk(Sid),
+    /// All records issued, two or more, are durable.
+    Disks(Sid),
     /// A client's write reaches an established leader.
     Propose(Sid),
     /// A client's sync reaches an established leader.
@@ -49,42 +57,46 @@ pub enum Act {
 impl Act {
     /// The action as a number.
     pub fn label(self) -> u32 {
-        let (kind, a, b) = match self {
-            Self::Lead(a) => (0, a, None),
-            Self::Follow(a, b) => (1, a, Some(b)),
-            Self::Connect(a, b) => (2, a, Some(b)),
-            Self::LearnerReads(a, b) => (3, a, Some(b)),
-            Self::LeaderReads(a, b) => (4, a, Some(b)),
-            Self::LearnerSeesBreak(a, b) => (5, a, Some(b)),
-            Self::LeaderSeesBreak(a, b) => (6, a, Some(b)),
-            Self::LearnerTimeout(a) => (7, a, None),
-            Self::LeaderTimeout(a, b) => (8, a, Some(b)),
-            Self::LeaderInitLimit(a) => (9, a, None),
-            Self::QuorumLoss(a) => (10, a, None),
-            Self::Disk(a) => (11, a, None),
-            Self::Propose(a) => (12, a, None),
-            Self::Sync(a) => (13, a, None),
-            Self::Compact(a) => (14, a, None),
-            Self::Crash(a) => (15, a, None),
-            Self::ReadNotification(a, b) => (16, a, Some(b)),
-            Self::Resend(a) => (17, a, None),
-            Self::Finalize(a) => (18, a, None),
+        let (kind, a, b, number) = match self {
+            Self::Lead(a) => (0, a, None, 0),
+            Self::Follow(a, b) => (1, a, Some(b), 0),
+            Self::Connect(a, b) => (2, a, Some(b), 0),
+            Self::LearnerReads(a, b, number) => (3, a, Some(b), number),
+            Self::LeaderReads(a, b, number) => (4, a, Some(b), number),
+            Self::LearnerSeesBreak(a, b, number) => (5, a, Some(b), number),
+            Self::LeaderSeesBreak(a, b, number) => (6, a, Some(b), number),
+            Self::LearnerTimeout(a) => (7, a, None, 0),
+            Self::LeaderTimeout(a, b) => (8, a, Some(b), 0),
+            Self::LeaderInitLimit(a) => (9, a, None, 0),
+            Self::QuorumLoss(a) => (10, a, None, 0),
+            Self::Disk(a) => (11, a, None, 0),
+            Self::Propose(a) => (12, a, None, 0),
+            Self::Sync(a) => (13, a, None, 0),
+            Self::Compact(a) => (14, a, None, 0),
+            Self::Crash(a) => (15, a, None, 0),
+            Self::ReadNotification(a, b) => (16, a, Some(b), 0),
+            Self::Resend(a) => (17, a, None, 0),
+            Self::Finalize(a) => (18, a, None, 0),
+            Self::Accept(a, b) => (19, a, Some(b), 0),
+            Self::Unanswered(a, b) => (20, a, Some(b), 0),
+            Self::ClaimExpires(a, b, number) => (21, a, Some(b), number),
+            Self::Disks(a) => (22, a, None, 0),
         };
-        kind << 16 | u32::from(a.0) << 8 | b.map_or(0, |b| u32::from(b.0))
+        kind << 24 | u32::from(number) << 16 | u32::from(a.0) << 8 | b.map_or(0, |b| u32::from(b.0))
     }
 
     /// The action with this number.
     pub fn from_label(label: u32) -> Option<Self> {
-        let sid = |shift: u32| Sid((label >> shift & 0xff) as u8);
-        let (a, b) = (sid(8), sid(0));
-        Some(match label >> 16 {
+        let field = |shift: u32| (label >> shift & 0xff) as u8;
+        let (a, b, number) = (Sid(field(8)), Sid(field(0)), field(16));
+        Some(match label >> 24 {
             0 => Self::Lead(a),
             1 => Self::Follow(a, b),
             2 => Self::Connect(a, b),
-            3 => Self::LearnerReads(a, b),
-            4 => Self::LeaderReads(a, b),
-            5 => Self::LearnerSeesBreak(a, b),
-            6 => Self::LeaderSeesBreak(a, b),
+            3 => Self::LearnerReads(a, b, number),
+            4 => Self::LeaderReads(a, b, number),
+            5 => Self::LearnerSeesBreak(a, b, number),
+            6 => Self::LeaderSeesBreak(a, b, number),
             7 => Self::LearnerTimeout(a),
             8 => Self::LeaderTimeout(a, b),
             9 => Self::LeaderInitLimit(a),
@@ -97,6 +109,10 @@ impl Act {
             16 => Self::ReadNotification(a, b),
             17 => Self::Resend(a),
             18 => Self::Finalize(a),
+            19 => Self::Accept(a, b),
+            20 => Self::Unanswered(a, b),
+            21 => Self::ClaimExpires(a, b, number),
+            22 => Self::Disks(a),
             _ => return None,
         })
     }

@@ -33,7 +33,7 @@ pub(super) fn facts<M: Machine>(
         ],
         Property::Z2 => [
             format!("proposed before this step: {}", histories(was)),
-            format!("{actor} proposes {:?} now", new.machine.last().unwrap_or_default()),
+            format!("{actor} proposes {:?} now", new.core().last().unwrap_or_default()),
         ],
         Property::Z3 | Property::Z9 => [
             format!("delivered before by somebody: {}", history(&was.delivered)),
@@ -79,8 +79,8 @@ pub(super) fn facts<M: Machine>(
             format!("before, {actor}: {}", image(old)),
             format!(
                 "afterwards: accepted {:?}, current {:?}, {}",
-                new.machine.zab().accepted_epoch(),
-                new.machine.zab().current_epoch(),
+                new.core().zab().accepted_epoch(),
+                new.core().zab().current_epoch(),
                 image(new)
             ),
         ],
@@ -119,6 +119,10 @@ pub(super) fn facts<M: Machine>(
                 image(old),
                 image(new)
             ),
+        ],
+        Property::Z16 => [
+            format!("delivered: {}", per_server(cluster, after, |node| history(&node.applied))),
+            "nothing is under way to a learner that is up to date".to_owned(),
         ],
         Property::C4 => [
             format!(

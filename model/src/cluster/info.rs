@@ -1,6 +1,7 @@
 //! What the search asks of a server again and again, computed once per distinct server.
 
-use zab::{Config, Epoch, Input, Outputs, Role, Sid, Timer, Zxid};
+use host::Timer;
+use zab::{Config, Epoch, Input, Outputs, Role, Sid, Zxid};
 
 use super::ghost::is_prefix;
 use super::machine::{Machine, Txn};
@@ -29,12 +30,18 @@ pub struct Info {
     pub resend: bool,
     /// See `quorum_loss`.
     pub finalize: bool,
+    /// Connections wait to become links of learners.
+    pub claimed: bool,
+    /// The peers, a bit each, that have left a question open while another connection claims to be them.
+    pub unanswered: u64,
     /// A shell could write a snapshot now.
     pub compactable: bool,
     /// More is delivered than is on this disk.
     pub memory_ahead: bool,
     /// Properties that this server alone violates.
     pub violated: u64,
+    /// Id of what is delivered.
+    pub applied: u32,
     /// Id of the history as issued.
     pub issued: u32,
     /// Id of the history on disk.
@@ -44,7 +51,7 @@ pub struct Info {
 impl Info {
     /// Looks at a server. `log` gives the ids of histories.
     pub fn of<M: Machine>(config: Config, node: &Node<M>, log: impl Fn(Vec<Txn>) -> u32) -> Self {
-        let zab = node.machine.zab();
+        let zab = node.core().zab();
         let durable = node.disk.durable_history();
         let issued = node.disk.issued_history();
         let mut violated = 0;
@@ -63,25 +70,30 @@ impl Info {
         let delivered = node.applied.last().map_or(Zxid::ZERO, |txn| txn.zxid);
         check(zab.delivered() == Some(delivered), Property::Z11);
         let end = issued.last().map_or(Zxid::ZERO, |txn| txn.zxid);
-        check(node.machine.last() == Some(end), Property::Z11);
+        check(node.core().last() == Some(end), Property::Z11);
         check(image.current <= image.accepted, Property::Z8);
         check(image.last().epoch() <= image.accepted, Property::Z8);
         check(every_image_starts(config, node), Property::Z12);
-        let armed = |timer| node.armed.contains(&timer);
+        let armed = |timer| node.armed.contains(&Timer::Core(timer));
+        let claimed = node.host.claims().map(|claim| claim.peer);
+        let unanswered = claimed.filter(|&peer| node.armed.contains(&Timer::Answer(peer)));
         Self {
             role: zab.role(),
             promised: image.accepted,
-            established: node.machine.established(),
+            established: node.core().established(),
             dialling: node.dialling,
             writes: !node.disk.pending.is_empty(),
-            quorum_loss: armed(Timer::QuorumLoss),
-            init_limit: armed(Timer::InitLimit),
-            resend: armed(Timer::Resend),
-            finalize: armed(Timer::Finalize),
+            quorum_loss: armed(zab::Timer::QuorumLoss),
+            init_limit: armed(zab::Timer::InitLimit),
+            resend: armed(zab::Timer::Resend),
+            finalize: armed(zab::Timer::Finalize),
+            claimed: node.host.claims().next().is_some(),
+            unanswered: unanswered.fold(0, |mask, peer| mask | 1 << peer.0),
             compactable: node.applied.len() > node.disk.snapshot.len()
                 && is_prefix(&node.applied, &durable),
             memory_ahead: node.applied.len() > durable.len(),
             violated,
+            applied: log(node.applied.clone()),
             issued: log(issued),
             durable: log(durable),
         }

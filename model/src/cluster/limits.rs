@@ -30,6 +30,12 @@ pub struct Limits {
     pub elections: u8,
     /// Times that a looking server says its vote again (real election only).
     pub resends: u8,
+    /// Connections of a learner to the same leader at once, 1 or 2: with 2 a new one may be up before the leader knows that
+    /// the old one is down.
+    pub connections: u8,
+    /// Learners may reach a server that does not lead yet, and who gave up may still be heard by a leader that had not
+    /// learnt of the connection. Otherwise connections are made to, and learnt of by, servers that lead.
+    pub early: bool,
     /// Delivered transactions that a server keeps in memory.
     pub window: u8,
     /// Election messages may stay unread at a server that is not looking, until it looks again. Otherwise such a server

@@ -3,26 +3,29 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use zab::{Config, Decision, Epoch, Input, Outputs, Peer, Sid, WriteNo, Zab, Zxid};
+use host::{Core, Effect, Host, Silent};
+use zab::{Config, Decision, Epoch, Peer, Sid, Zab, Zxid};
 
-/// What transactions carry in a model: nothing of interest. That a zxid is never used for two transactions is checked
-/// where they are proposed (Z2), so a zxid stands for its transaction.
+/// What transactions carry in a model: a number that is another one for each.
 pub type Origin = u8;
 
 /// A transaction of a model.
 pub type Txn = zab::Txn<Origin>;
 
-/// A machine of the core that a cluster can be made of. The models call nothing else.
-pub trait Machine: Clone + Eq + Hash + Debug + Send + Sync + 'static {
+/// What a host asks for in a model: state machines are sequences of transactions.
+pub type Asked = Vec<Effect<Origin, Vec<Txn>>>;
+
+/// A machine of the core that a cluster can be made of. The models call its host and nothing else.
+pub trait Machine:
+    Core<Payload = Origin> + Clone + Eq + Hash + Debug + Send + Sync + 'static
+{
     /// True if the real election is part of the machine; false if an oracle decides.
     const REAL_ELECTION: bool;
 
     /// A server that waits for its start.
     fn new(config: Config) -> Self;
-    /// The core's one entry point.
-    fn step(&mut self, input: Input<Origin>, out: &mut Outputs<Origin>);
     /// What the oracle decides.
-    fn elected(&mut self, decision: Decision, out: &mut Outputs<Origin>);
+    fn decide(host: &mut Host<Self>, decision: Decision, asked: &mut Asked);
     /// Zab proper.
     fn zab(&self) -> &Zab<Origin>;
     /// The epoch in which it serves clients, as the shell asks for it.
@@ -30,9 +33,7 @@ pub trait Machine: Clone + Eq + Hash + Debug + Send + Sync + 'static {
     /// The end of its history, as the shell asks for it.
     fn last(&self) -> Option<Zxid>;
     /// The same server under other names; `None` if names matter to this machine, as they do to the real election.
-    fn renamed(&self, name: &dyn Fn(Sid) -> Sid) -> Option<Self>;
-    /// Counts writes from the last durable one.
-    fn renumber(&mut self) -> WriteNo;
+    fn renamed(host: &Host<Self>, name: &dyn Fn(Sid) -> Sid) -> Option<Host<Self>>;
 }
 
 impl Machine for Zab<Origin> {
@@ -42,12 +43,8 @@ impl Machine for Zab<Origin> {
         Zab::new(config)
     }
 
-    fn step(&mut self, input: Input<Origin>, out: &mut Outputs<Origin>) {
-        Zab::step(self, input, out);
-    }
-
-    fn elected(&mut self, decision: Decision, out: &mut Outputs<Origin>) {
-        Zab::elected(self, decision, out);
+    fn decide(host: &mut Host<Self>, decision: Decision, asked: &mut Asked) {
+        host.elected(decision, &mut Silent, asked);
     }
 
     fn zab(&self) -> &Zab<Origin> {
@@ -62,12 +59,8 @@ impl Machine for Zab<Origin> {
         Zab::last(self)
     }
 
-    fn renamed(&self, name: &dyn Fn(Sid) -> Sid) -> Option<Self> {
-        Some(Zab::renamed(self, name))
-    }
-
-    fn renumber(&mut self) -> WriteNo {
-        Zab::renumber(self)
+    fn renamed(host: &Host<Self>, name: &dyn Fn(Sid) -> Sid) -> Option<Host<Self>> {
+        Some(host.renamed(name))
     }
 }
 
@@ -78,12 +71,8 @@ impl Machine for Peer<Origin> {
         Peer::new(config)
     }
 
-    fn step(&mut self, input: Input<Origin>, out: &mut Outputs<Origin>) {
-        Peer::step(self, input, out);
-    }
-
     /// The election decides here: an oracle is not asked.
-    fn elected(&mut self, _: Decision, _: &mut Outputs<Origin>) {}
+    fn decide(_: &mut Host<Self>, _: Decision, _: &mut Asked) {}
 
     fn zab(&self) -> &Zab<Origin> {
         Peer::zab(self)
@@ -97,11 +86,7 @@ impl Machine for Peer<Origin> {
         Peer::last(self)
     }
 
-    fn renamed(&self, _: &dyn Fn(Sid) -> Sid) -> Option<Self> {
+    fn renamed(_: &Host<Self>, _: &dyn Fn(Sid) -> Sid) -> Option<Host<Self>> {
         None
-    }
-
-    fn renumber(&mut self) -> WriteNo {
-        Peer::renumber(self)
     }
 }

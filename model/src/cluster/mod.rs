@@ -1,14 +1,17 @@
 //! Models of a cluster: servers that are the deployed code, disks that lag, links that break at one end at a time.
 //!
-//! The model adds no protocol logic. A server is a [`Machine`] of the crate `zab` and what a shell keeps for it
-//! ([`node`]); links ([`link`]) and ghosts ([`ghost`]) are the rest of a state; [`limits`] are guards of actions, so
+//! The model adds no protocol logic. A server is the deployed host with a [`Machine`] of the crate `zab` in it ([`node`]),
+//! and its disk ([`disk`]); queues hold the packets that the host encoded and will decode ([`frame`]); connections ([`link`])
+//! and ghosts ([`ghost`]) are the rest of a state; [`limits`] are guards of actions, so
 //! that a finished run is complete.
 //!
 //! A state is a row of words, each the id of an interned component ([`tables`]): the servers, the connections of every
 //! ordered pair of servers, with the real election also its slots, the ghosts, and what is left of the budgets.
 
 pub mod action;
+pub mod disk;
 mod facts;
+pub mod frame;
 pub mod ghost;
 pub mod info;
 pub mod limits;
@@ -29,15 +32,18 @@ pub mod walk;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use zab::{Config, Decision, Quorum, Role, Sid, Timer};
+use host::{Link, Timer};
+use zab::{Config, Decision, Quorum, Role, Sid};
 
 use crate::search::{Judgement, Space, Successors};
 use crate::spec::summary::Summary;
+use disk::Disk;
 use ghost::Ghost;
-use limits::{Budget, Limits};
-use link::{Conn, ConnOp, Slot, SlotOp};
+use info::Info;
+use limits::{BUDGET_MAX, Budget, Limits};
+use link::{CONNECTIONS_MAX, Conn, ConnOp, Slot, SlotOp, generation, number};
 use machine::Machine;
-use node::{Disk, Event, Node};
+use node::{Event, Node};
 use property::Property;
 use symmetry::{Renaming, renamings};
 use tables::{Cache, Tables};
@@ -46,7 +52,9 @@ use tables::{Cache, Tables};
 #[derive(Debug)]
 struct Ids {
     disk: u32,
-    propose: u32,
+    disks: u32,
+    /// By what is left of the transactions.
+    propose: Vec<u32>,
     sync: u32,
     compact: u32,
     crash: u32,
@@ -58,22 +66,32 @@ struct Ids {
     finalize: u32,
     /// Per server.
     follow: Vec<u32>,
-    link_up: Vec<u32>,
-    link_down: Vec<u32>,
     learner_init_limit: Vec<u32>,
     learner_sync_limit: Vec<u32>,
-    open: u32,
-    leader_reads: u32,
-    learner_reads: u32,
-    learner_closes: u32,
-    leader_closes: u32,
+    unanswered: Vec<u32>,
+    /// Per number of a connection, and server.
+    reached: Vec<Vec<u32>>,
+    accepted: Vec<Vec<u32>>,
+    claim_expires: Vec<Vec<u32>>,
+    /// At the leader, and at the learner.
+    lost: [Vec<Vec<u32>>; 2],
+    forget: u32,
+    learner_crashes: u32,
+    leader_crashes: u32,
+    /// Per number of a connection.
+    dial: Vec<u32>,
+    accept: Vec<u32>,
+    leader_reads: Vec<u32>,
+    learner_reads: Vec<u32>,
+    learner_closes: Vec<u32>,
+    leader_closes: Vec<u32>,
     slot_read: u32,
     slot_sender_crashed: u32,
     slot_receiver_crashed: u32,
 }
 
 /// A cluster under some limits: a [`Space`].
-pub struct Cluster<M> {
+pub struct Cluster<M: Machine> {
     limits: Limits,
     servers: Vec<Config>,
     quorum: Quorum,
@@ -108,28 +126,53 @@ impl<M: Machine> Cluster<M> {
         let per_server = |make: &dyn Fn(Sid) -> Event| -> Vec<u32> {
             servers.iter().map(|config| event(make(config.me))).collect()
         };
+        let timer = |timer| event(Event::Timer(timer));
+        let core = |kind| timer(Timer::Core(kind));
+        let numbers = || 0..CONNECTIONS_MAX as u8;
+        let per_number = |make: &dyn Fn(u8) -> ConnOp| -> Vec<u32> {
+            numbers().map(|number| conn(make(number))).collect()
+        };
+        let per_link = |learner: bool, make: &dyn Fn(Link) -> Event| -> Vec<Vec<u32>> {
+            let links = numbers().map(|number| {
+                let generation = generation(number, learner);
+                per_server(&|peer| make(Link { peer, generation }))
+            });
+            links.collect()
+        };
         let ids = Ids {
             disk: event(Event::Disk),
-            propose: event(Event::Propose),
+            disks: event(Event::Disks),
+            propose: (0..=BUDGET_MAX).map(|number| event(Event::Propose(number))).collect(),
             sync: event(Event::Sync),
             compact: event(Event::Compact),
             crash: event(Event::Crash),
             lead: event(Event::Elected(Decision::Lead)),
-            init_limit: event(Event::Timer(Timer::InitLimit)),
-            sync_limit: event(Event::Timer(Timer::SyncLimit)),
-            quorum_loss: event(Event::Timer(Timer::QuorumLoss)),
-            resend: event(Event::Timer(Timer::Resend)),
-            finalize: event(Event::Timer(Timer::Finalize)),
+            init_limit: core(zab::Timer::InitLimit),
+            sync_limit: core(zab::Timer::SyncLimit),
+            quorum_loss: core(zab::Timer::QuorumLoss),
+            resend: core(zab::Timer::Resend),
+            finalize: core(zab::Timer::Finalize),
             follow: per_server(&|sid| Event::Elected(Decision::Follow(sid))),
-            link_up: per_server(&|sid| Event::Link(sid, true)),
-            link_down: per_server(&|sid| Event::Link(sid, false)),
-            learner_init_limit: per_server(&|sid| Event::Timer(Timer::LearnerInitLimit(sid))),
-            learner_sync_limit: per_server(&|sid| Event::Timer(Timer::LearnerSyncLimit(sid))),
-            open: conn(ConnOp::Open),
-            leader_reads: conn(ConnOp::LeaderReads),
-            learner_reads: conn(ConnOp::LearnerReads),
-            learner_closes: conn(ConnOp::LearnerCloses),
-            leader_closes: conn(ConnOp::LeaderCloses),
+            learner_init_limit: per_server(&|sid| {
+                Event::Timer(Timer::Core(zab::Timer::LearnerInitLimit(sid)))
+            }),
+            learner_sync_limit: per_server(&|sid| {
+                Event::Timer(Timer::Core(zab::Timer::LearnerSyncLimit(sid)))
+            }),
+            unanswered: per_server(&|sid| Event::Timer(Timer::Answer(sid))),
+            reached: per_link(true, &|link| Event::Opened { link, dialled: true }),
+            accepted: per_link(false, &|link| Event::Opened { link, dialled: false }),
+            claim_expires: per_link(false, &|link| Event::Timer(Timer::Claim(link))),
+            lost: [false, true].map(|learner| per_link(learner, &Event::Closed)),
+            dial: per_number(&ConnOp::Dial),
+            forget: conn(ConnOp::Forget),
+            learner_crashes: conn(ConnOp::LearnerCrashes),
+            leader_crashes: conn(ConnOp::LeaderCrashes),
+            accept: per_number(&ConnOp::Accept),
+            leader_reads: per_number(&ConnOp::LeaderReads),
+            learner_reads: per_number(&ConnOp::LearnerReads),
+            learner_closes: per_number(&ConnOp::LearnerCloses),
+            leader_closes: per_number(&ConnOp::LeaderCloses),
             slot_read: slot(SlotOp::Read),
             slot_sender_crashed: slot(SlotOp::SenderCrashed),
             slot_receiver_crashed: slot(SlotOp::ReceiverCrashed),
@@ -214,7 +257,7 @@ impl<M: Machine> Cluster<M> {
                 let (node, effects) = Node::<M>::start(self.servers[server], disk.clone());
                 state[server] = self.tables.nodes.intern(node);
                 let compiled = self.tables.compile(effects);
-                let (m, v) = self.take_effects(cache, &mut state, server, compiled, false);
+                let (m, v) = self.take_effects(cache, &mut state, server, compiled);
                 marks |= m;
                 violated |= v;
             }
@@ -257,6 +300,17 @@ impl<M: Machine> Cluster<M> {
         if !self.quorum.is_quorum(&holders) {
             violated |= Property::Z5.bit();
         }
+        for (i, info) in infos.iter().enumerate() {
+            if let Role::Following(leader) | Role::Observing(leader) = info.role
+                && self.is_told(state, i, self.index(leader), info)
+                && infos[self.index(leader)].established == info.established
+            {
+                reached |= 1 << 6;
+                if infos[self.index(leader)].applied != info.applied {
+                    violated |= Property::Z16.bit();
+                }
+            }
+        }
         reached |= u64::from(leaders >= 2);
         let deposed = infos.iter().any(|info| match info.role {
             Role::Following(_) | Role::Observing(_) => {
@@ -269,6 +323,15 @@ impl<M: Machine> Cluster<M> {
         let histories = infos.iter().filter(|info| !self.tables.logs.get(info.issued).is_empty());
         reached |= u64::from(histories.count() >= 2) << 5;
         Judgement { violated, reached }
+    }
+
+    /// True if a learner is up to date with its leader, and nothing is under way to it.
+    fn is_told(&self, state: &[u32], i: usize, m: usize, learner: &Info) -> bool {
+        let peer = self.servers[i].me;
+        let link = || self.node(state, m).host.link_to(peer);
+        let wire = || self.conn(state, i, m).wire(number(link()?.generation).0);
+        learner.established.is_some()
+            && wire().is_some_and(|wire| wire.is_whole() && wire.to_learner.is_empty())
     }
 
     /// How many disk images a crash could leave (Z12): the durable prefixes of the disks of all distinct servers met.

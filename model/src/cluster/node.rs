@@ -1,74 +1,35 @@
-//! One server of a cluster: the deployed machine, its disk, and the little that a shell adds.
+//! One server of a cluster: the deployed host with the deployed core in it, its disk, and what is around them.
 
 use std::collections::BTreeSet;
 
+use host::{Effect, Host, Link, Silent, Timer};
 use zab::{
-    Action, After, Config, Decision, DiskImage, Halt, Input, LinkCmd, Message, Note, Notification,
-    Outputs, Record, Refusal, Role, Sid, Timer, TimerCmd, WriteNo, Zxid,
+    Action, Config, Decision, Halt, Message, Note, Notification, Record, Refusal, Role, Sid,
+    WriteNo, Zxid,
 };
 
+use super::disk::{Disk, Write};
+use super::frame::Frame;
 use super::ghost::GhostEvent;
-use super::machine::{Machine, Txn};
+use super::machine::{Machine, Origin, Txn};
 use super::mark::Mark;
 use super::property::Property;
 use super::quiet::caught;
 use super::refinement::{self, OnDisk};
 
-/// A server. Everything outside `machine` is what the shell of a deployed server keeps for it.
+/// A server. Everything outside `host` is what surrounds a deployed server.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Node<M> {
-    /// The core.
-    pub machine: M,
+pub struct Node<M: Machine> {
+    /// The host, and the core in it.
+    pub host: Host<M>,
     /// What is on disk, and on its way there.
     pub disk: Disk,
-    /// Messages that wait for the disk, in order.
-    pub gated: Vec<Gated>,
     /// Timers that run.
     pub armed: BTreeSet<Timer>,
     /// The state machine: every transaction in it, in order.
     pub applied: Vec<Txn>,
-    /// The leader that the shell dials.
+    /// The leader that is dialled.
     pub dialling: Option<Sid>,
-}
-
-/// A disk: what is durable, and the records that were issued behind it, in order.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Disk {
-    /// The fold of the durable records.
-    pub image: DiskImage<u8>,
-    /// What the snapshot of `image` holds.
-    pub snapshot: Vec<Txn>,
-    /// Issued, not durable.
-    pub pending: Vec<Write>,
-}
-
-/// A record, with the snapshot that belongs to it if it is one.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Write {
-    /// As the core issued it.
-    pub record: Record<u8>,
-    /// What the received snapshot holds.
-    pub content: Vec<Txn>,
-}
-
-/// A message that waits until `writes` more records are durable.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Gated {
-    /// How many of the pending records it waits for.
-    pub writes: u64,
-    /// Over which link it will leave.
-    pub to: Sid,
-    /// What it says.
-    pub envelope: Envelope,
-}
-
-/// A message on a link; a SNAP has the streamed state with it.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Envelope {
-    /// What the core said.
-    pub message: Message<u8>,
-    /// What the shell streamed: the sender's state machine when the message left.
-    pub content: Vec<Txn>,
 }
 
 /// What can happen to a server in a model.
@@ -78,16 +39,25 @@ pub enum Event {
     Elected(Decision),
     /// An election message arrives.
     Notify(Sid, Notification),
-    /// The next message over the link to the peer arrives.
-    Recv(Sid, Envelope),
-    /// A link came up, or broke.
-    Link(Sid, bool),
+    /// The next packet of a connection arrives.
+    Recv(Link, Frame),
+    /// A connection is up: the leader that was dialled answers, or a learner has dialled.
+    Opened {
+        /// Which one.
+        link: Link,
+        /// By this server.
+        dialled: bool,
+    },
+    /// A connection broke.
+    Closed(Link),
     /// An armed timer runs out.
     Timer(Timer),
-    /// One more record is durable.
+    /// One more record is durable, and the disk thread says so.
     Disk,
-    /// The session layer proposes a transaction.
-    Propose,
+    /// All records that were issued are durable, and the disk thread says so once.
+    Disks,
+    /// The session layer proposes a transaction with this number.
+    Propose(Origin),
     /// The session layer asks for a confirmed sync.
     Sync,
     /// The shell writes a snapshot of its state machine, as far as the log on disk reaches, and purges the log.
@@ -99,10 +69,10 @@ pub enum Event {
 /// What an event did to the rest of the cluster.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Effects {
-    /// Messages that left, in order.
-    pub sends: Vec<(Sid, Envelope)>,
-    /// Links closed at this end.
-    pub closes: Vec<Sid>,
+    /// Packets that left, in order.
+    pub sends: Vec<(Link, Frame)>,
+    /// Connections closed at this end.
+    pub closes: Vec<Link>,
     /// Election messages.
     pub notifications: Vec<(Sid, Notification)>,
     /// What the ghosts have to know.
@@ -115,68 +85,19 @@ pub struct Effects {
     pub complaint: Option<String>,
 }
 
-impl Disk {
-    /// What a server that never ran has on disk.
-    pub fn empty() -> Self {
-        Self { image: DiskImage::empty(), snapshot: Vec::new(), pending: Vec::new() }
-    }
-
-    /// The history on this disk.
-    pub fn durable_history(&self) -> Vec<Txn> {
-        self.snapshot.iter().chain(&self.image.log).cloned().collect()
-    }
-
-    /// The history that will be on this disk once all that is pending has arrived.
-    pub fn issued_history(&self) -> Vec<Txn> {
-        let mut disk = self.clone();
-        while disk.advance() {}
-        disk.durable_history()
-    }
-
-    /// One more record becomes durable; false if there is none.
-    pub fn advance(&mut self) -> bool {
-        if self.pending.is_empty() {
-            return false;
-        }
-        let write = self.pending.remove(0);
-        self.image.apply(&write.record);
-        if let Record::Snapshot { .. } = write.record {
-            self.snapshot = write.content;
-        }
-        true
-    }
-
-    /// Replaces as much of the log as `applied` covers by a snapshot.
-    fn compact(&mut self, applied: &[Txn]) -> bool {
-        let Some(at) = applied.last().map(|txn| txn.zxid) else {
-            return false;
-        };
-        let keep = self.image.log.iter().position(|txn| txn.zxid > at);
-        let cut = keep.unwrap_or(self.image.log.len());
-        if cut == 0 || self.image.log[cut - 1].zxid != at {
-            return false;
-        }
-        self.image.log.drain(..cut);
-        self.image.snapshot = at;
-        self.snapshot = applied.to_vec();
-        true
-    }
-}
-
 impl<M: Machine> Node<M> {
     /// A server that starts with this disk.
     pub fn start(config: Config, disk: Disk) -> (Self, Effects) {
         let mut node = Self {
-            machine: M::new(config),
+            host: Host::new(M::new(config), "".into()),
             applied: disk.snapshot.clone(),
             disk,
-            gated: Vec::new(),
             armed: BTreeSet::new(),
             dialling: None,
         };
         let mut effects = Effects::default();
         let image = node.disk.image.clone();
-        node.step(config.me, Input::Start(image), None, &mut effects);
+        node.happens(config.me, host::Event::Start(image), &mut effects);
         (node, effects)
     }
 
@@ -187,50 +108,65 @@ impl<M: Machine> Node<M> {
         let mut effects = Effects::default();
         match event {
             Event::Elected(decision) => {
-                let mut out = Outputs::new();
-                node.machine.elected(*decision, &mut out);
-                node.absorb(me, self, out, None, &mut effects);
+                let mut asked = Vec::new();
+                M::decide(&mut node.host, *decision, &mut asked);
+                node.host.flush(&mut asked);
+                node.carry_out(me, self, asked, &mut effects);
             }
             Event::Notify(from, notification) => {
-                let input = Input::Notify { from: *from, notification: *notification };
-                node.step(me, input, None, &mut effects);
+                let event = host::Event::Notified { from: *from, notification: *notification };
+                node.happens(me, event, &mut effects);
             }
-            Event::Recv(peer, envelope) => {
-                let Envelope { message, content } = envelope.clone();
+            Event::Recv(link, frame) => {
+                let message = frame.message();
                 if let Message::Commit { .. } = message
-                    && self.machine.established().is_none()
+                    && self.core().established().is_none()
                 {
                     effects.marks |= Mark::CommitBeforeUpToDate.bit();
                 }
-                node.step(me, Input::Recv { peer: *peer, message }, Some(content), &mut effects);
+                let (link, state) = (*link, frame.content.clone());
+                let event = match message {
+                    Message::Snap { zxid } => host::Event::State { link, zxid, state },
+                    message => host::Event::Received { link, messages: vec![message] },
+                };
+                node.happens(me, event, &mut effects);
             }
-            Event::Link(peer, up) => {
-                node.gated.retain(|gated| gated.to != *peer);
-                if *up && node.dialling == Some(*peer) {
+            Event::Opened { link, dialled } => {
+                if *dialled {
                     node.dialling = None;
                 }
-                node.step(me, Input::Link { peer: *peer, up: *up }, None, &mut effects);
+                let event = host::Event::Opened { link: *link, dialled: *dialled };
+                node.happens(me, event, &mut effects);
             }
+            Event::Closed(link) => node.happens(me, host::Event::Closed(*link), &mut effects),
             Event::Timer(timer) => {
                 if !node.armed.remove(timer) {
                     return None;
                 }
-                node.step(me, Input::Timer(*timer), None, &mut effects);
+                node.happens(me, host::Event::Timer(*timer), &mut effects);
             }
             Event::Disk => {
-                let before = OnDisk::of(&node.disk);
-                if !node.disk.advance() {
+                if !node.advance(me, WriteNo(1), &mut effects) {
                     return None;
                 }
-                let (after, candidate) = (OnDisk::of(&node.disk), node.promises_to(me));
-                effects.ghost.push(GhostEvent::Disk { sid: me, before, after, candidate });
-                node.own_acknowledgement(me, &mut effects);
-                node.release(&mut effects);
-                node.step(me, Input::Durable { upto: WriteNo(1) }, None, &mut effects);
+                node.happens(me, host::Event::Durable(WriteNo(1)), &mut effects);
             }
-            Event::Propose => node.step(me, Input::Propose(0), None, &mut effects),
+            Event::Disks => {
+                let records = node.disk.pending.len();
+                if records < 2 {
+                    return None;
+                }
+                let records = WriteNo(records as u64);
+                for no in 1..=records.0 {
+                    node.advance(me, WriteNo(no), &mut effects);
+                }
+                node.happens(me, host::Event::Durable(records), &mut effects);
+            }
+            Event::Propose(number) => {
+                node.happens(me, host::Event::Propose(*number), &mut effects);
+            }
             Event::Sync => {
-                node.step(me, Input::Sync { origin: me, body: 0 }, None, &mut effects);
+                node.happens(me, host::Event::Sync { origin: me, body: 0 }, &mut effects);
             }
             Event::Compact => {
                 if !node.disk.compact(&self.applied) {
@@ -250,7 +186,7 @@ impl<M: Machine> Node<M> {
                 effects.marks |= started.marks;
                 effects.violated |= started.violated;
                 effects.notifications = started.notifications;
-                if let Role::Leading = self.machine.zab().role() {
+                if let Role::Leading = self.core().zab().role() {
                     effects.ghost.push(GhostEvent::LeadershipEnded(me));
                 }
                 let snapshot = fresh.disk.snapshot.clone();
@@ -263,154 +199,158 @@ impl<M: Machine> Node<M> {
         Some((node, effects))
     }
 
+    /// The core.
+    pub fn core(&self) -> &M {
+        self.host.core()
+    }
+
+    /// The messages that wait for the disk.
+    pub fn waiting(&self) -> impl Iterator<Item = (Sid, &(WriteNo, Message<Origin>))> {
+        let peers = self.host.peers();
+        peers.flat_map(|peer| self.host.gated(peer).map(move |gated| (peer, gated)))
+    }
+
+    /// One more record, with this number, is durable; false if there is none.
+    fn advance(&mut self, me: Sid, no: WriteNo, effects: &mut Effects) -> bool {
+        let (before, candidate) = (OnDisk::of(&self.disk), self.promises_to(me, no));
+        if !self.disk.advance() {
+            return false;
+        }
+        let after = OnDisk::of(&self.disk);
+        effects.ghost.push(GhostEvent::Disk { sid: me, before, after, candidate });
+        self.own_acknowledgement(me, effects);
+        true
+    }
+
     /// To whom a promise that is durable now was made: whoever the ACKEPOCH that waits for it goes to. A candidate
     /// promises to itself; and so, as good as to nobody, does a server that has lost its leader meanwhile.
-    fn promises_to(&self, me: Sid) -> Sid {
-        let waits = |gated: &&Gated| {
-            let promise = matches!(gated.envelope.message, Message::AckEpoch { .. });
-            gated.writes == 1 && promise
-        };
-        self.gated.iter().find(waits).map_or(me, |gated| gated.to)
+    fn promises_to(&self, me: Sid, durable: WriteNo) -> Sid {
+        let promise = self.waiting().find(|(_, (no, message))| {
+            *no == durable && matches!(message, Message::AckEpoch { .. })
+        });
+        promise.map_or(me, |(to, _)| to)
     }
 
     /// The same server under other names; `None` if names matter to it.
     pub fn renamed(&self, name: &dyn Fn(Sid) -> Sid) -> Option<Self> {
-        let gated = self.gated.iter().map(|gated| Gated { to: name(gated.to), ..gated.clone() });
-        let armed = self.armed.iter().map(|timer| match timer {
-            Timer::LearnerInitLimit(sid) => Timer::LearnerInitLimit(name(*sid)),
-            Timer::LearnerSyncLimit(sid) => Timer::LearnerSyncLimit(name(*sid)),
-            Timer::Resend
-            | Timer::Finalize
-            | Timer::InitLimit
-            | Timer::SyncLimit
-            | Timer::QuorumLoss
-            | Timer::Ping => *timer,
+        use zab::Timer as Core;
+        let link = |link: Link| Link { peer: name(link.peer), ..link };
+        let armed = self.armed.iter().map(|timer| match *timer {
+            Timer::Core(Core::LearnerInitLimit(sid)) => {
+                Timer::Core(Core::LearnerInitLimit(name(sid)))
+            }
+            Timer::Core(Core::LearnerSyncLimit(sid)) => {
+                Timer::Core(Core::LearnerSyncLimit(name(sid)))
+            }
+            Timer::Core(
+                Core::Resend
+                | Core::Finalize
+                | Core::InitLimit
+                | Core::SyncLimit
+                | Core::QuorumLoss
+                | Core::Ping,
+            ) => *timer,
+            Timer::Answer(peer) => Timer::Answer(name(peer)),
+            Timer::Claim(claim) => Timer::Claim(link(claim)),
         });
-        let mut gated: Vec<_> = gated.collect();
-        gated.sort_by_key(|gated| gated.to);
         Some(Self {
-            machine: self.machine.renamed(name)?,
+            host: M::renamed(&self.host, name)?,
             disk: self.disk.clone(),
-            gated,
             armed: armed.collect(),
             applied: self.applied.clone(),
             dialling: self.dialling.map(name),
         })
     }
 
-    fn step(
-        &mut self,
-        me: Sid,
-        input: Input<u8>,
-        content: Option<Vec<Txn>>,
-        effects: &mut Effects,
-    ) {
+    /// Lets the host handle an event, and carries out what it asks for.
+    fn happens(&mut self, me: Sid, event: host::Event<Origin, Vec<Txn>>, effects: &mut Effects) {
         let before = self.clone();
-        let mut out = Outputs::new();
-        let machine = &mut self.machine;
-        if let Err(said) = caught(|| machine.step(input, &mut out)) {
+        let mut asked = Vec::new();
+        let host = &mut self.host;
+        let handled = caught(|| {
+            host.handle(event, &mut Silent, &mut asked);
+            host.flush(&mut asked);
+        });
+        if let Err(said) = handled {
             // The step died half-way: what it left behind means nothing.
             effects.complaint = Some(format!("{me} panics: {said}"));
             effects.violated |= Property::Z13.bit();
             *self = before;
             return;
         }
-        self.absorb(me, &before, out, content, effects);
+        self.carry_out(me, &before, asked, effects);
     }
 
-    /// Does what the shell does with the outputs of a step.
-    fn absorb(
+    /// Does, in their order, what the host asks for.
+    fn carry_out(
         &mut self,
         me: Sid,
         before: &Self,
-        out: Outputs<u8>,
-        content: Option<Vec<Txn>>,
+        asked: Vec<Effect<Origin, Vec<Txn>>>,
         effects: &mut Effects,
     ) {
-        let shift = self.machine.renumber();
-        let relative = |no: WriteNo| no.0.saturating_sub(shift.0);
-        if out.install.is_some() {
-            self.applied = content.clone().unwrap_or_default();
-        }
-        for (_, record) in out.writes {
-            let content = match record {
-                Record::Snapshot { .. } => content.clone().unwrap_or_default(),
-                Record::Txn(_)
-                | Record::Truncate { .. }
-                | Record::AcceptedEpoch(_)
-                | Record::CurrentEpoch(_) => Vec::new(),
-            };
-            self.disk.pending.push(Write { record, content });
-        }
-        // A SNAP carries the state as it was before this step delivered more, never less than its label says.
-        for send in out.sends {
-            let content = match send.message {
-                Message::Snap { .. } => self.applied.clone(),
-                Message::LearnerInfo { .. }
-                | Message::LeaderInfo { .. }
-                | Message::AckEpoch { .. }
-                | Message::Diff { .. }
-                | Message::Trunc { .. }
-                | Message::NewLeader { .. }
-                | Message::AckNewLeader { .. }
-                | Message::UpToDate
-                | Message::Proposal(_)
-                | Message::Ack { .. }
-                | Message::Commit { .. }
-                | Message::Inform(_)
-                | Message::Ping { .. }
-                | Message::Session(_) => Vec::new(),
-            };
-            let envelope = Envelope { message: send.message, content };
-            match send.after {
-                After::Durable(no) if relative(no) > 0 => {
-                    self.gated.push(Gated { writes: relative(no), to: send.to, envelope });
-                    // Only the order over one link means something.
-                    self.gated.sort_by_key(|gated| gated.to);
+        self.host.renumber();
+        let (mut delivers, mut synced, mut notes) = (false, 0, Vec::new());
+        for effect in asked {
+            match effect {
+                Effect::Install { zxid, state } => {
+                    self.holds(me, &state, zxid, effects);
+                    self.applied = state;
+                    delivers = true;
                 }
-                After::Now | After::Durable(_) => self.leave(send.to, envelope, effects),
-            }
-        }
-        for cmd in out.links {
-            match cmd {
-                LinkCmd::Connect(leader) => self.dialling = Some(leader),
-                LinkCmd::Close(peer) => {
-                    self.dialling = None;
-                    self.gated.retain(|gated| gated.to != peer);
-                    effects.closes.push(peer);
+                Effect::Write(_, record) => {
+                    let content = match record {
+                        Record::Snapshot { .. } => self.applied.clone(),
+                        Record::Txn(_)
+                        | Record::Truncate { .. }
+                        | Record::AcceptedEpoch(_)
+                        | Record::CurrentEpoch(_) => Vec::new(),
+                    };
+                    self.disk.pending.push(Write { record, content });
                 }
+                Effect::Deliver(txn) => {
+                    self.applied.push(txn);
+                    delivers = true;
+                }
+                Effect::Frames { link, bytes } => {
+                    for frame in Frame::of(&bytes) {
+                        self.leaves(link, frame, effects);
+                    }
+                }
+                Effect::SendState { link, zxid } => {
+                    self.holds(me, &self.applied, zxid, effects);
+                    let sent = effects.sends.last_mut().filter(|(to, _)| *to == link);
+                    let (_, frame) = sent.expect("SNAP comes before its state");
+                    frame.content.clone_from(&self.applied);
+                }
+                Effect::Close(link) => effects.closes.push(link),
+                Effect::Dial(leader) => self.dialling = Some(leader),
+                Effect::StopDialling(_) => self.dialling = None,
+                Effect::Notify { to, bytes, looks: _ } => {
+                    let said = host::decode_notification(&bytes[4..].to_vec().into());
+                    effects.notifications.push((to, said.expect("an election message of a host")));
+                }
+                Effect::Greet { .. } => {}
+                Effect::Arm(timer) => {
+                    self.armed.insert(timer);
+                }
+                Effect::Disarm(timer) => {
+                    self.armed.remove(&timer);
+                }
+                Effect::Halt(halt) => refuses_to_start(me, halt, effects),
+                Effect::Note(note) => notes.push(note),
+                Effect::Synced(_) => synced += 1,
+                Effect::Session(..) | Effect::Reported(..) | Effect::Remark(_) => {}
             }
         }
-        for cmd in out.timers {
-            match cmd {
-                TimerCmd::Arm(timer) => self.armed.insert(timer),
-                TimerCmd::Disarm(timer) => self.armed.remove(&timer),
-            };
-        }
-        effects.notifications.extend(out.notifications);
-        match out.halt {
-            // An ensemble without epochs left stops; that is an answer.
-            None | Some(Halt::EpochsExhausted { .. }) => {}
-            Some(
-                Halt::LogOutOfOrder { .. }
-                | Halt::CurrentEpochAhead { .. }
-                | Halt::HistoryAhead { .. },
-            ) => {
-                effects.complaint = Some(format!("{me} refuses to start: {:?}", out.halt));
-                effects.violated |= Property::Z12.bit();
-            }
-        }
-        let proposed_on = self.applied.clone();
-        let delivers = !out.deliver.is_empty();
-        self.applied.extend(out.deliver);
-        for note in out.notes {
+        for note in notes {
             match note {
                 Note::Action(action) => {
                     effects.marks |= 1 << (action as u32);
-                    self.ghost_of(me, action, &proposed_on, effects);
+                    self.ghost_of(me, action, &before.applied, effects);
                 }
                 Note::Established(epoch) => {
-                    if let Role::Leading = self.machine.zab().role() {
+                    if let Role::Leading = self.core().zab().role() {
                         effects.ghost.push(GhostEvent::Established { leader: me, epoch });
                     }
                 }
@@ -422,19 +362,19 @@ impl<M: Machine> Node<M> {
             }
         }
         if let (Role::Leading, false) =
-            (before.machine.zab().role(), self.machine.zab().role() == Role::Leading)
+            (before.core().zab().role(), self.core().zab().role() == Role::Leading)
         {
             effects.ghost.push(GhostEvent::LeadershipEnded(me));
         }
-        if delivers || out.install.is_some() {
+        if delivers {
             effects.marks |= Mark::Delivered.bit();
             effects.ghost.push(GhostEvent::Delivered(me, self.applied.clone()));
         }
-        for _ in out.synced {
+        for _ in 0..synced {
             effects.ghost.push(GhostEvent::Synced(me, self.applied.clone()));
         }
         let zab = |node: &Self| {
-            let zab = node.machine.zab();
+            let zab = node.core().zab();
             (zab.accepted_epoch(), zab.current_epoch())
         };
         let ((p, a), (p0, a0)) = (zab(self), zab(before));
@@ -443,12 +383,21 @@ impl<M: Machine> Node<M> {
         }
     }
 
+    /// What travels with a SNAP is exactly the state at its label.
+    fn holds(&self, me: Sid, state: &[Txn], label: Zxid, effects: &mut Effects) {
+        let last = state.last().map_or(Zxid::ZERO, |txn| txn.zxid);
+        if last != label {
+            effects.complaint = Some(format!("{me}: SNAP of {label:?} with a state of {last:?}"));
+            effects.violated |= Property::Z11.bit();
+        }
+    }
+
     fn ghost_of(&self, me: Sid, action: Action, applied: &[Txn], effects: &mut Effects) {
         let history = || self.disk.issued_history();
         match action {
             Action::LeaderElected => effects.ghost.push(GhostEvent::Elected {
                 leader: me,
-                epoch: self.machine.zab().accepted_epoch().unwrap_or_default(),
+                epoch: self.core().zab().accepted_epoch().unwrap_or_default(),
                 initial: history(),
             }),
             Action::LeaderPropose => {
@@ -509,24 +458,25 @@ impl<M: Machine> Node<M> {
         }
     }
 
-    /// A message leaves: what it says about this disk has to be true.
-    fn leave(&self, to: Sid, envelope: Envelope, effects: &mut Effects) {
+    /// A packet leaves: what it says about this disk has to be true.
+    fn leaves(&self, link: Link, frame: Frame, effects: &mut Effects) {
         let disk = &self.disk;
         let image = &disk.image;
-        let me = self.machine.zab().me();
+        let me = self.core().zab().me();
+        let message = frame.message();
         if let Message::AckEpoch { .. } | Message::AckNewLeader { .. } | Message::Ack { .. } =
-            &envelope.message
+            message
         {
             effects.marks |= Mark::Acknowledged.bit();
         }
-        match &envelope.message {
+        match &message {
             Message::LeaderInfo { epoch } if image.accepted < *epoch => {
                 effects.violated |= Property::Z6.bit();
             }
             Message::AckEpoch { current, last } => {
                 let described = image.last() == *last
                     && current.is_none_or(|current| image.current == current)
-                    && self.machine.zab().accepted_epoch() == Some(image.accepted);
+                    && self.core().zab().accepted_epoch() == Some(image.accepted);
                 if !described {
                     effects.violated |= Property::Z11.bit();
                 }
@@ -560,25 +510,12 @@ impl<M: Machine> Node<M> {
             | Message::Ping { .. }
             | Message::Session(_) => {}
         }
-        effects.sends.push((to, envelope));
-    }
-
-    /// Lets go of the messages that waited for the record that has just become durable.
-    fn release(&mut self, effects: &mut Effects) {
-        let gated = std::mem::take(&mut self.gated);
-        for mut gate in gated {
-            gate.writes -= 1;
-            if gate.writes == 0 {
-                self.leave(gate.to, gate.envelope, effects);
-            } else {
-                self.gated.push(gate);
-            }
-        }
+        effects.sends.push((link, frame));
     }
 
     /// A leader acknowledges its own transactions by having them on disk.
     fn own_acknowledgement(&self, me: Sid, effects: &mut Effects) {
-        let zab = self.machine.zab();
+        let zab = self.core().zab();
         let image = &self.disk.image;
         let epochs = (zab.accepted_epoch(), zab.current_epoch());
         let epoch = image.current;
@@ -612,5 +549,16 @@ fn is_fault(refusal: Refusal) -> bool {
         | Refusal::EpochsExhausted { .. }
         | Refusal::TimedOut
         | Refusal::RoleEnded => false,
+    }
+}
+
+fn refuses_to_start(me: Sid, halt: Halt, effects: &mut Effects) {
+    match halt {
+        // An ensemble without epochs left stops; that is an answer.
+        Halt::EpochsExhausted { .. } => {}
+        Halt::LogOutOfOrder { .. } | Halt::CurrentEpochAhead { .. } | Halt::HistoryAhead { .. } => {
+            effects.complaint = Some(format!("{me} refuses to start: {halt:?}"));
+            effects.violated |= Property::Z12.bit();
+        }
     }
 }

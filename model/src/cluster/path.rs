@@ -1,7 +1,12 @@
 //! Runs of a cluster, action by action, with every server under its own name throughout.
 
+use host::Link;
+use zab::Sid;
+
 use super::Cluster;
 use super::action::Act;
+use super::limits::Budget;
+use super::link::generation;
 use super::machine::Machine;
 use super::node::Event;
 use super::tables::Cache;
@@ -92,29 +97,33 @@ impl<M: Machine> Cluster<M> {
     /// What a server complains of when this action is taken, if it does.
     pub fn complaint(&self, state: &[u32], act: Act) -> Option<String> {
         let i = self.index(act.actor());
-        let recv = |from: usize, id: Option<&u32>| {
-            let envelope = self.tables.envelopes.get(*id?).clone();
-            Some(Event::Recv(self.servers[from].me, envelope))
+        let recv = |peer: Sid, number: u8, learner: bool, id: Option<&u32>| {
+            let link = Link { peer, generation: generation(number, learner) };
+            Some(Event::Recv(link, self.tables.frames.get(*id?).clone()))
         };
         let event = match act {
-            Act::LearnerReads(_, b) => {
-                let m = self.index(b);
-                recv(m, self.conn(state, i, m).to_learner.first())?
+            Act::LearnerReads(_, b, number) => {
+                let wire = self.conn(state, i, self.index(b)).wire(number)?;
+                recv(b, number, true, wire.to_learner.first())?
             }
-            Act::LeaderReads(_, b) => {
-                let l = self.index(b);
-                recv(l, self.conn(state, l, i).to_leader.first())?
+            Act::LeaderReads(_, b, number) => {
+                let wire = self.conn(state, self.index(b), i).wire(number)?;
+                recv(b, number, false, wire.to_leader.first())?
             }
             Act::ReadNotification(_, b) => {
                 Event::Notify(b, self.slot(state, self.index(b), i)?.wire?)
             }
             Act::Disk(_) => Event::Disk,
-            Act::Propose(_) => Event::Propose,
+            Act::Disks(_) => Event::Disks,
+            Act::Propose(_) => Event::Propose(Budget::Txns.left(self.budgets(state)) as u8),
             Act::Sync(_) => Event::Sync,
             Act::Crash(_) => Event::Crash,
             Act::Lead(_)
             | Act::Follow(..)
             | Act::Connect(..)
+            | Act::Accept(..)
+            | Act::Unanswered(..)
+            | Act::ClaimExpires(..)
             | Act::LearnerSeesBreak(..)
             | Act::LeaderSeesBreak(..)
             | Act::LearnerTimeout(_)

@@ -1,4 +1,4 @@
-//! What is checked: the properties Z1 to Z14, C4, and the refinement of abstract Zab, with their sources.
+//! What is checked: the properties Z1 to Z14, Z16, C4, and the refinement of abstract Zab, with their sources.
 
 /// A property that has to hold always. The number is its bit in verdicts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -20,11 +20,12 @@ pub enum Property {
     Z14,
     C4,
     Refines,
+    Z16,
 }
 
 impl Property {
     /// All of them, in the order of their bits.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Z1,
         Self::Z2,
         Self::Z3,
@@ -41,6 +42,7 @@ impl Property {
         Self::Z14,
         Self::C4,
         Self::Refines,
+        Self::Z16,
     ];
 
     /// The property's bit.
@@ -67,6 +69,7 @@ impl Property {
             Self::Z14 => "Z14 vote-order-is-total",
             Self::C4 => "C4 sync-is-linearizable",
             Self::Refines => "Zab every-step-is-abstract",
+            Self::Z16 => "Z16 committed-is-told",
         }
     }
 
@@ -111,6 +114,9 @@ impl Property {
             Self::Refines => {
                 "every step is steps of abstract Zab, each allowed where it is taken, or changes nothing there"
             }
+            Self::Z16 => {
+                "once nothing is under way to it, a learner that is up to date has delivered what its leader has, without another write"
+            }
         }
     }
 
@@ -133,6 +139,7 @@ impl Property {
             Self::Z14 => "ZOOKEEPER-1419",
             Self::C4 => "linearizability of sync then read; ZOOKEEPER-1675",
             Self::Refines => "spec/Zab.tla; proofs/theories/Protocol.v",
+            Self::Z16 => "Zab phase 3; what sync then read relies on",
         }
     }
 }

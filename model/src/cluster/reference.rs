@@ -7,16 +7,17 @@ use stateright::{Model, Property as Claim};
 
 use super::Cluster;
 use super::action::Act;
+use super::frame::Frame;
 use super::ghost::Ghost;
-use super::link::{Conn, Slot};
+use super::link::{Conn, End, Slot, Wire};
 use super::machine::Machine;
 use super::mark::{Companion, Seen};
-use super::node::{Envelope, Node};
+use super::node::Node;
 use super::property::Property;
 
 /// A state, spelt out.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Spelt<M> {
+pub struct Spelt<M: Machine> {
     /// The servers.
     pub nodes: Vec<Node<M>>,
     /// The connections of every ordered pair of servers (learner, leader).
@@ -31,30 +32,35 @@ pub struct Spelt<M> {
     pub violated: u64,
 }
 
+/// The connections of a pair, spelt out.
+pub type SpeltConn = Vec<SpeltWire>;
+
 /// A connection, spelt out.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs, reason = "as in `Conn`")]
-pub struct SpeltConn {
-    pub learner_open: bool,
-    pub leader_open: bool,
-    pub to_leader: Vec<Envelope>,
-    pub to_learner: Vec<Envelope>,
+#[allow(missing_docs, reason = "as in `Wire`")]
+pub struct SpeltWire {
+    pub number: u8,
+    pub learner: End,
+    pub leader: End,
+    pub to_leader: Vec<Frame>,
+    pub to_learner: Vec<Frame>,
 }
 
 impl<M: Machine> Cluster<M> {
     fn spell(&self, words: &[u32], violated: u64) -> Spelt<M> {
         let n = self.servers.len();
         let spell = |ids: &[u32]| {
-            ids.iter().map(|&id| self.tables.envelopes.get(id).clone()).collect::<Vec<_>>()
+            ids.iter().map(|&id| self.tables.frames.get(id).clone()).collect::<Vec<_>>()
         };
         let conns = words[n..n * n].iter().map(|&id| {
-            let conn = self.tables.conns.get(id);
-            SpeltConn {
-                learner_open: conn.learner_open,
-                leader_open: conn.leader_open,
-                to_leader: spell(&conn.to_leader),
-                to_learner: spell(&conn.to_learner),
-            }
+            let wires = self.tables.conns.get(id).0.iter().map(|wire| SpeltWire {
+                number: wire.number,
+                learner: wire.learner,
+                leader: wire.leader,
+                to_leader: spell(&wire.to_leader),
+                to_learner: spell(&wire.to_learner),
+            });
+            wires.collect()
         });
         let slots =
             words[n * n..self.ghost_at()].iter().map(|&id| self.tables.slots.get(id).clone());
@@ -70,17 +76,18 @@ impl<M: Machine> Cluster<M> {
 
     fn unspell(&self, state: &Spelt<M>) -> Vec<u32> {
         let tables = &self.tables;
-        let ids = |envelopes: &[Envelope]| {
-            envelopes.iter().map(|envelope| tables.envelopes.intern_ref(envelope)).collect()
-        };
+        let ids =
+            |frames: &[Frame]| frames.iter().map(|frame| tables.frames.intern_ref(frame)).collect();
         let nodes = state.nodes.iter().map(|node| tables.nodes.intern_ref(node));
         let conns = state.conns.iter().map(|conn| {
-            tables.conns.intern(Conn {
-                learner_open: conn.learner_open,
-                leader_open: conn.leader_open,
-                to_leader: ids(&conn.to_leader),
-                to_learner: ids(&conn.to_learner),
-            })
+            let wires = conn.iter().map(|wire| Wire {
+                number: wire.number,
+                learner: wire.learner,
+                leader: wire.leader,
+                to_leader: ids(&wire.to_leader),
+                to_learner: ids(&wire.to_learner),
+            });
+            tables.conns.intern(Conn(wires.collect()))
         });
         let slots = state.slots.iter().map(|slot| tables.slots.intern_ref(slot));
         let rest = [tables.ghosts.intern_ref(&state.ghost), state.budgets];

@@ -13,9 +13,9 @@
 
 use zab::{Epoch, Quorum};
 
+use super::disk::Disk;
 use super::ghost::GhostEvent;
 use super::machine::Txn;
-use super::node::Disk;
 use crate::spec::action::{Action, Kind};
 use crate::spec::histories::{Histories, History};
 use crate::spec::summary::{Local, Summary};

@@ -4,7 +4,9 @@ use zab::{Action, Role};
 
 use super::Cluster;
 use super::action::Act;
+use super::info::Info;
 use super::limits::{Budget, votes};
+use super::link::{End, Wire, generation, number};
 use super::machine::Machine;
 use super::tables::{Cache, Code, NONE};
 
@@ -26,6 +28,7 @@ impl<M: Machine> Cluster<M> {
             let me = sid(i);
             if info.writes {
                 f(cache, Act::Disk(me));
+                f(cache, Act::Disks(me));
             }
             if info.compactable {
                 f(cache, Act::Compact(me));
@@ -59,34 +62,23 @@ impl<M: Machine> Cluster<M> {
                         f(cache, Act::QuorumLoss(me));
                     }
                     for l in (0..n).filter(|&l| l != i) {
-                        let conn = self.conn(state, l, i);
-                        match (conn.leader_open, conn.learner_open) {
-                            (true, true) => f(cache, Act::LeaderTimeout(me, sid(l))),
-                            (true, false) => f(cache, Act::LeaderSeesBreak(me, sid(l))),
-                            (false, true | false) => {}
+                        if self.conn(state, l, i).is_whole() {
+                            f(cache, Act::LeaderTimeout(me, sid(l)));
                         }
-                        if !conn.to_leader.is_empty() {
-                            f(cache, Act::LeaderReads(me, sid(l)));
+                        if info.unanswered & 1 << sid(l).0 != 0 {
+                            f(cache, Act::Unanswered(me, sid(l)));
                         }
                     }
                 }
                 Role::Following(leader) | Role::Observing(leader) => {
-                    let m = self.index(leader);
-                    let conn = self.conn(state, i, m);
                     if info.dialling.is_some() {
                         f(cache, Act::Connect(me, leader));
-                        f(cache, Act::LearnerTimeout(me));
-                    } else {
-                        match (conn.learner_open, conn.leader_open) {
-                            (true, true) => f(cache, Act::LearnerTimeout(me)),
-                            (true, false) => f(cache, Act::LearnerSeesBreak(me, leader)),
-                            (false, true | false) => {}
-                        }
                     }
-                    if !conn.to_learner.is_empty() {
-                        f(cache, Act::LearnerReads(me, leader));
-                    }
+                    f(cache, Act::LearnerTimeout(me));
                 }
+            }
+            for j in (0..n).filter(|&j| j != i) {
+                self.each_read(cache, state, (i, j), &info, f);
             }
             if M::REAL_ELECTION {
                 for j in (0..n).filter(|&j| j != i) {
@@ -94,6 +86,41 @@ impl<M: Machine> Cluster<M> {
                         f(cache, Act::ReadNotification(me, sid(j)));
                     }
                 }
+            }
+        }
+    }
+
+    /// The actions of the server `i` over its connections with `j`, whatever the role: as a learner, and as a leader.
+    fn each_read(
+        &self,
+        cache: &mut Cache,
+        state: &[u32],
+        (i, j): (usize, usize),
+        info: &Info,
+        f: &mut impl FnMut(&mut Cache, Act),
+    ) {
+        let (me, peer) = (self.servers[i].me, self.servers[j].me);
+        for wire in &self.conn(state, i, j).0 {
+            if wire.is_half_open_at_learner() {
+                f(cache, Act::LearnerSeesBreak(me, peer, wire.number));
+            }
+            if !wire.to_learner.is_empty() {
+                f(cache, Act::LearnerReads(me, peer, wire.number));
+            }
+        }
+        let wires = &self.conn(state, j, i).0;
+        let learns = self.limits.early || info.role == Role::Leading;
+        if learns && wires.iter().any(Wire::may_be_accepted) {
+            f(cache, Act::Accept(me, peer));
+        }
+        for wire in wires.iter().filter(|wire| wire.leader == End::Open) {
+            if wire.is_half_open_at_leader() {
+                f(cache, Act::LeaderSeesBreak(me, peer, wire.number));
+            } else if info.claimed {
+                f(cache, Act::ClaimExpires(me, peer, wire.number));
+            }
+            if !wire.to_leader.is_empty() {
+                f(cache, Act::LeaderReads(me, peer, wire.number));
             }
         }
     }
@@ -107,6 +134,7 @@ impl<M: Machine> Cluster<M> {
         let taken = self.take_in(cache, state, &mut words, act).map(|taken| {
             let taken = both(taken, self.flush_for_good(cache, &mut words));
             let taken = both(taken, self.read_promptly(cache, &mut words));
+            self.forget_forlorn(cache, &mut words);
             self.settle(cache, &mut words);
             taken
         });
@@ -158,6 +186,20 @@ impl<M: Machine> Cluster<M> {
         taken
     }
 
+    /// Of a connection that its learner gave up before the leader learnt of it, the leader never learns, unless early
+    /// learners are asked for. (What it would hear is what it hears of one that it learnt of in time.)
+    fn forget_forlorn(&self, cache: &mut Cache, words: &mut [u32]) {
+        if self.limits.early {
+            return;
+        }
+        let n = self.servers.len();
+        for at in n..n * n {
+            if self.tables.conns.get(words[at]).has_forlorn() {
+                words[at] = self.tables.conn_after(cache, words[at], self.ids.forget);
+            }
+        }
+    }
+
     fn settle(&self, cache: &mut Cache, words: &mut [u32]) {
         let mut servers = 0;
         for (i, &config) in self.servers.iter().enumerate() {
@@ -195,43 +237,61 @@ impl<M: Machine> Cluster<M> {
                     return None;
                 }
                 let decided = self.event(cache, words, i, ids.follow[m])?;
-                Some(both(decided, self.connect(cache, words, i, m)?))
+                let reached = self.connect(cache, words, i, m).unwrap_or_default();
+                Some(both(decided, reached))
             }
-            Act::Connect(a, b) => {
+            Act::Connect(a, b) => self.connect(cache, words, self.index(a), self.index(b)),
+            Act::Accept(a, b) => {
+                let (m, i) = (self.index(a), self.index(b));
+                let at = self.conn_at(i, m);
+                let wire = self.conn(state, i, m).0.iter().find(|wire| wire.may_be_accepted())?;
+                let number = wire.number;
+                words[at] =
+                    self.tables.conn_after(cache, words[at], ids.accept[usize::from(number)]);
+                self.event(cache, words, m, ids.accepted[usize::from(number)][i])
+            }
+            Act::LearnerReads(a, b, number) => {
                 let (i, m) = (self.index(a), self.index(b));
-                let info = self.tables.info(cache, self.servers[m], state[m]);
-                if info.role != Role::Leading {
-                    return None;
+                let at = self.conn_at(i, m);
+                let frame = *self.conn(state, i, m).wire(number)?.to_learner.first()?;
+                let op = ids.learner_reads[usize::from(number)];
+                words[at] = self.tables.conn_after(cache, words[at], op);
+                self.on(cache, words, i, Code::Recv(m, generation(number, true).0 as u8, frame))
+            }
+            Act::LeaderReads(a, b, number) => {
+                let (m, i) = (self.index(a), self.index(b));
+                let at = self.conn_at(i, m);
+                let frame = *self.conn(state, i, m).wire(number)?.to_leader.first()?;
+                let op = ids.leader_reads[usize::from(number)];
+                words[at] = self.tables.conn_after(cache, words[at], op);
+                self.on(cache, words, m, Code::Recv(i, generation(number, false).0 as u8, frame))
+            }
+            Act::LearnerSeesBreak(a, b, number) => {
+                let (i, m) = (self.index(a), self.index(b));
+                self.breaks(cache, words, i, m, number, true)
+            }
+            Act::LeaderSeesBreak(a, b, number) => {
+                let (m, i) = (self.index(a), self.index(b));
+                self.breaks(cache, words, m, i, number, false)
+            }
+            Act::Unanswered(a, b) => {
+                let (m, i) = (self.index(a), self.index(b));
+                let link = self.node(state, m).host.link_to(b)?;
+                let wire = self.conn(state, i, m).wire(number(link.generation).0)?;
+                if wire.learner == End::Open {
+                    self.spend(words, Budget::Timeouts)?;
                 }
-                self.connect(cache, words, i, m)
+                self.event(cache, words, m, ids.unanswered[i])
             }
-            Act::LearnerReads(a, b) => {
-                let (i, m) = (self.index(a), self.index(b));
-                let at = self.conn_at(i, m);
-                let envelope = *self.conn(state, i, m).to_learner.first()?;
-                words[at] = self.tables.conn_after(cache, words[at], ids.learner_reads);
-                self.on(cache, words, i, Code::Recv(m, envelope))
-            }
-            Act::LeaderReads(a, b) => {
+            Act::ClaimExpires(a, b, number) => {
+                self.spend(words, Budget::Timeouts)?;
                 let (m, i) = (self.index(a), self.index(b));
-                let at = self.conn_at(i, m);
-                let envelope = *self.conn(state, i, m).to_leader.first()?;
-                words[at] = self.tables.conn_after(cache, words[at], ids.leader_reads);
-                self.on(cache, words, m, Code::Recv(i, envelope))
-            }
-            Act::LearnerSeesBreak(a, b) => {
-                self.event(cache, words, self.index(a), ids.link_down[self.index(b)])
-            }
-            Act::LeaderSeesBreak(a, b) => {
-                let (m, i) = (self.index(a), self.index(b));
-                let at = self.conn_at(i, m);
-                words[at] = self.tables.conn_after(cache, words[at], ids.leader_closes);
-                self.event(cache, words, m, ids.link_down[i])
+                self.event(cache, words, m, ids.claim_expires[usize::from(number)][i])
             }
             Act::LearnerTimeout(a) => {
                 let i = self.index(a);
                 let info = *self.tables.info(cache, self.servers[i], state[i]);
-                if info.dialling.is_none() {
+                if self.is_well(cache, state, i, &info) {
                     self.spend(words, Budget::Timeouts)?;
                 }
                 let timer = if info.init_limit { ids.init_limit } else { ids.sync_limit };
@@ -252,9 +312,12 @@ impl<M: Machine> Cluster<M> {
             }
             Act::QuorumLoss(a) => self.event(cache, words, self.index(a), ids.quorum_loss),
             Act::Disk(a) => self.event(cache, words, self.index(a), ids.disk),
+            Act::Disks(a) => self.event(cache, words, self.index(a), ids.disks),
             Act::Propose(a) => {
+                // What is left is the number of the transaction.
+                let left = Budget::Txns.left(words[words.len() - 1]) as usize;
                 self.spend(words, Budget::Txns)?;
-                let taken = self.event(cache, words, self.index(a), ids.propose)?;
+                let taken = self.event(cache, words, self.index(a), ids.propose[left])?;
                 tells(taken, state, words)
             }
             Act::Sync(a) => {
@@ -288,30 +351,63 @@ impl<M: Machine> Cluster<M> {
         }
     }
 
-    /// A learner's dialling succeeds. The leader closes the older connection of the same server first.
+    /// A learner's dialling succeeds. Whom it has reached learns of it later.
     fn connect(&self, cache: &mut Cache, words: &mut [u32], i: usize, m: usize) -> Option<Taken> {
         let at = self.conn_at(i, m);
-        words[at] = self.tables.conn_after(cache, words[at], self.ids.open);
-        let accepted = self.event(cache, words, m, self.ids.link_up[i])?;
-        Some(both(accepted, self.event(cache, words, i, self.ids.link_up[m])?))
+        let leads = self.tables.info(cache, self.servers[m], words[m]).role == Role::Leading;
+        if !leads && !self.limits.early {
+            return None;
+        }
+        let number = self.tables.conns.get(words[at]).next(self.limits.connections)?;
+        let op = self.ids.dial[usize::from(number)];
+        words[at] = self.tables.conn_after(cache, words[at], op);
+        self.event(cache, words, i, self.ids.reached[usize::from(number)][m])
+    }
+
+    /// The end of a connection at `i`, its learner or not, sees that the other one is closed.
+    fn breaks(
+        &self,
+        cache: &mut Cache,
+        words: &mut [u32],
+        i: usize,
+        j: usize,
+        number: u8,
+        learner: bool,
+    ) -> Option<Taken> {
+        let at = usize::from(number);
+        let (conn, op) = match learner {
+            true => (self.conn_at(i, j), self.ids.learner_closes[at]),
+            false => (self.conn_at(j, i), self.ids.leader_closes[at]),
+        };
+        words[conn] = self.tables.conn_after(cache, words[conn], op);
+        self.event(cache, words, i, self.ids.lost[usize::from(learner)][at][j])
+    }
+
+    /// Whether a learner's leader leads and knows of the connection to it, so that silence would be a fault.
+    fn is_well(&self, cache: &mut Cache, state: &[u32], i: usize, info: &Info) -> bool {
+        match info.role {
+            Role::Following(leader) | Role::Observing(leader) => {
+                let m = self.index(leader);
+                let leads =
+                    self.tables.info(cache, self.servers[m], state[m]).role == Role::Leading;
+                leads && info.dialling.is_none() && self.conn(state, i, m).is_whole()
+            }
+            Role::Down | Role::Looking | Role::Leading => false,
+        }
     }
 
     /// True if a leader has two-way links to a quorum.
     fn has_quorum_of_links(&self, state: &[u32], m: usize) -> bool {
-        let linked = (0..self.servers.len()).filter(|&l| {
-            l == m || {
-                let conn = self.conn(state, l, m);
-                conn.learner_open && conn.leader_open
-            }
-        });
+        let linked =
+            (0..self.servers.len()).filter(|&l| l == m || self.conn(state, l, m).is_whole());
         self.quorum.is_quorum(&linked.map(|l| self.servers[l].me).collect())
     }
 
     fn drop_links(&self, cache: &mut Cache, words: &mut [u32], i: usize) {
         for j in (0..self.servers.len()).filter(|&j| j != i) {
             for (at, op) in [
-                (self.conn_at(i, j), self.ids.learner_closes),
-                (self.conn_at(j, i), self.ids.leader_closes),
+                (self.conn_at(i, j), self.ids.learner_crashes),
+                (self.conn_at(j, i), self.ids.leader_crashes),
             ] {
                 words[at] = self.tables.conn_after(cache, words[at], op);
             }
@@ -330,8 +426,6 @@ impl<M: Machine> Cluster<M> {
 
     /// Lets something happen to a server, and carries out the effects.
     fn on(&self, cache: &mut Cache, words: &mut [u32], i: usize, code: Code) -> Option<Taken> {
-        let info = self.tables.info(cache, self.servers[i], words[i]);
-        let leads = info.role == Role::Leading;
         let (node, compiled) = self.tables.step(cache, &self.servers, i, words[i], code);
         if node == NONE {
             return None;
@@ -341,7 +435,7 @@ impl<M: Machine> Cluster<M> {
             self.drop_slots(cache, words, i);
         }
         words[i] = node;
-        let (marks, violated) = self.take_effects(cache, words, i, compiled, leads);
+        let (marks, violated) = self.take_effects(cache, words, i, compiled);
         if M::REAL_ELECTION {
             if marks & 1 << Action::BecomeLeading as u32 != 0 {
                 self.spend(words, Budget::Leaderships)?;
@@ -371,23 +465,15 @@ impl<M: Machine> Cluster<M> {
         words: &mut [u32],
         i: usize,
         compiled: u32,
-        leads: bool,
     ) -> Taken {
         let compiled = self.tables.compiled.get(compiled);
         let mut violated = compiled.violated;
-        for &(to, to_learner, to_leader) in &compiled.sends {
-            let j = self.index(to);
-            let (at, op) = match leads {
-                true => (self.conn_at(j, i), to_learner),
-                false => (self.conn_at(i, j), to_leader),
-            };
-            words[at] = self.tables.conn_after(cache, words[at], op);
-        }
-        for &peer in &compiled.closes {
-            let j = self.index(peer);
-            let (at, op) = match leads {
-                true => (self.conn_at(j, i), self.ids.leader_closes),
-                false => (self.conn_at(i, j), self.ids.learner_closes),
+        // What was said leaves before a connection is closed.
+        for &(link, op) in compiled.sends.iter().chain(&compiled.closes) {
+            let j = self.index(link.peer);
+            let at = match number(link.generation) {
+                (_, true) => self.conn_at(i, j),
+                (_, false) => self.conn_at(j, i),
             };
             words[at] = self.tables.conn_after(cache, words[at], op);
         }

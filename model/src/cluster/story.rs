@@ -7,8 +7,9 @@ use zab::{Action, DiskImage, Message, Record, Role, SessionMessage, Sid};
 use super::Cluster;
 use super::action::Act;
 use super::facts;
+use super::frame::Frame;
 use super::machine::{Machine, Txn};
-use super::node::{Envelope, Node};
+use super::node::Node;
 use super::path::Taken;
 use super::property::Property;
 use crate::report::{Arrow, Bounds, Fate, Step, StepKind, Story};
@@ -55,7 +56,7 @@ struct Flight {
     label: String,
 }
 
-struct Teller<'a, M> {
+struct Teller<'a, M: Machine> {
     cluster: &'a Cluster<M>,
     steps: Vec<Step>,
     flights: VecDeque<Flight>,
@@ -139,19 +140,23 @@ impl<M: Machine> Teller<'_, M> {
 /// The server that reads, and from whom.
 fn reads(act: Act) -> Option<(Sid, Sid)> {
     match act {
-        Act::LearnerReads(reader, from)
-        | Act::LeaderReads(reader, from)
+        Act::LearnerReads(reader, from, _)
+        | Act::LeaderReads(reader, from, _)
         | Act::ReadNotification(reader, from) => Some((reader, from)),
         Act::Lead(_)
         | Act::Follow(..)
         | Act::Connect(..)
+        | Act::Accept(..)
         | Act::LearnerSeesBreak(..)
         | Act::LeaderSeesBreak(..)
         | Act::LearnerTimeout(_)
         | Act::LeaderTimeout(..)
+        | Act::Unanswered(..)
+        | Act::ClaimExpires(..)
         | Act::LeaderInitLimit(_)
         | Act::QuorumLoss(_)
         | Act::Disk(_)
+        | Act::Disks(_)
         | Act::Propose(_)
         | Act::Sync(_)
         | Act::Compact(_)
@@ -168,9 +173,10 @@ fn arrow((from, to): (Sid, Sid), label: String, fate: Fate) -> Arrow {
 /// What is under way from one server to another: over the connection in which it leads, the one in which it
 /// learns, and the election's slot.
 fn labels<M: Machine>(cluster: &Cluster<M>, words: &[u32], from: usize, to: usize) -> Vec<String> {
-    let envelope = |id: &u32| label(cluster.tables().envelopes.get(*id));
-    let as_leader = cluster.conn(words, to, from).to_learner.iter().map(envelope);
-    let as_learner = cluster.conn(words, from, to).to_leader.iter().map(envelope);
+    let frame = |id: &u32| label(cluster.tables().frames.get(*id));
+    let led = cluster.conn(words, to, from).0.iter().flat_map(|wire| &wire.to_learner);
+    let learnt = cluster.conn(words, from, to).0.iter().flat_map(|wire| &wire.to_leader);
+    let (as_leader, as_learner) = (led.map(frame), learnt.map(frame));
     let slot = cluster.slot(words, from, to);
     let notifications = slot.into_iter().flat_map(|slot| [slot.wire, slot.next]).flatten();
     let vote = notifications.map(|n| {
@@ -183,8 +189,8 @@ fn labels<M: Machine>(cluster: &Cluster<M>, words: &[u32], from: usize, to: usiz
 }
 
 /// A message in a few words.
-pub(super) fn label(envelope: &Envelope) -> String {
-    match &envelope.message {
+pub(super) fn label(frame: &Frame) -> String {
+    match &frame.message() {
         Message::LearnerInfo { kind, accepted } => match kind {
             zab::LearnerKind::Follower => format!("FOLLOWERINFO {accepted}"),
             zab::LearnerKind::Observer => format!("OBSERVERINFO {accepted}"),
@@ -196,7 +202,7 @@ pub(super) fn label(envelope: &Envelope) -> String {
         Message::AckEpoch { current: None, last } => format!("ACKEPOCH -1 {last:?}"),
         Message::Diff { committed } => format!("DIFF committed {committed:?}"),
         Message::Trunc { to, committed } => format!("TRUNC {to:?} committed {committed:?}"),
-        Message::Snap { zxid } => format!("SNAP {zxid:?} {}", history(&envelope.content)),
+        Message::Snap { zxid } => format!("SNAP {zxid:?} {}", history(&frame.content)),
         Message::NewLeader { epoch } => format!("NEWLEADER {epoch}"),
         Message::AckNewLeader { epoch } => format!("ACK of NEWLEADER {epoch}"),
         Message::UpToDate => "UPTODATE".to_owned(),
@@ -229,7 +235,7 @@ fn role(role: Role) -> String {
 }
 
 fn memory<M: Machine>(old: &Node<M>, new: &Node<M>) -> Vec<String> {
-    let (was, is) = (old.machine.zab(), new.machine.zab());
+    let (was, is) = (old.core().zab(), new.core().zab());
     let mut changes = Vec::new();
     let mut changed = |what: &str, from: String, to: String| {
         if from != to {
@@ -245,8 +251,8 @@ fn memory<M: Machine>(old: &Node<M>, new: &Node<M>) -> Vec<String> {
     changed("delivered", history(&old.applied), history(&new.applied));
     changed(
         "messages that wait for the disk",
-        old.gated.len().to_string(),
-        new.gated.len().to_string(),
+        old.waiting().count().to_string(),
+        new.waiting().count().to_string(),
     );
     changes.into_iter().map(|change| change.trim().to_owned()).collect()
 }
@@ -300,14 +306,19 @@ fn actions(marks: u128) -> String {
 fn kind(act: Act) -> StepKind {
     match act {
         Act::Crash(_) => StepKind::Crash,
-        Act::Disk(_) | Act::Compact(_) => StepKind::Disk,
+        Act::Disk(_) | Act::Disks(_) | Act::Compact(_) => StepKind::Disk,
         Act::LearnerTimeout(_)
         | Act::LeaderTimeout(..)
+        | Act::Unanswered(..)
+        | Act::ClaimExpires(..)
         | Act::LeaderInitLimit(_)
         | Act::QuorumLoss(_)
         | Act::Resend(_)
         | Act::Finalize(_) => StepKind::Timeout,
-        Act::LearnerSeesBreak(..) | Act::LeaderSeesBreak(..) | Act::Connect(..) => StepKind::Link,
+        Act::LearnerSeesBreak(..)
+        | Act::LeaderSeesBreak(..)
+        | Act::Connect(..)
+        | Act::Accept(..) => StepKind::Link,
         Act::Lead(_)
         | Act::Follow(..)
         | Act::LearnerReads(..)
@@ -321,17 +332,23 @@ fn kind(act: Act) -> StepKind {
 fn text(act: Act) -> String {
     match act {
         Act::Lead(a) => format!("{a} begins to lead"),
-        Act::Follow(a, b) => format!("{a} begins to follow {b}; the link is up"),
-        Act::Connect(a, b) => format!("{a} reaches {b}; the link is up"),
-        Act::LearnerReads(a, b) => format!("{a} reads from its leader {b}"),
-        Act::LeaderReads(a, b) => format!("{a} reads from its learner {b}"),
-        Act::LearnerSeesBreak(a, b) => format!("{a} sees that its link to {b} is broken"),
-        Act::LeaderSeesBreak(a, b) => format!("{a} sees that the link from {b} is broken"),
+        Act::Follow(a, b) => format!("{a} begins to follow {b}, and reaches it"),
+        Act::Connect(a, b) => format!("{a} reaches {b}"),
+        Act::Accept(a, b) => format!("{a} learns of the connection that {b} has made"),
+        Act::LearnerReads(a, b, _) => format!("{a} reads from its leader {b}"),
+        Act::LeaderReads(a, b, _) => format!("{a} reads from its learner {b}"),
+        Act::LearnerSeesBreak(a, b, _) => format!("{a} sees that its connection to {b} is broken"),
+        Act::LeaderSeesBreak(a, b, _) => format!("{a} sees that a connection from {b} is broken"),
+        Act::Unanswered(a, b) => {
+            format!("{b} has not answered {a} for a tick, and another connection claims to be {b}")
+        }
+        Act::ClaimExpires(a, b, _) => format!("a connection from {b} has waited at {a} too long"),
         Act::LearnerTimeout(a) => format!("{a} has heard nothing from its leader for too long"),
         Act::LeaderTimeout(a, b) => format!("{a} has heard nothing from {b} for too long"),
         Act::LeaderInitLimit(a) => format!("{a} was not established in time"),
         Act::QuorumLoss(a) => format!("{a} has had no quorum of links for too long"),
         Act::Disk(a) => format!("one more record is durable at {a}"),
+        Act::Disks(a) => format!("everything that {a} has issued is durable"),
         Act::Propose(a) => format!("a client writes at {a}"),
         Act::Sync(a) => format!("a client asks {a} for a sync"),
         Act::Compact(a) => format!("{a} writes a snapshot of itself and purges its log"),

@@ -141,7 +141,9 @@ impl<M: Machine> Cluster<M> {
         for i in 0..n {
             out[to[i]] = self.tables.renamed_node(cache, &self.renamings, words[i], index);
             for j in (0..n).filter(|&j| j != i) {
-                out[self.conn_at(to[i], to[j])] = words[self.conn_at(i, j)];
+                let conn = words[self.conn_at(i, j)];
+                out[self.conn_at(to[i], to[j])] =
+                    self.tables.renamed_conn(cache, &self.renamings, conn, index);
             }
         }
         let at = self.ghost_at();

@@ -5,13 +5,15 @@
 
 use std::sync::Mutex;
 
+use host::{Generation, Link};
 use zab::{Config, Epoch, Notification, Quorum, Sid};
 
+use super::frame::Frame;
 use super::ghost::{Busy, Ghost, GhostEvent};
 use super::info::Info;
-use super::link::{Conn, ConnOp, Slot, SlotOp};
+use super::link::{Conn, ConnOp, Slot, SlotOp, number};
 use super::machine::{Machine, Txn};
-use super::node::{Effects, Envelope, Event, Node};
+use super::node::{Effects, Event, Node};
 use super::symmetry::Renaming;
 use crate::search::intern::Interner;
 use crate::search::memo::{Memo, MemoCache};
@@ -20,10 +22,10 @@ use crate::spec::histories::Histories;
 /// The effects of a step, in ids.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Compiled {
-    /// Per receiver, what is put on its queue: the operation if the sender leads, and if it does not.
-    pub sends: Vec<(Sid, u32, u32)>,
-    /// Links closed at this end.
-    pub closes: Vec<Sid>,
+    /// Per connection, what is put on its queue, as an operation.
+    pub sends: Vec<(Link, u32)>,
+    /// Connections closed at this end, with the operation.
+    pub closes: Vec<(Link, u32)>,
     /// Election messages, as operations on slots.
     pub notifications: Vec<(Sid, u32)>,
     /// What the ghosts have to know, if anything.
@@ -35,7 +37,7 @@ pub struct Compiled {
 }
 
 /// All tables. Shared by the threads of a run.
-pub struct Tables<M> {
+pub struct Tables<M: Machine> {
     /// Servers.
     pub nodes: Interner<Node<M>>,
     /// Connections.
@@ -44,8 +46,8 @@ pub struct Tables<M> {
     pub slots: Interner<Slot>,
     /// Ghosts.
     pub ghosts: Interner<Ghost>,
-    /// Messages.
-    pub envelopes: Interner<Envelope>,
+    /// Packets.
+    pub frames: Interner<Frame>,
     /// What can happen to a server, apart from messages.
     pub events: Interner<Event>,
     /// What happens to connections.
@@ -86,13 +88,14 @@ pub struct Cache {
     pub heard: Option<Vec<GhostEvent>>,
 }
 
-/// An event's code: a kind in the high 4 bits, a server's index in the next 4, an id in the rest.
+/// An event's code: a kind, and of frames the connection, in the high 4 bits, a server's index in the next 4, an id in the
+/// rest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Code {
     /// An interned event.
     Event(u32),
-    /// Reading an envelope from the server with this index.
-    Recv(usize, u32),
+    /// Reading a frame from the server with this index, over the connection with this generation.
+    Recv(usize, u8, u32),
     /// Reading the notification of this slot, from the server with this index.
     Notify(usize, u32),
 }
@@ -101,10 +104,10 @@ impl Code {
     fn pack(self) -> u32 {
         let (kind, from, id) = match self {
             Self::Event(id) => (0, 0, id),
-            Self::Recv(from, id) => (1, from as u32, id),
-            Self::Notify(from, id) => (2, from as u32, id),
+            Self::Notify(from, id) => (1, from as u32, id),
+            Self::Recv(from, generation, id) => (2 + u32::from(generation), from as u32, id),
         };
-        assert!(id < 1 << 24 && from < 16, "ids of events fit their field");
+        assert!(kind < 16 && from < 16 && id < 1 << 24, "ids of events fit their field");
         kind << 28 | from << 24 | id
     }
 }
@@ -122,6 +125,7 @@ enum Pair {
     Matching,
     Prefix,
     Chosen,
+    RenamedConn,
     Settled,
     Class,
     RenamedNode,
@@ -142,7 +146,7 @@ impl<M: Machine> Tables<M> {
             conns: Interner::new(),
             slots: Interner::new(),
             ghosts: Interner::new(),
-            envelopes: Interner::new(),
+            frames: Interner::new(),
             events: Interner::new(),
             conn_ops: Interner::new(),
             slot_ops: Interner::new(),
@@ -213,7 +217,10 @@ impl<M: Machine> Tables<M> {
         let config = servers[server];
         let event = match code {
             Code::Event(id) => self.events.get(id).clone(),
-            Code::Recv(from, id) => Event::Recv(servers[from].me, self.envelopes.get(id).clone()),
+            Code::Recv(from, generation, id) => {
+                let (peer, generation) = (servers[from].me, Generation(generation.into()));
+                Event::Recv(Link { peer, generation }, self.frames.get(id).clone())
+            }
             Code::Notify(from, slot) => match self.slots.get(slot).wire {
                 Some(notification) => Event::Notify(servers[from].me, notification),
                 None => return u64::MAX,
@@ -230,17 +237,27 @@ impl<M: Machine> Tables<M> {
 
     /// Effects as ids.
     pub fn compile(&self, effects: Effects) -> u32 {
-        let mut queues: Vec<(Sid, Vec<u32>)> = Vec::new();
-        for (to, envelope) in effects.sends {
-            let id = self.envelopes.intern(envelope);
-            match queues.iter_mut().find(|(sid, _)| *sid == to) {
+        let mut queues: Vec<(Link, Vec<u32>)> = Vec::new();
+        for (link, frame) in effects.sends {
+            let id = self.frames.intern(frame);
+            match queues.iter_mut().find(|(over, _)| *over == link) {
                 Some((_, ids)) => ids.push(id),
-                None => queues.push((to, vec![id])),
+                None => queues.push((link, vec![id])),
             }
         }
-        let sends = queues.into_iter().map(|(to, ids)| {
-            let to_learner = self.conn_ops.intern(ConnOp::ToLearner(ids.clone()));
-            (to, to_learner, self.conn_ops.intern(ConnOp::ToLeader(ids)))
+        let sends = queues.into_iter().map(|(link, ids)| {
+            let op = match number(link.generation) {
+                (number, true) => ConnOp::ToLeader(number, ids),
+                (number, false) => ConnOp::ToLearner(number, ids),
+            };
+            (link, self.conn_ops.intern(op))
+        });
+        let closes = effects.closes.into_iter().map(|link| {
+            let op = match number(link.generation) {
+                (number, true) => ConnOp::LearnerCloses(number),
+                (number, false) => ConnOp::LeaderCloses(number),
+            };
+            (link, self.conn_ops.intern(op))
         });
         let send = |notification: Notification| self.slot_ops.intern(SlotOp::Send(notification));
         #[cfg(test)]
@@ -250,7 +267,7 @@ impl<M: Machine> Tables<M> {
         let ghost = (!ghost.is_empty()).then(|| self.ghost_events.intern(ghost));
         self.compiled.intern(Compiled {
             sends: sends.collect(),
-            closes: effects.closes,
+            closes: closes.collect(),
             notifications: effects.notifications.into_iter().map(|(to, n)| (to, send(n))).collect(),
             ghost,
             marks: effects.marks,
@@ -390,6 +407,24 @@ impl<M: Machine> Tables<M> {
     fn rename(&self, renamings: &[Renaming], node: u32, index: usize) -> u32 {
         let renamed = self.nodes.get(node).renamed(&|sid| renamings[index].name(sid));
         renamed.map_or(node, |node| self.nodes.intern(node))
+    }
+
+    /// Connections under other names.
+    pub fn renamed_conn(
+        &self,
+        cache: &mut Cache,
+        renamings: &[Renaming],
+        conn: u32,
+        index: usize,
+    ) -> u32 {
+        self.pair(cache, Pair::RenamedConn, conn, index as u32, || {
+            let mut renamed = self.conns.get(conn).clone();
+            for id in renamed.0.iter_mut().flat_map(|wire| &mut wire.to_leader) {
+                let frame = self.frames.get(*id).renamed(&|sid| renamings[index].name(sid));
+                *id = self.frames.intern(frame);
+            }
+            u64::from(self.conns.intern(renamed))
+        }) as u32
     }
 
     /// Ghosts under other names.

@@ -90,13 +90,17 @@ fn is_fault(act: &Act) -> bool {
         | Act::LeaderInitLimit(_)
         | Act::QuorumLoss(_)
         | Act::LearnerSeesBreak(..)
-        | Act::LeaderSeesBreak(..) => true,
+        | Act::LeaderSeesBreak(..)
+        | Act::Unanswered(..)
+        | Act::ClaimExpires(..) => true,
         Act::Lead(_)
         | Act::Follow(..)
         | Act::Connect(..)
+        | Act::Accept(..)
         | Act::LearnerReads(..)
         | Act::LeaderReads(..)
         | Act::Disk(_)
+        | Act::Disks(_)
         | Act::Propose(_)
         | Act::Sync(_)
         | Act::Compact(_)

@@ -21,8 +21,8 @@ const UPDATE: &str = "VIVARIUM_FLAWS_UPDATE";
 /// What is copied: enough to build the checker.
 const SOURCES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "src", "model"];
 
-/// What patches may change.
-const CORE: &str = "src/zab/src/";
+/// What patches may change: the core and its host.
+const CHECKED: [&str; 2] = ["src/zab/src/", "src/host/src/"];
 
 /// The runner of the flaws in `model/flaws/`.
 ///
@@ -139,8 +139,10 @@ impl Places {
         let path = format!("model/flaws/{name}.patch");
         let patch = Patch::parse(&read(&self.root.join(&path))?)
             .map_err(|error| format!("{path}: {error}"))?;
-        if let Some(changed) = patch.paths().find(|changed| !changed.starts_with(CORE)) {
-            return Err(format!("{path}: changes {changed}, which is not in {CORE}"));
+        let is_checked = |path: &&str| CHECKED.iter().any(|checked| path.starts_with(checked));
+        if let Some(changed) = patch.paths().find(|changed| !is_checked(changed)) {
+            let checked = CHECKED.join(" or ");
+            return Err(format!("{path}: changes {changed}, which is not in {checked}"));
         }
         Ok(patch)
     }

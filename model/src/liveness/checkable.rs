@@ -110,6 +110,8 @@ fn cluster(bounds: &Bounds) -> Cluster<Peer<Origin>> {
         leaderships: value("leaderships"),
         crashes: value("crashes"),
         timeouts: value("timeouts"),
+        connections: 1,
+        early: false,
         window: value("window"),
         snapshots: 0,
         syncs: 0,

@@ -92,10 +92,7 @@ impl Calms for Whole {
             return false;
         }
         let serves = |at: usize| {
-            let linked = || {
-                let conn = self.conn(state, at, leader);
-                conn.learner_open && conn.leader_open
-            };
+            let linked = || self.conn(state, at, leader).is_whole();
             let follows = match infos[at].role {
                 Role::Leading => true,
                 Role::Following(to) | Role::Observing(to) => to == sid && linked(),
@@ -123,11 +120,12 @@ impl Calms for Whole {
         let timer = |kind: u8, a: Sid| STRONG_FROM + kind * n + (a.0 - 1);
         match act {
             Act::Connect(a, b) => pair(0, a, b),
-            Act::LearnerReads(a, b) => pair(1, a, b),
-            Act::LeaderReads(a, b) => pair(2, a, b),
-            Act::LearnerSeesBreak(a, b) => pair(3, a, b),
-            Act::LeaderSeesBreak(a, b) => pair(4, a, b),
-            Act::ReadNotification(a, b) => pair(5, a, b),
+            Act::Accept(a, b) => pair(1, a, b),
+            Act::ReadNotification(a, b) => pair(2, a, b),
+            Act::LearnerReads(a, b, number) => pair(3 + number, a, b),
+            Act::LeaderReads(a, b, number) => pair(5 + number, a, b),
+            Act::LearnerSeesBreak(a, b, number) => pair(7 + number, a, b),
+            Act::LeaderSeesBreak(a, b, number) => pair(9 + number, a, b),
             Act::Disk(a) => 112 + a.0,
             Act::Propose(a) => 120 + a.0,
             Act::Finalize(a) => timer(0, a),
@@ -136,7 +134,14 @@ impl Calms for Whole {
             Act::LeaderInitLimit(a) => timer(3, a),
             Act::QuorumLoss(a) => timer(4, a),
             Act::LeaderTimeout(a, b) => STRONG_FROM + pair(5, a, b),
-            Act::Lead(_) | Act::Follow(..) | Act::Sync(_) | Act::Compact(_) | Act::Crash(_) => {
+            Act::Lead(_)
+            | Act::Follow(..)
+            | Act::Unanswered(..)
+            | Act::ClaimExpires(..)
+            | Act::Disks(_)
+            | Act::Sync(_)
+            | Act::Compact(_)
+            | Act::Crash(_) => {
                 unreachable!("{act:?} is no calm step")
             }
         }
@@ -153,6 +158,7 @@ impl Whole {
     fn is_calm(&self, infos: &[Info], act: Act) -> bool {
         match act {
             Act::Connect(..)
+            | Act::Accept(..)
             | Act::LearnerReads(..)
             | Act::LeaderReads(..)
             | Act::LearnerSeesBreak(..)
@@ -167,6 +173,9 @@ impl Whole {
             }
             Act::Lead(_)
             | Act::Follow(..)
+            | Act::Disks(_)
+            | Act::Unanswered(..)
+            | Act::ClaimExpires(..)
             | Act::Sync(_)
             | Act::Compact(_)
             | Act::Crash(_)
@@ -188,12 +197,16 @@ impl Whole {
             Act::LeaderInitLimit(a) => (!established(a)).then_some(a),
             Act::QuorumLoss(a) => Some(a),
             Act::Connect(..)
+            | Act::Accept(..)
             | Act::LearnerReads(..)
             | Act::LeaderReads(..)
             | Act::LearnerSeesBreak(..)
             | Act::LeaderSeesBreak(..)
+            | Act::Unanswered(..)
+            | Act::ClaimExpires(..)
             | Act::ReadNotification(..)
             | Act::Disk(_)
+            | Act::Disks(_)
             | Act::Propose(_)
             | Act::Lead(_)
             | Act::Follow(..)
@@ -220,8 +233,8 @@ impl Whole {
         let mut words = std::mem::take(&mut cache.scratch);
         let within = (0..self.servers().len()).all(|at| {
             let node = self.node(&words, at);
-            let promised = node.machine.zab().accepted_epoch().unwrap_or_default();
-            node.machine.election().round() <= ROUND_MAX && promised <= EPOCH_MAX
+            let promised = node.core().zab().accepted_epoch().unwrap_or_default();
+            node.core().election().round() <= ROUND_MAX && promised <= EPOCH_MAX
         });
         if within {
             self.calmed(&mut words);
@@ -245,6 +258,8 @@ fn plenty() -> u32 {
         syncs: 0,
         servers: 1,
         observers: 0,
+        connections: 1,
+        early: false,
         window: 0,
         stale_votes: false,
         exact_disks: false,

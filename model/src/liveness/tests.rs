@@ -67,6 +67,8 @@ const TWO: Limits = Limits {
     leaderships: 1,
     crashes: 1,
     timeouts: 1,
+    connections: 1,
+    early: false,
     window: 15,
     snapshots: 0,
     syncs: 0,

@@ -60,6 +60,11 @@ impl<P> Claims<P> {
         self.0.contains_key(&peer)
     }
 
+    /// Those that wait.
+    pub(crate) fn links(&self) -> impl Iterator<Item = Link> {
+        self.0.values().flatten().map(|claim| claim.link)
+    }
+
     /// A connection that has to wait. Those that wait already keep their places.
     ///
     /// # Errors

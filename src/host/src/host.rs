@@ -196,6 +196,16 @@ impl<C: Core> Host<C> {
         self.links.get(&peer).map(|it| Link { peer, generation: it.generation })
     }
 
+    /// The peers to which the core has a link.
+    pub fn peers(&self) -> impl Iterator<Item = Sid> {
+        self.links.keys().copied()
+    }
+
+    /// The connections that wait to become the link of a learner.
+    pub fn claims(&self) -> impl Iterator<Item = Link> {
+        self.claims.links()
+    }
+
     /// The messages to a peer that wait for the disk, and for which record.
     pub fn gated(&self, peer: Sid) -> impl Iterator<Item = &(WriteNo, Message<C::Payload>)> {
         self.links.get(&peer).into_iter().flat_map(Connection::gated)

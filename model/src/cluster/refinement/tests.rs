@@ -22,6 +22,8 @@ const LIMITS: Limits = Limits {
     syncs: 0,
     elections: 0,
     resends: 0,
+    connections: 1,
+    early: false,
     window: 15,
     stale_votes: false,
     exact_disks: false,
