@@ -18,6 +18,10 @@ pub enum Act {
     LearnerReads(Sid, Sid, u8),
     /// A leader reads the next packet from a learner.
     LeaderReads(Sid, Sid, u8),
+    /// A learner reads together the COMMITs that arrived together.
+    LearnerReadsRun(Sid, Sid, u8),
+    /// A leader reads together the ACKs that arrived together.
+    LeaderReadsRun(Sid, Sid, u8),
     /// A learner sees that its leader's end is closed, or gives up while packets are still in flight.
     LearnerSeesBreak(Sid, Sid, u8),
     /// A leader sees that a learner's end is closed.
@@ -81,6 +85,8 @@ impl Act {
             Self::Unanswered(a, b) => (20, a, Some(b), 0),
             Self::ClaimExpires(a, b, number) => (21, a, Some(b), number),
             Self::Disks(a) => (22, a, None, 0),
+            Self::LearnerReadsRun(a, b, number) => (23, a, Some(b), number),
+            Self::LeaderReadsRun(a, b, number) => (24, a, Some(b), number),
         };
         kind << 24 | u32::from(number) << 16 | u32::from(a.0) << 8 | b.map_or(0, |b| u32::from(b.0))
     }
@@ -113,6 +119,8 @@ impl Act {
             20 => Self::Unanswered(a, b),
             21 => Self::ClaimExpires(a, b, number),
             22 => Self::Disks(a),
+            23 => Self::LearnerReadsRun(a, b, number),
+            24 => Self::LeaderReadsRun(a, b, number),
             _ => return None,
         })
     }

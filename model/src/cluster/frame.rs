@@ -36,6 +36,13 @@ impl Frame {
         frames
     }
 
+    /// Whether a host may take one for all, if both arrive together.
+    pub fn may_stand_for(&self, earlier: &Self) -> bool {
+        let kind = |frame: &Self| frame.packet.first_chunk().copied().map(i32::from_be_bytes);
+        let kinds = [PacketType::Ack, PacketType::Commit].map(|kind| Some(kind.code()));
+        kind(self) == kind(earlier) && kinds.contains(&kind(self))
+    }
+
     fn decoded(&self) -> Packet {
         let mut buffer = BytesMut::from(&self.packet[..]);
         let packet = Packets::new(PACKET_BYTES_MAX).next(&mut buffer);

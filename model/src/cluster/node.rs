@@ -41,6 +41,8 @@ pub enum Event {
     Notify(Sid, Notification),
     /// The next packet of a connection arrives.
     Recv(Link, Frame),
+    /// Packets of a connection arrive together.
+    RecvRun(Link, Vec<Frame>),
     /// A connection is up: the leader that was dialled answers, or a learner has dialled.
     Opened {
         /// Which one.
@@ -130,6 +132,10 @@ impl<M: Machine> Node<M> {
                     message => host::Event::Received { link, messages: vec![message] },
                 };
                 node.happens(me, event, &mut effects);
+            }
+            Event::RecvRun(link, frames) => {
+                let messages = frames.iter().map(Frame::message).collect();
+                node.happens(me, host::Event::Received { link: *link, messages }, &mut effects);
             }
             Event::Opened { link, dialled } => {
                 if *dialled {

@@ -123,6 +123,8 @@ impl<M: Machine> Cluster<M> {
             | Act::Connect(..)
             | Act::Accept(..)
             | Act::Unanswered(..)
+            | Act::LearnerReadsRun(..)
+            | Act::LeaderReadsRun(..)
             | Act::ClaimExpires(..)
             | Act::LearnerSeesBreak(..)
             | Act::LeaderSeesBreak(..)

@@ -1,6 +1,7 @@
 //! Which actions are possible in a state, and what each of them does to it.
 
-use zab::{Action, Role};
+use host::{Generation, Link};
+use zab::{Action, Role, Sid};
 
 use super::Cluster;
 use super::action::Act;
@@ -8,6 +9,7 @@ use super::info::Info;
 use super::limits::{Budget, votes};
 use super::link::{End, Wire, generation, number};
 use super::machine::Machine;
+use super::node::Event;
 use super::tables::{Cache, Code, NONE};
 
 /// Coverage and violations of a step.
@@ -107,6 +109,9 @@ impl<M: Machine> Cluster<M> {
             if !wire.to_learner.is_empty() {
                 f(cache, Act::LearnerReads(me, peer, wire.number));
             }
+            if self.run(&wire.to_learner) > 1 {
+                f(cache, Act::LearnerReadsRun(me, peer, wire.number));
+            }
         }
         let wires = &self.conn(state, j, i).0;
         let learns = self.limits.early || info.role == Role::Leading;
@@ -121,6 +126,9 @@ impl<M: Machine> Cluster<M> {
             }
             if !wire.to_leader.is_empty() {
                 f(cache, Act::LeaderReads(me, peer, wire.number));
+            }
+            if self.run(&wire.to_leader) > 1 {
+                f(cache, Act::LeaderReadsRun(me, peer, wire.number));
             }
         }
     }
@@ -266,6 +274,18 @@ impl<M: Machine> Cluster<M> {
                 words[at] = self.tables.conn_after(cache, words[at], op);
                 self.on(cache, words, m, Code::Recv(i, generation(number, false).0 as u8, frame))
             }
+            Act::LearnerReadsRun(a, b, number) => {
+                let (i, m) = (self.index(a), self.index(b));
+                let (at, op) = (self.conn_at(i, m), ids.learner_reads[usize::from(number)]);
+                let frames = &self.conn(state, i, m).wire(number)?.to_learner;
+                self.read_run(cache, words, i, (at, op), (b, generation(number, true)), frames)
+            }
+            Act::LeaderReadsRun(a, b, number) => {
+                let (m, i) = (self.index(a), self.index(b));
+                let (at, op) = (self.conn_at(i, m), ids.leader_reads[usize::from(number)]);
+                let frames = &self.conn(state, i, m).wire(number)?.to_leader;
+                self.read_run(cache, words, m, (at, op), (b, generation(number, false)), frames)
+            }
             Act::LearnerSeesBreak(a, b, number) => {
                 let (i, m) = (self.index(a), self.index(b));
                 self.breaks(cache, words, i, m, number, true)
@@ -362,6 +382,32 @@ impl<M: Machine> Cluster<M> {
         let op = self.ids.dial[usize::from(number)];
         words[at] = self.tables.conn_after(cache, words[at], op);
         self.event(cache, words, i, self.ids.reached[usize::from(number)][m])
+    }
+
+    /// How many of the next packets a host may take together.
+    fn run(&self, frames: &[u32]) -> usize {
+        let Some(&first) = frames.first() else { return 0 };
+        let first = self.tables.frames.get(first);
+        frames.iter().take_while(|&&id| self.tables.frames.get(id).may_stand_for(first)).count()
+    }
+
+    /// The server `i` reads the run of packets that is next in this queue.
+    fn read_run(
+        &self,
+        cache: &mut Cache,
+        words: &mut [u32],
+        i: usize,
+        (at, op): (usize, u32),
+        (peer, generation): (Sid, Generation),
+        frames: &[u32],
+    ) -> Option<Taken> {
+        let run = &frames[..self.run(frames)];
+        for _ in run {
+            words[at] = self.tables.conn_after(cache, words[at], op);
+        }
+        let frames = run.iter().map(|&id| self.tables.frames.get(id).clone()).collect();
+        let event = Event::RecvRun(Link { peer, generation }, frames);
+        self.event(cache, words, i, self.tables.events.intern(event))
     }
 
     /// The end of a connection at `i`, its learner or not, sees that the other one is closed.

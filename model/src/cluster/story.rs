@@ -97,7 +97,10 @@ impl<M: Machine> Teller<'_, M> {
             let mut old = labels(cluster, before, from, to);
             let new = labels(cluster, after, from, to);
             let queue = (cluster.servers()[from].me, cluster.servers()[to].me);
-            if reads(act) == Some((queue.1, queue.0)) && !old.is_empty() {
+            while reads(act) == Some((queue.1, queue.0))
+                && !old.is_empty()
+                && (!new.starts_with(&old) || self.has_not_read())
+            {
                 let label = old.remove(0);
                 self.end(queue, Fate::Delivered);
                 let arrow = arrow(queue, label, Fate::Delivered);
@@ -124,6 +127,11 @@ impl<M: Machine> Teller<'_, M> {
         }
     }
 
+    /// The present step has read nothing yet.
+    fn has_not_read(&self) -> bool {
+        self.steps.last().is_some_and(|step| step.received.is_none())
+    }
+
     /// The oldest message of a queue has come to its end.
     fn end(&mut self, queue: (Sid, Sid), fate: Fate) {
         let Some(at) = self.flights.iter().position(|flight| flight.queue == queue) else { return };
@@ -142,6 +150,8 @@ fn reads(act: Act) -> Option<(Sid, Sid)> {
     match act {
         Act::LearnerReads(reader, from, _)
         | Act::LeaderReads(reader, from, _)
+        | Act::LearnerReadsRun(reader, from, _)
+        | Act::LeaderReadsRun(reader, from, _)
         | Act::ReadNotification(reader, from) => Some((reader, from)),
         Act::Lead(_)
         | Act::Follow(..)
@@ -323,6 +333,8 @@ fn kind(act: Act) -> StepKind {
         | Act::Follow(..)
         | Act::LearnerReads(..)
         | Act::LeaderReads(..)
+        | Act::LearnerReadsRun(..)
+        | Act::LeaderReadsRun(..)
         | Act::Propose(_)
         | Act::Sync(_)
         | Act::ReadNotification(..) => StepKind::Protocol,
@@ -337,6 +349,8 @@ fn text(act: Act) -> String {
         Act::Accept(a, b) => format!("{a} learns of the connection that {b} has made"),
         Act::LearnerReads(a, b, _) => format!("{a} reads from its leader {b}"),
         Act::LeaderReads(a, b, _) => format!("{a} reads from its learner {b}"),
+        Act::LearnerReadsRun(a, b, _) => format!("{a} reads all COMMITs of {b} together"),
+        Act::LeaderReadsRun(a, b, _) => format!("{a} reads all ACKs of {b} together"),
         Act::LearnerSeesBreak(a, b, _) => format!("{a} sees that its connection to {b} is broken"),
         Act::LeaderSeesBreak(a, b, _) => format!("{a} sees that a connection from {b} is broken"),
         Act::Unanswered(a, b) => {

@@ -98,6 +98,8 @@ fn is_fault(act: &Act) -> bool {
         | Act::Connect(..)
         | Act::Accept(..)
         | Act::LearnerReads(..)
+        | Act::LearnerReadsRun(..)
+        | Act::LeaderReadsRun(..)
         | Act::LeaderReads(..)
         | Act::Disk(_)
         | Act::Disks(_)

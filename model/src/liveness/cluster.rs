@@ -136,6 +136,8 @@ impl Calms for Whole {
             Act::LeaderTimeout(a, b) => STRONG_FROM + pair(5, a, b),
             Act::Lead(_)
             | Act::Follow(..)
+            | Act::LearnerReadsRun(..)
+            | Act::LeaderReadsRun(..)
             | Act::Unanswered(..)
             | Act::ClaimExpires(..)
             | Act::Disks(_)
@@ -173,6 +175,8 @@ impl Whole {
             }
             Act::Lead(_)
             | Act::Follow(..)
+            | Act::LearnerReadsRun(..)
+            | Act::LeaderReadsRun(..)
             | Act::Disks(_)
             | Act::Unanswered(..)
             | Act::ClaimExpires(..)
@@ -203,6 +207,8 @@ impl Whole {
             | Act::LearnerSeesBreak(..)
             | Act::LeaderSeesBreak(..)
             | Act::Unanswered(..)
+            | Act::LearnerReadsRun(..)
+            | Act::LeaderReadsRun(..)
             | Act::ClaimExpires(..)
             | Act::ReadNotification(..)
             | Act::Disk(_)
