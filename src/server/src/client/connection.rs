@@ -58,9 +58,9 @@ pub(crate) struct Connection {
     /// Reads wait for nothing but that the client takes more of what it was sent.
     held_back: AtomicBool,
     state: Mutex<State>,
-    closed: Notify,
-    /// Something was left to the connection's own task.
-    resume: Notify,
+    /// Something is to be looked at by the connection's own task: this server has ended the connection, or something was left to
+    /// the task.
+    stirred: Notify,
     pub(super) stats: ConnectionStats,
 }
 
@@ -105,8 +105,7 @@ impl Connection {
                 auth: vec![ip],
                 pending: Pending::default(),
             }),
-            closed: Notify::new(),
-            resume: Notify::new(),
+            stirred: Notify::new(),
             stats: ConnectionStats::new(),
         })
     }
@@ -366,14 +365,14 @@ impl Connection {
         }
     }
 
-    /// Waits until there may be something for [`Self::go_on`] again.
-    pub(super) async fn resumed(&self) {
-        self.resume.notified().await;
+    /// Waits until there may be something for [`Self::go_on`] again, or [`Self::is_cut`].
+    pub(super) async fn stirred(&self) {
+        self.stirred.notified().await;
     }
 
     fn hold_back(&self) {
         self.held_back.store(true, Ordering::Relaxed);
-        self.resume.notify_one();
+        self.stirred.notify_one();
     }
 
     /// Answers the oldest requests, as far as nothing has to be waited for, nothing takes long, and the client takes the answers;
@@ -487,7 +486,7 @@ impl Connection {
         debug!("client {} is disconnected: {reason}", self.address);
         self.cut.store(true, Ordering::Relaxed);
         self.outbox.abort();
-        self.closed.notify_one();
+        self.stirred.notify_one();
     }
 
     /// The session is over: the connection ends once the client was told what it is still owed. If the client closed the
@@ -506,9 +505,12 @@ impl Connection {
         taken - owed
     }
 
-    /// Waits until [`Self::close`] is called.
+    /// Waits until [`Self::close`] is called. Whoever waits for this looks at [`Self::is_held_back`] afterwards: it may have been
+    /// stirred for that.
     pub(super) async fn closed(&self) {
-        self.closed.notified().await;
+        while !self.is_cut() {
+            self.stirred.notified().await;
+        }
     }
 }
 

@@ -182,8 +182,11 @@ impl Client {
                     Next::Write(Chunk::Large(never)) => match never {},
                     Next::End => return writing.shutdown().await.map_err(text),
                 },
-                () = connection.closed() => return Ok(()),
-                () = connection.resumed() => {}
+                () = connection.stirred() => {
+                    if connection.is_cut() {
+                        return Ok(());
+                    }
+                }
                 arrived = self.read(&mut reading), if reads => {
                     arrived?;
                     if begun {
