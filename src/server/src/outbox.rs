@@ -187,7 +187,8 @@ impl<L> Outbox<L> {
     }
 }
 
-/// A queue that somebody fills. What is added counts as held when it is done: many small messages cost others no more than one.
+/// A queue that somebody fills. What is added counts as held when it is done: many small messages
+/// cost others no more than one.
 pub(crate) struct Filling<'a, L> {
     state: MutexGuard<'a, State<L>>,
     limit: usize,
@@ -222,7 +223,8 @@ impl<L> Filling<'_, L> {
         }
     }
 
-    /// Ends the connection once everything queued has left. Call [`Outbox::wake`] once this is dropped.
+    /// Ends the connection once everything queued has left. Call [`Outbox::wake`] once this is
+    /// dropped.
     pub(crate) fn close(&mut self) {
         self.state.close();
     }

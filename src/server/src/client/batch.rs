@@ -8,8 +8,9 @@ use super::counters::Tally;
 use super::shared::Shared;
 use crate::outbox::Filling;
 
-/// Messages to one client that are made in one go: the outbox is taken once, the counters are written to once, and what waits for
-/// all clients is looked at once. [`Self::finish`] says that it is done.
+/// Messages to one client that are made in one go: the outbox is taken once, the counters are
+/// written to once, and what waits for all clients is looked at once. [`Self::finish`] says that it
+/// is done.
 pub(super) struct Batch<'a> {
     connection: &'a Connection,
     shared: &'a Shared,
@@ -46,7 +47,8 @@ impl<'a> Batch<'a> {
         self.filling.queued()
     }
 
-    /// The same, or the next one if this is long: no batch hides more than a chunk and one answer from what waits for all clients.
+    /// The same, or the next one if this is long: no batch hides more than a chunk and one answer
+    /// from what waits for all clients.
     pub(super) fn go_on(self) -> Self {
         if !self.filling.is_long() {
             return self;

@@ -58,8 +58,8 @@ pub(crate) struct Connection {
     /// Reads wait for nothing but that the client takes more of what it was sent.
     held_back: AtomicBool,
     state: Mutex<State>,
-    /// Something is to be looked at by the connection's own task: this server has ended the connection, or something was left to
-    /// the task.
+    /// The connection's own task has something to look at: this server has ended the connection, or
+    /// something was left to the task.
     stirred: Notify,
     pub(super) stats: ConnectionStats,
 }
@@ -505,8 +505,8 @@ impl Connection {
         taken - owed
     }
 
-    /// Waits until [`Self::close`] is called. Whoever waits for this looks at [`Self::is_held_back`] afterwards: it may have been
-    /// stirred for that.
+    /// Waits until [`Self::close`] is called. Whoever waits for this looks at
+    /// [`Self::is_held_back`] afterwards: the task may have been stirred for that.
     pub(super) async fn closed(&self) {
         while !self.is_cut() {
             self.stirred.notified().await;

@@ -30,7 +30,7 @@ impl Latency {
         if times.count == 0 {
             return;
         }
-        // Most requests change neither the sum nor a bound: what others read too is written to only if need be.
+        // Most requests change neither the sum nor a bound: only what changes is written.
         if times.sum > 0 {
             self.sum.fetch_add(times.sum, Ordering::Relaxed);
         }
@@ -85,8 +85,8 @@ impl Times {
     }
 }
 
-/// What one client asks, or is told, in one go. It is added to the counters at once: all threads write to them, so a pipeline
-/// costs no more than one request.
+/// What one client asks, or is told, in one go. It is added to the counters at once: all threads
+/// write to them, so a pipeline costs no more than one request.
 #[derive(Default)]
 pub(super) struct Tally {
     /// When the first answer was made that had been waited for: it stands for all of them.
