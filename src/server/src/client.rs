@@ -4,6 +4,7 @@
 mod amplification;
 mod answers;
 mod auth;
+mod batch;
 mod connection;
 mod cost;
 mod counters;

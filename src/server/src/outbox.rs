@@ -77,26 +77,12 @@ impl<L> Outbox<L> {
 
     /// Appends what `fill` writes. Call [`Self::wake`] afterwards, once for any number of calls.
     pub(crate) fn push(&self, fill: impl FnOnce(&mut Vec<u8>)) {
-        let mut state = self.lock();
-        if state.end != End::Open {
-            return;
-        }
-        let grows = |chunk: &Chunk<L>| match chunk {
-            Chunk::Bytes(bytes) => bytes.len() < CHUNK_BYTES,
-            Chunk::Large(_) => false,
-        };
-        if !state.chunks.back().is_some_and(grows) {
-            state.chunks.push_back(Chunk::Bytes(Vec::new()));
-        }
-        if let Some(Chunk::Bytes(bytes)) = state.chunks.back_mut() {
-            let before = bytes.len();
-            fill(bytes);
-            let added = bytes.len() - before;
-            state.hold(added);
-        }
-        if state.bytes > self.limit {
-            state.abandon();
-        }
+        self.fill().push(fill);
+    }
+
+    /// Takes the queue to append several messages. Nobody else gets at it meanwhile.
+    pub(crate) fn fill(&self) -> Filling<'_, L> {
+        Filling { state: self.lock(), limit: self.limit, added: 0 }
     }
 
     /// Appends a batch of chunks, and wakes the writing task. If it is behind, bytes join those
@@ -139,11 +125,7 @@ impl<L> Outbox<L> {
 
     /// Ends the connection once everything queued has left.
     pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        if state.end == End::Open {
-            state.end = End::AfterFlush;
-        }
-        drop(state);
+        self.lock().close();
         self.wake();
     }
 
@@ -161,6 +143,12 @@ impl<L> Outbox<L> {
     /// Bytes that have not left yet.
     pub(crate) fn queued(&self) -> usize {
         self.lock().bytes
+    }
+
+    /// Whether more can be queued, and fewer bytes than `high` have not left yet.
+    pub(crate) fn has_room(&self, high: usize) -> bool {
+        let state = self.lock();
+        state.end == End::Open && state.bytes < high
     }
 
     /// The next chunk, once there is one; the one before has been written. For the one writing
@@ -199,10 +187,80 @@ impl<L> Outbox<L> {
     }
 }
 
+/// A queue that somebody fills. What is added counts as held when it is done: many small messages
+/// cost others no more than one.
+pub(crate) struct Filling<'a, L> {
+    state: MutexGuard<'a, State<L>>,
+    limit: usize,
+    /// Bytes that are queued, and not yet counted in `held`.
+    added: usize,
+}
+
+impl<L> Filling<'_, L> {
+    /// Appends what `fill` writes. Call [`Outbox::wake`] once this is dropped.
+    pub(crate) fn push(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
+        if self.state.end != End::Open {
+            return;
+        }
+        let grows = |chunk: &Chunk<L>| match chunk {
+            Chunk::Bytes(bytes) => bytes.len() < CHUNK_BYTES,
+            Chunk::Large(_) => false,
+        };
+        let state = &mut *self.state;
+        if !state.chunks.back().is_some_and(grows) {
+            state.chunks.push_back(Chunk::Bytes(Vec::new()));
+        }
+        if let Some(Chunk::Bytes(bytes)) = state.chunks.back_mut() {
+            let before = bytes.len();
+            fill(bytes);
+            let added = bytes.len() - before;
+            state.bytes += added;
+            self.added += added;
+        }
+        if state.bytes > self.limit {
+            self.count();
+            self.state.abandon();
+        }
+    }
+
+    /// Ends the connection once everything queued has left. Call [`Outbox::wake`] once this is
+    /// dropped.
+    pub(crate) fn close(&mut self) {
+        self.state.close();
+    }
+
+    /// Bytes that have not left yet.
+    pub(crate) fn queued(&self) -> usize {
+        self.state.bytes
+    }
+
+    /// Whether as much was added as one chunk holds.
+    pub(crate) fn is_long(&self) -> bool {
+        self.added >= CHUNK_BYTES
+    }
+
+    fn count(&mut self) {
+        self.state.held.0.fetch_add(std::mem::take(&mut self.added), Ordering::Relaxed);
+    }
+}
+
+impl<L> Drop for Filling<'_, L> {
+    fn drop(&mut self) {
+        self.count();
+    }
+}
+
 impl<L> State<L> {
     fn hold(&mut self, bytes: usize) {
         self.bytes += bytes;
         self.held.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What is queued still leaves.
+    fn close(&mut self) {
+        if self.end == End::Open {
+            self.end = End::AfterFlush;
+        }
     }
 
     fn release(&mut self, bytes: usize) {
@@ -327,6 +385,27 @@ mod tests {
         other.push(|out| out.extend(b"last"));
         drop(other);
         assert_eq!(held.bytes(), 0, "nor does who is gone");
+    }
+
+    #[test]
+    fn what_is_filled_together_is_bounded_and_counted_as_what_is_filled_one_by_one() {
+        let held = Arc::<Held>::default();
+        let outbox = Outbox::<&'static str>::sharing(100, Arc::clone(&held));
+        let mut filling = outbox.fill();
+        for _ in 0..4 {
+            filling.push(|out| out.extend([b'.'; 25]));
+        }
+        assert_eq!(filling.queued(), 100);
+        drop(filling);
+        assert_eq!((outbox.queued(), held.bytes(), outbox.has_room(101)), (100, 100, true));
+        assert!(!outbox.has_room(100), "so many wait");
+        let mut filling = outbox.fill();
+        filling.push(|out| out.extend(b"!"));
+        filling.push(|_| panic!("the client is given up already"));
+        assert_eq!(filling.queued(), 0);
+        drop(filling);
+        assert_eq!((held.bytes(), next(&outbox).as_deref()), (0, Some("end")));
+        assert!(!outbox.has_room(100), "nothing can be queued");
     }
 
     #[test]

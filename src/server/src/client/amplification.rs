@@ -18,6 +18,7 @@ use wire::{Acl, ErrorCode};
 use znode::{Context, Options, Outcome, Owner, Prep, SessionId, Sessions, Tree};
 
 use super::connection::Connection;
+use super::counters::Tally;
 use super::shared::Shared;
 use super::{answers, reads};
 use crate::Build;
@@ -237,7 +238,7 @@ fn no_request_costs_more_than_its_bound() {
                 if is_read {
                     let mut reader = Reader::with_limit(&body, body.len());
                     let decoded = Request::decode(*op, &mut reader).expect("its own");
-                    connection.read(1, decoded, &tree, &shared);
+                    connection.read(1, decoded, &tree, &shared, &mut Tally::default());
                     connection.go_on(&shared);
                 }
             });
@@ -272,7 +273,13 @@ fn what_is_refused_for_its_length_sets_no_watch_and_says_so() {
     let connection = Connection::new((Ipv4Addr::LOCALHOST, 1).into(), &shared);
     connection.establish(SESSION);
     drained(&connection);
-    connection.read(1, Request::GetChildren(watched("/wide")), &tree, &shared);
+    connection.read(
+        1,
+        Request::GetChildren(watched("/wide")),
+        &tree,
+        &shared,
+        &mut Tally::default(),
+    );
     assert_eq!(drained(&connection), 0, "it takes long: the connection's own task does it");
     connection.go_on(&shared);
     assert_eq!(drained(&connection), 20, "a header");
@@ -280,7 +287,7 @@ fn what_is_refused_for_its_length_sets_no_watch_and_says_so() {
     let found =
         reads::children(&tree, "/wide", &[], ANSWER_BYTES_MAX).map(|(names, ..)| names.len());
     assert_eq!(found, Err(ErrorCode::MarshallingError));
-    connection.read(2, Request::GetData(watched("/large")), &tree, &shared);
+    connection.read(2, Request::GetData(watched("/large")), &tree, &shared, &mut Tally::default());
     assert!(drained(&connection) > 1_000_000);
     assert_eq!(shared.watches().len(), 1);
 }
@@ -295,7 +302,13 @@ fn reads_behind_a_write_are_held_back_unless_another_write_waits_behind_them() {
         connection.establish(SESSION);
         connection.push_write(1, OpCode::Delete);
         for xid in 2..2 + i32::from(READS) {
-            connection.read(xid, Request::GetData(watched("/large")), &tree, &shared);
+            connection.read(
+                xid,
+                Request::GetData(watched("/large")),
+                &tree,
+                &shared,
+                &mut Tally::default(),
+            );
         }
         for xid in 0..writes_behind {
             connection.push_write(100 + xid, OpCode::Delete);

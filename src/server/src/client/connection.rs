@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::Notify;
 use tracing::debug;
@@ -15,7 +14,8 @@ use wire::txn::Txn;
 use wire::{ErrorCode, Id};
 use znode::{Outcome, SessionId, Tree};
 
-use super::counters::ConnectionStats;
+use super::batch::Batch;
+use super::counters::{ConnectionStats, Tally};
 use super::pending::{Completed, Pending, Ready};
 use super::shared::Shared;
 use super::{answers, auth, cost, reads};
@@ -47,6 +47,8 @@ pub(crate) struct Connection {
     ended: AtomicBool,
     /// Requests that the engine has taken and not answered. Only the engine changes it.
     in_progress: AtomicUsize,
+    /// Bytes of requests. Only the connection's own task changes it.
+    pending_bytes: AtomicUsize,
     /// The engine answers nothing any more.
     abandoned: AtomicBool,
     /// This server has ended the connection.
@@ -56,9 +58,9 @@ pub(crate) struct Connection {
     /// Reads wait for nothing but that the client takes more of what it was sent.
     held_back: AtomicBool,
     state: Mutex<State>,
-    closed: Notify,
-    /// Something was left to the connection's own task.
-    resume: Notify,
+    /// The connection's own task has something to look at: this server has ended the connection, or
+    /// something was left to the task.
+    stirred: Notify,
     pub(super) stats: ConnectionStats,
 }
 
@@ -76,7 +78,6 @@ struct State {
     read_only: Option<bool>,
     auth: Vec<Id>,
     pending: Pending,
-    pending_bytes: usize,
 }
 
 impl Connection {
@@ -94,6 +95,7 @@ impl Connection {
             told: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             in_progress: AtomicUsize::new(0),
+            pending_bytes: AtomicUsize::new(0),
             abandoned: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             has_greeted: AtomicBool::new(false),
@@ -102,10 +104,8 @@ impl Connection {
                 read_only: None,
                 auth: vec![ip],
                 pending: Pending::default(),
-                pending_bytes: 0,
             }),
-            closed: Notify::new(),
-            resume: Notify::new(),
+            stirred: Notify::new(),
             stats: ConnectionStats::new(),
         })
     }
@@ -180,22 +180,22 @@ impl Connection {
 
     /// Whether more may be read from the client.
     pub(super) fn wants_input(&self) -> bool {
-        let mut state = self.lock();
+        let state = self.lock();
         if state.pending.is_empty() {
-            state.pending_bytes = 0;
+            self.pending_bytes.store(0, Ordering::Relaxed);
         }
         // Nothing may come behind reads that are held back but what they can wait for.
         !self.held_back.load(Ordering::Relaxed)
             && state.pending.len() < PENDING_MAX
-            && state.pending_bytes < PENDING_BYTES_MAX
+            && self.pending_bytes.load(Ordering::Relaxed) < PENDING_BYTES_MAX
             && state.pending.takes_more()
-            && !self.outbox.is_closed()
-            && self.outbox.queued() < OUTBOX_BYTES_HIGH
+            && self.outbox.has_room(OUTBOX_BYTES_HIGH)
     }
 
     /// A request of so many bytes was read.
     pub(super) fn count_request(&self, bytes: usize) {
-        self.lock().pending_bytes += bytes;
+        let before = self.pending_bytes.load(Ordering::Relaxed);
+        self.pending_bytes.store(before + bytes, Ordering::Relaxed);
     }
 
     /// Requests in progress.
@@ -212,15 +212,24 @@ impl Connection {
     }
 
     /// Answers a read, or lets it wait behind the writes that came before it. One that takes long is left to [`Self::go_on`].
-    pub(super) fn read(&self, xid: i32, request: Request, tree: &Tree, shared: &Shared) {
+    /// What was answered is added to `tally`.
+    pub(super) fn read(
+        &self,
+        xid: i32,
+        request: Request,
+        tree: &Tree,
+        shared: &Shared,
+        tally: &mut Tally,
+    ) {
         let mut state = self.lock();
         let is_costly = cost::is_costly(&request, self.session(), &state.auth, tree);
         if state.pending.is_empty() && !is_costly {
-            shared.stats.latency.answered_at_once();
-            self.stats.latency.answered_at_once();
-            self.reply(shared, |out| {
+            tally.sent();
+            tally.answered_at_once();
+            self.outbox.push(|out| {
                 reads::answer(xid, &request, self, &state.auth, tree, shared, out);
             });
+            shared.relieve();
         } else {
             state.pending.push_read(xid, request, is_costly);
             self.held_back.fetch_or(state.pending.is_ready(), Ordering::Relaxed);
@@ -231,7 +240,7 @@ impl Connection {
     pub(super) fn refuse(&self, xid: i32, error: ErrorCode, tree: &Tree, shared: &Shared) {
         let mut state = self.lock();
         state.pending.push_ready(Ready::Refused { xid, error });
-        self.answer_ready(&mut state, By::Others, tree, shared);
+        self.answer_ready(&mut state, By::Others, tree, shared, Batch::begin(self, shared));
     }
 
     /// Answers with bytes that depend on nothing, in its turn. `ends`: the connection ends behind it.
@@ -293,12 +302,12 @@ impl Connection {
         let Some(completed) = state.pending.complete_write(cxid, closes) else {
             return 0;
         };
-        self.answered(completed.since, shared);
+        let mut batch = Batch::begin(self, shared);
         let (xid, op, zxid) = (completed.xid, completed.asked, tree.last_zxid());
         self.stats.answered_at(zxid);
         let fill = |out: &mut Vec<u8>| answers::write(xid, op, (txn, outcome), zxid, out);
-        self.complete(&mut state, &completed, fill, closes, shared);
-        self.answer_ready(&mut state, By::Others, tree, shared);
+        Self::complete(&mut state, &completed, fill, closes, &mut batch);
+        self.answer_ready(&mut state, By::Others, tree, shared, batch);
         1
     }
 
@@ -309,31 +318,26 @@ impl Connection {
         let Some(completed) = state.pending.complete_sync() else {
             return 0;
         };
-        self.answered(completed.since, shared);
+        let mut batch = Batch::begin(self, shared);
         let (xid, path, zxid) = (completed.xid, &completed.asked, tree.last_zxid());
         let fill = |out: &mut Vec<u8>| answers::sync(xid, path, zxid, out);
-        self.complete(&mut state, &completed, fill, false, shared);
-        self.answer_ready(&mut state, By::Others, &tree, shared);
+        Self::complete(&mut state, &completed, fill, false, &mut batch);
+        self.answer_ready(&mut state, By::Others, &tree, shared, batch);
         1
-    }
-
-    fn answered(&self, since: Instant, shared: &Shared) {
-        shared.stats.latency.answered(since);
-        self.stats.latency.answered(since);
     }
 
     /// Lets an answer leave, or keeps it until everything older is answered.
     fn complete<T>(
-        &self,
         state: &mut State,
         completed: &Completed<T>,
         fill: impl FnOnce(&mut Vec<u8>),
         ends: bool,
-        shared: &Shared,
+        batch: &mut Batch<'_>,
     ) {
+        batch.answered(completed.since);
         if state.pending.is_due(completed) && !ends {
             state.pending.pop_due();
-            self.reply(shared, fill);
+            batch.push(fill);
         } else {
             let mut answer = Vec::new();
             fill(&mut answer);
@@ -356,54 +360,59 @@ impl Connection {
     pub(super) fn go_on(&self, shared: &Shared) {
         if self.is_held_back() {
             let tree = shared.read_tree();
-            self.answer_ready(&mut self.lock(), By::Task, &tree, shared);
+            let mut state = self.lock();
+            self.answer_ready(&mut state, By::Task, &tree, shared, Batch::begin(self, shared));
         }
     }
 
-    /// Waits until there may be something for [`Self::go_on`] again.
-    pub(super) async fn resumed(&self) {
-        self.resume.notified().await;
+    /// Waits until there may be something for [`Self::go_on`] again, or [`Self::is_cut`].
+    pub(super) async fn stirred(&self) {
+        self.stirred.notified().await;
     }
 
     fn hold_back(&self) {
         self.held_back.store(true, Ordering::Relaxed);
-        self.resume.notify_one();
+        self.stirred.notify_one();
     }
 
     /// Answers the oldest requests, as far as nothing has to be waited for, nothing takes long, and the client takes the answers;
     /// the others are left to [`Self::go_on`]. Where a write waits behind them none is left: it may be applied at any time, and
     /// they must not see it.
-    fn answer_ready(&self, state: &mut State, by: By, tree: &Tree, shared: &Shared) {
+    fn answer_ready(
+        &self,
+        state: &mut State,
+        by: By,
+        tree: &Tree,
+        shared: &Shared,
+        mut batch: Batch<'_>,
+    ) {
         let State { pending, auth, .. } = state;
         self.held_back.store(false, Ordering::Relaxed);
-        if by == By::Others && pending.next_is_costly() {
-            return self.hold_back();
-        }
-        while let Some(ready) = pending.pop_ready() {
+        let mut leaves_some = by == By::Others && pending.next_is_costly();
+        while !leaves_some && let Some(ready) = pending.pop_ready() {
             match ready {
                 Ready::Answered { answer, ends } => {
-                    self.reply(shared, |out| out.extend_from_slice(&answer));
+                    batch.push(|out| out.extend_from_slice(&answer));
                     if ends {
-                        self.outbox.close();
+                        batch.close();
                     }
                 }
                 Ready::Read { xid, request, is_costly: _, since } => {
-                    self.answered(since, shared);
-                    self.reply(shared, |out| {
-                        reads::answer(xid, &request, self, auth, tree, shared, out);
-                    });
+                    batch.answered(since);
+                    batch.push(|out| reads::answer(xid, &request, self, auth, tree, shared, out));
                 }
                 Ready::Refused { xid, error } => {
-                    self.reply(shared, |out| {
-                        encode_reply_error(out, xid, tree.last_zxid(), error);
-                    });
+                    batch.push(|out| encode_reply_error(out, xid, tree.last_zxid(), error));
                 }
             }
-            let is_full = self.outbox.queued() >= OUTBOX_BYTES_HIGH && pending.is_ready();
+            batch = batch.go_on();
+            let is_full = batch.queued() >= OUTBOX_BYTES_HIGH && pending.is_ready();
             // Nothing stands behind a read that takes long.
-            if !pending.is_empty() && (is_full || pending.next_is_costly()) {
-                return self.hold_back();
-            }
+            leaves_some = !pending.is_empty() && (is_full || pending.next_is_costly());
+        }
+        batch.finish();
+        if leaves_some {
+            self.hold_back();
         }
     }
 
@@ -477,7 +486,7 @@ impl Connection {
         debug!("client {} is disconnected: {reason}", self.address);
         self.cut.store(true, Ordering::Relaxed);
         self.outbox.abort();
-        self.closed.notify_one();
+        self.stirred.notify_one();
     }
 
     /// The session is over: the connection ends once the client was told what it is still owed. If the client closed the
@@ -496,9 +505,12 @@ impl Connection {
         taken - owed
     }
 
-    /// Waits until [`Self::close`] is called.
+    /// Waits until [`Self::close`] is called. Whoever waits for this looks at
+    /// [`Self::is_held_back`] afterwards: the task may have been stirred for that.
     pub(super) async fn closed(&self) {
-        self.closed.notified().await;
+        while !self.is_cut() {
+            self.stirred.notified().await;
+        }
     }
 }
 

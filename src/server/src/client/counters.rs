@@ -25,24 +25,24 @@ pub(crate) struct Latencies {
 }
 
 impl Latency {
-    /// A request that came at `since` is answered.
-    pub(crate) fn answered(&self, since: Instant) {
-        let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.sum.fetch_add(ms, Ordering::Relaxed);
-        self.max.fetch_max(ms, Ordering::Relaxed);
-        self.last.store(ms, Ordering::Relaxed);
-        if self.count.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.min.store(ms, Ordering::Relaxed);
-        } else {
-            self.min.fetch_min(ms, Ordering::Relaxed);
+    /// Adds what was answered together.
+    fn add(&self, times: &Times) {
+        if times.count == 0 {
+            return;
         }
-    }
-
-    /// A request is answered in the same moment in which it is read: no clock is asked.
-    pub(crate) fn answered_at_once(&self) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        self.min.store(0, Ordering::Relaxed);
-        self.last.store(0, Ordering::Relaxed);
+        // Most requests change neither the sum nor a bound: only what changes is written.
+        if times.sum > 0 {
+            self.sum.fetch_add(times.sum, Ordering::Relaxed);
+        }
+        if times.max > self.max.load(Ordering::Relaxed) {
+            self.max.fetch_max(times.max, Ordering::Relaxed);
+        }
+        self.last.store(times.last, Ordering::Relaxed);
+        if self.count.fetch_add(times.count, Ordering::Relaxed) == 0 {
+            self.min.store(times.min, Ordering::Relaxed);
+        } else if times.min < self.min.load(Ordering::Relaxed) {
+            self.min.fetch_min(times.min, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn get(&self) -> Latencies {
@@ -62,6 +62,76 @@ impl Latency {
         for number in [&self.sum, &self.max, &self.count, &self.min, &self.last] {
             number.store(0, Ordering::Relaxed);
         }
+    }
+}
+
+/// Times of requests that are answered together, in milliseconds.
+#[derive(Default)]
+struct Times {
+    sum: u64,
+    max: u64,
+    count: u64,
+    min: u64,
+    last: u64,
+}
+
+impl Times {
+    fn add(&mut self, ms: u64) {
+        self.sum += ms;
+        self.max = self.max.max(ms);
+        self.min = if self.count == 0 { ms } else { self.min.min(ms) };
+        self.count += 1;
+        self.last = ms;
+    }
+}
+
+/// What one client asks, or is told, in one go. It is added to the counters at once: all threads
+/// write to them, so a pipeline costs no more than one request.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// When the first answer was made that had been waited for: it stands for all of them.
+    now: Option<Instant>,
+    received: u64,
+    sent: u64,
+    times: Times,
+}
+
+impl Tally {
+    /// A message has come.
+    pub(super) fn received(&mut self) {
+        self.received += 1;
+    }
+
+    /// A message is sent.
+    pub(super) fn sent(&mut self) {
+        self.sent += 1;
+    }
+
+    /// A request that came at `since` is answered.
+    pub(super) fn answered(&mut self, since: Instant) {
+        let now = *self.now.get_or_insert_with(Instant::now);
+        let ms = now.saturating_duration_since(since).as_millis();
+        self.times.add(u64::try_from(ms).unwrap_or(u64::MAX));
+    }
+
+    /// A request is answered in the same moment in which it is read: no clock is asked.
+    pub(super) fn answered_at_once(&mut self) {
+        self.times.add(0);
+    }
+
+    /// Adds it to the counters of the connection and of the server.
+    pub(super) fn count(self, connection: &ConnectionStats, server: &Stats) {
+        let add = |counter: &AtomicU64, messages: u64| {
+            if messages > 0 {
+                counter.fetch_add(messages, Ordering::Relaxed);
+            }
+        };
+        add(&connection.received, self.received);
+        add(&server.received, self.received);
+        add(&connection.sent, self.sent);
+        add(&server.sent, self.sent);
+        connection.latency.add(&self.times);
+        server.latency.add(&self.times);
     }
 }
 
@@ -250,17 +320,47 @@ mod tests {
         let latency = Latency::default();
         assert_eq!(latency.get(), Latencies { min: 0, mean: 0.0, max: 0, last: 0 });
         let at = |ms| Instant::now().checked_sub(Duration::from_millis(ms)).expect("not so young");
-        latency.answered(at(3_000));
+        let add = |tell: &dyn Fn(&mut Tally)| {
+            let mut tally = Tally::default();
+            tell(&mut tally);
+            latency.add(&tally.times);
+        };
+        add(&|tally| tally.answered(at(3_000)));
         let first = latency.get();
         assert!(first.min >= 3_000 && first.mean >= 3_000.0);
         assert_eq!((first.max, first.last), (first.min, first.min));
-        latency.answered_at_once();
-        latency.answered_at_once();
+        add(&|_| {});
+        add(&Tally::answered_at_once);
+        add(&Tally::answered_at_once);
         let Latencies { min, mean, max, last } = latency.get();
         assert_eq!((min, max, last), (0, first.max, 0));
         assert!((1_000.0..3_000.0).contains(&mean), "{mean}");
         latency.reset();
         assert_eq!(latency.get(), Latency::default().get());
+    }
+
+    #[test]
+    fn what_is_answered_together_counts_as_what_is_answered_one_by_one() {
+        let (connection, server) = (ConnectionStats::new(), Stats::default());
+        let now = Instant::now();
+        let mut tally = Tally { now: Some(now), ..Tally::default() };
+        for ms in [5, 9, 2, 4] {
+            tally.sent();
+            tally.answered(now.checked_sub(Duration::from_millis(ms)).expect("not so young"));
+        }
+        tally.sent();
+        tally.count(&connection, &server);
+        let expected = Latencies { min: 2, mean: 5.0, max: 9, last: 4 };
+        for (latency, sent) in
+            [(&connection.latency, &connection.sent), (&server.latency, &server.sent)]
+        {
+            assert_eq!((latency.get(), sent.load(Ordering::Relaxed)), (expected, 5));
+        }
+        let mut tally = Tally { now: Some(now), ..Tally::default() };
+        tally.answered(now + Duration::from_millis(1));
+        tally.count(&connection, &server);
+        let expected = Latencies { min: 0, mean: 4.0, max: 9, last: 0 };
+        assert_eq!(server.latency.get(), expected, "a request may come while others are answered");
     }
 
     #[test]

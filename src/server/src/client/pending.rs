@@ -67,6 +67,14 @@ impl Entry {
         }
     }
 
+    /// Whether a request may stand behind this one.
+    fn may_be_followed(&self) -> bool {
+        match self {
+            Self::Ready(ready) => ready.may_be_followed(),
+            Self::Write { .. } | Self::Sync { .. } => true,
+        }
+    }
+
     fn is_costly(&self) -> bool {
         match self {
             Self::Ready(Ready::Read { is_costly, .. }) => *is_costly,
@@ -78,6 +86,14 @@ impl Entry {
 }
 
 impl Ready {
+    fn may_be_followed(&self) -> bool {
+        match self {
+            Self::Answered { ends, .. } => !ends,
+            Self::Read { is_costly, .. } => !is_costly,
+            Self::Refused { .. } => true,
+        }
+    }
+
     fn is_read(&self) -> bool {
         match self {
             Self::Read { .. } => true,
@@ -213,8 +229,9 @@ impl Pending {
             .syncs
             .front()
             .is_some_and(|&sync| self.latest_read.is_some_and(|read| sync < read));
-        let last_is_costly = self.entries.back().is_some_and(Entry::is_costly);
-        !waits_for_sync && !last_is_costly && self.reads < READS_MAX && !self.ends()
+        !waits_for_sync
+            && self.reads < READS_MAX
+            && self.entries.back().is_none_or(Entry::may_be_followed)
     }
 
     /// Whether the connection ends by itself once everything older is answered.

@@ -1,7 +1,6 @@
 //! The task of one client's connection: bytes in, answers out.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,6 +15,7 @@ use wire::client::{AuthPacket, FourLetterWord, Frames, Incoming, OpCode, Request
 use wire::jute::{Reader, Record};
 
 use super::connection::Connection;
+use super::counters::Tally;
 use super::handshake::{self, Hello};
 use super::shared::Shared;
 use super::{ClientBatch, ClientRequest, EngineSender, auth, words};
@@ -182,8 +182,11 @@ impl Client {
                     Next::Write(Chunk::Large(never)) => match never {},
                     Next::End => return writing.shutdown().await.map_err(text),
                 },
-                () = connection.closed() => return Ok(()),
-                () = connection.resumed() => {}
+                () = connection.stirred() => {
+                    if connection.is_cut() {
+                        return Ok(());
+                    }
+                }
                 arrived = self.read(&mut reading), if reads => {
                     arrived?;
                     if begun {
@@ -193,7 +196,8 @@ impl Client {
                         self.held_back = true;
                     }
                 }
-                () = sleep_until(deadline), if !begun => return Err(NO_SESSION.to_owned()),
+                // Not even made where it is not waited for.
+                () = async { sleep_until(deadline).await }, if !begun => return Err(NO_SESSION.to_owned()),
             }
         }
     }
@@ -241,28 +245,40 @@ impl Client {
     /// The requests that have arrived whole, as many as the bounds of the connection allow: a few bytes may ask for a
     /// thousand times as many.
     async fn requests(&mut self) -> Result<(), String> {
-        let mut asked = Vec::new();
-        let mut count = 0;
-        loop {
-            self.held_back = !self.connection.wants_input();
-            if self.held_back {
-                break;
-            }
-            let Some(incoming) = self.frames.next(&mut self.buffer).map_err(text)? else {
-                break;
-            };
-            if let Incoming::Frame(frame) = incoming {
-                count += 1;
-                self.connection.count_request(frame.len());
-                self.request(frame, &mut asked)?;
-            }
-        }
-        self.shared.stats.received.fetch_add(count, Ordering::Relaxed);
-        self.connection.stats.received.fetch_add(count, Ordering::Relaxed);
+        let (mut asked, mut tally) = (Vec::new(), Tally::default());
+        let taken = self.take_requests(&mut asked, &mut tally);
+        tally.count(&self.connection.stats, &self.shared.stats);
+        taken?;
         if asked.is_empty() { Ok(()) } else { self.ask(asked).await }
     }
 
-    fn request(&self, frame: Bytes, asked: &mut Vec<ClientRequest>) -> Result<(), String> {
+    fn take_requests(
+        &mut self,
+        asked: &mut Vec<ClientRequest>,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        loop {
+            self.held_back = !self.connection.wants_input();
+            if self.held_back {
+                return Ok(());
+            }
+            let Some(incoming) = self.frames.next(&mut self.buffer).map_err(text)? else {
+                return Ok(());
+            };
+            if let Incoming::Frame(frame) = incoming {
+                tally.received();
+                self.connection.count_request(frame.len());
+                self.request(frame, asked, tally)?;
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        frame: Bytes,
+        asked: &mut Vec<ClientRequest>,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
         let mut reader = Reader::with_limit(&frame, self.shared.config.jute_max_buffer as usize);
         let header = RequestHeader::decode(&mut reader).map_err(text)?;
         let (connection, shared, xid) = (&self.connection, &self.shared, header.xid);
@@ -275,7 +291,7 @@ impl Client {
             Operation::Read => {
                 let tree = shared.read_tree();
                 match Request::decode(op, &mut reader) {
-                    Ok(request) => connection.read(xid, request, &tree, shared),
+                    Ok(request) => connection.read(xid, request, &tree, shared, tally),
                     Err(error) => {
                         debug!("client {}: {op}: {error}", connection.address());
                         connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared);

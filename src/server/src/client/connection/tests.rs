@@ -16,6 +16,7 @@ use znode::{Options, Tree};
 use super::Connection;
 use crate::Build;
 use crate::client::Shared;
+use crate::client::counters::Tally;
 use crate::config::Config;
 use crate::outbox::{Chunk, Next};
 
@@ -155,7 +156,8 @@ impl Server {
             }
             Step::AskRead => {
                 let read = PathWatchRequest { path: NODE.to_owned(), watch: false };
-                connection.read(xid, Request::GetData(read), &shared.read_tree(), shared);
+                let (tree, mut tally) = (shared.read_tree(), Tally::default());
+                connection.read(xid, Request::GetData(read), &tree, shared, &mut tally);
             }
             Step::AskSomethingThatCannotBeRead | Step::AskSomethingUnknown => {
                 if step == Step::AskSomethingUnknown {
