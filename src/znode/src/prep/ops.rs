@@ -14,7 +14,7 @@ use wire::{Acl, ErrorCode, Id, StatPersisted, perms};
 
 use super::Context;
 use super::pending::{Pending, Record};
-use crate::acl::{self, AclList};
+use crate::acl::{self, AclList, InvalidAcl};
 use crate::digest;
 use crate::node::NodeOwner;
 use crate::path;
@@ -29,6 +29,8 @@ pub(super) struct Ops<'a> {
     pub(super) auth: &'a [Id],
     pub(super) context: Context,
     pub(super) pending: &'a mut Pending,
+    /// The bytes that ids may take which `auth` in an ACL stands for.
+    pub(super) own_ids_room: usize,
 }
 
 /// The four operations that create a node; they decide about the type of the transaction.
@@ -307,8 +309,15 @@ impl Ops<'_> {
         if skip || record.acl.permits(wanted, self.auth) { Ok(()) } else { Err(ErrorCode::NoAuth) }
     }
 
-    fn fixup(&self, acl: &[Acl]) -> Result<AclList, ErrorCode> {
-        acl::fixup(acl, self.auth).map_err(|_| ErrorCode::InvalidACL)
+    fn fixup(&mut self, acl: &[Acl]) -> Result<AclList, ErrorCode> {
+        acl::fixup(acl, self.auth, &mut self.own_ids_room).map_err(|invalid| match invalid {
+            InvalidAcl::Empty
+            | InvalidAcl::UnknownScheme(_)
+            | InvalidAcl::InvalidId { .. }
+            | InvalidAcl::NotAuthenticated => ErrorCode::InvalidACL,
+            // As anything is refused whose transaction would be too long.
+            InvalidAcl::TooLong => ErrorCode::MarshallingError,
+        })
     }
 
     fn record(&self, path: &str) -> Result<Record, ErrorCode> {
