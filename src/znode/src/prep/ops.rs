@@ -4,7 +4,6 @@ use wire::client::{
     CheckVersionRequest, CreateMode, CreateRequest, CreateTtlRequest, DeleteRequest, MultiOp,
     Request, SetAclRequest, SetDataRequest,
 };
-use wire::jute::Field;
 use wire::limits::CLOSED_PATHS_BYTES_MAX;
 use wire::txn::{
     CheckVersionTxn, CreateContainerTxn, CreateTtlTxn, CreateTxn, DeleteTxn, SetAclTxn, SetDataTxn,
@@ -107,18 +106,9 @@ impl Ops<'_> {
     fn close_session(&mut self) -> Txn {
         let session = self.session;
         self.sessions.set_closing(session);
-        let mut paths = Vec::new();
-        for path in self.pending.ephemerals(self.tree, session) {
-            paths.push(path.to_string());
-            if let Some(parent) = path::parent(&path)
-                && let Ok(parent) = self.record(parent)
-            {
-                self.child_deleted(parent);
-            }
-            self.pending.delete(self.tree, self.context.zxid, path);
-        }
-        let listed = paths.written_len() <= CLOSED_PATHS_BYTES_MAX;
-        Txn::CloseSession(listed.then_some(paths))
+        let zxid = self.context.zxid;
+        let list_bytes_max = CLOSED_PATHS_BYTES_MAX;
+        Txn::CloseSession(self.pending.end_session(self.tree, zxid, session, list_bytes_max))
     }
 
     /// All operations; or, where one fails, those before it as they are, its error, and an error for each behind it.

@@ -152,3 +152,45 @@ fn what_auth_stands_for_is_bounded_while_it_is_made() {
         matches!(&blob.txn, Txn::Multi(parts) if parts.iter().all(|part| refused(part).is_none()))
     );
 }
+
+/// However many nodes a session owns, it ends in about the time that one multi of them takes: the leader and every server
+/// do nothing else meanwhile.
+#[test]
+fn the_end_of_a_session_costs_little_for_each_of_its_nodes() {
+    let mut leader = Leader::new();
+    leader.must(&create("/svc", Persistent));
+    let path = |number: usize| format!("/svc/{number:06}");
+    let mut multis = Vec::new();
+    for first in (0..50_000).step_by(5000) {
+        let nodes = (first..first + 5000).map(|number| part(create(&path(number), Ephemeral)));
+        let nodes = multi(nodes);
+        let begun = std::time::Instant::now();
+        leader.must(&nodes);
+        multis.push(begun.elapsed());
+    }
+    multis.sort_unstable();
+    let one = multis[multis.len() / 2];
+    let begun = std::time::Instant::now();
+    let closed = leader.prepare_as(ANNE, &[], &Request::CloseSession);
+    let prepared = begun.elapsed();
+    assert_eq!(closed.txn, Txn::CloseSession(None));
+    assert!(prepared < 2 * one, "{prepared:?} for 50,000 nodes; {one:?} for a multi of 5,000");
+    assert_eq!(leader.prep.outstanding(), 1, "their parent");
+
+    // What is judged behind it sees the tree without them.
+    let again = leader.prepare_as(BOB, &[], &create(&path(7), Persistent));
+    assert_eq!(refused(&again.txn), None);
+    assert_eq!(
+        refused(&leader.prepare_as(BOB, &[], &delete(&path(8), -1)).txn),
+        Some(ErrorCode::NoNode)
+    );
+    assert_eq!(
+        refused(&leader.prepare_as(BOB, &[], &delete("/svc", -1)).txn),
+        Some(ErrorCode::NotEmpty)
+    );
+    leader.apply_all();
+    assert_eq!(leader.tree.get_ephemerals(ANNE, "/").count(), 0);
+    let parent = leader.tree.node("/svc").expect("it stays");
+    assert_eq!(leader.tree.stat(parent).num_children, 1, "Bob's");
+    assert_eq!(leader.tree.digest(), leader.tree.recomputed_digest());
+}
