@@ -72,7 +72,7 @@ struct Client {
 impl Client {
     async fn run(&mut self, stream: TcpStream) -> Result<(), String> {
         stream.set_nodelay(true).map_err(text)?;
-        let (mut reading, mut writing) = stream.into_split();
+        let (mut reading, writing) = stream.into_split();
         let connection = Arc::clone(&self.connection);
         let hello = tokio::select! {
             hello = timeout(SESSIONLESS_TIMEOUT, self.hello(&mut reading)) => hello,
