@@ -13,7 +13,7 @@ use wire::frame::frame;
 use wire::jute::Record;
 
 use crate::client::Client;
-use crate::cluster::{Cluster, Server, rss_kib, wait_until};
+use crate::cluster::{Cluster, Server, rss_kib, wait_for, wait_until};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -157,6 +157,47 @@ fn answers_that_nobody_reads_are_bounded_for_all_clients_together() {
     }
     println!("resident memory in KiB: {before}, at most {most}");
     assert!(most < before + GROWTH_KIB_MAX, "{before} KiB became {most} KiB");
+}
+
+/// A word of four bytes asks for a list of eight megabytes. Whoever does not read it is not waited for, and many of them make
+/// nobody else wait.
+#[test]
+fn lists_that_words_ask_for_and_nobody_reads_are_bounded_for_all_together() {
+    const READERS: usize = 150;
+    // 256 MiB for all clients together, and twice as much for what is just being made and what the
+    // allocator keeps. Kept without a bound it would be 1.2 GiB.
+    const GROWTH_KIB_MAX: u64 = 768 << 10;
+    let cluster = Cluster::start_with(1, "maxClientCnxns=0");
+    let server = &cluster.servers[0];
+    let mut client = Client::connect(&[server.address()], TIMEOUT);
+    client.create("/here", b"", CreateMode::Persistent).expect("created");
+    for part in 0..80 {
+        let path = |number| format!("/{}{:06}", "w".repeat(380), part * 250 + number);
+        let exist_watches = (0..250).map(path).collect();
+        client
+            .set_watches(wire::client::SetWatches { exist_watches, ..Default::default() })
+            .expect("set");
+    }
+    let before = rss_kib(server.pid());
+    let mut most = 0;
+    let readers: Vec<_> = (0..READERS)
+        .map(|_| {
+            let reader = say(server.address(), b"wchp");
+            client.set("/here", b"", -1).expect("others are served");
+            most = most.max(rss_kib(server.pid()));
+            reader
+        })
+        .collect();
+    for _ in 0..200 {
+        client.set("/here", b"", -1).expect("others are served");
+        client.get("/here", false).expect("others are served");
+        most = most.max(rss_kib(server.pid()));
+    }
+    println!("resident memory in KiB: {before}, at most {most}");
+    assert!(most < before + GROWTH_KIB_MAX, "{before} KiB became {most} KiB");
+    drop(readers);
+    let list = wait_for("who reads gets the whole list", || server.word("wchp"));
+    assert!(list.len() > 7_000_000 && list.ends_with("\n\n"), "{} bytes", list.len());
 }
 
 /// Requests of a few bytes that make a server walk a large tree, thousands at once, with and without a write in front of them. Only the

@@ -16,6 +16,13 @@ pub const CLIENT_MESSAGE_BYTES_MAX: usize = 128 << 20;
 /// stands for everybody that the client has proved to be.
 pub const TXN_BYTES_MAX: usize = 192 << 20;
 
+/// What `auth` in the ACLs of a request stands for may take so many bytes, whatever the request.
+pub const OWN_IDS_BYTES_MIN: usize = 1 << 20;
+
+/// And so many for each byte of the request. A client may have proved to be many, each with a long
+/// name, and each entry of a few bytes stands for all of them.
+pub const OWN_IDS_BYTES_PER_BYTE: usize = 8;
+
 /// The longest packet of the quorum port: a PROPOSAL holds a transaction, a REQUEST a client's
 /// message and who the client is.
 pub const PACKET_BYTES_MAX: usize = 256 << 20;

@@ -3,18 +3,24 @@
 //! (ZooKeeper: `ZooKeeperServer.checkACL`, `PrepRequestProcessor.fixupACL`, the authentication providers, and
 //! `ReferenceCountedACLCache`.)
 
+mod network;
+mod rights;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use thiserror::Error;
+use wire::jute::Field;
 use wire::{Acl, Id, perms};
+
+use network::Network;
+use rights::Entries;
 
 /// The ACL of a node, shared by all nodes that have the same.
 #[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
 pub struct AclList(
     /// `None` is the one that nearly every node has: world:anyone may do everything.
-    Option<Arc<[Acl]>>,
+    Option<Arc<Entries>>,
 );
 
 impl AclList {
@@ -30,38 +36,35 @@ impl AclList {
     pub(crate) fn from_txn(entries: &[Acl]) -> Self {
         match entries {
             [only] if only.perms == perms::ALL && is_anyone(&only.id) => Self::OPEN,
-            _ => Self(Some(entries.into())),
+            _ => Self(Some(Arc::new(Entries::new(entries.into())))),
         }
     }
 
     /// The list of a snapshot's table, which stays in the table whatever it is.
     pub(crate) fn loaded(entries: Vec<Acl>) -> Self {
-        Self(Some(entries.into()))
+        Self(Some(Arc::new(Entries::new(entries.into()))))
     }
 
     /// Nobody may do anything.
     pub(crate) fn closed() -> Self {
-        Self(Some([Acl::new(0, Id::anyone())].into()))
+        Self::loaded(vec![Acl::new(0, Id::anyone())])
     }
 
     /// The entries, as they go over the wire.
     pub fn to_vec(&self) -> Vec<Acl> {
         match &self.0 {
             None => Acl::open_unsafe(),
-            Some(entries) => entries.to_vec(),
+            Some(entries) => entries.as_slice().to_vec(),
         }
     }
 
     /// Whether someone with these ids may do something for which one of the `wanted` permissions is enough. An empty
-    /// list allows everything.
+    /// list allows everything. The time that it takes does not grow with the length of the list.
     pub fn permits(&self, wanted: i32, ids: &[Id]) -> bool {
         let Some(entries) = &self.0 else { return true };
-        entries.is_empty()
+        entries.as_slice().is_empty()
             || ids.iter().any(|id| id.scheme == "super")
-            || entries.iter().any(|entry| {
-                entry.perms & wanted != 0
-                    && (is_anyone(&entry.id) || ids.iter().any(|id| matches(&entry.id, id)))
-            })
+            || entries.permit(wanted, ids)
     }
 
     /// The entries as someone without ADMIN sees them: what follows the user name of a digest is replaced by `x`.
@@ -96,13 +99,19 @@ pub enum InvalidAcl {
     /// `auth` stands for the ids the caller has proved, and there are none.
     #[error("scheme auth stands for the caller's own ids, and the caller has proved none")]
     NotAuthenticated,
+    /// The ids that the entries of scheme `auth` stand for are longer than there is room for.
+    #[error("what the entries of scheme auth stand for is too long")]
+    TooLong,
 }
 
 /// The list to store for the one a client sent: duplicates dropped, `auth` replaced by the caller's own ids.
 ///
+/// An entry of a few bytes may stand for many ids. `room`: the bytes that such ids may take, of which the list takes
+/// what it needs.
+///
 /// # Errors
-/// The list is empty, or an entry is not valid.
-pub fn fixup(entries: &[Acl], ids: &[Id]) -> Result<AclList, InvalidAcl> {
+/// The list is empty, an entry is not valid, or there is not enough room.
+pub fn fixup(entries: &[Acl], ids: &[Id], room: &mut usize) -> Result<AclList, InvalidAcl> {
     if let [only] = entries
         && only.perms == perms::ALL
         && is_anyone(&only.id)
@@ -120,15 +129,18 @@ pub fn fixup(entries: &[Acl], ids: &[Id]) -> Result<AclList, InvalidAcl> {
         match &**scheme {
             "world" if id == "anyone" => fixed.push(entry.clone()),
             "auth" => {
-                let own = ids.iter().filter(|id| id.scheme == "digest");
                 let before = fixed.len();
-                fixed.extend(own.map(|id| Acl::new(entry.perms, id.clone())));
+                for own in ids.iter().filter(|id| id.scheme == "digest") {
+                    let own = Acl::new(entry.perms, own.clone());
+                    *room = room.checked_sub(own.written_len()).ok_or(InvalidAcl::TooLong)?;
+                    fixed.push(own);
+                }
                 if fixed.len() == before {
                     return Err(InvalidAcl::NotAuthenticated);
                 }
             }
             "digest" if is_digest(id) => fixed.push(entry.clone()),
-            "ip" if parse_network(id).is_some() => fixed.push(entry.clone()),
+            "ip" if Network::parse(id).is_some() => fixed.push(entry.clone()),
             "world" | "digest" | "ip" => return Err(invalid()),
             _ => return Err(InvalidAcl::UnknownScheme(scheme.clone())),
         }
@@ -140,54 +152,10 @@ fn is_anyone(id: &Id) -> bool {
     id.scheme == "world" && id.id == "anyone"
 }
 
-/// Whether the id of an ACL entry means the one that a connection has.
-fn matches(entry: &Id, proved: &Id) -> bool {
-    if entry.scheme != proved.scheme {
-        return false;
-    }
-    if entry.scheme == "ip" {
-        let address = proved.id.parse::<IpAddr>().ok();
-        return address.zip(parse_network(&entry.id)).is_some_and(|(a, n)| n.contains(a));
-    }
-    entry.id == proved.id
-}
-
 /// `user:hash`, as Java's `split(":")` sees it: two parts, and empty ones at the end do not count.
 fn is_digest(id: &str) -> bool {
     let mut parts = id.trim_end_matches(':').split(':');
     parts.next().is_some() && parts.next().is_some() && parts.next().is_none()
-}
-
-/// An address with the number of leading bits that count.
-struct Network {
-    address: IpAddr,
-    bits: u32,
-}
-
-impl Network {
-    /// Both of the same family, and equal in the leading bits.
-    fn contains(&self, other: IpAddr) -> bool {
-        match (self.address, other) {
-            (IpAddr::V4(a), IpAddr::V4(b)) => {
-                (a.to_bits() ^ b.to_bits()).leading_zeros() >= self.bits
-            }
-            (IpAddr::V6(a), IpAddr::V6(b)) => {
-                (a.to_bits() ^ b.to_bits()).leading_zeros() >= self.bits
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-}
-
-fn parse_network(text: &str) -> Option<Network> {
-    let (address, bits) = match text.split_once('/') {
-        None => (text, None),
-        Some((address, bits)) => (address, Some(bits)),
-    };
-    let address: IpAddr = address.parse().ok()?;
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.map_or(Some(width), |bits| bits.parse().ok().filter(|bits| *bits <= width))?;
-    Some(Network { address, bits })
 }
 
 /// The lists that the nodes of a tree have, each under a number, as snapshots name them.
@@ -297,6 +265,10 @@ mod tests {
         Acl::new(perms, id(scheme, name))
     }
 
+    fn fixup(entries: &[Acl], ids: &[Id]) -> Result<AclList, InvalidAcl> {
+        super::fixup(entries, ids, &mut 1000)
+    }
+
     #[test]
     fn who_is_permitted() {
         let list = AclList::new(vec![
@@ -368,6 +340,19 @@ mod tests {
             let refused = InvalidAcl::UnknownScheme(scheme.to_owned());
             assert_eq!(fixup(&[acl(31, scheme, "a")], &[]), Err(refused));
         }
+    }
+
+    #[test]
+    fn what_auth_stands_for_takes_room_and_no_more_than_there_is() {
+        let ids = ["anne:hash", "bob:hash"].map(|name| id("digest", name));
+        let sent: Vec<_> = (1..=10).map(|perms| acl(perms, "auth", "")).collect();
+        let own = |name| acl(1, "digest", name).written_len();
+        let needed = 10 * (own("anne:hash") + own("bob:hash"));
+        let mut room = needed + 5;
+        assert_eq!(super::fixup(&sent, &ids, &mut room).unwrap().to_vec().len(), 20);
+        assert_eq!(room, 5);
+        assert_eq!(super::fixup(&sent, &ids, &mut (needed - 1)), Err(InvalidAcl::TooLong));
+        assert!(super::fixup(&[acl(1, "ip", "::1")], &ids, &mut 0).is_ok(), "it is what was sent");
     }
 
     #[test]

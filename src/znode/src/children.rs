@@ -68,6 +68,26 @@ impl Children {
         true
     }
 
+    /// Removes all of these, which are in byte order, in one pass; those that are not there do not matter.
+    pub(crate) fn remove_all(&mut self, paths: &[Arc<str>]) {
+        let mut paths = paths.iter().peekable();
+        let mut removed = 0;
+        self.chunks.retain_mut(|shared| {
+            let Some((first, last)) = shared.first().zip(shared.last()) else { return false };
+            while paths.next_if(|path| *path < first).is_some() {}
+            if paths.peek().is_some_and(|path| *path <= last) {
+                Arc::make_mut(shared).retain(|child| {
+                    while paths.next_if(|path| *path < child).is_some() {}
+                    let goes = paths.next_if(|path| *path == child).is_some();
+                    removed += usize::from(goes);
+                    !goes
+                });
+            }
+            !shared.is_empty()
+        });
+        self.len -= removed;
+    }
+
     /// The chunk that holds `path` if any does; 0 for an empty set.
     fn chunk_of(&self, path: &str) -> usize {
         self.chunks.partition_point(|chunk| &*chunk[0] <= path).saturating_sub(1)
@@ -105,6 +125,28 @@ mod tests {
                 }
             }
             agree && set.len() == model.len() && set.iter().eq(model.iter())
+        }
+    }
+
+    quickcheck! {
+        /// Of the numbers inserted, and of some that were not, those that a bit of the seed selects are removed at once.
+        fn many_are_removed_at_once(numbers: Vec<u16>, others: Vec<u16>, seed: u64) -> bool {
+            let numbers = numbers.into_iter().chain((0..2000).filter(|_| seed & 1 == 0));
+            let model: BTreeSet<_> = numbers.map(path).collect();
+            let mut set = Children::default();
+            for path in &model {
+                set.insert(path.clone());
+            }
+            let selected = |index: usize| seed.rotate_left(index as u32 % 61) & 2 != 0;
+            let some = model.iter().enumerate().filter(|(index, _)| selected(*index));
+            let gone: BTreeSet<_> =
+                some.map(|(_, path)| path.clone()).chain(others.into_iter().map(path)).collect();
+            let (before, list) = (set.clone(), gone.iter().cloned().collect::<Vec<_>>());
+            set.remove_all(&list);
+            set.iter().eq(model.difference(&gone))
+                && set.len() == model.difference(&gone).count()
+                && set.chunks.iter().all(|chunk| !chunk.is_empty())
+                && before.iter().eq(model.iter())
         }
     }
 

@@ -45,6 +45,13 @@ pub enum PathError {
     },
 }
 
+/// The ancestor of a path whose own path has `length` bytes, if there is one.
+pub(crate) fn ancestor(path: &str, length: usize) -> Option<&str> {
+    let end = if length == ROOT.len() { 0 } else { length };
+    let ends_there = length > 0 && length < path.len() && path.as_bytes()[end] == b'/';
+    if ends_there { path.get(..length) } else { None }
+}
+
 /// Whether `path` may name a znode: absolute, no trailing slash but for the root, no component that is empty, `.` or
 /// `..`, and no refused character (U+0000 to U+001F, U+007F to U+009F, U+E000 to U+F8FF, U+FFF0 and above).
 ///
@@ -136,6 +143,23 @@ fn is_refused(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ancestor_is_found_by_its_length() {
+        for path in ["/", "/a", "/a/b", "/äöü/b/c", "/ab/c/defg/h", "relative/a", ""] {
+            let mut ancestors = Vec::new();
+            let mut next = parent(path);
+            while let Some(path) = next {
+                ancestors.push(path);
+                next = parent(path);
+            }
+            ancestors.reverse();
+            let found: Vec<_> = (0..=path.len()).filter_map(|n| ancestor(path, n)).collect();
+            if path.starts_with('/') {
+                assert_eq!(found, ancestors, "{path}");
+            }
+        }
+    }
 
     #[test]
     fn what_names_a_znode() {

@@ -9,7 +9,7 @@ mod pending;
 
 use wire::client::{OpCode, Request};
 use wire::jute::{Reader, Record};
-use wire::limits::TXN_BYTES_MAX;
+use wire::limits::{OWN_IDS_BYTES_MIN, OWN_IDS_BYTES_PER_BYTE, TXN_BYTES_MAX};
 use wire::quorum::ForwardedRequest;
 use wire::txn::{DeleteTxn, Txn, TxnBlob, TxnDigest, TxnHeader};
 use wire::{ErrorCode, Id};
@@ -82,8 +82,16 @@ impl Prep {
         let ForwardedRequest { session_id, cxid, op, ref body } = *request;
         self.pending.begin(tree);
         let before = self.pending.mark();
-        let mut ops =
-            Ops { tree, sessions, session: session_id, auth, context, pending: &mut self.pending };
+        let own_ids_room = OWN_IDS_BYTES_MIN.max(body.len() * OWN_IDS_BYTES_PER_BYTE);
+        let mut ops = Ops {
+            tree,
+            sessions,
+            session: session_id,
+            auth,
+            context,
+            pending: &mut self.pending,
+            own_ids_room,
+        };
         let prepared = match OpCode::from_code(op) {
             None => Err(ErrorCode::Unimplemented),
             Some(op) => match Request::decode(op, &mut Reader::with_limit(body, body.len())) {

@@ -247,9 +247,10 @@ impl Tree {
         debug_assert!(before.is_none(), "a node is entered once");
     }
 
-    /// The opposite of [`Tree::link`], but for the parent's children.
-    fn unlink(&mut self, path: &str) -> Option<Arc<Node>> {
+    /// The opposite of [`Tree::link`], but for the parent's children. The node and the ACL that it had.
+    fn unlink(&mut self, path: &str) -> Option<(Arc<Node>, AclList)> {
         let node = self.nodes.remove(path)?;
+        let acl = self.acls.get(node.acl);
         self.digest = self.digest.wrapping_sub(u64::from(node.digest()));
         self.size_bytes -= node.size_bytes();
         if node.acl != OPEN_ACL_ID {
@@ -269,7 +270,7 @@ impl Tree {
                 self.reapable.remove(path);
             }
         }
-        Some(node)
+        Some((node, acl))
     }
 
     /// Changes the stat, and perhaps more, of a node, and keeps the sums right.
@@ -343,15 +344,44 @@ impl Tree {
             parent.children.remove(path);
             parent.stat.pzxid = parent.stat.pzxid.max(zxid);
         });
-        let acl = self.nodes.get(path).map(|node| self.acls.get(node.acl));
-        let node = self.unlink(path).ok_or(Refused::NoNode)?;
+        self.take_out(path, parent_acl)
+    }
+
+    /// As [`Tree::delete`] of each of these paths, which are in byte order. A session may have any number of nodes: so each of
+    /// their parents is changed once, and not once for each child.
+    fn delete_all(&mut self, paths: Vec<Arc<str>>, zxid: i64, changes: &mut Vec<Change>) {
+        let mut by_parent: HashMap<&str, (AclList, Vec<Arc<str>>)> = HashMap::new();
+        for path in &paths {
+            let Some(parent) = path::parent(path) else { continue };
+            if let Some((_, children)) = by_parent.get_mut(parent) {
+                children.push(path.clone());
+            } else if let Some(node) = self.nodes.get(parent) {
+                by_parent.insert(parent, (self.acls.get(node.acl), vec![path.clone()]));
+            }
+        }
+        for (parent, (_, children)) in &by_parent {
+            self.update(parent, |parent| {
+                parent.children.remove_all(children);
+                parent.stat.pzxid = parent.stat.pzxid.max(zxid);
+            });
+        }
+        changes.reserve(paths.len());
+        for path in &paths {
+            if let Some((acl, _)) = path::parent(path).and_then(|parent| by_parent.get(parent)) {
+                changes.extend(self.take_out(path, acl.clone()));
+            }
+        }
+    }
+
+    /// Takes a node out which its parent does not have among its children any more.
+    fn take_out(&mut self, path: &str, parent_acl: AclList) -> Result<Change, Refused> {
+        let (node, acl) = self.unlink(path).ok_or(Refused::NoNode)?;
         let mut open: Vec<_> = node.children.iter().cloned().collect();
         while let Some(path) = open.pop() {
-            if let Some(node) = self.unlink(&path) {
+            if let Some((node, _)) = self.unlink(&path) {
                 open.extend(node.children.iter().cloned());
             }
         }
-        let acl = acl.unwrap_or_default();
         Ok(Change { kind: ChangeKind::Deleted, path: node.path.clone(), acl, parent_acl })
     }
 

@@ -350,8 +350,9 @@ struct Table {
     by_connection: HashMap<u64, HashSet<Arc<str>>>,
     /// The number of those pairs.
     watches: usize,
-    /// The number of pairs with a recursive mode: only if there are any do ancestors matter.
-    recursive: usize,
+    /// The lengths of the paths with a recursive mode, and the number of such pairs for each: only ancestors of such a
+    /// length matter.
+    recursive: BTreeMap<usize, usize>,
 }
 
 impl Table {
@@ -372,13 +373,27 @@ impl Table {
 
     fn add(&mut self, connection: u64, path: &str, mode: u8) {
         let path = self.watched(path).unwrap_or_else(|| path.into());
+        let length = path.len();
         let modes = self.by_path.entry(path.clone()).or_default().entry(connection).or_insert(0);
         if *modes == 0 {
             self.watches += 1;
             self.by_connection.entry(connection).or_default().insert(path);
         }
-        self.recursive += usize::from(mode & !*modes & RECURSIVE != 0);
+        let is_new = mode & !*modes & RECURSIVE != 0;
         *modes |= mode;
+        if is_new {
+            *self.recursive.entry(length).or_default() += 1;
+        }
+    }
+
+    /// One pair less has a recursive mode.
+    fn forget_recursive(&mut self, length: usize) {
+        if let Some(pairs) = self.recursive.get_mut(&length) {
+            *pairs -= 1;
+            if *pairs == 0 {
+                self.recursive.remove(&length);
+            }
+        }
     }
 
     /// Removes those of the modes that there are, and says which.
@@ -387,13 +402,15 @@ impl Table {
         let Some(present) = watchers.get_mut(&connection) else { return 0 };
         let removed = *present & modes;
         *present &= !modes;
-        self.recursive -= usize::from(removed & RECURSIVE != 0);
         if *present == 0 {
             watchers.remove(&connection);
             if watchers.is_empty() {
                 self.by_path.remove(path);
             }
             self.forget(connection, path);
+        }
+        if removed & RECURSIVE != 0 {
+            self.forget_recursive(path.len());
         }
         removed
     }
@@ -403,9 +420,11 @@ impl Table {
             self.watches -= 1;
             let Some(watchers) = self.by_path.get_mut(&path) else { continue };
             let modes = watchers.remove(&connection).unwrap_or(0);
-            self.recursive -= usize::from(modes & RECURSIVE != 0);
             if watchers.is_empty() {
                 self.by_path.remove(&path);
+            }
+            if modes & RECURSIVE != 0 {
+                self.forget_recursive(path.len());
             }
         }
     }
@@ -413,18 +432,17 @@ impl Table {
     /// Calls `tell` once for each connection that watches the path, or recursively one above it, ascending; uses up
     /// standard watches.
     fn fire(&mut self, path: &str, mut tell: impl FnMut(u64)) {
-        if self.recursive == 0 {
+        if self.recursive.is_empty() {
             for connection in self.use_up(path) {
                 tell(connection);
             }
             return;
         }
         let mut told = self.use_up(path);
-        let mut ancestor = path::parent(path);
-        while let Some(path) = ancestor {
-            let watchers = self.by_path.get(path).into_iter().flatten();
+        let lengths = self.recursive.range(..path.len());
+        for ancestor in lengths.filter_map(|(&length, _)| path::ancestor(path, length)) {
+            let watchers = self.by_path.get(ancestor).into_iter().flatten();
             told.extend(watchers.filter(|(_, modes)| **modes & RECURSIVE != 0).map(|(id, _)| *id));
-            ancestor = path::parent(path);
         }
         told.sort_unstable();
         told.dedup();

@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     held: Arc<Held>,
     /// Held by whoever answers a read that takes long.
     pub(super) costly: tokio::sync::Mutex<()>,
+    /// Held by whoever answers a four-letter word that takes long.
+    pub(super) words: tokio::sync::Mutex<()>,
     pub(crate) stats: Stats,
     pub(super) started: Instant,
     /// Zxids with the digest of the tree at each, oldest first.
@@ -79,6 +81,7 @@ impl Shared {
             next_connection: AtomicU64::new(1),
             held: Arc::default(),
             costly: tokio::sync::Mutex::default(),
+            words: tokio::sync::Mutex::default(),
             stats: Stats::default(),
             started: Instant::now(),
             digests: Mutex::default(),

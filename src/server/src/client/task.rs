@@ -18,7 +18,7 @@ use super::connection::Connection;
 use super::counters::Tally;
 use super::handshake::{self, Hello};
 use super::shared::Shared;
-use super::{ClientBatch, ClientRequest, EngineSender, auth, words};
+use super::{ClientBatch, ClientRequest, EngineSender, SessionSets, auth, words};
 use crate::compat::{self, Operation};
 use crate::outbox::{Chunk, Next};
 
@@ -27,6 +27,9 @@ const READ_BYTES: usize = 16 << 10;
 
 /// A connection that does not begin a session within this time is closed. (`zookeeper.nio.sessionlessCnxnTimeout`.)
 const SESSIONLESS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A four-letter word is answered, and the answer read, within this time.
+const WORD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is read before there is a session to which it could belong.
 const READ_AHEAD_BYTES: usize = READ_BYTES;
@@ -69,7 +72,7 @@ struct Client {
 impl Client {
     async fn run(&mut self, stream: TcpStream) -> Result<(), String> {
         stream.set_nodelay(true).map_err(text)?;
-        let (mut reading, mut writing) = stream.into_split();
+        let (mut reading, writing) = stream.into_split();
         let connection = Arc::clone(&self.connection);
         let hello = tokio::select! {
             hello = timeout(SESSIONLESS_TIMEOUT, self.hello(&mut reading)) => hello,
@@ -79,17 +82,13 @@ impl Client {
             Err(_) => return Err("it did not begin a session in time".to_owned()),
             Ok(Err(reason)) => return Err(reason),
             Ok(Ok(Hello::Word(word))) => {
-                let answer = self.word(word).await;
-                let written = async {
-                    writing.write_all(answer.as_bytes()).await?;
-                    writing.shutdown().await
+                let answered = async {
+                    self.word(word).await?;
+                    self.converse(reading, writing).await
                 };
-                return tokio::select! {
-                    written = timeout(SESSIONLESS_TIMEOUT, written) => match written {
-                        Ok(written) => written.map_err(text),
-                        Err(_) => Err("it does not read the answer to its word".to_owned()),
-                    },
-                    () = connection.closed() => Ok(()),
+                return match timeout(WORD_TIMEOUT, answered).await {
+                    Ok(answered) => answered,
+                    Err(_) => Err("it does not read the answer to its word in time".to_owned()),
                 };
             }
             Ok(Ok(Hello::Session(request))) => self.begin(request, &mut reading).await?,
@@ -352,18 +351,39 @@ impl Client {
         }
     }
 
-    /// The text that answers a word.
-    async fn word(&self, word: FourLetterWord) -> String {
-        if word != FourLetterWord::Dump || !words::is_executed(word, &self.shared) {
-            return words::answer(word, None, &self.shared);
+    /// Answers a word; the connection ends behind it.
+    ///
+    /// A word of four bytes may ask for a list of everything there is. Such lists are made one at a time, beside the threads
+    /// that all connections and the engine share, and count as what clients have not read yet.
+    async fn word(&self, word: FourLetterWord) -> Result<(), String> {
+        let (connection, shared) = (&self.connection, &self.shared);
+        let text = if words::is_costly(word) && words::is_executed(word, shared) {
+            let _turn = tokio::select! {
+                turn = shared.words.lock() => turn,
+                () = connection.closed() => return Err("it was closed".to_owned()),
+            };
+            let (sets, shared) = (self.session_sets(word).await, Arc::clone(shared));
+            let made = tokio::task::spawn_blocking(move || words::answer(word, sets, &shared));
+            made.await.map_err(text)?
+        } else {
+            words::answer(word, None, shared)
+        };
+        connection.outbox.push(|out| *out = text.into_bytes());
+        connection.outbox.close();
+        shared.relieve();
+        Ok(())
+    }
+
+    /// What `dump` shows of sessions; `None` of a server that does not lead.
+    async fn session_sets(&self, word: FourLetterWord) -> Option<SessionSets> {
+        if word != FourLetterWord::Dump {
+            return None;
         }
         let (sender, sets) = oneshot::channel();
-        // `None` of a server that does not lead.
-        let sets = match self.ask(vec![ClientRequest::SessionSets(sender)]).await {
+        match self.ask(vec![ClientRequest::SessionSets(sender)]).await {
             Ok(()) => sets.await.ok(),
             Err(_) => None,
-        };
-        words::answer(word, sets, &self.shared)
+        }
     }
 
     /// Waits while the engine is behind. One that has ended hears nothing any more.

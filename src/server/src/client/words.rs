@@ -22,6 +22,31 @@ pub(super) fn is_executed(word: FourLetterWord, shared: &Shared) -> bool {
     compat::is_answered(word) && shared.config.four_letter_words.allow(word.name())
 }
 
+/// Whether a word takes long to answer: it lists what there is, or looks at the disk.
+pub(super) fn is_costly(word: FourLetterWord) -> bool {
+    match word {
+        FourLetterWord::Conf
+        | FourLetterWord::Cons
+        | FourLetterWord::Crst
+        | FourLetterWord::Dirs
+        | FourLetterWord::Dump
+        | FourLetterWord::Stat
+        | FourLetterWord::Wchc
+        | FourLetterWord::Wchp => true,
+        FourLetterWord::Envi
+        | FourLetterWord::Gtmk
+        | FourLetterWord::Hash
+        | FourLetterWord::Isro
+        | FourLetterWord::Mntr
+        | FourLetterWord::Ruok
+        | FourLetterWord::Srst
+        | FourLetterWord::Srvr
+        | FourLetterWord::Stmk
+        | FourLetterWord::TelnetClose
+        | FourLetterWord::Wchs => false,
+    }
+}
+
 /// The text that answers a word. `sets`: the sessions of a leader, for `dump`.
 pub(super) fn answer(word: FourLetterWord, sets: Option<SessionSets>, shared: &Shared) -> String {
     if !is_executed(word, shared) {

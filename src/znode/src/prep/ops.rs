@@ -4,7 +4,6 @@ use wire::client::{
     CheckVersionRequest, CreateMode, CreateRequest, CreateTtlRequest, DeleteRequest, MultiOp,
     Request, SetAclRequest, SetDataRequest,
 };
-use wire::jute::Field;
 use wire::limits::CLOSED_PATHS_BYTES_MAX;
 use wire::txn::{
     CheckVersionTxn, CreateContainerTxn, CreateTtlTxn, CreateTxn, DeleteTxn, SetAclTxn, SetDataTxn,
@@ -14,7 +13,7 @@ use wire::{Acl, ErrorCode, Id, StatPersisted, perms};
 
 use super::Context;
 use super::pending::{Pending, Record};
-use crate::acl::{self, AclList};
+use crate::acl::{self, AclList, InvalidAcl};
 use crate::digest;
 use crate::node::NodeOwner;
 use crate::path;
@@ -29,6 +28,8 @@ pub(super) struct Ops<'a> {
     pub(super) auth: &'a [Id],
     pub(super) context: Context,
     pub(super) pending: &'a mut Pending,
+    /// The bytes that ids may take which `auth` in an ACL stands for.
+    pub(super) own_ids_room: usize,
 }
 
 /// The four operations that create a node; they decide about the type of the transaction.
@@ -105,18 +106,9 @@ impl Ops<'_> {
     fn close_session(&mut self) -> Txn {
         let session = self.session;
         self.sessions.set_closing(session);
-        let mut paths = Vec::new();
-        for path in self.pending.ephemerals(self.tree, session) {
-            paths.push(path.to_string());
-            if let Some(parent) = path::parent(&path)
-                && let Ok(parent) = self.record(parent)
-            {
-                self.child_deleted(parent);
-            }
-            self.pending.delete(self.tree, self.context.zxid, path);
-        }
-        let listed = paths.written_len() <= CLOSED_PATHS_BYTES_MAX;
-        Txn::CloseSession(listed.then_some(paths))
+        let zxid = self.context.zxid;
+        let list_bytes_max = CLOSED_PATHS_BYTES_MAX;
+        Txn::CloseSession(self.pending.end_session(self.tree, zxid, session, list_bytes_max))
     }
 
     /// All operations; or, where one fails, those before it as they are, its error, and an error for each behind it.
@@ -307,8 +299,15 @@ impl Ops<'_> {
         if skip || record.acl.permits(wanted, self.auth) { Ok(()) } else { Err(ErrorCode::NoAuth) }
     }
 
-    fn fixup(&self, acl: &[Acl]) -> Result<AclList, ErrorCode> {
-        acl::fixup(acl, self.auth).map_err(|_| ErrorCode::InvalidACL)
+    fn fixup(&mut self, acl: &[Acl]) -> Result<AclList, ErrorCode> {
+        acl::fixup(acl, self.auth, &mut self.own_ids_room).map_err(|invalid| match invalid {
+            InvalidAcl::Empty
+            | InvalidAcl::UnknownScheme(_)
+            | InvalidAcl::InvalidId { .. }
+            | InvalidAcl::NotAuthenticated => ErrorCode::InvalidACL,
+            // As anything is refused whose transaction would be too long.
+            InvalidAcl::TooLong => ErrorCode::MarshallingError,
+        })
     }
 
     fn record(&self, path: &str) -> Result<Record, ErrorCode> {

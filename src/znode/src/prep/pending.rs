@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 use wire::StatPersisted;
+use wire::jute::Field;
 
 use crate::acl::AclList;
 use crate::digest;
-use crate::node::NodeOwner;
+use crate::node::{Node, NodeOwner};
 use crate::path;
 use crate::sessions::SessionId;
 use crate::tree::Tree;
@@ -48,6 +49,9 @@ pub(super) struct Pending {
     order: VecDeque<(i64, Arc<str>)>,
     /// The paths of `by_path` that are ephemeral nodes of a session.
     ephemerals: HashMap<SessionId, BTreeSet<Arc<str>>>,
+    /// The sessions whose end is prepared, with the zxid of that. The ephemeral nodes that they have in the tree will not
+    /// exist, though `by_path` does not name each of them: a session may have any number.
+    ended: HashMap<SessionId, i64>,
     /// The digest of the tree after all changes; that of the tree itself if there are none.
     digest: u64,
     /// What the transaction that is being prepared has replaced, to take it back.
@@ -68,7 +72,7 @@ impl Pending {
     pub(super) fn begin(&mut self, tree: &Tree) {
         self.undo.clear();
         self.extended_types = tree.options().extended_types;
-        if self.order.is_empty() {
+        if self.order.is_empty() && self.ended.is_empty() {
             self.digest = tree.digest();
         }
     }
@@ -87,7 +91,7 @@ impl Pending {
         if let Some(change) = self.by_path.get(path) {
             return change.record.clone();
         }
-        let node = tree.node(path)?;
+        let node = self.node(tree, path)?;
         Some(Record {
             path: node.path.clone(),
             stat: node.stat,
@@ -101,7 +105,24 @@ impl Pending {
     pub(super) fn contains(&self, tree: &Tree, path: &str) -> bool {
         match self.by_path.get(path) {
             Some(change) => change.record.is_some(),
-            None => tree.node(path).is_some(),
+            None => self.node(tree, path).is_some(),
+        }
+    }
+
+    /// The node in the tree, if `by_path` does not say anything about it and it will go on to exist.
+    fn node<'t>(&self, tree: &'t Tree, path: &str) -> Option<&'t Node> {
+        let node = tree.node(path)?;
+        match self.session_of(node.stat.ephemeral_owner) {
+            Some(session) if self.ended.contains_key(&session) => None,
+            Some(_) | None => Some(node),
+        }
+    }
+
+    /// The session that owns a node, by what its stat says.
+    fn session_of(&self, stored_owner: i64) -> Option<SessionId> {
+        match NodeOwner::of(stored_owner, self.extended_types) {
+            NodeOwner::Session(session) => Some(session),
+            NodeOwner::None | NodeOwner::Container | NodeOwner::Ttl(_) => None,
         }
     }
 
@@ -122,10 +143,48 @@ impl Pending {
         self.replace(tree, zxid, path, None);
     }
 
-    /// The paths of the ephemeral nodes the session will have.
-    pub(super) fn ephemerals(&self, tree: &Tree, session: SessionId) -> BTreeSet<Arc<str>> {
-        let untouched = tree.ephemerals(session).filter(|path| !self.by_path.contains_key(*path));
-        untouched.chain(self.ephemerals.get(&session).into_iter().flatten()).cloned().collect()
+    /// The session ends, and the ephemeral nodes that it will have then go with it. Returns their paths in byte order, or
+    /// `None` if a list of them would be longer than `list_bytes_max`.
+    pub(super) fn end_session(
+        &mut self,
+        tree: &Tree,
+        zxid: i64,
+        session: SessionId,
+        list_bytes_max: usize,
+    ) -> Option<Vec<String>> {
+        let mut list = List::new(list_bytes_max);
+        let mut parents: HashMap<String, usize> = HashMap::new();
+        let mut of_parent = |path: &str| {
+            if let Some(parent) = path::parent(path) {
+                match parents.get_mut(parent) {
+                    Some(count) => *count += 1,
+                    None => drop(parents.insert(parent.to_owned(), 1)),
+                }
+            }
+        };
+        // Those with a change of their own, one by one; the others, which may be any number, by the name of the session.
+        for path in self.ephemerals.get(&session).cloned().unwrap_or_default() {
+            list.push(&path);
+            of_parent(&path);
+            self.delete(tree, zxid, path);
+        }
+        if !self.ended.contains_key(&session) {
+            for path in tree.ephemerals(session).filter(|path| !self.by_path.contains_key(*path)) {
+                list.push(path);
+                of_parent(path);
+                let digest = tree.node(path).map_or(0, Node::digest);
+                self.digest = self.digest.wrapping_sub(u64::from(digest));
+            }
+            self.ended.insert(session, zxid);
+        }
+        for (path, count) in parents {
+            if let Some(mut parent) = self.get(tree, &path) {
+                parent.child_count = parent.child_count.saturating_sub(count);
+                parent.stat.pzxid = zxid;
+                self.put(tree, zxid, parent);
+            }
+        }
+        list.paths()
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -145,6 +204,7 @@ impl Pending {
 
     /// Forgets what is applied.
     pub(super) fn committed(&mut self, zxid: i64) {
+        self.ended.retain(|_, end| *end > zxid);
         while let Some((first, _)) = self.order.front()
             && *first <= zxid
             && let Some((zxid, path)) = self.order.pop_front()
@@ -158,7 +218,7 @@ impl Pending {
     fn replace(&mut self, tree: &Tree, zxid: i64, path: Arc<str>, record: Option<Record>) {
         let old = match self.by_path.get(&path) {
             Some(change) => change.digest,
-            None => tree.node(&path).map_or(0, |node| node.digest()),
+            None => self.node(tree, &path).map_or(0, Node::digest),
         };
         let digest = record.as_ref().map_or(0, Record::digest);
         self.digest = self.digest.wrapping_sub(u64::from(old)).wrapping_add(u64::from(digest));
@@ -169,20 +229,15 @@ impl Pending {
 
     /// Sets what `by_path` has for a path, keeps `ephemerals` in step, and gives back what was there.
     fn enter(&mut self, path: Arc<str>, change: Option<Change>) -> Option<Change> {
-        let extended_types = self.extended_types;
-        let session = |change: &Option<Change>| {
-            let owner = change.as_ref()?.record.as_ref()?.stat.ephemeral_owner;
-            match NodeOwner::of(owner, extended_types) {
-                NodeOwner::Session(session) => Some(session),
-                NodeOwner::None | NodeOwner::Container | NodeOwner::Ttl(_) => None,
-            }
+        let session = |pending: &Self, change: &Option<Change>| {
+            pending.session_of(change.as_ref()?.record.as_ref()?.stat.ephemeral_owner)
         };
-        let new = session(&change);
+        let new = session(self, &change);
         let before = match change {
             Some(change) => self.by_path.insert(path.clone(), change),
             None => self.by_path.remove(&path),
         };
-        let old = session(&before);
+        let old = session(self, &before);
         if old != new {
             if let Some(old) = old
                 && let Some(paths) = self.ephemerals.get_mut(&old)
@@ -197,5 +252,38 @@ impl Pending {
             }
         }
         before
+    }
+}
+
+/// Paths, unless they are more than a list of so many bytes has room for.
+struct List {
+    paths: Option<Vec<String>>,
+    room: usize,
+}
+
+impl List {
+    /// `bytes_max`: of the list as it is encoded.
+    fn new(bytes_max: usize) -> Self {
+        let empty = Vec::<String>::new();
+        Self { room: bytes_max.saturating_sub(empty.written_len()), paths: Some(empty) }
+    }
+
+    fn push(&mut self, path: &str) {
+        let Some(paths) = &mut self.paths else { return };
+        let path = path.to_owned();
+        match self.room.checked_sub(path.written_len()) {
+            Some(room) => {
+                self.room = room;
+                paths.push(path);
+            }
+            None => self.paths = None,
+        }
+    }
+
+    /// In byte order.
+    fn paths(self) -> Option<Vec<String>> {
+        let mut paths = self.paths?;
+        paths.sort_unstable();
+        Some(paths)
     }
 }

@@ -152,8 +152,8 @@ impl Tree {
                     changes.extend(self.delete(path, zxid));
                 }
                 // Without a list, all of them; with one, there should be none left.
-                for path in self.ephemerals.get(&client_id).cloned().unwrap_or_default() {
-                    changes.extend(self.delete(&path, zxid));
+                if let Some(paths) = self.ephemerals.remove(&client_id) {
+                    self.delete_all(paths.into_iter().collect(), zxid, changes);
                 }
                 if self.sessions.contains_key(&client_id) {
                     Arc::make_mut(&mut self.sessions).remove(&client_id);

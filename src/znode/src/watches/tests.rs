@@ -233,3 +233,29 @@ quickcheck! {
         })
     }
 }
+
+/// What a change of a deep node costs does not grow with its depth.
+#[test]
+fn a_recursive_watch_far_above_a_deep_node_costs_little() {
+    let deep = "/a".repeat(4000);
+    let changed = change(DataChanged, &deep);
+    let time = |watches: &mut Watches, told: usize| {
+        let begun = std::time::Instant::now();
+        for _ in 0..50 {
+            assert_eq!(watches.trigger(&changed).len(), told);
+        }
+        begun.elapsed()
+    };
+    let mut watches = Watches::new();
+    watches.add_persistent(BOB, &deep, false);
+    let without = time(&mut watches, 1);
+    watches.add_persistent(ANNE, "/a/a", true);
+    let with = time(&mut watches, 2);
+    assert!(with < 50 * without, "{with:?} with the watch, {without:?} without");
+    // It ends with its connection.
+    watches.remove_connection(ANNE);
+    assert_eq!(watches.trigger(&changed).len(), 1);
+    watches.add_persistent(ANNE, "/a", true);
+    assert!(watches.remove(ANNE, "/a", WatcherType::PersistentRecursive));
+    assert_eq!(watches.trigger(&changed).len(), 1);
+}

@@ -103,3 +103,94 @@ fn data_is_bounded_by_the_transaction_alone_and_not_by_a_default() {
     let mut leader = bounded(64 << 20);
     assert_eq!(leader.refused(&set_bytes("/a", 5 << 20)), None);
 }
+
+/// An ACL of 20,000 entries costs what its own request costs, and not what each check of it costs again.
+#[test]
+fn a_thousand_checks_of_a_long_acl_take_no_longer_than_a_few_such_acls() {
+    let mut leader = Leader::new();
+    let network = |n: u32| format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255);
+    let entry = |n| Acl { perms: perms::ALL, id: Id::new("ip", network(n)) };
+    let ids = [Id::new("ip", network(19_999))];
+    let begun = std::time::Instant::now();
+    let created = create_with_acl("/a", (0..20_000).map(entry).collect());
+    assert_eq!(refused(&leader.prepare_as(ANNE, &ids, &created).txn), None);
+    leader.apply_all();
+    let once = begun.elapsed();
+    let checks = || multi((0..1000).map(|_| part(set_data("/a", "", -1))));
+    let begun = std::time::Instant::now();
+    assert_eq!(refused(&leader.prepare_as(ANNE, &ids, &checks()).txn), None);
+    let thousand = begun.elapsed();
+    assert!(thousand < 20 * once, "{thousand:?} for a thousand checks, {once:?} for the list");
+}
+
+/// 31 ids, and 60,000 entries of 16 bytes that stand for all of them, would be 90 MB.
+#[test]
+fn what_auth_stands_for_is_bounded_while_it_is_made() {
+    let everybody: Vec<_> = (0..31).map(|n| Id::new("digest", format!("user{n}:hash"))).collect();
+    let auth = |perms| Acl { perms, id: Id::new("auth", "") };
+    let list = |count: i32| (1..=count).map(auth).collect::<Vec<_>>();
+    for (request, what) in [
+        (create_with_acl("/b", list(60_000)), "a new node"),
+        (set_acl("/a", list(60_000), -1), "an ACL"),
+    ] {
+        let mut leader = Leader::new();
+        leader.must(&create("/a", Persistent));
+        let blob = leader.prepare_as(ANNE, &everybody, &request);
+        assert_eq!(refused(&blob.txn), Some(ErrorCode::MarshallingError), "{what}");
+    }
+    // The operations of a multi share the room.
+    let mut leader = Leader::new();
+    let many = (0..1000).map(|n| part(create_with_acl(&format!("/m{n}"), list(500))));
+    let blob = leader.prepare_as(ANNE, &everybody, &multi(many));
+    assert!(blob.encoded_len() < 80 << 20, "{} bytes", blob.encoded_len());
+    let Txn::Multi(parts) = &blob.txn else { panic!("{:?}", blob.header) };
+    assert!(parts.iter().any(|part| refused(part) == Some(ErrorCode::MarshallingError)));
+    // What people do: a few ids, in each of many nodes.
+    let usual = (0..1000).map(|n| part(create_with_acl(&format!("/m{n}"), list(1))));
+    let blob = leader.prepare_as(ANNE, &everybody[..3], &multi(usual));
+    assert!(
+        matches!(&blob.txn, Txn::Multi(parts) if parts.iter().all(|part| refused(part).is_none()))
+    );
+}
+
+/// However many nodes a session owns, it ends in about the time that one multi of them takes: the leader and every server
+/// do nothing else meanwhile.
+#[test]
+fn the_end_of_a_session_costs_little_for_each_of_its_nodes() {
+    let mut leader = Leader::new();
+    leader.must(&create("/svc", Persistent));
+    let path = |number: usize| format!("/svc/{number:06}");
+    let mut multis = Vec::new();
+    for first in (0..50_000).step_by(5000) {
+        let nodes = (first..first + 5000).map(|number| part(create(&path(number), Ephemeral)));
+        let nodes = multi(nodes);
+        let begun = std::time::Instant::now();
+        leader.must(&nodes);
+        multis.push(begun.elapsed());
+    }
+    multis.sort_unstable();
+    let one = multis[multis.len() / 2];
+    let begun = std::time::Instant::now();
+    let closed = leader.prepare_as(ANNE, &[], &Request::CloseSession);
+    let prepared = begun.elapsed();
+    assert_eq!(closed.txn, Txn::CloseSession(None));
+    assert!(prepared < 2 * one, "{prepared:?} for 50,000 nodes; {one:?} for a multi of 5,000");
+    assert_eq!(leader.prep.outstanding(), 1, "their parent");
+
+    // What is judged behind it sees the tree without them.
+    let again = leader.prepare_as(BOB, &[], &create(&path(7), Persistent));
+    assert_eq!(refused(&again.txn), None);
+    assert_eq!(
+        refused(&leader.prepare_as(BOB, &[], &delete(&path(8), -1)).txn),
+        Some(ErrorCode::NoNode)
+    );
+    assert_eq!(
+        refused(&leader.prepare_as(BOB, &[], &delete("/svc", -1)).txn),
+        Some(ErrorCode::NotEmpty)
+    );
+    leader.apply_all();
+    assert_eq!(leader.tree.get_ephemerals(ANNE, "/").count(), 0);
+    let parent = leader.tree.node("/svc").expect("it stays");
+    assert_eq!(leader.tree.stat(parent).num_children, 1, "Bob's");
+    assert_eq!(leader.tree.digest(), leader.tree.recomputed_digest());
+}
