@@ -17,6 +17,7 @@ use znode::{Outcome, SessionId, Tree};
 
 use super::counters::ConnectionStats;
 use super::pending::{Completed, Pending, Ready};
+use super::reads::After;
 use super::shared::Shared;
 use super::{answers, auth, cost, reads};
 use crate::outbox::Outbox;
@@ -218,12 +219,21 @@ impl Connection {
         if state.pending.is_empty() && !is_costly {
             shared.stats.latency.answered_at_once();
             self.stats.latency.answered_at_once();
-            self.reply(shared, |out| {
-                reads::answer(xid, &request, self, &state.auth, tree, shared, out);
-            });
+            self.answer_read(xid, &request, &state.auth, tree, shared);
         } else {
             state.pending.push_read(xid, request, is_costly);
             self.held_back.fetch_or(state.pending.is_ready(), Ordering::Relaxed);
+        }
+    }
+
+    fn answer_read(&self, xid: i32, read: &Request, auth: &[Id], tree: &Tree, shared: &Shared) {
+        let mut after = After::GoOn;
+        self.reply(shared, |out| {
+            after = reads::answer(xid, read, self, auth, tree, shared, out);
+        });
+        match after {
+            After::GoOn => {}
+            After::End => self.outbox.close(),
         }
     }
 
@@ -389,9 +399,7 @@ impl Connection {
                 }
                 Ready::Read { xid, request, is_costly: _, since } => {
                     self.answered(since, shared);
-                    self.reply(shared, |out| {
-                        reads::answer(xid, &request, self, auth, tree, shared, out);
-                    });
+                    self.answer_read(xid, &request, auth, tree, shared);
                 }
                 Ready::Refused { xid, error } => {
                     self.reply(shared, |out| {
