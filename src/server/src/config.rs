@@ -88,6 +88,9 @@ pub struct Config {
     /// Longest answer in bytes (`vivarium.maxAnswerBytes`): a read whose answer would be longer
     /// gets an error instead.
     pub answer_bytes_max: u32,
+    /// `digest.enabled`: a server whose tree is not that of its snapshot's digest, or of the leader's
+    /// digest in a transaction, stops. False: nothing is compared.
+    pub digest_enabled: bool,
     /// What the watches of one connection may take in bytes (`vivarium.maxWatchBytes`), where each
     /// counts with its path and 256 bytes more. What would set one more gets an error instead.
     pub watch_bytes_max: u32,

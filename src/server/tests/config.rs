@@ -98,7 +98,7 @@ fn every_key_is_taken() {
          forceSync=yes\nstandaloneEnabled=false\nquorumListenOnAllIPs=true\ncommitLogCount=1\n\
          cnxTimeout=10\nelectionAlg=3\nclientPortListenBacklog=11\nclientPortAddress=[::1]\n\
          vivarium.record=/rec\nvivarium.peerAddressCheck=false\nvivarium.maxWatchBytes=65536\n\
-         extendedTypesEnabled=true\nznode.container.checkIntervalMs=5\n\
+         digest.enabled=false\nextendedTypesEnabled=true\nznode.container.checkIntervalMs=5\n\
          znode.container.maxPerMinute=6\nznode.container.maxNeverUsedIntervalMs=7\n",
     );
     assert_eq!(config.warnings, Vec::<String>::new());
@@ -130,6 +130,7 @@ fn every_key_is_taken() {
         (Some(PathBuf::from("/rec")), true)
     );
     assert!(!config.peer_address_check && ensemble("").peer_address_check);
+    assert!(!config.digest_enabled && ensemble("").digest_enabled);
     assert_eq!(ensemble("4lw.commands.whitelist=*").four_letter_words, FourLetterWords::All);
 }
 

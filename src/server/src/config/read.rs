@@ -112,6 +112,7 @@ impl Config {
             answer_bytes_max: answer_bytes_max(&mut keys, jute_max_buffer)?,
             watch_bytes_max: small(&mut keys, "vivarium.maxWatchBytes", 65_536, " (bytes)")?
                 .unwrap_or(WATCH_BYTES_DEFAULT),
+            digest_enabled: keys.boolean("digest.enabled", true)?,
             extended_types: extended_types(&mut keys, me)?,
             reap: reap_limits(&mut keys)?,
             four_letter_words: four_letter_words(&mut keys),
