@@ -142,12 +142,14 @@ fn watches_on_nodes_that_do_not_exist_are_bounded_for_each_client() {
     const WATCH_BYTES: usize = 256;
     let cluster = Cluster::start_with(1, &format!("vivarium.maxWatchBytes={LIMIT}"));
     let before = rss_kib(cluster.servers[0].pid());
-    let path = |number: usize| format!("/{number:0width$}", width = PATH_BYTES - 1);
+    // No two clients watch the same path: it would be kept once.
+    let path =
+        |client: usize, number: usize| format!("/{client}{number:0width$}", width = PATH_BYTES - 2);
     let fit = LIMIT / (PATH_BYTES + WATCH_BYTES);
     let mut clients: Vec<_> =
         (0..4).map(|_| Client::connect(&cluster.addresses(), TIMEOUT)).collect();
-    for client in &mut clients {
-        let exists = |number| PathWatchRequest { path: path(number), watch: true };
+    for (of, client) in clients.iter_mut().enumerate() {
+        let exists = |number| PathWatchRequest { path: path(of, number), watch: true };
         let all: Vec<_> = (0..4 * fit)
             .map(|number| (number as i32 + 1, Request::Exists(exists(number))))
             .collect();
@@ -167,15 +169,15 @@ fn watches_on_nodes_that_do_not_exist_are_bounded_for_each_client() {
     }
     let after = rss_kib(cluster.servers[0].pid());
     println!("resident memory in KiB: {before}, after {after}");
-    // Watches of four clients, and as much for answers and the allocator. Without a bound it would be
-    // four times as much.
+    // Watches of four clients, and as much for answers and the allocator. Without a bound the watches
+    // would be four times as much.
     let growth_max = 2 * (clients.len() * LIMIT) as u64 >> 10;
     assert!(after < before + growth_max, "{before} KiB became {after} KiB");
 
     // The first of them, which the client that set it hears of; a client that has none may have some.
     let mut other = Client::connect(&cluster.addresses(), TIMEOUT);
-    other.create(&path(0), b"", CreateMode::Persistent).expect("created");
-    assert_eq!(clients[0].event().path, path(0));
+    other.create(&path(0, 0), b"", CreateMode::Persistent).expect("created");
+    assert_eq!(clients[0].event().path, path(0, 0));
     // All at once, on another connection: no client looks at the answer, so the connection ends.
     let short = |number: usize| format!("/{number:05}");
     let fit = LIMIT / (short(0).len() + WATCH_BYTES);
