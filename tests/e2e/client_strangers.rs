@@ -130,11 +130,11 @@ fn answers_that_nobody_reads_are_bounded_for_all_clients_together() {
     // What may wait for all clients together (`HELD_BYTES_MAX` in `client/shared.rs`).
     const HELD_BYTES: usize = 256 << 20;
     const ANSWER_BYTES: usize = 16 << 20;
-    // Reads that take long run one at a time. What one adds is looked at behind it, and is copied once
-    // where it comes behind others.
+    // Reads that take long run one at a time. What one adds is looked at behind it, and is copied
+    // once where it comes behind others.
     const BEING_MADE_BYTES: usize = 2 * ANSWER_BYTES;
-    // A client that is given up, and the one before: until their tasks have ended they have what they
-    // were being sent.
+    // A client that is given up, and the one before: until their tasks have ended they have what
+    // they were being sent.
     const GIVEN_UP_BYTES: usize = 2 * ANSWER_BYTES;
     // Transactions that the server keeps for members which are a little behind, and one more.
     const KEPT_TXNS: usize = 10;
@@ -142,7 +142,8 @@ fn answers_that_nobody_reads_are_bounded_for_all_clients_together() {
     const WRITES_BYTES: usize = (KEPT_TXNS + 6) * NODE_BYTES;
     // What is free and lies between what is not.
     const ALLOCATOR_BYTES: usize = HELD_BYTES / 8;
-    // Without a bound it would be 960 MiB: what each of the readers was answered, which is one answer.
+    // Without a bound it would be 1.2 GiB: an answer for each of the readers, and a part of the
+    // next.
     const GROWTH_BYTES_MAX: usize =
         HELD_BYTES + BEING_MADE_BYTES + GIVEN_UP_BYTES + WRITES_BYTES + ALLOCATOR_BYTES;
     let cluster = Cluster::start_with(1, &format!("commitLogCount={KEPT_TXNS}"));
@@ -179,8 +180,8 @@ fn answers_that_nobody_reads_are_bounded_for_all_clients_together() {
     );
 }
 
-/// Requests of a few bytes that make a server walk a large tree, thousands at once, with and without a write in front of them. Only the
-/// client that sends them waits.
+/// Requests of a few bytes that make a server walk a large tree, thousands at once, with and
+/// without a write in front of them. Only the client that sends them waits.
 #[test]
 fn reads_that_take_long_keep_nobody_waiting_but_those_who_ask_for_them() {
     let cluster = Cluster::start_with(3, "tickTime=500");
