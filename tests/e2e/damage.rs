@@ -159,6 +159,117 @@ fn a_server_whose_last_record_has_a_flipped_bit_stays_away_and_the_write_is_kept
     assert_eq!(&client.get("/acknowledged", false).expect("it is there").0[..], b"precious");
 }
 
+fn adler32(bytes: &[u8]) -> u32 {
+    let (mut low, mut high) = (1_u32, 0_u32);
+    for byte in bytes {
+        low = (low + u32::from(*byte)) % 65_521;
+        high = (high + low) % 65_521;
+    }
+    high << 16 | low
+}
+
+/// Gives a snapshot the seals of its bytes: behind the nodes, the digest, and the last zxid.
+fn seal(bytes: &mut [u8]) {
+    const SEAL_BYTES: usize = 13;
+    let last = bytes.len() - SEAL_BYTES;
+    let digest = last - 8 - SEAL_BYTES;
+    for at in [digest - 20 - SEAL_BYTES, digest, last] {
+        let sum = u64::from(adler32(&bytes[..at])).to_be_bytes();
+        bytes[at..at + 8].copy_from_slice(&sum);
+    }
+}
+
+#[test]
+fn a_snapshot_whose_tree_is_not_the_one_of_its_digest_is_refused_and_an_older_one_taken() {
+    let mut cluster = Cluster::start_with(1, "snapCount=10");
+    let mut client = Client::connect(&cluster.addresses(), TIMEOUT);
+    client.create("/acknowledged", b"precious", CreateMode::Persistent).expect("created");
+    let mut written = 0;
+    let path = loop {
+        client.set("/", b"", -1).expect("set");
+        written += 1;
+        let path = file(&cluster.servers[0], "snapshot.");
+        if !path.ends_with("snapshot.0") {
+            break path;
+        }
+        assert!(written < 10_000, "there is no snapshot");
+    };
+    // A record behind the snapshot, whose digest differs too.
+    client.set("/", b"", -1).expect("set");
+    let server = &mut cluster.servers[0];
+    assert!(server.stop().success());
+
+    // Every byte is as it was written, but that is not what was in the tree.
+    let mut bytes = fs::read(&path).expect("it is there");
+    let good = bytes.clone();
+    seal(&mut bytes);
+    assert!(bytes == good, "these are its seals");
+    let data = bytes.windows(8).position(|bytes| bytes == b"precious").expect("it is in it");
+    bytes[data] ^= 1;
+    seal(&mut bytes);
+    fs::write(&path, &bytes).expect("written");
+    let before = files(&server.data());
+    let name = path.display().to_string();
+    let words = [&*name, "its tree has digest 0x", "had 0x", "move this file away"];
+    ends_with(server, 1, &words);
+    assert!(files(&server.data()) == before, "nothing may be overwritten");
+
+    fs::remove_file(&path).expect("moved away");
+    server.start();
+    cluster.wait_until_all_serve();
+    let mut client = Client::connect(&cluster.addresses(), TIMEOUT);
+    assert_eq!(&client.get("/acknowledged", false).expect("it is there").0[..], b"precious");
+}
+
+/// The last record of a log: where it begins, and how long its transaction is.
+fn last_record(log: &[u8]) -> (usize, usize) {
+    let mut at = 16;
+    let mut last = None;
+    loop {
+        let length = u32::from_be_bytes(log[at + 8..at + 12].try_into().expect("four bytes"));
+        if length == 0 {
+            return last.expect("there is one");
+        }
+        last = Some((at, length as usize));
+        at += 12 + length as usize + 1;
+    }
+}
+
+#[test]
+fn a_server_whose_tree_is_not_the_leaders_stops_unless_digests_are_switched_off() {
+    let mut cluster = Cluster::start(1);
+    let mut client = Client::connect(&cluster.addresses(), TIMEOUT);
+    for value in 0..5 {
+        client.create(&format!("/n{value}"), b"", CreateMode::Persistent).expect("created");
+    }
+    let server = &mut cluster.servers[0];
+    server.kill();
+    let path = file(server, "log.");
+    let mut bytes = fs::read(&path).expect("it is there");
+    let (at, length) = last_record(&bytes);
+    let end = at + 12 + length;
+    bytes[end - 1] ^= 1;
+    let sum = u64::from(adler32(&bytes[at + 12..end])).to_be_bytes();
+    bytes[at..at + 8].copy_from_slice(&sum);
+    fs::write(&path, &bytes).expect("written");
+    let words = [
+        "after transaction 0x",
+        "the tree has digest 0x",
+        "its leader's had 0x",
+        "move both version-2 directories away",
+        "digest.enabled=false",
+    ];
+    ends_with(server, 1, &words);
+
+    let settings = configuration(&server.directory);
+    let text = fs::read_to_string(&settings).expect("zoo.cfg") + "\ndigest.enabled=false\n";
+    fs::write(&settings, text).expect("written");
+    server.start();
+    cluster.wait_until_all_serve();
+    client.reconnect().expect("the session lives");
+    assert!(client.exists("/n4", false).expect("it serves").is_some());
+}
+
 #[test]
 fn a_directory_belongs_to_one_server() {
     let mut cluster = Cluster::start(1);

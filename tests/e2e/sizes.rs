@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use wire::client::{
     CreateMode, CreateRequest, MultiOp, MultiReadOp, MultiResult, PathRequest, PathWatchRequest,
-    Request, Response, SetDataRequest, encode_request,
+    Request, Response, SetDataRequest, SetWatches, encode_request,
 };
 use wire::{Acl, ErrorCode};
 
@@ -132,6 +132,63 @@ fn a_list_that_is_too_long_is_refused_and_one_that_fits_is_not() {
     // What was refused left no watch: nothing is told, and the node can still be worked with.
     client.delete(&path(fit), -1).expect("deleted");
     assert_eq!(client.children("/list", false).expect("it fits again").0.len(), fit);
+}
+
+#[test]
+fn watches_on_nodes_that_do_not_exist_are_bounded_for_each_client() {
+    const LIMIT: usize = 4 << 20;
+    const PATH_BYTES: usize = 1000;
+    // What a watch counts beside its path.
+    const WATCH_BYTES: usize = 256;
+    let cluster = Cluster::start_with(1, &format!("vivarium.maxWatchBytes={LIMIT}"));
+    let before = rss_kib(cluster.servers[0].pid());
+    // No two clients watch the same path: it would be kept once.
+    let path =
+        |client: usize, number: usize| format!("/{client}{number:0width$}", width = PATH_BYTES - 2);
+    let fit = LIMIT / (PATH_BYTES + WATCH_BYTES);
+    let mut clients: Vec<_> =
+        (0..4).map(|_| Client::connect(&cluster.addresses(), TIMEOUT)).collect();
+    for (of, client) in clients.iter_mut().enumerate() {
+        let exists = |number| PathWatchRequest { path: path(of, number), watch: true };
+        let all: Vec<_> = (0..4 * fit)
+            .map(|number| (number as i32 + 1, Request::Exists(exists(number))))
+            .collect();
+        let mut set = 0;
+        // As many at once as are certainly read.
+        for some in all.chunks(500) {
+            client.send(some).expect("sent");
+            for asked in some {
+                match client.answer_to(asked) {
+                    Err(Failure::Refused(ErrorCode::NoNode)) => set += 1,
+                    other => assert!(is_too_long(&other), "there is no such node: {other:?}"),
+                }
+            }
+        }
+        assert_eq!(set, fit);
+        client.exists("/", false).expect("reads without a watch go on");
+    }
+    let after = rss_kib(cluster.servers[0].pid());
+    println!("resident memory in KiB: {before}, after {after}");
+    // Watches of four clients, and as much for answers and the allocator. Without a bound the watches
+    // would be four times as much.
+    let growth_max = 2 * (clients.len() * LIMIT) as u64 >> 10;
+    assert!(after < before + growth_max, "{before} KiB became {after} KiB");
+
+    // The first of them, which the client that set it hears of; a client that has none may have some.
+    let mut other = Client::connect(&cluster.addresses(), TIMEOUT);
+    other.create(&path(0, 0), b"", CreateMode::Persistent).expect("created");
+    assert_eq!(clients[0].event().path, path(0, 0));
+    // All at once, on another connection: no client looks at the answer, so the connection ends.
+    let short = |number: usize| format!("/{number:05}");
+    let fit = LIMIT / (short(0).len() + WATCH_BYTES);
+    let exist_watches: Vec<_> = (0..=fit).map(short).collect();
+    let too_many = SetWatches { exist_watches: exist_watches.clone(), ..SetWatches::default() };
+    let refused = other.set_watches(too_many);
+    assert!(is_too_long(&refused), "{refused:?}");
+    other.expect_end();
+    other.reconnect().expect("its session goes on");
+    let exist_watches = exist_watches[..fit].to_vec();
+    other.set_watches(SetWatches { exist_watches, ..SetWatches::default() }).expect("they fit");
 }
 
 #[test]

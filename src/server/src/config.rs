@@ -88,6 +88,12 @@ pub struct Config {
     /// Longest answer in bytes (`vivarium.maxAnswerBytes`): a read whose answer would be longer
     /// gets an error instead.
     pub answer_bytes_max: u32,
+    /// `digest.enabled`: a server whose tree is not that of its snapshot's digest, or of the leader's
+    /// digest in a transaction, stops. False: nothing is compared.
+    pub digest_enabled: bool,
+    /// What the watches of one connection may take in bytes (`vivarium.maxWatchBytes`), where each
+    /// counts with its path and 256 bytes more. What would set one more gets an error instead.
+    pub watch_bytes_max: u32,
     /// Which four-letter words are answered.
     pub four_letter_words: FourLetterWords,
     /// Whether a server that connects to the quorum or election port must come from the address of
@@ -232,6 +238,10 @@ const ANSWER_BYTES_DEFAULT: u32 = 16 << 20;
 
 /// The largest value of [`Config::answer_bytes_max`].
 const ANSWER_BYTES_LIMIT: u32 = 1 << 30;
+
+/// [`Config::watch_bytes_max`] unless given: 800,000 watches of paths of 60 bytes. The largest
+/// caches, which watch whole subtrees of a hundred thousand nodes, data and children, take a quarter.
+const WATCH_BYTES_DEFAULT: u32 = 256 << 20;
 
 // Whatever jute.maxbuffer is, there is an answer limit that goes with it.
 const _: () = assert!(

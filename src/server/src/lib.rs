@@ -8,6 +8,7 @@ mod clock;
 pub mod compat;
 mod config;
 mod descriptors;
+mod digests;
 mod disk;
 mod election_port;
 mod engine;

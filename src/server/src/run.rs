@@ -21,6 +21,7 @@ use crate::client::{self, Shared};
 use crate::clock;
 use crate::config::{ClientAddress, Config, SnapshotCompression};
 use crate::descriptors;
+use crate::digests;
 use crate::disk::Disk;
 use crate::election_port::{self, ElectionPort};
 use crate::engine::{End, Engine, Event, EventSender, Parts};
@@ -163,6 +164,9 @@ fn open(config: &Config) -> Result<(Store, DiskImage<Bytes>, Tree), Error> {
     let base = base(&recovered);
     let mut tree =
         snapshots::load(&recovered, base, config.tree_options()).map_err(Error::Snapshot)?;
+    if config.digest_enabled {
+        digests::check(&recovered, base, &mut tree).map_err(Error::Snapshot)?;
+    }
     config.show_members_in(&mut tree);
     if recovered.snapshot.is_none() && recovered.log.is_empty() {
         snapshots::begin(&store, &tree)?;

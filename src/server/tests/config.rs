@@ -78,7 +78,7 @@ fn what_is_not_set_has_the_default_of_zookeeper() {
     assert_eq!((config.client_connections_max, config.client_backlog), (None, None));
     assert_eq!((config.global_outstanding_limit, config.outstanding_limit()), (1_000, 1_000));
     assert_eq!(config.jute_max_buffer, 1_048_575);
-    assert_eq!(config.answer_bytes_max, 16 << 20);
+    assert_eq!((config.answer_bytes_max, config.watch_bytes_max), (16 << 20, 256 << 20));
     assert_eq!(config.connect_timeout, Duration::from_secs(5));
     assert_eq!((config.record, config.quorum_listen_on_all_ips), (None, false));
     assert!(!config.extended_types);
@@ -97,7 +97,8 @@ fn every_key_is_taken() {
          jute.maxbuffer=4194304\nsnapshot.compression.method=snappy\npeerType=participant\n\
          forceSync=yes\nstandaloneEnabled=false\nquorumListenOnAllIPs=true\ncommitLogCount=1\n\
          cnxTimeout=10\nelectionAlg=3\nclientPortListenBacklog=11\nclientPortAddress=[::1]\n\
-         vivarium.record=/rec\nvivarium.peerAddressCheck=false\nextendedTypesEnabled=true\nznode.container.checkIntervalMs=5\n\
+         vivarium.record=/rec\nvivarium.peerAddressCheck=false\nvivarium.maxWatchBytes=65536\n\
+         digest.enabled=false\nextendedTypesEnabled=true\nznode.container.checkIntervalMs=5\n\
          znode.container.maxPerMinute=6\nznode.container.maxNeverUsedIntervalMs=7\n",
     );
     assert_eq!(config.warnings, Vec::<String>::new());
@@ -120,6 +121,7 @@ fn every_key_is_taken() {
     assert_eq!((config.global_outstanding_limit, config.outstanding_limit()), (7, 3));
     assert_eq!(config.jute_max_buffer, 4_194_304);
     assert_eq!(config.answer_bytes_max, 8 * 4_194_304, "what a request may cause fits");
+    assert_eq!(config.watch_bytes_max, 65_536);
     assert_eq!(config.snapshot_compression, SnapshotCompression::Snappy);
     assert_eq!((config.commit_log_count, config.connect_timeout.as_millis()), (1, 10));
     assert_eq!(config.client, address("::1", 2181));
@@ -128,6 +130,7 @@ fn every_key_is_taken() {
         (Some(PathBuf::from("/rec")), true)
     );
     assert!(!config.peer_address_check && ensemble("").peer_address_check);
+    assert!(!config.digest_enabled && ensemble("").digest_enabled);
     assert_eq!(ensemble("4lw.commands.whitelist=*").four_letter_words, FourLetterWords::All);
 }
 
@@ -201,7 +204,8 @@ fn a_wrong_value_says_key_line_what_was_found_and_what_is_allowed() {
         ("dataDir=", "dataDir: found ``, allowed: a directory"),
         (
             "vivarium.recrod=x",
-            "vivarium.recrod: found `x`, allowed: one of vivarium.maxAnswerBytes, vivarium.peerAddressCheck, vivarium.record",
+            "vivarium.recrod: found `x`, allowed: one of vivarium.maxAnswerBytes, vivarium.maxWatchBytes, \
+             vivarium.peerAddressCheck, vivarium.record",
         ),
         ("znode.container.maxPerMinute=0", "found `0`, allowed: a whole number from 1"),
         (

@@ -40,6 +40,6 @@ pub use tree::{
     Tree, TreeBuilder,
 };
 pub use watches::{
-    Change, ChangeKind, Event, Notification, WatchCounts, WatchLists, WatchMode, WatchTable,
-    Watches,
+    Change, ChangeKind, Event, Notification, TooManyWatches, WatchCounts, WatchLists, WatchMode,
+    WatchTable, Watches,
 };

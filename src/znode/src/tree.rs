@@ -48,6 +48,8 @@ pub struct Tree {
     last_zxid: i64,
     /// The sum of the nodes' digests: invariant.
     digest: u64,
+    /// It holds exactly the transactions up to `last_zxid`, so a digest that differs is a fault.
+    is_settled: bool,
     /// The sum of the nodes' sizes: invariant.
     size_bytes: u64,
 }
@@ -67,6 +69,7 @@ impl Tree {
             tree.add_built_in(path);
         }
         tree.ensure_config_node();
+        tree.is_settled = true;
         tree
     }
 
@@ -81,6 +84,7 @@ impl Tree {
             reapable: BTreeSet::new(),
             last_zxid: 0,
             digest: 0,
+            is_settled: false,
             size_bytes: 0,
         }
     }

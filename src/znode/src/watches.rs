@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use thiserror::Error;
 use wire::client::{EventType, SetWatches, SetWatches2, WatcherType};
 
 use crate::acl::AclList;
@@ -114,10 +115,35 @@ pub enum WatchTable {
 }
 
 /// All watches of one server.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct Watches {
     data: Table,
     child: Table,
+    /// What the watches of one connection may take, as [`watch_bytes`] counts.
+    connection_bytes_max: usize,
+}
+
+/// A connection wants more watches than it may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error(
+    "the watches of a connection take at most {max} bytes, it has {has} and wants {wants} more"
+)]
+pub struct TooManyWatches {
+    /// Bytes that its watches may take.
+    pub max: usize,
+    /// Bytes that they take.
+    pub has: usize,
+    /// Bytes that the new ones would take.
+    pub wants: usize,
+}
+
+/// What a watch takes beside its path, in a table: entries in two maps, and the list of those who
+/// watch the path.
+const WATCH_BYTES: usize = 256;
+
+/// The memory that counts for a watch in one table, whoever else watches the path.
+fn watch_bytes(path: &str) -> usize {
+    WATCH_BYTES + path.len()
 }
 
 /// How many there are, for `wchs` and `mntr`.
@@ -132,24 +158,74 @@ pub struct WatchCounts {
 }
 
 impl Watches {
-    /// None.
-    pub fn new() -> Self {
-        Self::default()
+    /// None. `connection_bytes_max`: what the watches of one connection may take, where each counts
+    /// with the bytes of its path and 256 more; a persistent one, which is in both tables, twice.
+    pub fn new(connection_bytes_max: usize) -> Self {
+        Self { data: Table::default(), child: Table::default(), connection_bytes_max }
     }
 
     /// Sets a watch; setting it twice changes nothing.
-    pub fn add(&mut self, table: WatchTable, connection: u64, path: &str, mode: WatchMode) {
+    ///
+    /// # Errors
+    /// The connection has too many already. Nothing is set.
+    pub fn add(
+        &mut self,
+        table: WatchTable,
+        connection: u64,
+        path: &str,
+        mode: WatchMode,
+    ) -> Result<(), TooManyWatches> {
+        self.check_room(connection, self.table(table).wants(connection, path))?;
         self.table_mut(table).add(connection, path, bit(mode));
+        Ok(())
     }
 
     /// `addWatch`: a persistent watch is in both tables, a recursive one in that of data only.
-    pub fn add_persistent(&mut self, connection: u64, path: &str, recursive: bool) {
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn add_persistent(
+        &mut self,
+        connection: u64,
+        path: &str,
+        recursive: bool,
+    ) -> Result<(), TooManyWatches> {
+        self.check_room(connection, self.persistent_wants(connection, path, recursive))?;
+        self.set_persistent(connection, path, recursive);
+        Ok(())
+    }
+
+    fn set_persistent(&mut self, connection: u64, path: &str, recursive: bool) {
         if recursive {
             self.data.add(connection, path, RECURSIVE);
         } else {
             self.data.add(connection, path, PERSISTENT);
             self.child.add(connection, path, PERSISTENT);
         }
+    }
+
+    /// What [`Self::set_persistent`] would take.
+    fn persistent_wants(&self, connection: u64, path: &str, recursive: bool) -> usize {
+        let child = if recursive { 0 } else { self.child.wants(connection, path) };
+        self.data.wants(connection, path) + child
+    }
+
+    fn check_room(&self, connection: u64, wants: usize) -> Result<(), TooManyWatches> {
+        let (max, has) = (self.connection_bytes_max, self.bytes(connection));
+        if wants == 0 || has.saturating_add(wants) <= max {
+            Ok(())
+        } else {
+            Err(TooManyWatches { max, has, wants })
+        }
+    }
+
+    /// What the watches of a connection take.
+    fn bytes(&self, connection: u64) -> usize {
+        [&self.data, &self.child]
+            .into_iter()
+            .filter_map(|table| table.by_connection.get(&connection))
+            .map(|watched| watched.bytes)
+            .sum()
     }
 
     /// `checkWatches`: whether the connection has such a watch on the path.
@@ -215,13 +291,18 @@ impl Watches {
 
     /// Sets the watches a client had on another connection again, and tells what it has missed in
     /// between, in the order of the lists. What has fired is not set. (`DataTree.setWatches`.)
+    ///
+    /// # Errors
+    /// The connection has too many already for all of these, whether they have fired or not. Nothing
+    /// is set, and nothing told.
     pub fn set_watches(
         &mut self,
         tree: &Tree,
         connection: u64,
         lists: WatchLists<'_>,
         mut missed: impl FnMut(EventType, &str),
-    ) {
+    ) -> Result<(), TooManyWatches> {
+        self.check_room(connection, self.lists_want(connection, lists))?;
         for path in lists.data {
             match tree.node(path) {
                 None => missed(EventType::NodeDeleted, path),
@@ -247,11 +328,28 @@ impl Watches {
             }
         }
         for path in lists.persistent {
-            self.add_persistent(connection, path, false);
+            self.set_persistent(connection, path, false);
         }
         for path in lists.persistent_recursive {
-            self.add_persistent(connection, path, true);
+            self.set_persistent(connection, path, true);
         }
+        Ok(())
+    }
+
+    /// What all of the lists would take, if none of them has fired. A path that stands in them twice
+    /// counts twice.
+    fn lists_want(&self, connection: u64, lists: WatchLists<'_>) -> usize {
+        let in_table = |table: &Table, paths: &[String]| -> usize {
+            paths.iter().map(|path| table.wants(connection, path)).sum()
+        };
+        let persistent = |paths: &[String], recursive| -> usize {
+            paths.iter().map(|path| self.persistent_wants(connection, path, recursive)).sum()
+        };
+        in_table(&self.data, lists.data)
+            + in_table(&self.data, lists.exist)
+            + in_table(&self.child, lists.child)
+            + persistent(lists.persistent, false)
+            + persistent(lists.persistent_recursive, true)
     }
 
     /// The counts of one table; ZooKeeper's `wchs` shows those of the data table.
@@ -346,8 +444,8 @@ fn modes(watcher: WatcherType) -> [(WatchTable, u8); 2] {
 struct Table {
     /// The modes of each watcher, never 0; no entry is empty.
     by_path: HashMap<Arc<str>, BTreeMap<u64, u8>>,
-    /// The same pairs from the other side.
-    by_connection: HashMap<u64, HashSet<Arc<str>>>,
+    /// The same pairs from the other side; no entry is empty.
+    by_connection: HashMap<u64, Watched>,
     /// The number of those pairs.
     watches: usize,
     /// The lengths of the paths with a recursive mode, and the number of such pairs for each: only ancestors of such a
@@ -355,15 +453,30 @@ struct Table {
     recursive: BTreeMap<usize, usize>,
 }
 
+/// What one connection watches in a table.
+#[derive(Clone, Default, Debug)]
+struct Watched {
+    paths: HashSet<Arc<str>>,
+    /// The sum of their [`watch_bytes`].
+    bytes: usize,
+}
+
 impl Table {
     /// Every watcher with every path that it watches, in no order.
     fn pairs(&self) -> impl Iterator<Item = (u64, &Arc<str>)> {
         let all = self.by_connection.iter();
-        all.flat_map(|(&connection, paths)| paths.iter().map(move |path| (connection, path)))
+        all.flat_map(|(&connection, watched)| {
+            watched.paths.iter().map(move |path| (connection, path))
+        })
     }
 
     fn modes(&self, connection: u64, path: &str) -> u8 {
         self.by_path.get(path).and_then(|watchers| watchers.get(&connection)).copied().unwrap_or(0)
+    }
+
+    /// What a watch would take: nothing if there is one.
+    fn wants(&self, connection: u64, path: &str) -> usize {
+        if self.modes(connection, path) == 0 { watch_bytes(path) } else { 0 }
     }
 
     /// The shared form of a path somebody watches exactly.
@@ -377,7 +490,9 @@ impl Table {
         let modes = self.by_path.entry(path.clone()).or_default().entry(connection).or_insert(0);
         if *modes == 0 {
             self.watches += 1;
-            self.by_connection.entry(connection).or_default().insert(path);
+            let watched = self.by_connection.entry(connection).or_default();
+            watched.bytes += watch_bytes(&path);
+            watched.paths.insert(path);
         }
         let is_new = mode & !*modes & RECURSIVE != 0;
         *modes |= mode;
@@ -416,7 +531,7 @@ impl Table {
     }
 
     fn remove_connection(&mut self, connection: u64) {
-        for path in self.by_connection.remove(&connection).unwrap_or_default() {
+        for path in self.by_connection.remove(&connection).unwrap_or_default().paths {
             self.watches -= 1;
             let Some(watchers) = self.by_path.get_mut(&path) else { continue };
             let modes = watchers.remove(&connection).unwrap_or(0);
@@ -471,9 +586,10 @@ impl Table {
     /// The pair is no longer in `by_path`.
     fn forget(&mut self, connection: u64, path: &str) {
         self.watches -= 1;
-        if let Some(paths) = self.by_connection.get_mut(&connection) {
-            paths.remove(path);
-            if paths.is_empty() {
+        if let Some(watched) = self.by_connection.get_mut(&connection) {
+            watched.paths.remove(path);
+            watched.bytes -= watch_bytes(path);
+            if watched.paths.is_empty() {
                 self.by_connection.remove(&connection);
             }
         }

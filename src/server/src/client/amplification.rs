@@ -190,15 +190,20 @@ fn worst(op: OpCode) -> Vec<Request> {
     }
 }
 
-/// The bytes that the connection's task would write now.
+/// How many bytes the connection's task would write now.
 fn drained(connection: &Connection) -> usize {
-    let mut written = 0;
+    drained_bytes(connection).len()
+}
+
+fn drained_bytes(connection: &Connection) -> Vec<u8> {
+    let mut written = Vec::new();
     loop {
         let mut next = std::pin::pin!(connection.outbox.next());
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match next.as_mut().poll(&mut context) {
-            std::task::Poll::Ready(Next::Write(Chunk::Bytes(bytes))) => written += bytes.len(),
+            std::task::Poll::Ready(Next::Write(Chunk::Bytes(bytes))) => written.extend(bytes),
             std::task::Poll::Ready(Next::Write(Chunk::Large(never))) => match never {},
+            std::task::Poll::Ready(Next::End) if !written.is_empty() => return written,
             std::task::Poll::Ready(Next::End) => panic!("the connection was given up"),
             std::task::Poll::Pending => return written,
         }
@@ -290,6 +295,62 @@ fn what_is_refused_for_its_length_sets_no_watch_and_says_so() {
     connection.read(2, Request::GetData(watched("/large")), &tree, &shared, &mut Tally::default());
     assert!(drained(&connection) > 1_000_000);
     assert_eq!(shared.watches().len(), 1);
+}
+
+#[test]
+fn what_would_set_one_watch_too_many_is_refused_and_sets_none() {
+    let path = |number: u32| format!("/{number:05}");
+    let text = "dataDir=/nowhere\nvivarium.maxWatchBytes=65536\n";
+    let config = Config::from_bytes(text.as_bytes(), |_| Ok(Vec::new())).expect("it is right");
+    let tree = Tree::new(Options::default());
+    let shared = Shared::new(Arc::new(config), Build::default(), tree.clone());
+    let connect = || {
+        let connection = Connection::new((Ipv4Addr::LOCALHOST, 1).into(), &shared);
+        connection.establish(SESSION);
+        drained(&connection);
+        connection
+    };
+    // The error that answers a read; 0 if there is none.
+    let read = |connection: &Connection, request: Request| {
+        connection.read(1, request, &tree, &shared, &mut Tally::default());
+        let answer = drained_bytes(connection);
+        i32::from_be_bytes(answer[16..20].try_into().expect("the error of a header"))
+    };
+    let full = connect();
+    // Nodes that do not exist: whoever waits for one watches it.
+    let fits = 65_536 / (256 + 6);
+    for number in 0..fits {
+        let found = read(&full, Request::Exists(watched(&path(number))));
+        assert_eq!(found, ErrorCode::NoNode.code());
+    }
+    let too_many = ErrorCode::MarshallingError.code();
+    assert_eq!(read(&full, Request::Exists(watched("/more!"))), too_many);
+    assert_eq!(read(&full, Request::GetData(watched("/"))), too_many);
+    assert_eq!(read(&full, Request::GetChildren(watched("/"))), too_many);
+    assert_eq!(read(&full, Request::GetChildren2(watched("/"))), too_many);
+    for mode in [0, 1] {
+        let watch = AddWatchRequest { path: "/more!".into(), mode };
+        assert_eq!(read(&full, Request::AddWatch(watch)), too_many);
+    }
+    assert_eq!(shared.watches().len(), fits as usize, "none was set");
+
+    // Reads without a watch go on, and so do those that watch what they have watched before.
+    let unwatched = PathWatchRequest { path: "/".into(), watch: false };
+    assert_eq!(read(&full, Request::GetData(unwatched)), 0);
+    assert_eq!(read(&full, Request::Exists(watched(&path(0)))), ErrorCode::NoNode.code());
+    assert!(!full.outbox.is_closed());
+
+    // Clients do not look at the answer to setWatches, so that connection ends. All of the lists is
+    // refused, though most would fit.
+    let lists: Vec<String> = (0..=fits).map(path).collect();
+    let set = SetWatches { exist_watches: lists.clone(), ..SetWatches::default() };
+    let set2 = SetWatches2 { persistent_recursive_watches: lists, ..SetWatches2::default() };
+    for request in [Request::SetWatches(set), Request::SetWatches2(set2)] {
+        let other = connect();
+        assert_eq!(read(&other, request), too_many);
+        assert!(other.outbox.is_closed());
+        assert_eq!(shared.watches().len(), fits as usize);
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use znode::{Outcome, SessionId, Tree};
 use super::batch::Batch;
 use super::counters::{ConnectionStats, Tally};
 use super::pending::{Completed, Pending, Ready};
+use super::reads::After;
 use super::shared::Shared;
 use super::{answers, auth, cost, reads};
 use crate::outbox::Outbox;
@@ -226,9 +227,14 @@ impl Connection {
         if state.pending.is_empty() && !is_costly {
             tally.sent();
             tally.answered_at_once();
+            let mut after = After::GoOn;
             self.outbox.push(|out| {
-                reads::answer(xid, &request, self, &state.auth, tree, shared, out);
+                after = reads::answer(xid, &request, self, &state.auth, tree, shared, out);
             });
+            match after {
+                After::GoOn => {}
+                After::End => self.outbox.close(),
+            }
             shared.relieve();
         } else {
             state.pending.push_read(xid, request, is_costly);
@@ -399,7 +405,14 @@ impl Connection {
                 }
                 Ready::Read { xid, request, is_costly: _, since } => {
                     batch.answered(since);
-                    batch.push(|out| reads::answer(xid, &request, self, auth, tree, shared, out));
+                    let mut after = After::GoOn;
+                    batch.push(|out| {
+                        after = reads::answer(xid, &request, self, auth, tree, shared, out);
+                    });
+                    match after {
+                        After::GoOn => {}
+                        After::End => batch.close(),
+                    }
                 }
                 Ready::Refused { xid, error } => {
                     batch.push(|out| encode_reply_error(out, xid, tree.last_zxid(), error));

@@ -1,13 +1,15 @@
 //! Reads, answered from the tree of this server.
 
 use bytes::Bytes;
+use tracing::debug;
 use wire::client::{
-    AddWatchMode, GetAclResponse, MultiHeader, MultiReadOp, OpCode, Request, Response,
-    WatcherEvent, WatcherType, encode_event, encode_names, encode_reply, encode_reply_error,
+    AddWatchMode, GetAclResponse, MultiHeader, MultiReadOp, OpCode, PathWatchRequest, Request,
+    Response, WatcherEvent, WatcherType, encode_event, encode_names, encode_reply,
+    encode_reply_error,
 };
 use wire::jute::{Record, Writer};
 use wire::{ErrorCode, Id, Stat};
-use znode::{Tree, WatchLists, WatchMode, WatchTable};
+use znode::{TooManyWatches, Tree, WatchLists, WatchMode, WatchTable};
 
 use super::auth;
 use super::connection::Connection;
@@ -18,7 +20,8 @@ use super::sizes;
 ///
 /// No reply is longer than `answer_bytes_max`. How long one will be is known before memory is taken
 /// for it, and before its watch is set: a read whose reply would be longer is refused with
-/// MarshallingError, and leaves no watch.
+/// MarshallingError, and leaves no watch. So is a read that would set a watch, where the connection
+/// has as many as it may.
 pub(super) fn answer(
     xid: i32,
     request: &Request,
@@ -27,51 +30,59 @@ pub(super) fn answer(
     tree: &Tree,
     shared: &Shared,
     out: &mut Vec<u8>,
-) {
+) -> After {
     let zxid = tree.last_zxid();
     connection.stats.answered_at(zxid);
     let max = shared.config.answer_bytes_max as usize - sizes::REPLY_BYTES;
-    let watch = |wanted: bool, table: WatchTable, path: &str| {
-        if wanted {
-            shared.watches().add(table, connection.id(), path, WatchMode::Standard);
+    let watched = |read: &PathWatchRequest, table| {
+        if !read.watch {
+            return Ok(());
         }
+        let set = shared.watches().add(table, connection.id(), &read.path, WatchMode::Standard);
+        set.map_err(|error| too_many(connection, error))
     };
+    let mut after = After::GoOn;
     let answered: Result<Response, ErrorCode> = match request {
-        Request::GetData(read) => match data(tree, &read.path, auth, max) {
+        Request::GetData(read) => match data(tree, &read.path, auth, max)
+            .and_then(|found| watched(read, WatchTable::Data).map(|()| found))
+        {
             Ok((data, stat)) => {
-                watch(read.watch, WatchTable::Data, &read.path);
                 sizes::make_room(out, sizes::data(&data) + Stat::BYTES);
-                return encode_reply(out, xid, zxid, |out| {
+                encode_reply(out, xid, zxid, |out| {
                     out.buffer(data.as_deref());
                     stat.encode(out);
                 });
+                return after;
             }
             Err(error) => Err(error),
         },
-        Request::Exists(read) => {
-            let found = tree.exists(&read.path, auth);
+        Request::Exists(read) => match tree.exists(&read.path, auth) {
             // Who waits for a node to come into being watches what is not there.
-            if matches!(found, Ok(_) | Err(ErrorCode::NoNode)) {
-                watch(read.watch, WatchTable::Data, &read.path);
-            }
-            found.map(Response::Stat)
-        }
-        Request::GetChildren(read) => match children(tree, &read.path, auth, max) {
-            Ok((names, bytes, _)) => {
-                watch(read.watch, WatchTable::Child, &read.path);
-                sizes::make_room(out, bytes);
-                return encode_reply(out, xid, zxid, |out| encode_names(names, out));
+            found @ (Ok(_) | Err(ErrorCode::NoNode)) => {
+                watched(read, WatchTable::Data).and(found.map(Response::Stat))
             }
             Err(error) => Err(error),
         },
-        Request::GetChildren2(read) => match children(tree, &read.path, auth, max) {
+        Request::GetChildren(read) => match children(tree, &read.path, auth, max)
+            .and_then(|found| watched(read, WatchTable::Child).map(|()| found))
+        {
+            Ok((names, bytes, _)) => {
+                sizes::make_room(out, bytes);
+                encode_reply(out, xid, zxid, |out| encode_names(names, out));
+                return after;
+            }
+            Err(error) => Err(error),
+        },
+        Request::GetChildren2(read) => match children(tree, &read.path, auth, max)
+            .and_then(|found| watched(read, WatchTable::Child).map(|()| found))
+        {
             Ok((names, bytes, stat)) => {
-                watch(read.watch, WatchTable::Child, &read.path);
                 sizes::make_room(out, bytes + Stat::BYTES);
-                return encode_reply(out, xid, zxid, |out| {
+                encode_reply(out, xid, zxid, |out| {
                     encode_names(names, out);
                     stat.encode(out);
                 });
+                return after;
             }
             Err(error) => Err(error),
         },
@@ -89,10 +100,11 @@ pub(super) fn answer(
             match sizes::names(paths.clone(), max) {
                 Ok((count, bytes)) => {
                     sizes::make_room(out, bytes);
-                    return encode_reply(out, xid, zxid, |out| {
+                    encode_reply(out, xid, zxid, |out| {
                         out.count(count);
                         paths.for_each(|path| out.str(path));
                     });
+                    return after;
                 }
                 Err(error) => Err(error),
             }
@@ -100,24 +112,21 @@ pub(super) fn answer(
         Request::WhoAmI => Ok(Response::WhoAmI(auth.iter().map(auth::shown).collect())),
         Request::MultiRead(reads) => {
             // With an error for every operation it is no longer than the request.
-            return encode_reply(out, xid, zxid, |out| read_many(reads, auth, tree, max, out));
+            encode_reply(out, xid, zxid, |out| read_many(reads, auth, tree, max, out));
+            return after;
         }
         Request::SetWatches(lists) => {
-            set_watches(lists.into(), connection, tree, shared, out);
-            Ok(Response::Empty)
+            set_watches(lists.into(), connection, tree, shared, out, &mut after)
         }
         Request::SetWatches2(lists) => {
-            set_watches(lists.into(), connection, tree, shared, out);
-            Ok(Response::Empty)
+            set_watches(lists.into(), connection, tree, shared, out, &mut after)
         }
         Request::AddWatch(watch) => match AddWatchMode::try_from(watch.mode) {
             Ok(mode) => {
-                shared.watches().add_persistent(
-                    connection.id(),
-                    &watch.path,
-                    mode == AddWatchMode::PersistentRecursive,
-                );
-                Ok(Response::Error(ErrorCode::Ok.code()))
+                let recursive = mode == AddWatchMode::PersistentRecursive;
+                let set = shared.watches().add_persistent(connection.id(), &watch.path, recursive);
+                set.map(|()| Response::Error(ErrorCode::Ok.code()))
+                    .map_err(|error| too_many(connection, error))
             }
             Err(_) => Err(ErrorCode::MarshallingError),
         },
@@ -148,6 +157,22 @@ pub(super) fn answer(
         Ok(response) => encode_reply(out, xid, zxid, |out| response.encode(out)),
         Err(error) => encode_reply_error(out, xid, zxid, error),
     }
+    after
+}
+
+/// What becomes of the connection once a read is answered.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum After {
+    GoOn,
+    /// It ends behind the answer. Clients do not look at the answer to setWatches: one that went on
+    /// would wait for events that nobody sends.
+    End,
+}
+
+fn too_many(connection: &Connection, error: TooManyWatches) -> ErrorCode {
+    debug!("client {}: {error}", connection.address());
+    ErrorCode::MarshallingError
 }
 
 /// The data of a node, if it fits into `max` bytes of a reply together with the stat.
@@ -264,10 +289,15 @@ fn set_watches(
     tree: &Tree,
     shared: &Shared,
     out: &mut Vec<u8>,
-) {
-    shared.watches().set_watches(tree, connection.id(), lists, |kind, path| {
+    after: &mut After,
+) -> Result<Response, ErrorCode> {
+    let set = shared.watches().set_watches(tree, connection.id(), lists, |kind, path| {
         encode_event(out, -1, &WatcherEvent::new(kind, path));
     });
+    set.map(|()| Response::Empty).map_err(|error| {
+        *after = After::End;
+        too_many(connection, error)
+    })
 }
 
 fn watcher(kind: i32, found: impl FnOnce(WatcherType) -> bool) -> Result<Response, ErrorCode> {

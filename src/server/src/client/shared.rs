@@ -71,10 +71,10 @@ impl Shared {
     pub(crate) fn new(config: Arc<Config>, build: Build, tree: Tree) -> Self {
         let status = Status { role: ServerState::Looking, serving: None, since: Instant::now() };
         Self {
-            config,
             build,
             tree: RwLock::new(tree),
-            watches: Mutex::default(),
+            watches: Mutex::new(Watches::new(config.watch_bytes_max as usize)),
+            config,
             connections: Mutex::default(),
             auth_failures: Mutex::default(),
             status: Mutex::new(status),

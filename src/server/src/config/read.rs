@@ -3,7 +3,8 @@
 use super::keys::{Keys, integer, port, wrong};
 use super::{
     ANSWER_BYTES_DEFAULT, ANSWER_BYTES_LIMIT, ANSWER_BYTES_PER_BYTE_MAX, ClientAddress, Config,
-    ConfigError, FourLetterWords, Member, SnapshotCompression, member, properties,
+    ConfigError, FourLetterWords, Member, SnapshotCompression, WATCH_BYTES_DEFAULT, member,
+    properties,
 };
 use crate::compat;
 use std::collections::BTreeMap;
@@ -109,6 +110,9 @@ impl Config {
                 .unwrap_or(1_000),
             jute_max_buffer,
             answer_bytes_max: answer_bytes_max(&mut keys, jute_max_buffer)?,
+            watch_bytes_max: small(&mut keys, "vivarium.maxWatchBytes", 65_536, " (bytes)")?
+                .unwrap_or(WATCH_BYTES_DEFAULT),
+            digest_enabled: keys.boolean("digest.enabled", true)?,
             extended_types: extended_types(&mut keys, me)?,
             reap: reap_limits(&mut keys)?,
             four_letter_words: four_letter_words(&mut keys),

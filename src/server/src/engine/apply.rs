@@ -1,7 +1,7 @@
 //! What is committed becomes part of the tree, and answers those who wait for it.
 
 use bytes::Bytes;
-use tracing::{error, warn};
+use tracing::error;
 use wire::client::{WatcherEvent, encode_event};
 use wire::jute::{Reader, Record};
 use wire::txn::TxnBlob;
@@ -46,10 +46,14 @@ impl Engine {
             }
         };
         let applied = tree.apply(&blob.header, &blob.txn);
-        if let Some(digest) = &blob.digest
+        if let Some(digest) = blob.digest.as_ref().filter(|_| self.config.digest_enabled)
             && let Err(mismatch) = tree.check_digest(blob.header.zxid, digest)
         {
-            warn!("the tree differs from the leader's: {mismatch:?}");
+            // Whatever is read from it may be wrong. ZooKeeper goes on.
+            let text = crate::digests::stops(&mismatch);
+            error!("{text}");
+            self.end.get_or_insert(super::End::Halt(text));
+            return;
         }
         shared.keep_digest(blob.header.zxid, tree.digest());
         for change in &applied.changes {

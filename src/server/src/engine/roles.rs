@@ -106,6 +106,8 @@ impl Engine {
     /// From here on clients are served.
     fn established(&mut self, epoch: Epoch) {
         self.apply_committed();
+        // What a snapshot held in part was committed before.
+        self.shared.write_tree().settle();
         let sid = self.config.me;
         match self.host.core().role() {
             Role::Leading => self.begin_leading(epoch),

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use thiserror::Error;
 use wire::txn::{Txn, TxnDigest, TxnHeader};
 use wire::{ErrorCode, Stat};
 
@@ -53,8 +54,12 @@ pub struct Applied {
     pub changes: Vec<Change>,
 }
 
-/// The tree is not what the leader said it would be. Never fatal: it is reported.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// The tree is not what the leader said it would be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error(
+    "after transaction 0x{zxid:x} the tree has digest 0x{found:x}, where its leader's had \
+     0x{expected:x}"
+)]
 pub struct DigestMismatch {
     /// After this transaction.
     pub zxid: i64,
@@ -79,13 +84,29 @@ impl Tree {
     }
 
     /// Compares with the digest a transaction carries; to be called right after it is applied. A digest of another version
-    /// is not compared.
-    pub fn check_digest(&self, zxid: i64, digest: &TxnDigest) -> Result<(), DigestMismatch> {
+    /// is not compared. A tree that is not settled may differ; where it does not, it is settled.
+    ///
+    /// # Errors
+    /// A settled tree differs.
+    pub fn check_digest(&mut self, zxid: i64, digest: &TxnDigest) -> Result<(), DigestMismatch> {
         let expected = digest.tree_digest.cast_unsigned();
-        if digest.version != TxnDigest::VERSION || expected == self.digest {
+        if digest.version != TxnDigest::VERSION {
+            return Ok(());
+        }
+        if expected == self.digest {
+            self.is_settled = true;
+            return Ok(());
+        }
+        if !self.is_settled {
             return Ok(());
         }
         Err(DigestMismatch { zxid, expected, found: self.digest })
+    }
+
+    /// Every transaction is applied that the snapshot behind this tree may hold in part. ZooKeeper writes
+    /// its snapshots while transactions go on, so until then the tree is that of no zxid.
+    pub fn settle(&mut self) {
+        self.is_settled = true;
     }
 
     fn apply_one(&mut self, header: &TxnHeader, txn: &Txn, changes: &mut Vec<Change>) -> Outcome {

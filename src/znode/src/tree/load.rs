@@ -107,7 +107,8 @@ impl TreeBuilder {
         self.unknown_acls
     }
 
-    /// The tree, with all transactions up to `last_zxid` in it and perhaps some behind that.
+    /// The tree, with all transactions up to `last_zxid` in it and perhaps some behind that: it is not
+    /// settled (see [`Tree::settle`]).
     ///
     /// # Errors
     /// There was no node.

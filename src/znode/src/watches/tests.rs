@@ -46,8 +46,8 @@ fn which_one_shot_watch_reacts_to_what() {
         ),
     ] {
         for ((kind, path), reaction) in changes.into_iter().zip(reactions) {
-            let mut watches = Watches::new();
-            watches.add(table, ANNE, "/p", WatchMode::Standard);
+            let mut watches = Watches::new(usize::MAX);
+            watches.add(table, ANNE, "/p", WatchMode::Standard).expect("room");
             let expected: Vec<_> =
                 reaction.map(|kind| event(ANNE, kind, "/p")).into_iter().collect();
             assert_eq!(
@@ -62,11 +62,11 @@ fn which_one_shot_watch_reacts_to_what() {
 
 #[test]
 fn a_connection_hears_of_a_deletion_once_though_it_watches_data_and_children() {
-    let mut watches = Watches::new();
-    watches.add(WatchTable::Data, ANNE, "/p", WatchMode::Standard);
-    watches.add(WatchTable::Child, ANNE, "/p", WatchMode::Standard);
-    watches.add(WatchTable::Child, BOB, "/p", WatchMode::Standard);
-    watches.add(WatchTable::Child, BOB, "/", WatchMode::Standard);
+    let mut watches = Watches::new(usize::MAX);
+    watches.add(WatchTable::Data, ANNE, "/p", WatchMode::Standard).expect("room");
+    watches.add(WatchTable::Child, ANNE, "/p", WatchMode::Standard).expect("room");
+    watches.add(WatchTable::Child, BOB, "/p", WatchMode::Standard).expect("room");
+    watches.add(WatchTable::Child, BOB, "/", WatchMode::Standard).expect("room");
     assert_eq!(
         told(&mut watches, Deleted, "/p"),
         [
@@ -80,9 +80,9 @@ fn a_connection_hears_of_a_deletion_once_though_it_watches_data_and_children() {
 
 #[test]
 fn a_persistent_watch_stays_and_a_standard_one_beside_it_does_not() {
-    let mut watches = Watches::new();
-    watches.add(WatchTable::Data, ANNE, "/p", WatchMode::Standard);
-    watches.add_persistent(ANNE, "/p", false);
+    let mut watches = Watches::new(usize::MAX);
+    watches.add(WatchTable::Data, ANNE, "/p", WatchMode::Standard).expect("room");
+    watches.add_persistent(ANNE, "/p", false).expect("room");
     assert!(watches.contains(ANNE, "/p", WatcherType::Data));
     assert_eq!(told(&mut watches, DataChanged, "/p"), [event(ANNE, NodeDataChanged, "/p")]);
     assert!(!watches.contains(ANNE, "/p", WatcherType::Data));
@@ -93,10 +93,10 @@ fn a_persistent_watch_stays_and_a_standard_one_beside_it_does_not() {
 
 #[test]
 fn a_recursive_watch_sees_all_below_it_and_never_changed_children() {
-    let mut watches = Watches::new();
-    watches.add_persistent(ANNE, "/", true);
-    watches.add_persistent(ANNE, "/a", true);
-    watches.add_persistent(BOB, "/a/b", true);
+    let mut watches = Watches::new(usize::MAX);
+    watches.add_persistent(ANNE, "/", true).expect("room");
+    watches.add_persistent(ANNE, "/a", true).expect("room");
+    watches.add_persistent(BOB, "/a/b", true).expect("room");
     assert_eq!(
         told(&mut watches, Created, "/a/b/c"),
         [event(ANNE, NodeCreated, "/a/b/c"), event(BOB, NodeCreated, "/a/b/c")]
@@ -110,8 +110,8 @@ fn a_recursive_watch_sees_all_below_it_and_never_changed_children() {
 
 #[test]
 fn removing_names_what_was_there() {
-    let mut watches = Watches::new();
-    watches.add(WatchTable::Child, ANNE, "/p", WatchMode::Standard);
+    let mut watches = Watches::new(usize::MAX);
+    watches.add(WatchTable::Child, ANNE, "/p", WatchMode::Standard).expect("room");
     assert!(!watches.remove(ANNE, "/p", WatcherType::Data));
     assert!(!watches.remove(BOB, "/p", WatcherType::Any));
     assert!(watches.remove(ANNE, "/p", WatcherType::Children));
@@ -120,11 +120,11 @@ fn removing_names_what_was_there() {
 
 #[test]
 fn watches_die_with_their_connection() {
-    let mut watches = Watches::new();
-    watches.add(WatchTable::Data, ANNE, "/p", WatchMode::Standard);
-    watches.add(WatchTable::Data, BOB, "/p", WatchMode::Standard);
-    watches.add_persistent(ANNE, "/q", true);
-    watches.add(WatchTable::Child, ANNE, "/p", WatchMode::Standard);
+    let mut watches = Watches::new(usize::MAX);
+    watches.add(WatchTable::Data, ANNE, "/p", WatchMode::Standard).expect("room");
+    watches.add(WatchTable::Data, BOB, "/p", WatchMode::Standard).expect("room");
+    watches.add_persistent(ANNE, "/q", true).expect("room");
+    watches.add(WatchTable::Child, ANNE, "/p", WatchMode::Standard).expect("room");
     assert_eq!(
         watches.counts(WatchTable::Data),
         WatchCounts { connections: 2, paths: 2, watches: 3 }
@@ -138,7 +138,7 @@ fn watches_die_with_their_connection() {
     let all = usize::MAX;
     assert_eq!(watches.by_connection(WatchTable::Data, all), [(BOB, ["/p".into()].into())].into());
     assert_eq!(watches.by_path(WatchTable::Data, all), [("/p".into(), [BOB].into())].into());
-    watches.add(WatchTable::Data, BOB, "/q", WatchMode::Standard);
+    watches.add(WatchTable::Data, BOB, "/q", WatchMode::Standard).expect("room");
     assert_eq!(watches.by_path(WatchTable::Data, 1).len(), 1, "as many as may be shown");
     assert_eq!(watches.by_connection(WatchTable::Data, 1)[&BOB].len(), 1);
 }
@@ -193,26 +193,28 @@ impl Naive {
         told
     }
 
+    fn pairs(&self) -> BTreeSet<(bool, u64, &str)> {
+        let pairs = self.0.iter();
+        pairs.map(|(table, id, path, _)| (*table == WatchTable::Data, *id, &**path)).collect()
+    }
+
     fn len(&self) -> usize {
-        let mut pairs: Vec<_> = self
-            .0
-            .iter()
-            .map(|(table, id, path, _)| (*table == WatchTable::Data, id, path))
-            .collect();
-        pairs.sort_unstable();
-        pairs.dedup();
-        pairs.len()
+        self.pairs().len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.pairs().into_iter().map(|(_, _, path)| watch_bytes(path)).sum()
     }
 }
 
 quickcheck! {
     fn the_tables_do_what_a_list_of_registrations_would(steps: Vec<(u8, u8, u8)>) -> bool {
         let paths = ["/a", "/a/b", "/a/b/c", "/ab", "/d"];
-        let (mut watches, mut naive) = (Watches::new(), Naive::default());
+        let (mut watches, mut naive) = (Watches::new(usize::MAX), Naive::default());
         steps.into_iter().all(|(what, connection, path)| {
             let (connection, path) = (u64::from(connection % 3), paths[usize::from(path) % paths.len()]);
             let mut add = |table, mode| {
-                watches.add(table, connection, path, mode);
+                watches.add(table, connection, path, mode).expect("room");
                 naive.0.push((table, connection, path.to_owned(), mode));
             };
             let agree = match what % 8 {
@@ -229,7 +231,8 @@ quickcheck! {
                 6 => told(&mut watches, Deleted, path) == naive.trigger(Deleted, path),
                 _ => told(&mut watches, DataChanged, path) == naive.trigger(DataChanged, path),
             };
-            agree && watches.len() == naive.len()
+            let bytes: usize = (0..3).map(|connection| watches.bytes(connection)).sum();
+            agree && watches.len() == naive.len() && bytes == naive.bytes()
         })
     }
 }
@@ -246,16 +249,70 @@ fn a_recursive_watch_far_above_a_deep_node_costs_little() {
         }
         begun.elapsed()
     };
-    let mut watches = Watches::new();
-    watches.add_persistent(BOB, &deep, false);
+    let mut watches = Watches::new(usize::MAX);
+    watches.add_persistent(BOB, &deep, false).expect("room");
     let without = time(&mut watches, 1);
-    watches.add_persistent(ANNE, "/a/a", true);
+    watches.add_persistent(ANNE, "/a/a", true).expect("room");
     let with = time(&mut watches, 2);
     assert!(with < 50 * without, "{with:?} with the watch, {without:?} without");
     // It ends with its connection.
     watches.remove_connection(ANNE);
     assert_eq!(watches.trigger(&changed).len(), 1);
-    watches.add_persistent(ANNE, "/a", true);
+    watches.add_persistent(ANNE, "/a", true).expect("room");
     assert!(watches.remove(ANNE, "/a", WatcherType::PersistentRecursive));
     assert_eq!(watches.trigger(&changed).len(), 1);
+}
+
+/// Room for two watches of paths like `/p`, and no more.
+fn narrow() -> Watches {
+    Watches::new(2 * watch_bytes("/p"))
+}
+
+#[test]
+fn a_connection_has_no_more_watches_than_it_may_and_others_have_theirs() {
+    let mut watches = narrow();
+    watches.add(WatchTable::Data, ANNE, "/p", WatchMode::Standard).expect("room");
+    watches.add_persistent(ANNE, "/p", false).expect("the data table has it already");
+    let refused = watches.add(WatchTable::Data, ANNE, "/q", WatchMode::Standard);
+    let (max, wants) = (2 * watch_bytes("/p"), watch_bytes("/q"));
+    assert_eq!(refused, Err(TooManyWatches { max, has: max, wants }));
+    assert!(watches.add_persistent(ANNE, "/q", true).is_err());
+    assert_eq!(watches.len(), 2, "what is refused is not set");
+    watches.add(WatchTable::Child, ANNE, "/p", WatchMode::Standard).expect("it is there already");
+    watches.add_persistent(BOB, "/q", false).expect("room of its own");
+
+    // What is used up, or removed, makes room.
+    assert!(watches.remove(ANNE, "/p", WatcherType::Any));
+    watches.add(WatchTable::Data, ANNE, "/q", WatchMode::Standard).expect("room");
+    assert!(watches.add_persistent(ANNE, "/r", false).is_err(), "half of it would fit");
+    told(&mut watches, Created, "/q");
+    watches.add_persistent(ANNE, "/r", false).expect("room");
+    watches.remove_connection(ANNE);
+    watches.add_persistent(ANNE, "/s", false).expect("room");
+}
+
+#[test]
+fn of_lists_that_are_too_long_nothing_is_set_and_nothing_told() {
+    let tree = Tree::new(crate::Options::default());
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let empty = SetWatches2::default;
+    for lists in [
+        SetWatches2 { data_watches: names(&["/p", "/q", "/r"]), ..empty() },
+        SetWatches2 { exist_watches: names(&["/p", "/q", "/r"]), ..empty() },
+        SetWatches2 { child_watches: names(&["/p", "/q", "/r"]), ..empty() },
+        SetWatches2 { persistent_watches: names(&["/p", "/q"]), ..empty() },
+        SetWatches2 { persistent_recursive_watches: names(&["/p", "/q", "/r"]), ..empty() },
+    ] {
+        let mut watches = narrow();
+        let missed = |kind, path: &str| panic!("{kind:?} {path}");
+        let refused = watches.set_watches(&tree, ANNE, (&lists).into(), missed);
+        assert!(refused.is_err(), "{lists:?}");
+        assert!(watches.is_empty(), "{lists:?}");
+    }
+    let mut watches = narrow();
+    let lists = SetWatches2 { exist_watches: names(&["/p", "/q"]), ..empty() };
+    for _ in 0..2 {
+        watches.set_watches(&tree, ANNE, (&lists).into(), |_, _| {}).expect("they fit");
+    }
+    assert_eq!(watches.len(), 2);
 }

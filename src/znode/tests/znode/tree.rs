@@ -228,11 +228,35 @@ fn a_tree_that_is_not_the_leaders_is_reported() {
     let digest = TxnDigest { version: 2, tree_digest: 7 };
     let mismatch = tree.check_digest(5, &digest).unwrap_err();
     assert_eq!((mismatch.zxid, mismatch.expected, mismatch.found), (5, 7, EMPTY_TREE));
+    let said = mismatch.to_string();
+    assert!(said.contains("0x5 ") && said.contains("0x7"), "{said}");
     assert_eq!(tree.check_digest(5, &TxnDigest { version: 1, ..digest }), Ok(()));
     // Data of a node that does not exist: an answer, not a panic.
     let txn = Txn::SetData(SetDataTxn { path: "no path".to_owned(), data: None, version: 1 });
     let applied = tree.apply(&TxnHeader { zxid: 1, ..TxnHeader::default() }, &txn);
     assert_eq!(applied.outcome, Outcome::Failed(ErrorCode::NoNode));
+}
+
+/// ZooKeeper writes its snapshots while transactions go on.
+#[test]
+fn a_tree_from_a_snapshot_may_differ_until_it_agrees_once_or_is_settled() {
+    let loaded = || {
+        let mut parts = TreeBuilder::new(Options::default());
+        parts.node("", None, -1, StatPersisted::default()).expect("the root");
+        parts.finish(5).expect("a tree")
+    };
+    let other = TxnDigest { version: 2, tree_digest: 7 };
+    let own = TxnDigest { version: 2, tree_digest: loaded().digest().cast_signed() };
+    let mut agrees = loaded();
+    assert_eq!(agrees.check_digest(6, &other), Ok(()));
+    assert_eq!(agrees.check_digest(7, &own), Ok(()));
+    assert!(agrees.check_digest(8, &other).is_err(), "it agreed with zxid 7");
+    let mut settled = loaded();
+    settled.settle();
+    assert!(settled.check_digest(6, &other).is_err());
+    let mut unknown = loaded();
+    assert_eq!(unknown.check_digest(6, &TxnDigest { version: 3, ..own }), Ok(()));
+    assert_eq!(unknown.check_digest(7, &other), Ok(()), "another version says nothing");
 }
 
 #[test]
