@@ -29,8 +29,19 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     all
 }
 
+/// The paths of all files below a directory. It may be that of a server that runs.
+fn paths(directory: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        all.extend(if path.is_dir() { paths(&path) } else { vec![path] });
+    }
+    all.sort();
+    all
+}
+
 fn file(server: &Server, prefix: &str) -> PathBuf {
-    let mut found: Vec<_> = files(&server.data()).into_keys().collect();
+    let mut found = paths(&server.data());
     let named = |path: &PathBuf| {
         path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(prefix))
     };

@@ -21,4 +21,4 @@ pub use election::{decode_notification, encode_notification};
 pub use host::Host;
 pub use io::{Effect, Event, Generation, Link, Remark, Shell, Silent, Timer};
 pub use machine::{Core, Elected};
-pub use packets::{Decoder, Payload, encode_request, learner_of, requests, take, zxid};
+pub use packets::{Decoder, Payload, Requests, encode_request, learner_of, requests, take, zxid};

@@ -308,21 +308,40 @@ fn write_request(data: &[u8], auth: Option<Vec<Id>>, out: &mut Vec<u8>) {
 }
 
 /// The requests that were forwarded together, each with who its client is, or why it is none.
-pub fn requests(
-    packets: &Bytes,
-) -> impl Iterator<Item = Result<(ForwardedRequest, Vec<Id>), Error>> {
-    let mut reader = Reader::with_limit(packets, packets.len());
-    let mut whole = true;
-    std::iter::from_fn(move || {
-        (whole && reader.remaining() > 0).then(|| {
-            // Where a packet that cannot be read ends is not known: nothing is read behind it.
-            let Packet { data, auth, .. } =
-                Packet::decode(&mut reader).inspect_err(|_| whole = false)?;
+pub fn requests(packets: &Bytes) -> Requests<'_> {
+    Requests { packets, at: 0, whole: true }
+}
+
+/// See [`requests`].
+#[derive(Clone, Debug)]
+pub struct Requests<'a> {
+    packets: &'a Bytes,
+    at: usize,
+    /// Where a packet that cannot be read ends is not known: nothing is read behind it.
+    whole: bool,
+}
+
+impl Requests<'_> {
+    /// The packets of the requests that were not read yet, if there are any.
+    pub fn rest(&self) -> Option<Bytes> {
+        (self.whole && self.at < self.packets.len()).then(|| self.packets.slice(self.at..))
+    }
+}
+
+impl Iterator for Requests<'_> {
+    type Item = Result<(ForwardedRequest, Vec<Id>), Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.rest()?;
+        let mut reader = Reader::with_limit(&rest, rest.len());
+        let packet = Packet::decode(&mut reader).inspect_err(|_| self.whole = false);
+        self.at += rest.len() - reader.remaining();
+        Some(packet.and_then(|Packet { data, auth, .. }| {
             let data = data.unwrap_or_default();
             let request = ForwardedRequest::decode(&mut Reader::with_limit(&data, data.len()))?;
             Ok((request, auth.unwrap_or_default()))
-        })
-    })
+        }))
+    }
 }
 
 fn head(kind: PacketType, zxid: i64, out: &mut Vec<u8>) {

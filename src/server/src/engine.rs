@@ -24,7 +24,7 @@ use zab::{
 };
 use znode::{SessionIds, Tree};
 
-use crate::client::{FromClients, Shared};
+use crate::client::{ClientBatch, FromClients, Shared};
 use crate::config::Config;
 use crate::disk::{Disk, Job, Report};
 use crate::election_port::ElectionPort;
@@ -159,7 +159,11 @@ pub(crate) struct Engine {
     /// Answers to such questions, which have yet to leave.
     greetings: Vec<(oneshot::Sender<Vec<u8>>, Vec<u8>)>,
     /// Committed, and not yet applied to the tree.
-    committed: Vec<Txn<Bytes>>,
+    committed: VecDeque<Txn<Bytes>>,
+    /// Requests of clients that were taken, and not yet served.
+    asked: VecDeque<ClientBatch>,
+    /// When the present turn should end.
+    turn_ends: Instant,
     /// From learners, or the leader, for the session layer.
     messages: VecDeque<(Sid, SessionMessage<Bytes>)>,
     service: Service,
@@ -210,7 +214,9 @@ impl Engine {
             closing: Vec::new(),
             greeting: None,
             greetings: Vec::new(),
-            committed: Vec::new(),
+            committed: VecDeque::new(),
+            asked: VecDeque::new(),
+            turn_ends: Instant::now(),
             messages: VecDeque::new(),
             service: Service::None,
             local,
@@ -234,27 +240,30 @@ impl Engine {
         self.happens(host::Event::Start(image));
         self.flush();
         let (mut happened, mut asked, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        self.begin_turn();
         loop {
             if let Some(end) = self.end.take() {
                 // Nobody may wait for this task any more, the disk thread least of all: its end is waited for.
                 drop((events, clients));
                 return self.finish(end);
             }
-            let wake = self.next_deadline();
-            let takes_requests = self.takes_requests();
+            let has_left = self.has_left();
+            let wake = if has_left { Instant::now() } else { self.next_deadline() };
+            let takes_requests = !has_left && self.takes_requests();
             tokio::select! {
                 _ = events.recv_many(&mut happened, EVENTS_MAX) => {}
                 _ = clients.batches.recv_many(&mut asked, BATCHES_MAX), if takes_requests => {}
                 _ = clients.ended.recv_many(&mut gone, BATCHES_MAX) => {}
                 () = sleep_until(wake) => {}
             }
+            self.begin_turn();
+            self.converse();
             for event in happened.drain(..) {
                 self.handle(event);
                 self.converse();
             }
-            for batch in asked.drain(..) {
-                self.serve(batch);
-            }
+            self.asked.extend(asked.drain(..));
+            self.serve_clients();
             for connection in gone.drain(..) {
                 self.connection_closed(&connection);
             }
@@ -262,6 +271,20 @@ impl Engine {
             self.converse();
             self.flush();
         }
+    }
+
+    /// What takes long is left to the next turn: timers, PINGs and what waits to leave come in between.
+    fn begin_turn(&mut self) {
+        self.turn_ends = Instant::now() + TURN_MAX;
+    }
+
+    fn turn_is_over(&self) -> bool {
+        Instant::now() >= self.turn_ends
+    }
+
+    /// The last turn has not done everything.
+    fn has_left(&self) -> bool {
+        !(self.asked.is_empty() && self.messages.is_empty() && self.committed.is_empty())
     }
 
     /// Clients' requests are taken only while what is in progress stays within the bounds
@@ -367,7 +390,7 @@ impl Engine {
                     };
                     self.jobs.push(job);
                 }
-                Effect::Deliver(txn) => self.committed.push(txn),
+                Effect::Deliver(txn) => self.committed.push_back(txn),
                 Effect::Frames { link, bytes } => self.stage(link, bytes),
                 Effect::SendState { link, zxid: _ } => self.stage_state(link),
                 Effect::Close(link) => self.close_link(link),
@@ -394,7 +417,9 @@ impl Engine {
 
     /// Handles what the session layer was told, which may lead to further steps.
     fn converse(&mut self) {
-        while let Some((peer, message)) = self.messages.pop_front() {
+        while !self.turn_is_over()
+            && let Some((peer, message)) = self.messages.pop_front()
+        {
             self.session_message(peer, message);
         }
     }
@@ -408,7 +433,8 @@ impl Engine {
             if !self.record() {
                 return;
             }
-            self.apply_committed();
+            self.begin_turn();
+            self.apply_some();
             if !self.jobs.is_empty() {
                 self.disk.submit(std::mem::take(&mut self.jobs));
             }
@@ -443,6 +469,7 @@ impl Engine {
     }
 
     fn close_recording(&mut self) {
+        self.apply_committed();
         self.flush();
         if let Err(error) = self.recorder.finish() {
             error!("the end of the recording is missing: {error}");
@@ -508,6 +535,10 @@ fn explain(halt: Halt) -> String {
         ),
     }
 }
+
+/// How long a turn of the engine may serve requests, and how long it may apply transactions, before
+/// timers and PINGs have their turn: much less than a tick.
+const TURN_MAX: Duration = Duration::from_millis(10);
 
 /// Batches of clients' requests taken at once.
 const BATCHES_MAX: usize = 64;

@@ -16,22 +16,32 @@ use crate::client::Shared;
 impl Engine {
     /// Applies everything that the core has delivered, for clients to see.
     pub(super) fn apply_committed(&mut self) {
+        self.apply_until(|_| false);
+    }
+
+    /// Applies as much of it as there is time for in this turn.
+    pub(super) fn apply_some(&mut self) {
+        self.apply_until(Self::turn_is_over);
+    }
+
+    fn apply_until(&mut self, is_over: impl Fn(&Self) -> bool) {
         if self.committed.is_empty() || !self.record() {
             return;
         }
-        let mut committed = std::mem::take(&mut self.committed);
         let shared = std::sync::Arc::clone(&self.shared);
         let mut tree = shared.write_tree();
-        for txn in &committed {
+        let (mut applied, mut last) = (0, Zxid::ZERO);
+        while let Some(txn) = self.committed.pop_front() {
             self.apply(txn.zxid, &txn.payload, &mut tree, &shared);
+            (applied, last) = (applied + 1, txn.zxid);
+            if is_over(self) {
+                break;
+            }
         }
-        if let (Service::Leader(leading), Some(last)) = (&mut self.service, committed.last()) {
-            leading.prep.committed(last.zxid.0.cast_signed());
+        if let Service::Leader(leading) = &mut self.service {
+            leading.prep.committed(last.0.cast_signed());
         }
-        self.snapshots.applied(committed.len(), &tree, &mut self.jobs);
-        drop(tree);
-        committed.clear();
-        self.committed = committed;
+        self.snapshots.applied(applied, &tree, &mut self.jobs);
     }
 
     fn apply(&mut self, zxid: Zxid, payload: &Bytes, tree: &mut Tree, shared: &Shared) {

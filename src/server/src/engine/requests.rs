@@ -18,10 +18,20 @@ use super::sessions::{LOCAL, Service, owner};
 use crate::client::{ClientBatch, ClientRequest, Connection};
 
 impl Engine {
-    /// What a connection's task asks for, in the order in which its client did.
-    pub(super) fn serve(&mut self, batch: ClientBatch) {
+    /// Serves what connections' tasks ask for, each in the order in which its client did, as far as there is time for in this
+    /// turn.
+    pub(super) fn serve_clients(&mut self) {
+        while !self.turn_is_over()
+            && let Some(batch) = self.asked.pop_front()
+        {
+            self.serve(batch);
+        }
+    }
+
+    fn serve(&mut self, batch: ClientBatch) {
         let ClientBatch { connection, requests } = batch;
-        for request in requests {
+        let mut requests = requests.into_iter();
+        while let Some(request) = requests.next() {
             match request {
                 // This server has ended it: what was on its way here is not done.
                 ClientRequest::NewSession { .. }
@@ -54,6 +64,10 @@ impl Engine {
                 }
                 ClientRequest::SessionSets(answer) => self.tell_session_sets(answer),
                 ClientRequest::Refused => {}
+            }
+            if self.turn_is_over() && requests.len() > 0 {
+                let requests = requests.collect();
+                return self.asked.push_front(ClientBatch { connection, requests });
             }
         }
     }
@@ -183,14 +197,21 @@ impl Engine {
         }
     }
 
+    /// As far as there is time for in this turn; the rest stays in front of what comes later.
     fn forwarded(&mut self, peer: Sid, packets: &Bytes) {
-        for request in host::requests(packets) {
+        let mut requests = host::requests(packets);
+        while let Some(request) = requests.next() {
             match request {
                 Ok((request, _)) if request.op == OpCode::Sync.code() => {
                     self.happens(Event::Sync { origin: peer, body: Bytes::new() });
                 }
                 Ok((request, auth)) => self.prepare(&request, &auth, owner(peer)),
                 Err(error) => warn!("REQUEST of {peer}: {error}"),
+            }
+            if self.turn_is_over()
+                && let Some(rest) = requests.rest()
+            {
+                return self.messages.push_front((peer, SessionMessage::Request(rest)));
             }
         }
     }
