@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wire::client::{
-    ConnectRequest, CreateMode, MultiReadOp, PathWatchRequest, Request, encode_request,
+    ConnectRequest, CreateMode, MultiOp, MultiReadOp, PathWatchRequest, Request, SetDataRequest,
+    encode_request,
 };
 use wire::frame::frame;
 use wire::jute::Record;
@@ -271,4 +272,35 @@ fn reads_that_take_long_keep_nobody_waiting_but_those_who_ask_for_them() {
         let text = leader.word("cons").unwrap_or_default();
         text.lines().filter(|line| line.contains("queued=")).count() <= 2
     });
+}
+
+/// Sixty transactions of 42,000 operations each, asked for at once, keep a leader busy for longer
+/// than its followers wait for it. It goes on leading all the same.
+#[test]
+fn a_leader_goes_on_leading_while_it_works_off_what_takes_long() {
+    let cluster = Cluster::start_with(3, "tickTime=300\nsyncLimit=3");
+    let leader = cluster.leader();
+    let address = cluster.servers[leader].address();
+    let epoch = |server: &Server| {
+        let file = server.data().join("version-2/currentEpoch");
+        std::fs::read_to_string(file).expect("it leads")
+    };
+    let before = epoch(&cluster.servers[leader]);
+    let set = SetDataRequest { path: "/".into(), data: None, version: -1 };
+    let multi = Request::Multi(vec![MultiOp::SetData(set); 42_000]);
+    let requests: Vec<_> = (1..=3).map(|xid| (xid, multi.clone())).collect();
+    let requests = &requests;
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(move || {
+                let mut client = Client::connect(&[address], TIMEOUT);
+                client.send(requests).expect("sent");
+                for request in requests {
+                    client.answer_to(request).expect("done");
+                }
+            });
+        }
+    });
+    assert_eq!(epoch(&cluster.servers[leader]), before, "{}", cluster.logs());
+    assert_eq!(cluster.leader(), leader);
 }
