@@ -1,5 +1,5 @@
-//! One run of one model and nothing else: what the runner of seeded flaws builds for each flaw, since `vivarium check`
-//! has the whole server to build with it.
+//! One run of one model and nothing else: what the runner of seeded flaws builds for each flaw,
+//! since `vivarium check` has the whole server to build with it.
 //!
 //! ```text
 //! check MODEL THREADS RECORD.json DIRECTORY [BOUND=N]...

@@ -1,4 +1,5 @@
-//! The two searches as the families use them: that of this repository, and stateright's, which is the reference.
+//! The two searches as the families use them: that of this repository, and stateright's, which is
+//! the reference.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -94,8 +95,8 @@ pub(crate) struct Reference {
     pub(crate) found: BTreeSet<&'static str>,
 }
 
-/// Explores all states of `model` with stateright. `violates` says of a name whether it is a claim that was violated, and not a
-/// condition that was reached.
+/// Explores all states of `model` with stateright. `violates` says of a name whether it is a claim
+/// that was violated, and not a condition that was reached.
 pub(crate) fn stateright<M>(
     model: M,
     violates: impl Fn(&str) -> bool,
@@ -163,7 +164,8 @@ pub(crate) fn note<'a>(
     }
 }
 
-/// Serves stateright's Explorer until the process ends. It panics if it cannot listen, so that is tried first.
+/// Serves stateright's Explorer until the process ends. It panics if it cannot listen, so that is
+/// tried first.
 pub(crate) fn explorer<M>(model: M, listen: SocketAddr) -> Result<(), String>
 where
     M: Model + Send + Sync + 'static,

@@ -58,7 +58,8 @@ pub(crate) struct Preset {
     pub elections: u8,
     pub resends: u8,
     pub counter_max: u32,
-    /// Whether steps are compared with abstract Zab; if it is not said, in all tiers but the deep one.
+    /// Whether steps are compared with abstract Zab; if it is not said, in all tiers but the deep
+    /// one.
     pub refinement: Option<bool>,
 }
 
@@ -445,7 +446,8 @@ fn seen(outcome: &Outcome, seen: Seen) -> u64 {
     }
 }
 
-/// How often a property had something to say: steps, or states, in which it could have been violated.
+/// How often a property had something to say: steps, or states, in which it could have been
+/// violated.
 fn precondition<M: Machine>(cluster: &Cluster<M>, outcome: &Outcome, property: Property) -> u64 {
     let actions = |actions: &[Action]| -> u64 {
         actions.iter().map(|&action| outcome.marks[action as usize]).sum()

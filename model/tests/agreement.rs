@@ -1,5 +1,5 @@
-//! Independent ways to count the same states have to agree: the own search and stateright's, one thread and two,
-//! with symmetry and without, with reductions and without.
+//! Independent ways to count the same states have to agree: the own search and stateright's, one
+//! thread and two, with symmetry and without, with reductions and without.
 
 use model::registry;
 use model::report::{

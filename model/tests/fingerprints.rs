@@ -1,4 +1,5 @@
-//! A state that differs in any field has another hash: what a checker tells states apart by leaves nothing out.
+//! A state that differs in any field has another hash: what a checker tells states apart by leaves
+//! nothing out.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -1,7 +1,8 @@
-//! The quick tier, whole: every model complete, every property as required, and the numbers as they were.
+//! The quick tier, whole: every model complete, every property as required, and the numbers as they
+//! were.
 //!
-//! A number that changes means that the model or the core behaves differently. When that is meant, the new number
-//! belongs in the commit that changes it, with the reason.
+//! A number that changes means that the model or the core behaves differently. When that is meant,
+//! the new number belongs in the commit that changes it, with the reason.
 
 use model::registry;
 use model::report::{CheckOptions, Completion, Engine, Tier, Verdict};
@@ -44,8 +45,9 @@ const PINNED: &[(&str, u64, u64, u64)] = &[
     ("H7", 11_219, 2_833_030, 8),
 ];
 
-/// Models below this many generated states are tried first, and by themselves: most of what is wrong with the core shows
-/// there, and a mutant of it (`model/mutants/README.md`) is built once and tried once.
+/// Models below this many generated states are tried first, and by themselves: most of what is
+/// wrong with the core shows there, and a mutant of it (`model/mutants/README.md`) is built once
+/// and tried once.
 const SMALL: u64 = 200_000;
 
 #[test]
@@ -65,8 +67,8 @@ fn the_numbers_of_every_model_of_the_quick_tier_are_pinned() {
     assert!(names.eq(PINNED.iter().map(|pinned| pinned.0)));
 }
 
-/// The model with the fewest states first. The first property or step that is wrong ends it; other numbers than those
-/// pinned do when no model shows more, for they do not say what is wrong.
+/// The model with the fewest states first. The first property or step that is wrong ends it; other
+/// numbers than those pinned do when no model shows more, for they do not say what is wrong.
 fn check(chosen: impl Fn(u64) -> bool) {
     let mut pinned: Vec<_> = PINNED.iter().filter(|pinned| chosen(pinned.2)).collect();
     pinned.sort_by_key(|pinned| pinned.1);
@@ -82,7 +84,8 @@ fn miscount((name, distinct, generated, depth): &(&str, u64, u64, u64)) -> Optio
     let bounds = info.tier(Tier::Quick).expect("is in the quick tier");
     let opts = CheckOptions {
         threads: 2,
-        // A core that behaves differently may have no end of states. (Liveness visits each state many times.)
+        // A core that behaves differently may have no end of states. (Liveness visits each state
+        // many times.)
         max_states: Some(distinct * 8 + 10_000),
         engine: Engine::Own,
         stop: Default::default(),

@@ -95,7 +95,8 @@ pub(crate) struct BenchArgs {
     /// Leave the nodes where they are
     #[arg(long)]
     keep: bool,
-    /// Write the result as a JSON object to this file; `-` is standard output, the text then goes to standard error
+    /// Write the result as a JSON object to this file; `-` is standard output, the text then goes
+    /// to standard error
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -180,8 +181,9 @@ pub(crate) fn run(arguments: &BenchArgs) -> u8 {
     u8::from(!report.errors.is_empty() || report.operations == 0)
 }
 
-/// Writes at an ensemble, for another command, over so many connections, each at this pace, until `stop` is set or `limit` is over; `begun` is called when all connections
-/// are there. The nodes stay.
+/// Writes at an ensemble, for another command, over so many connections, each at this pace, until
+/// `stop` is set or `limit` is over; `begun` is called when all connections are there. The nodes
+/// stay.
 #[cfg(feature = "checker")]
 pub(super) fn write_until(
     servers: Vec<SocketAddr>,
@@ -247,7 +249,8 @@ fn show(report: &Report, json: Option<&Path>) -> Result<(), String> {
     std::fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// Makes the nodes, runs the load, removes the nodes. Answers what was measured, and whether the nodes are gone.
+/// Makes the nodes, runs the load, removes the nodes. Answers what was measured, and whether the
+/// nodes are gone.
 fn measure(
     plan: Plan,
     subtree: Subtree,
@@ -335,7 +338,8 @@ async fn wait_for_connections(
     missing
 }
 
-/// The work of one thread: every connection whose index is `thread`, counting in steps of the number of threads.
+/// The work of one thread: every connection whose index is `thread`, counting in steps of the
+/// number of threads.
 fn drive(
     thread: usize,
     shared: &Arc<Shared>,

@@ -1,4 +1,5 @@
-//! Build script: tells the binary which commit and compiler it was built from, and what its consensus core is.
+//! Build script: tells the binary which commit and compiler it was built from, and what its
+//! consensus core is.
 //!
 //! Never fails: outside a git checkout, or in a copy of the sources that lies in the checkout of
 //! something else, the commit is `unknown`.

@@ -74,7 +74,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "NAME", num_args = 0..)]
     #[arg(conflicts_with_all = ["model", "tier", "json", "max_states", "engine", "abstract_runs", "BoundArgs"])]
     flaws: Option<Vec<String>>,
-    /// The source tree to build seeded flaws from [default: the current directory, or the nearest above it that is one]
+    /// The source tree to build seeded flaws from
+    /// [default: the current directory, or the nearest above it that is one]
     #[arg(long, value_name = "DIR", requires = "flaws")]
     repo: Option<PathBuf>,
     #[command(flatten)]

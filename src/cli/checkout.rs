@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 /// What a source tree has.
 const PLACES: [&str; 5] = ["Cargo.toml", "proofs", "spec", "src/zab/src", "model/flaws/flaws.json"];
 
-/// The tree at `given` (`--repo`), or else the current directory or the nearest above it that is one. `needed_for` begins the message
-/// if there is none.
+/// The tree at `given` (`--repo`), or else the current directory or the nearest above it that is
+/// one. `needed_for` begins the message if there is none.
 pub(super) fn find(given: Option<&Path>, needed_for: &str) -> Result<PathBuf, String> {
     let here = std::env::current_dir().map_err(|error| error.to_string())?;
     find_from(&here, given, needed_for)

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 /// Where the core's sources are.
 pub(crate) const CORE: &str = "src/zab/src";
 
-/// SHA-256 of sources, in hexadecimal: for each file in the order of their paths, the path below [`CORE`] with `/` between,
-/// a zero byte, the length in 8 bytes, big-endian, and the content.
+/// SHA-256 of sources, in hexadecimal: for each file in the order of their paths, the path below
+/// [`CORE`] with `/` between, a zero byte, the length in 8 bytes, big-endian, and the content.
 pub(crate) fn of_files(mut files: Vec<(String, Vec<u8>)>) -> String {
     files.sort();
     let mut hash = Sha256::new();

@@ -50,7 +50,8 @@ pub(crate) struct EnsembleArgs {
     /// Where everything is kept
     #[arg(long, value_name = "DIR", default_value = "./vivarium-data")]
     data: PathBuf,
-    /// Client port of the first server; the others have the next ones [default: 2181, or what DIR has]
+    /// Client port of the first server; the others have the next ones
+    /// [default: 2181, or what DIR has]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     client_port: Option<u16>,
     /// Length of a tick [default: 2000, or what DIR has]
@@ -184,7 +185,8 @@ impl Ensemble {
             }
             Event::Serving { sid, epoch, .. } => {
                 self.serving.insert(*sid, *epoch);
-                // With a majority serving there is an established leader, and every client finds a server.
+                // With a majority serving there is an established leader, and every client finds a
+                // server.
                 let together = self.serving.values().filter(|other| *other == epoch).count();
                 let fresh = self.announced.is_none_or(|last| last < *epoch);
                 if fresh && together * 2 > self.layout.servers.len() {

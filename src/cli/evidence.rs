@@ -175,8 +175,8 @@ pub(crate) fn run(arguments: &EvidenceArgs, context: Context<'_>) -> u8 {
     }
 }
 
-/// The source tree, the directory of the report and the recordings, as absolute paths. From then on the current
-/// directory is the root of the tree.
+/// The source tree, the directory of the report and the recordings, as absolute paths. From then on
+/// the current directory is the root of the tree.
 fn prepare(arguments: &EvidenceArgs) -> Result<(Tree, PathBuf, Vec<PathBuf>), String> {
     let absolute = |path: &PathBuf| {
         std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()))

@@ -86,7 +86,8 @@ struct Record<'a> {
     seconds: f64,
 }
 
-/// The exit status of both together: what could not be done goes before what is wrong, and that before what is undecided.
+/// The exit status of both together: what could not be done goes before what is wrong, and that
+/// before what is undecided.
 fn worse(one: u8, other: u8) -> u8 {
     let rank = |status: &u8| [0, 3, 1, 2].iter().position(|known| known == status);
     std::cmp::max_by_key(one, other, rank)

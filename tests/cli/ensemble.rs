@@ -201,8 +201,8 @@ fn servers_that_are_started_again_by_hand_are_shown_and_count() {
     assert_eq!(ensemble.ended().code(), Some(1), "{}", ensemble.seen);
 }
 
-/// Recordings of servers that stopped in good order decide everything; what is missing is no failure, unless everything has to be
-/// decided.
+/// Recordings of servers that stopped in good order decide everything; what is missing is no
+/// failure, unless everything has to be decided.
 #[test]
 #[cfg(feature = "checker")]
 fn a_strict_replay_is_undecided_where_recordings_are_missing_or_cut() {

@@ -38,8 +38,8 @@ pub(crate) struct Fake {
 }
 
 impl Fake {
-    /// Starts a server. `answer` is asked for each request, with the number of requests before it; `renew` whether a
-    /// session goes on that a client wants to move here.
+    /// Starts a server. `answer` is asked for each request, with the number of requests before it;
+    /// `renew` whether a session goes on that a client wants to move here.
     pub(crate) fn start(answer: fn(OpCode, u64) -> Answer, renew: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound").to_string();

@@ -1,4 +1,5 @@
-//! Right answers: to whom they are due, in the order of the requests, and with nothing missing that was committed.
+//! Right answers: to whom they are due, in the order of the requests, and with nothing missing that
+//! was committed.
 
 use std::time::{Duration, Instant};
 
@@ -47,8 +48,8 @@ fn has_logged(server: &Server, bytes: &[u8]) -> bool {
     )
 }
 
-/// A follower has a write on its disk, and its acknowledgement is lost with the connection. It comes back, acknowledges, and
-/// the leader commits what this connection never proposed.
+/// A follower has a write on its disk, and its acknowledgement is lost with the connection. It
+/// comes back, acknowledges, and the leader commits what this connection never proposed.
 #[test]
 fn what_an_earlier_connection_proposed_is_committed_over_the_next_one() {
     let cluster = Cluster::new(3, "syncLimit=30");
@@ -71,7 +72,8 @@ fn what_an_earlier_connection_proposed_is_committed_over_the_next_one() {
     network.reset_between(follower, leader);
     writer.answer_to(&write).expect("committed by the leader and the follower that came back");
 
-    // A client that has seen the write can go on with the follower, and whoever asks there after sync sees it.
+    // A client that has seen the write can go on with the follower, and whoever asks there after
+    // sync sees it.
     reader.reconnect().expect("the session lives");
     reader.sync().expect("synced");
     assert_eq!(reader.get("/n", false).expect("it is there").0, &b"the new value"[..]);
@@ -111,8 +113,8 @@ enum Due {
     Error(ErrorCode),
 }
 
-/// One random pipeline on a node that nobody else writes. `value` is what the node holds before and, with what was written,
-/// after. Whether the session was closed in it.
+/// One random pipeline on a node that nobody else writes. `value` is what the node holds before
+/// and, with what was written, after. Whether the session was closed in it.
 fn pipeline(client: &mut Client, dice: &mut Random, node: &str, value: &mut String) -> bool {
     let length = 1 + dice.below(12);
     let mut requests = Vec::new();
@@ -204,7 +206,8 @@ fn ten_thousand_random_pipelines_are_answered_once_and_in_order() {
     });
 }
 
-/// A client moves to another server, and its old connection is still open: what is asked there concerns nobody else.
+/// A client moves to another server, and its old connection is still open: what is asked there
+/// concerns nobody else.
 #[test]
 fn a_write_on_the_connection_that_a_session_has_left_ends_that_connection_alone() {
     let cluster = Cluster::start(3);
@@ -233,8 +236,8 @@ fn a_write_on_the_connection_that_a_session_has_left_ends_that_connection_alone(
     }
 }
 
-/// A client that counts from 1 on each connection, as some do: the second connection's create is never answered by what the
-/// first one asked for.
+/// A client that counts from 1 on each connection, as some do: the second connection's create is
+/// never answered by what the first one asked for.
 #[test]
 fn what_an_earlier_connection_of_the_session_asked_for_answers_nobody_else() {
     let cluster = Cluster::start(3);
@@ -261,7 +264,8 @@ fn what_an_earlier_connection_of_the_session_asked_for_answers_nobody_else() {
     }
 }
 
-/// The leader's process is stopped for longer than sessions may be silent. Its followers heard of them all the time.
+/// The leader's process is stopped for longer than sessions may be silent. Its followers heard of
+/// them all the time.
 #[test]
 fn a_leader_that_was_paused_expires_no_session_that_its_followers_heard_of() {
     let cluster = Cluster::start_with(3, "tickTime=500\nsyncLimit=100\ninitLimit=100");
@@ -298,8 +302,8 @@ fn a_leader_that_was_paused_expires_no_session_that_its_followers_heard_of() {
     }
 }
 
-/// A client sends more requests behind a closeSession than a server lets be in progress at all. They are not answered, and keep nobody
-/// else waiting.
+/// A client sends more requests behind a closeSession than a server lets be in progress at all.
+/// They are not answered, and keep nobody else waiting.
 #[test]
 fn what_is_asked_behind_a_close_is_not_in_progress_for_ever() {
     let cluster = Cluster::start(3);

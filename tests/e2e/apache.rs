@@ -1,5 +1,6 @@
-//! Apache ZooKeeper goes on from what this server leaves, and this server from what Apache ZooKeeper leaves: the same files,
-//! at the same place, with the same configuration file and the same clients.
+//! Apache ZooKeeper goes on from what this server leaves, and this server from what Apache
+//! ZooKeeper leaves: the same files, at the same place, with the same configuration file and the
+//! same clients.
 
 use std::process::Command;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! A client of our own: blocking, one request at a time, so that a test knows what was acknowledged.
+//! A client of our own: blocking, one request at a time, so that a test knows what was
+//! acknowledged.
 
 #![allow(
     clippy::wildcard_enum_match_arm,
@@ -328,7 +329,8 @@ impl Client {
         Ok(found)
     }
 
-    /// One request by the number of its operation, and its answer whatever that is: header and body.
+    /// One request by the number of its operation, and its answer whatever that is: header and
+    /// body.
     pub(crate) fn ask(&mut self, own: i32, op: i32, body: &[u8]) -> Answer<(ReplyHeader, Bytes)> {
         let mut out = Vec::new();
         frame(&mut out, |out| {

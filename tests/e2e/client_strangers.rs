@@ -181,8 +181,8 @@ fn answers_that_nobody_reads_are_bounded_for_all_clients_together() {
     );
 }
 
-/// A word of four bytes asks for a list of eight megabytes. Whoever does not read it is not waited for, and many of them make
-/// nobody else wait.
+/// A word of four bytes asks for a list of eight megabytes. Whoever does not read it is not waited
+/// for, and many of them make nobody else wait.
 #[test]
 fn lists_that_words_ask_for_and_nobody_reads_are_bounded_for_all_together() {
     const READERS: usize = 150;

@@ -23,7 +23,8 @@ pub(crate) enum Needs {
 }
 
 impl Needs {
-    /// True if it is here. If not, the test says so and is over; with `VIVARIUM_CLIENTS=required` it fails.
+    /// True if it is here. If not, the test says so and is over; with `VIVARIUM_CLIENTS=required`
+    /// it fails.
     pub(crate) fn is_met(&self) -> bool {
         let Some(reason) = self.missing() else {
             return true;
@@ -75,8 +76,8 @@ fn succeeds(command: &mut Command) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-/// How a program is asked, and what it answers. A command is a line; of the answer, a part of a line that no other
-/// answer has.
+/// How a program is asked, and what it answers. A command is a line; of the answer, a part of a
+/// line that no other answer has.
 struct Tongue {
     connected: &'static str,
     /// path
@@ -91,7 +92,8 @@ struct Tongue {
     set: fn(&str, &str) -> [String; 2],
 }
 
-/// Creates, reads, watches, writes; and goes on so while each of the servers dies in turn, with its session.
+/// Creates, reads, watches, writes; and goes on so while each of the servers dies in turn, with its
+/// session.
 fn goes_on_through_the_death_of_any_server(tongue: &Tongue, program: impl Fn(&str) -> Command) {
     let mut cluster = Cluster::start(3);
     let mut client = Program::start(program(&cluster.connect_string()));

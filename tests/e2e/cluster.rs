@@ -13,7 +13,8 @@ use tempfile::TempDir;
 /// The program under test.
 pub(crate) const VIVARIUM: &str = env!("CARGO_BIN_EXE_vivarium");
 
-/// A condition that does not come true within this time fails the test. Long, because machines may be loaded.
+/// A condition that does not come true within this time fails the test. Long, because machines may
+/// be loaded.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `attempt` answers. `what` is what the test was waiting for.
@@ -36,8 +37,8 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     wait_for(what, || holds().then_some(()));
 }
 
-/// A port of 127.0.0.1 that nobody listens at: below those that the system gives to outgoing connections, so that a
-/// server that was killed finds its port free.
+/// A port of 127.0.0.1 that nobody listens at: below those that the system gives to outgoing
+/// connections, so that a server that was killed finds its port free.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 10_000 + u16::try_from(std::process::id() % 200).expect("below 200") * 100;
@@ -84,7 +85,8 @@ impl Server {
         self.start_by(Command::new(VIVARIUM));
     }
 
-    /// Starts the process by a command that ends by running `vivarium` with the arguments that are added here.
+    /// Starts the process by a command that ends by running `vivarium` with the arguments that are
+    /// added here.
     pub(crate) fn start_by(&mut self, mut command: Command) {
         assert!(self.process.is_none(), "server {} runs already", self.sid);
         let log = File::options().create(true).append(true).open(self.log_path()).expect("a log");
@@ -185,7 +187,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// An ensemble of `count` servers with ZooKeeper's defaults, which all serve; one server stands alone.
+    /// An ensemble of `count` servers with ZooKeeper's defaults, which all serve; one server stands
+    /// alone.
     pub(crate) fn start(count: u8) -> Self {
         Self::start_with(count, "")
     }
@@ -223,9 +226,10 @@ impl Cluster {
         self.directory.as_ref().expect("it is there").path().join("record")
     }
 
-    /// Replays what was recorded: every server did what the core does, and together they kept the properties. A server that was killed has
-    /// recorded whatever had an effect, so there is nothing that could not be decided. The run of abstract
-    /// Zab that it was is left in `target/tmp/NAME.trace`, for the proved trace checker.
+    /// Replays what was recorded: every server did what the core does, and together they kept the
+    /// properties. A server that was killed has recorded whatever had an effect, so there is
+    /// nothing that could not be decided. The run of abstract Zab that it was is left in
+    /// `target/tmp/NAME.trace`, for the proved trace checker.
     #[cfg(feature = "checker")]
     pub(crate) fn replay(&self, name: &str) {
         let mut command = Command::new(VIVARIUM);

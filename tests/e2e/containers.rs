@@ -1,4 +1,5 @@
-//! Containers and nodes with a time to live: they go when they are due, whoever leads, and nothing else goes.
+//! Containers and nodes with a time to live: they go when they are due, whoever leads, and nothing
+//! else goes.
 
 use std::time::Duration;
 

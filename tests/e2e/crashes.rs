@@ -1,5 +1,5 @@
-//! `kill -9` under write load: nothing acknowledged is lost, no session, the ensemble serves again, and the recordings of
-//! every start are the core's and have its properties.
+//! `kill -9` under write load: nothing acknowledged is lost, no session, the ensemble serves again,
+//! and the recordings of every start are the core's and have its properties.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ impl Random {
     }
 }
 
-/// Kills servers of an ensemble of `count` under load, at moments that the number of acknowledged writes decides.
-/// Every tenth time all of them at once.
+/// Kills servers of an ensemble of `count` under load, at moments that the number of acknowledged
+/// writes decides. Every tenth time all of them at once.
 fn kill_under_load(count: u8, kills: u64, seed: u64) {
     println!("{kills} kills of {count} servers, seed {seed}");
     // Small, so that snapshots are taken, and learners are brought up to date by them.

@@ -1,5 +1,5 @@
-//! Disks that are full, data directories that are damaged, configurations that are wrong: the server says what is the matter
-//! and ends; it overwrites nothing, and the others go on.
+//! Disks that are full, data directories that are damaged, configurations that are wrong: the
+//! server says what is the matter and ends; it overwrites nothing, and the others go on.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,8 @@ use crate::load::{Load, check_everything};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Every file below a directory, with its bytes; without the lock, which says only who was here last.
+/// Every file below a directory, with its bytes; without the lock, which says only who was here
+/// last.
 fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(directory).expect("a directory") {

@@ -1,5 +1,5 @@
-//! Garbage, half frames, giant lengths, silence and readers that do not read, on all three ports: the ensemble keeps
-//! serving, under the same leader, and its memory stays bounded.
+//! Garbage, half frames, giant lengths, silence and readers that do not read, on all three ports:
+//! the ensemble keeps serving, under the same leader, and its memory stays bounded.
 
 use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -15,8 +15,8 @@ use crate::cluster::{Cluster, Server, VIVARIUM, rss_kib, wait_until};
 use crate::crashes::Random;
 use crate::load::{Load, check_everything};
 
-/// What a server's memory may grow by in these tests. What is sent to it would be hundreds of times as much if it were kept,
-/// or believed.
+/// What a server's memory may grow by in these tests. What is sent to it would be hundreds of times
+/// as much if it were kept, or believed.
 const GROWTH_KIB_MAX: u64 = 128 << 10;
 
 struct Memory(Vec<u64>);

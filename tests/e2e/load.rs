@@ -12,7 +12,8 @@ use wire::client::CreateMode;
 
 use crate::client::{Answer, Client, Failure};
 
-/// Long enough for any failover on a loaded machine: a session that is lost although its client kept trying is a defect.
+/// Long enough for any failover on a loaded machine: a session that is lost although its client
+/// kept trying is a defect.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Writers under way.
@@ -52,7 +53,8 @@ impl Register {
 }
 
 impl Load {
-    /// Starts `count` writers, each with a session of its own; they have all written when this returns.
+    /// Starts `count` writers, each with a session of its own; they have all written when this
+    /// returns.
     pub(crate) fn start(servers: &[SocketAddr], count: usize) -> Self {
         let shared = Arc::<Shared>::default();
         let mut root = Client::connect(servers, SESSION_TIMEOUT);
@@ -220,8 +222,8 @@ pub(crate) struct Totals {
     pub(crate) unknown: u64,
 }
 
-/// Compares every server with what the writers know, and the servers with each other. The writers' sessions
-/// are closed, and their ephemeral nodes vanish.
+/// Compares every server with what the writers know, and the servers with each other. The writers'
+/// sessions are closed, and their ephemeral nodes vanish.
 pub(crate) fn check_everything(servers: &[SocketAddr], registers: Vec<Register>) -> Totals {
     let trees: Vec<_> = servers.iter().map(|server| tree_of(*server)).collect();
     for (server, tree) in servers.iter().zip(&trees) {
@@ -261,8 +263,8 @@ pub(crate) fn check_everything(servers: &[SocketAddr], registers: Vec<Register>)
 
 type Tree = BTreeMap<String, (bytes::Bytes, wire::Stat)>;
 
-/// All that servers agree on, not older than what was acknowledged before: everything but the configuration node, which
-/// each server fills from its own file.
+/// All that servers agree on, not older than what was acknowledged before: everything but the
+/// configuration node, which each server fills from its own file.
 pub(crate) fn tree_of(server: SocketAddr) -> Tree {
     let mut client = Client::connect(&[server], SESSION_TIMEOUT);
     client.sync().expect("synced");

@@ -1,8 +1,8 @@
 //! End to end: real server processes, real clients, real faults.
 //!
-//! Everything here waits for conditions, never for time to pass. Clients that are not part of this repository (kazoo,
-//! ZooKeeper's Java and C command lines) are skipped where they are not installed, with a sentence that says so;
-//! `VIVARIUM_CLIENTS=required` makes that an error.
+//! Everything here waits for conditions, never for time to pass. Clients that are not part of this
+//! repository (kazoo, ZooKeeper's Java and C command lines) are skipped where they are not
+//! installed, with a sentence that says so; `VIVARIUM_CLIENTS=required` makes that an error.
 //!
 //! Longer runs, each with its numbers printed:
 //!

@@ -1,6 +1,6 @@
-//! A network between the servers of an ensemble that a test can take apart: each server dials the others through a relay, and each
-//! direction of each pair of servers can be made silent. Nothing is closed then: who waits for bytes waits, as behind a cable that was
-//! pulled.
+//! A network between the servers of an ensemble that a test can take apart: each server dials the
+//! others through a relay, and each direction of each pair of servers can be made silent. Nothing
+//! is closed then: who waits for bytes waits, as behind a cable that was pulled.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -1,5 +1,6 @@
-//! Partitions and disks that fill up, under write load and recorded: nothing acknowledged is lost, no session, and what the servers did is a
-//! run of the core, of abstract Zab, and has the properties of the model.
+//! Partitions and disks that fill up, under write load and recorded: nothing acknowledged is lost,
+//! no session, and what the servers did is a run of the core, of abstract Zab, and has the
+//! properties of the model.
 
 use std::fs;
 use std::process::Command;
@@ -18,7 +19,8 @@ enum Fault {
     FollowerIsolated,
     /// The leader is heard, and hears nothing from one follower.
     OneWay,
-    /// Two followers do not reach each other, which only an election notices; then their leader dies.
+    /// Two followers do not reach each other, which only an election notices; then their leader
+    /// dies.
     FollowersApart,
     /// A server's disk is full a little later: it says so and stops.
     DiskFull,
@@ -89,7 +91,8 @@ fn partitions_and_full_disks_lose_nothing() {
             Fault::DiskFull => {
                 let server = &mut cluster.servers[follower];
                 server.kill();
-                // Its next log would be larger than files may be, of which its recording is one too.
+                // Its next log would be larger than files may be, of which its recording is one
+                // too.
                 set(server, "preAllocSize", "8192");
                 let mut limited = Command::new("sh");
                 let limit = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\"";

@@ -1,4 +1,5 @@
-//! A client program that is talked to over its standard input and output, as a person at a terminal would.
+//! A client program that is talked to over its standard input and output, as a person at a terminal
+//! would.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -18,7 +19,8 @@ pub(crate) struct Program {
 #[derive(Clone, Copy)]
 pub(crate) struct Mark(usize);
 
-/// After so long without the answer that is due, a command is repeated: it may have met a connection that broke.
+/// After so long without the answer that is due, a command is repeated: it may have met a
+/// connection that broke.
 const REPEAT: Duration = Duration::from_secs(2);
 
 impl Program {

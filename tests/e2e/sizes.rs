@@ -169,12 +169,13 @@ fn watches_on_nodes_that_do_not_exist_are_bounded_for_each_client() {
     }
     let after = rss_kib(cluster.servers[0].pid());
     println!("resident memory in KiB: {before}, after {after}");
-    // Watches of four clients, and as much for answers and the allocator. Without a bound the watches
-    // would be four times as much.
+    // Watches of four clients, and as much for answers and the allocator. Without a bound the
+    // watches would be four times as much.
     let growth_max = 2 * (clients.len() * LIMIT) as u64 >> 10;
     assert!(after < before + growth_max, "{before} KiB became {after} KiB");
 
-    // The first of them, which the client that set it hears of; a client that has none may have some.
+    // The first of them, which the client that set it hears of; a client that has none may have
+    // some.
     let mut other = Client::connect(&cluster.addresses(), TIMEOUT);
     other.create(&path(0, 0), b"", CreateMode::Persistent).expect("created");
     assert_eq!(clients[0].event().path, path(0, 0));

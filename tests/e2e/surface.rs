@@ -1,4 +1,5 @@
-//! Everything that a client may ask for, sent to real servers: it is done, or refused as the table says.
+//! Everything that a client may ask for, sent to real servers: it is done, or refused as the table
+//! says.
 
 use std::time::Duration;
 
@@ -43,8 +44,8 @@ fn set(path: &str) -> SetDataRequest {
     SetDataRequest { path: path.to_owned(), data: Some(Bytes::from_static(b"x")), version: -1 }
 }
 
-/// A request that is right, for a server where `/a` exists and was used for nothing; and the error that answers it if it
-/// is done. `unique` is a path that does not exist.
+/// A request that is right, for a server where `/a` exists and was used for nothing; and the error
+/// that answers it if it is done. `unique` is a path that does not exist.
 fn sample(op: OpCode, unique: &str) -> (Option<Request>, ErrorCode) {
     let any = WatcherType::Any.code();
     let ok = |request| (Some(request), ErrorCode::Ok);

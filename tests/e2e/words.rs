@@ -1,4 +1,5 @@
-//! Four-letter words: each is answered as ZooKeeper does, or refused as one that is not in the whitelist.
+//! Four-letter words: each is answered as ZooKeeper does, or refused as one that is not in the
+//! whitelist.
 
 use std::time::Duration;
 

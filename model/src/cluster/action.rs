@@ -8,11 +8,13 @@ use zab::Sid;
 pub enum Act {
     /// The oracle lets a looking server lead.
     Lead(Sid),
-    /// The oracle lets a looking server follow one that leads, or tries to, which it reaches at once.
+    /// The oracle lets a looking server follow one that leads, or tries to, which it reaches at
+    /// once.
     Follow(Sid, Sid),
     /// A learner's dialling succeeds.
     Connect(Sid, Sid),
-    /// A server learns of the connection that another has made to it as its leader, and who that is.
+    /// A server learns of the connection that another has made to it as its leader, and who that
+    /// is.
     Accept(Sid, Sid),
     /// A learner reads the next packet from its leader, over the connection with this number.
     LearnerReads(Sid, Sid, u8),
@@ -22,11 +24,13 @@ pub enum Act {
     LearnerReadsRun(Sid, Sid, u8),
     /// A leader reads together the ACKs that arrived together.
     LeaderReadsRun(Sid, Sid, u8),
-    /// A learner sees that its leader's end is closed, or gives up while packets are still in flight.
+    /// A learner sees that its leader's end is closed, or gives up while packets are still in
+    /// flight.
     LearnerSeesBreak(Sid, Sid, u8),
     /// A leader sees that a learner's end is closed.
     LeaderSeesBreak(Sid, Sid, u8),
-    /// A learner has left a question of its leader open for a tick, and another connection claims to be it.
+    /// A learner has left a question of its leader open for a tick, and another connection claims
+    /// to be it.
     Unanswered(Sid, Sid),
     /// A connection has waited too long to become the link of a learner.
     ClaimExpires(Sid, Sid, u8),

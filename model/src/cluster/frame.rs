@@ -58,7 +58,8 @@ impl Frame {
         messages.remove(0)
     }
 
-    /// The same in an ensemble with other names: who sends FOLLOWERINFO or OBSERVERINFO is in the packet.
+    /// The same in an ensemble with other names: who sends FOLLOWERINFO or OBSERVERINFO is in the
+    /// packet.
     #[must_use]
     pub fn renamed(&self, name: &dyn Fn(Sid) -> Sid) -> Self {
         let mut packet = self.decoded();

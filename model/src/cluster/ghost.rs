@@ -13,20 +13,24 @@ use super::refinement::{self, OnDisk};
 use crate::spec::histories::Histories;
 use crate::spec::summary::Summary;
 
-/// What has happened so far, as far as any property can tell. Nothing in it is ever forgotten by a crash.
+/// What has happened so far, as far as any property can tell. Nothing in it is ever forgotten by a
+/// crash.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Ghost {
     /// The epochs for which a leader was elected.
     pub elected: BTreeSet<Epoch>,
-    /// Those of them, and of the epochs in which nobody was elected, that are settled (see [`Ghost::settle`]) end here.
+    /// Those of them, and of the epochs in which nobody was elected, that are settled (see
+    /// [`Ghost::settle`]) end here.
     pub settled: Epoch,
     /// The longest sequence chosen in a settled epoch.
     pub settled_chosen: Vec<Txn>,
     /// The elected epochs that are not settled.
     pub epochs: BTreeMap<Epoch, EpochGhost>,
-    /// The longest sequence that any server ever delivered. All others are prefixes of it, or Z3 was violated.
+    /// The longest sequence that any server ever delivered. All others are prefixes of it, or Z3
+    /// was violated.
     pub delivered: Vec<Txn>,
-    /// For each leader with syncs to answer: how much had been delivered by anybody when each was asked.
+    /// For each leader with syncs to answer: how much had been delivered by anybody when each was
+    /// asked.
     pub syncs: BTreeMap<Sid, Vec<u8>>,
     /// The state of abstract Zab, if steps are compared with it.
     pub summary: Option<Summary>,
@@ -63,7 +67,8 @@ pub enum GhostEvent {
     AckedInitial { sid: Sid, epoch: Epoch, disk: OnDisk },
     /// An ACK leaves, and this is on the sender's disk.
     Acked { sid: Sid, zxid: Zxid, disk: OnDisk },
-    /// One more record is durable, or a snapshot was written. If it is a promise, it is one to `candidate`.
+    /// One more record is durable, or a snapshot was written. If it is a promise, it is one to
+    /// `candidate`.
     Disk { sid: Sid, before: OnDisk, after: OnDisk, candidate: Sid },
     /// A server's state machine holds this now.
     Delivered(Sid, Vec<Txn>),
@@ -84,7 +89,8 @@ pub struct Busy {
     pub sid: Sid,
     /// `acceptedEpoch` on its disk.
     pub promised: Epoch,
-    /// The leader to which it is attached: what that one sent may still arrive. Itself, if it leads or wants to.
+    /// The leader to which it is attached: what that one sent may still arrive. Itself, if it leads
+    /// or wants to.
     pub leader: Option<Sid>,
     /// Records wait for its disk.
     pub writes: bool,
@@ -146,9 +152,9 @@ impl Ghost {
 
     /// Forgets what no property can depend on any more.
     ///
-    /// An epoch is settled when the voters whose disks have not promised a newer one, together with those whose
-    /// acknowledgements are not yet part of anything chosen, are no quorum: nothing more can be chosen in it, nor in any
-    /// older one, so it is enough to know what was.
+    /// An epoch is settled when the voters whose disks have not promised a newer one, together with
+    /// those whose acknowledgements are not yet part of anything chosen, are no quorum: nothing
+    /// more can be chosen in it, nor in any older one, so it is enough to know what was.
     pub fn settle(&mut self, servers: &[Busy], quorum: &Quorum, histories: &Histories<u8>) {
         let promised: BTreeMap<_, _> =
             servers.iter().map(|busy| (busy.sid, busy.promised)).collect();
@@ -194,8 +200,8 @@ impl Ghost {
         epoch <= self.settled && self.elected.contains(&epoch)
     }
 
-    /// Takes note of what a step did; returns the properties that this violates, and why it is none of abstract Zab, if
-    /// that is among them.
+    /// Takes note of what a step did; returns the properties that this violates, and why it is none
+    /// of abstract Zab, if that is among them.
     pub fn record(
         &mut self,
         events: &[GhostEvent],
@@ -323,7 +329,8 @@ impl Ghost {
     }
 }
 
-/// Local and global primary order of one sequence: epochs ascend, and within an epoch no counter is left out.
+/// Local and global primary order of one sequence: epochs ascend, and within an epoch no counter is
+/// left out.
 fn in_primary_order(sequence: &[Txn]) -> bool {
     let mut last = Zxid::ZERO;
     sequence.iter().all(|txn| std::mem::replace(&mut last, txn.zxid).is_followed_by(txn.zxid))

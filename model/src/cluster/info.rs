@@ -32,7 +32,8 @@ pub struct Info {
     pub finalize: bool,
     /// Connections wait to become links of learners.
     pub claimed: bool,
-    /// The peers, a bit each, that have left a question open while another connection claims to be them.
+    /// The peers, a bit each, that have left a question open while another connection claims to be
+    /// them.
     pub unanswered: u64,
     /// A shell could write a snapshot now.
     pub compactable: bool,

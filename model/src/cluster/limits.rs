@@ -2,7 +2,8 @@
 
 use zab::{Config, Epoch, Quorum, Sid, SidSet};
 
-/// Whether a server is among those that vote. [`Config::is_voter`] says so too, but that is a part of what is checked.
+/// Whether a server is among those that vote. [`Config::is_voter`] says so too, but that is a part
+/// of what is checked.
 pub(crate) fn votes(config: &Config) -> bool {
     config.quorum.voters().iter().any(|voter| voter == config.me)
 }
@@ -30,22 +31,24 @@ pub struct Limits {
     pub elections: u8,
     /// Times that a looking server says its vote again (real election only).
     pub resends: u8,
-    /// Connections of a learner to the same leader at once, 1 or 2: with 2 a new one may be up before the leader knows that
-    /// the old one is down.
+    /// Connections of a learner to the same leader at once, 1 or 2: with 2 a new one may be up
+    /// before the leader knows that the old one is down.
     pub connections: u8,
-    /// Learners may reach a server that does not lead yet, and who gave up may still be heard by a leader that had not
-    /// learnt of the connection. Otherwise connections are made to, and learnt of by, servers that lead.
+    /// Learners may reach a server that does not lead yet, and who gave up may still be heard by a
+    /// leader that had not learnt of the connection. Otherwise connections are made to, and learnt
+    /// of by, servers that lead.
     pub early: bool,
     /// Delivered transactions that a server keeps in memory.
     pub window: u8,
-    /// Election messages may stay unread at a server that is not looking, until it looks again. Otherwise such a server
-    /// reads them at once (real election only).
+    /// Election messages may stay unread at a server that is not looking, until it looks again.
+    /// Otherwise such a server reads them at once (real election only).
     pub stale_votes: bool,
     /// Disks go on lagging when no crash is left that could tell (see `Cluster::flush_for_good`).
     pub exact_disks: bool,
     /// Every step is compared with abstract Zab.
     pub refinement: bool,
-    /// A calm run may leave out a server that alone promised an epoch above the established one (liveness only).
+    /// A calm run may leave out a server that alone promised an epoch above the established one
+    /// (liveness only).
     pub locked_out: bool,
     /// The largest counter of a zxid.
     pub counter_max: u32,

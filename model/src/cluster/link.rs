@@ -1,11 +1,11 @@
-//! Connections between servers, each with two ends that learn of it and of its end at different moments, and the slots of
-//! the election port.
+//! Connections between servers, each with two ends that learn of it and of its end at different
+//! moments, and the slots of the election port.
 
 use host::Generation;
 use zab::Notification;
 
-/// Connections from one server to another that there may be at once: a new one may be up before the old one is known to
-/// be down.
+/// Connections from one server to another that there may be at once: a new one may be up before the
+/// old one is known to be down.
 pub const CONNECTIONS_MAX: usize = 2;
 
 /// What an end of a connection does.
@@ -21,9 +21,9 @@ pub enum End {
 
 /// One connection that a server, as a learner, has, or had, to another as its leader.
 ///
-/// There is no "drop": a connection fails because an end stops reading. What that end had sent may still be read by the
-/// other, until that one gives up too, at any moment: so a suffix of what was in flight is lost on each side. What is sent
-/// to an end that does not read goes nowhere.
+/// There is no "drop": a connection fails because an end stops reading. What that end had sent may
+/// still be read by the other, until that one gives up too, at any moment: so a suffix of what was
+/// in flight is lost on each side. What is sent to an end that does not read goes nowhere.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Wire {
     /// Which of the connections of the two: the smallest number that is free when it is made.
@@ -96,7 +96,8 @@ pub enum ConnOp {
     LearnerReads(u8),
     /// The learner stops reading.
     LearnerCloses(u8),
-    /// Connections that the leader has not learnt of, and whose learner has given up, are forgotten.
+    /// Connections that the leader has not learnt of, and whose learner has given up, are
+    /// forgotten.
     Forget,
     /// The leader stops reading.
     LeaderCloses(u8),
@@ -186,8 +187,8 @@ impl Wire {
     }
 }
 
-/// Election messages from one server to another: one on the wire, and one behind it that a newer one replaces
-/// (`QuorumCnxManager.SEND_CAPACITY = 1`).
+/// Election messages from one server to another: one on the wire, and one behind it that a newer
+/// one replaces (`QuorumCnxManager.SEND_CAPACITY = 1`).
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Slot {
     /// Will arrive next.

@@ -32,7 +32,8 @@ pub trait Machine:
     fn established(&self) -> Option<Epoch>;
     /// The end of its history, as the shell asks for it.
     fn last(&self) -> Option<Zxid>;
-    /// The same server under other names; `None` if names matter to this machine, as they do to the real election.
+    /// The same server under other names; `None` if names matter to this machine, as they do to the
+    /// real election.
     fn renamed(host: &Host<Self>, name: &dyn Fn(Sid) -> Sid) -> Option<Host<Self>>;
 }
 

@@ -9,11 +9,12 @@ use crate::report::ActionCount;
 use crate::search::Outcome;
 use crate::spec::action::Kind;
 
-/// Companions of the properties: situations that a run has to reach, or its silence means little. The low bits of
-/// a set of marks are the actions of the core.
+/// Companions of the properties: situations that a run has to reach, or its silence means little.
+/// The low bits of a set of marks are the actions of the core.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Mark {
-    /// COMMIT reached a joiner that was not yet up to date: it was sent before the joiner's ACK of NEWLEADER came.
+    /// COMMIT reached a joiner that was not yet up to date: it was sent before the joiner's ACK of
+    /// NEWLEADER came.
     CommitBeforeUpToDate,
     /// A server crashed with a new history on disk and the new epoch not.
     CrashBetweenHistoryAndEpoch,
@@ -117,7 +118,8 @@ impl Companion {
     /// True if it can be reached within these limits, as far as that is known: then it has to be.
     pub fn is_due(self, limits: &Limits) -> bool {
         let three = limits.servers >= 3 && limits.leaderships >= 1;
-        // A second quorum takes one voter from the first, or two where the number of voters is even.
+        // A second quorum takes one voter from the first, or two where the number of voters is
+        // even.
         let switching = if limits.servers.is_multiple_of(2) { 2 } else { 1 };
         let faults = limits.crashes + limits.timeouts >= switching;
         let twice = three && limits.leaderships >= 2 && faults;

@@ -1,12 +1,14 @@
-//! Models of a cluster: servers that are the deployed code, disks that lag, links that break at one end at a time.
+//! Models of a cluster: servers that are the deployed code, disks that lag, links that break at one
+//! end at a time.
 //!
-//! The model adds no protocol logic. A server is the deployed host with a [`Machine`] of the crate `zab` in it ([`node`]),
-//! and its disk ([`disk`]); queues hold the packets that the host encoded and will decode ([`frame`]); connections ([`link`])
-//! and ghosts ([`ghost`]) are the rest of a state; [`limits`] are guards of actions, so
-//! that a finished run is complete.
+//! The model adds no protocol logic. A server is the deployed host with a [`Machine`] of the crate
+//! `zab` in it ([`node`]), and its disk ([`disk`]); queues hold the packets that the host encoded
+//! and will decode ([`frame`]); connections ([`link`]) and ghosts ([`ghost`]) are the rest of a
+//! state; [`limits`] are guards of actions, so that a finished run is complete.
 //!
-//! A state is a row of words, each the id of an interned component ([`tables`]): the servers, the connections of every
-//! ordered pair of servers, with the real election also its slots, the ghosts, and what is left of the budgets.
+//! A state is a row of words, each the id of an interned component ([`tables`]): the servers, the
+//! connections of every ordered pair of servers, with the real election also its slots, the ghosts,
+//! and what is left of the budgets.
 
 pub mod action;
 pub mod disk;
@@ -334,7 +336,8 @@ impl<M: Machine> Cluster<M> {
             && wire().is_some_and(|wire| wire.is_whole() && wire.to_learner.is_empty())
     }
 
-    /// How many disk images a crash could leave (Z12): the durable prefixes of the disks of all distinct servers met.
+    /// How many disk images a crash could leave (Z12): the durable prefixes of the disks of all
+    /// distinct servers met.
     pub fn images(&self) -> u64 {
         let nodes = u32::try_from(self.tables.nodes.len()).unwrap_or(u32::MAX);
         (0..nodes).map(|id| self.tables.nodes.get(id).disk.pending.len() as u64 + 1).sum()

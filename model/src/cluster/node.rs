@@ -1,4 +1,5 @@
-//! One server of a cluster: the deployed host with the deployed core in it, its disk, and what is around them.
+//! One server of a cluster: the deployed host with the deployed core in it, its disk, and what is
+//! around them.
 
 use std::collections::BTreeSet;
 
@@ -62,7 +63,8 @@ pub enum Event {
     Propose(Origin),
     /// The session layer asks for a confirmed sync.
     Sync,
-    /// The shell writes a snapshot of its state machine, as far as the log on disk reaches, and purges the log.
+    /// The shell writes a snapshot of its state machine, as far as the log on disk reaches, and
+    /// purges the log.
     Compact,
     /// The server crashes and starts again.
     Crash,
@@ -228,8 +230,9 @@ impl<M: Machine> Node<M> {
         true
     }
 
-    /// To whom a promise that is durable now was made: whoever the ACKEPOCH that waits for it goes to. A candidate
-    /// promises to itself; and so, as good as to nobody, does a server that has lost its leader meanwhile.
+    /// To whom a promise that is durable now was made: whoever the ACKEPOCH that waits for it goes
+    /// to. A candidate promises to itself; and so, as good as to nobody, does a server that has
+    /// lost its leader meanwhile.
     fn promises_to(&self, me: Sid, durable: WriteNo) -> Sid {
         let promise = self.waiting().find(|(_, (no, message))| {
             *no == durable && matches!(message, Message::AckEpoch { .. })

@@ -53,10 +53,11 @@ impl<M: Machine> Cluster<M> {
         acts
     }
 
-    /// A path that the search found, with every server under its own name: which initial state, and the steps.
+    /// A path that the search found, with every server under its own name: which initial state, and
+    /// the steps.
     ///
-    /// A search up to symmetry renames servers as it goes; here each of its steps is found again among the
-    /// possible actions of the state that has not been renamed.
+    /// A search up to symmetry renames servers as it goes; here each of its steps is found again
+    /// among the possible actions of the state that has not been renamed.
     ///
     /// # Panics
     /// If the path is not one of this cluster.

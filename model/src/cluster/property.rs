@@ -1,4 +1,5 @@
-//! What is checked: the properties Z1 to Z14, Z16, C4, and the refinement of abstract Zab, with their sources.
+//! What is checked: the properties Z1 to Z14, Z16, C4, and the refinement of abstract Zab, with
+//! their sources.
 
 /// A property that has to hold always. The number is its bit in verdicts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -1,4 +1,5 @@
-//! Panics of the core are findings, not noise: they are caught, and said once, in the counterexample.
+//! Panics of the core are findings, not noise: they are caught, and said once, in the
+//! counterexample.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};

@@ -1,7 +1,9 @@
-//! The same cluster as a stateright model: states spelt out, fingerprinted and searched by stateright.
+//! The same cluster as a stateright model: states spelt out, fingerprinted and searched by
+//! stateright.
 //!
-//! The reference that the own search has to agree with. It shares the transition functions, and nothing of how
-//! states are told apart: there are no ids in its states, no fingerprints of ours, no table of visited states.
+//! The reference that the own search has to agree with. It shares the transition functions, and
+//! nothing of how states are told apart: there are no ids in its states, no fingerprints of ours,
+//! no table of visited states.
 
 use stateright::{Model, Property as Claim};
 

@@ -1,15 +1,17 @@
-//! Refinement: every step of a cluster is steps of abstract Zab, or changes nothing that abstract Zab has.
+//! Refinement: every step of a cluster is steps of abstract Zab, or changes nothing that abstract
+//! Zab has.
 //!
-//! The abstraction function is short, because ghosts and disks hold the very variables: `p`, `a` and `log` of a server
-//! are `acceptedEpoch`, `currentEpoch` and the history on its *disk*; `lead`, `I`, `H` are what was elected and proposed;
-//! `ack` is what left, or could have left, as an acknowledgement; `D` is what state machines hold. Of all this the ghosts carry
-//! a [`Summary`], and each step tells what it did in events ([`GhostEvent`]). `explain` says which abstract action an
-//! event is, and [`Summary::take`] whether that action is allowed there. What the disk holds afterwards has to be what
-//! the action says.
+//! The abstraction function is short, because ghosts and disks hold the very variables: `p`, `a`
+//! and `log` of a server are `acceptedEpoch`, `currentEpoch` and the history on its *disk*; `lead`,
+//! `I`, `H` are what was elected and proposed; `ack` is what left, or could have left, as an
+//! acknowledgement; `D` is what state machines hold. Of all this the ghosts carry a [`Summary`],
+//! and each step tells what it did in events ([`GhostEvent`]). `explain` says which abstract action
+//! an event is, and [`Summary::take`] whether that action is allowed there. What the disk holds
+//! afterwards has to be what the action says.
 //!
-//! A summary may know less than has happened (it forgets what only matters to servers that are gone), never more. Guards only
-//! grow weaker as more is known, so a step that is allowed here is allowed in abstract Zab too, in every state that this one
-//! stands for: a forward simulation.
+//! A summary may know less than has happened (it forgets what only matters to servers that are
+//! gone), never more. Guards only grow weaker as more is known, so a step that is allowed here is
+//! allowed in abstract Zab too, in every state that this one stands for: a forward simulation.
 
 use zab::{Epoch, Quorum};
 
@@ -43,7 +45,8 @@ impl OnDisk {
         Local { p: self.promised, a: self.accepted, log: histories.of(&self.log) }
     }
 
-    /// What has happened between two disks of a server, as the kind of an action: one record becomes durable at a time.
+    /// What has happened between two disks of a server, as the kind of an action: one record
+    /// becomes durable at a time.
     pub fn step_to(&self, after: &Self) -> Option<Kind> {
         if self.promised != after.promised {
             Some(Kind::Promise)
@@ -72,7 +75,8 @@ pub fn kind(event: &GhostEvent) -> Option<Kind> {
     }
 }
 
-/// The abstract action that an event is, and the variables of the acting server before and after it.
+/// The abstract action that an event is, and the variables of the acting server before and after
+/// it.
 struct Explained {
     action: Action<u8>,
     before: Local,
@@ -149,7 +153,8 @@ fn explain(
             let action = Action::Ack { f: *sid, e: zxid.epoch(), n: at as u32 + 1 };
             Ok(Some(Explained { action, before: local, after: local }))
         }
-        // Of an established leader the initial history is delivered, even if that is nothing at all.
+        // Of an established leader the initial history is delivered, even if that is nothing at
+        // all.
         GhostEvent::Established { leader, epoch } => {
             still(Action::Deliver { f: *leader, e: *epoch, n: 0 })
         }
@@ -190,7 +195,8 @@ pub fn follow(
         }
     }
     match event {
-        // Memory is lost; only what the snapshot holds is known to be delivered, which is enough to know.
+        // Memory is lost; only what the snapshot holds is known to be delivered, which is enough to
+        // know.
         GhostEvent::Crashed { sid, snapshot } => {
             let snapshot = histories.of(snapshot);
             if snapshot == History::EMPTY {
@@ -203,7 +209,8 @@ pub fn follow(
             }
             summary.promises.retain(|_, promise| promise.candidate != *sid);
         }
-        // Its next candidature is for a newer epoch. To have delivered nothing is worth knowing of a leader only.
+        // Its next candidature is for a newer epoch. To have delivered nothing is worth knowing of
+        // a leader only.
         GhostEvent::LeadershipEnded(sid) => {
             if summary.delivered.get(sid) == Some(&History::EMPTY) {
                 summary.delivered.remove(sid);

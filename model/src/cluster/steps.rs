@@ -16,7 +16,8 @@ use super::tables::{Cache, Code, NONE};
 type Taken = (u128, u64);
 
 impl<M: Machine> Cluster<M> {
-    /// Calls `f` with every action that may be possible, in a fixed order; [`Cluster::take`] tells whether it is.
+    /// Calls `f` with every action that may be possible, in a fixed order; [`Cluster::take`] tells
+    /// whether it is.
     pub(crate) fn each_act(
         &self,
         cache: &mut Cache,
@@ -92,7 +93,8 @@ impl<M: Machine> Cluster<M> {
         }
     }
 
-    /// The actions of the server `i` over its connections with `j`, whatever the role: as a learner, and as a leader.
+    /// The actions of the server `i` over its connections with `j`, whatever the role: as a
+    /// learner, and as a leader.
     fn each_read(
         &self,
         cache: &mut Cache,
@@ -133,8 +135,8 @@ impl<M: Machine> Cluster<M> {
         }
     }
 
-    /// Takes an action: the state afterwards is left in the cache's scratch. `None` if it is not possible: its guard
-    /// fails, its budget is spent, or it would change nothing but the budget.
+    /// Takes an action: the state afterwards is left in the cache's scratch. `None` if it is not
+    /// possible: its guard fails, its budget is spent, or it would change nothing but the budget.
     pub(crate) fn take(&self, cache: &mut Cache, state: &[u32], act: Act) -> Option<Taken> {
         let mut words = std::mem::take(&mut cache.scratch);
         words.clear();
@@ -150,7 +152,8 @@ impl<M: Machine> Cluster<M> {
         taken
     }
 
-    /// Servers that are not looking read what the election says to them at once, unless stale votes are asked for.
+    /// Servers that are not looking read what the election says to them at once, unless stale votes
+    /// are asked for.
     fn read_promptly(&self, cache: &mut Cache, words: &mut [u32]) -> Taken {
         let mut taken = (0, 0);
         if !M::REAL_ELECTION || self.limits.stale_votes {
@@ -175,9 +178,9 @@ impl<M: Machine> Cluster<M> {
         taken
     }
 
-    /// When no crash is left, how far a disk lags can make no difference any more: what waits for it could as well be
-    /// waiting to be read. So disks do not lag from then on. (A run in which they do is matched by one in which they
-    /// do not and the other side reads later.)
+    /// When no crash is left, how far a disk lags can make no difference any more: what waits for
+    /// it could as well be waiting to be read. So disks do not lag from then on. (A run in which
+    /// they do is matched by one in which they do not and the other side reads later.)
     fn flush_for_good(&self, cache: &mut Cache, words: &mut [u32]) -> Taken {
         let mut taken = (0, 0);
         if self.limits.exact_disks || Budget::Crashes.left(words[words.len() - 1]) > 0 {
@@ -194,8 +197,9 @@ impl<M: Machine> Cluster<M> {
         taken
     }
 
-    /// Of a connection that its learner gave up before the leader learnt of it, the leader never learns, unless early
-    /// learners are asked for. (What it would hear is what it hears of one that it learnt of in time.)
+    /// Of a connection that its learner gave up before the leader learnt of it, the leader never
+    /// learns, unless early learners are asked for. (What it would hear is what it hears of one
+    /// that it learnt of in time.)
     fn forget_forlorn(&self, cache: &mut Cache, words: &mut [u32]) {
         if self.limits.early {
             return;
@@ -429,7 +433,8 @@ impl<M: Machine> Cluster<M> {
         self.event(cache, words, i, self.ids.lost[usize::from(learner)][at][j])
     }
 
-    /// Whether a learner's leader leads and knows of the connection to it, so that silence would be a fault.
+    /// Whether a learner's leader leads and knows of the connection to it, so that silence would be
+    /// a fault.
     fn is_well(&self, cache: &mut Cache, state: &[u32], i: usize, info: &Info) -> bool {
         match info.role {
             Role::Following(leader) | Role::Observing(leader) => {
@@ -537,7 +542,8 @@ impl<M: Machine> Cluster<M> {
     }
 }
 
-/// A step counts if it changed more than the budgets, or violates a property: a server that panics stays as it was.
+/// A step counts if it changed more than the budgets, or violates a property: a server that panics
+/// stays as it was.
 fn tells(taken: Taken, before: &[u32], after: &[u32]) -> Option<Taken> {
     let budgets = before.len() - 1;
     (before[..budgets] != after[..budgets] || taken.1 != 0).then_some(taken)

@@ -1,4 +1,5 @@
-//! Counterexamples as stories: who did what, what changed in memory and on disk, which messages went where.
+//! Counterexamples as stories: who did what, what changed in memory and on disk, which messages
+//! went where.
 
 use std::collections::VecDeque;
 
@@ -180,8 +181,8 @@ fn arrow((from, to): (Sid, Sid), label: String, fate: Fate) -> Arrow {
     Arrow { from: from.to_string(), to: to.to_string(), label, fate, until: None }
 }
 
-/// What is under way from one server to another: over the connection in which it leads, the one in which it
-/// learns, and the election's slot.
+/// What is under way from one server to another: over the connection in which it leads, the one in
+/// which it learns, and the election's slot.
 fn labels<M: Machine>(cluster: &Cluster<M>, words: &[u32], from: usize, to: usize) -> Vec<String> {
     let frame = |id: &u32| label(cluster.tables().frames.get(*id));
     let led = cluster.conn(words, to, from).0.iter().flat_map(|wire| &wire.to_learner);

@@ -1,5 +1,6 @@
-//! Server symmetry: with an oracle for the election nothing compares ids, so states that differ only in the names of
-//! servers behave alike, and one of each orbit is enough. Sound only for machines that can be renamed.
+//! Server symmetry: with an oracle for the election nothing compares ids, so states that differ
+//! only in the names of servers behave alike, and one of each orbit is enough. Sound only for
+//! machines that can be renamed.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +10,8 @@ use super::Cluster;
 use super::machine::Machine;
 use super::tables::Cache;
 
-/// A renaming of servers that keeps voters voters: the server with index `i` becomes the one with index `self.0[i]`.
+/// A renaming of servers that keeps voters voters: the server with index `i` becomes the one with
+/// index `self.0[i]`.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Renaming(pub Vec<usize>);
 
@@ -122,7 +124,8 @@ impl<M: Machine> Cluster<M> {
         self.renamings.len() as u64 / fixed.max(1)
     }
 
-    /// Adds the size of a state's orbit to the count of states that a run without symmetry would find.
+    /// Adds the size of a state's orbit to the count of states that a run without symmetry would
+    /// find.
     pub(super) fn count_orbit(&self, cache: &mut Cache, words: &[u32]) {
         if self.symmetric {
             let orbit = self.orbit(cache, words);

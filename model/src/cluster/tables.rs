@@ -1,7 +1,7 @@
 //! The tables of a run: every component of a state once, and every step between components once.
 //!
-//! A state is a row of ids. A step of a server is a function of that server and of the event, so it is computed
-//! by the deployed code when it is first met, and looked up from then on.
+//! A state is a row of ids. A step of a server is a function of that server and of the event, so it
+//! is computed by the deployed code when it is first met, and looked up from then on.
 
 use std::sync::Mutex;
 
@@ -88,8 +88,8 @@ pub struct Cache {
     pub heard: Option<Vec<GhostEvent>>,
 }
 
-/// An event's code: a kind, and of frames the connection, in the high 4 bits, a server's index in the next 4, an id in the
-/// rest.
+/// An event's code: a kind, and of frames the connection, in the high 4 bits, a server's index in
+/// the next 4, an id in the rest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Code {
     /// An interned event.
@@ -184,7 +184,8 @@ impl<M: Machine> Tables<M> {
         }
     }
 
-    /// Bytes of the tables themselves; what the values own on the heap is estimated by their number.
+    /// Bytes of the tables themselves; what the values own on the heap is estimated by their
+    /// number.
     pub fn bytes(&self) -> u64 {
         let owned = 600 * self.nodes.len() + 300 * self.ghosts.len() + 100 * self.conns.len();
         self.nodes.bytes()
@@ -328,7 +329,8 @@ impl<M: Machine> Tables<M> {
         self.infos.get(id as u32)
     }
 
-    /// True if two histories that share a zxid agree up to it, and hold the same transaction for it.
+    /// True if two histories that share a zxid agree up to it, and hold the same transaction for
+    /// it.
     pub fn matching(&self, cache: &mut Cache, a: u32, b: u32) -> bool {
         a == b
             || self.pair(cache, Pair::Matching, a.min(b), a.max(b), || {
@@ -356,8 +358,8 @@ impl<M: Machine> Tables<M> {
         }) as u32
     }
 
-    /// The ghosts without what can no longer matter. `busy` has 8 bits for each server: 4 of what its disk has promised, 3 of
-    /// its leader's id, and whether it writes.
+    /// The ghosts without what can no longer matter. `busy` has 8 bits for each server: 4 of what
+    /// its disk has promised, 3 of its leader's id, and whether it writes.
     pub fn settled(&self, cache: &mut Cache, ghost: u32, busy: u64, servers: &[Config]) -> u32 {
         // The key of no other pair is that large.
         let key = (Pair::Settled as u128) << 120 | u128::from(ghost) << 64 | u128::from(busy);

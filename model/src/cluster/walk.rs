@@ -1,5 +1,5 @@
-//! Runs of a cluster that nobody chose, as runs of abstract Zab: what the search compares step by step, written down for the
-//! trace checker that is extracted from the proof.
+//! Runs of a cluster that nobody chose, as runs of abstract Zab: what the search compares step by
+//! step, written down for the trace checker that is extracted from the proof.
 
 use super::Cluster;
 use super::action::Act;
@@ -8,7 +8,8 @@ use super::refinement::{self, OnDisk};
 use crate::spec::run::AbstractRun;
 use crate::spec::summary::Summary;
 
-/// Longer runs are cut here. Only those of an oracle that keeps electing without a crash or a time-out are so long.
+/// Longer runs are cut here. Only those of an oracle that keeps electing without a crash or a
+/// time-out are so long.
 const STEPS_MAX: usize = 2_000;
 /// One step of so many is a fault, where other steps are possible.
 const FAULT_ONE_IN: u64 = 12;
@@ -39,8 +40,8 @@ impl Random {
 }
 
 impl<M: Machine> Cluster<M> {
-    /// A run from the first initial state until nothing is possible, with actions drawn from `seed`; faults seldom, so
-    /// that they meet something. It ends with what is on the disks.
+    /// A run from the first initial state until nothing is possible, with actions drawn from
+    /// `seed`; faults seldom, so that they meet something. It ends with what is on the disks.
     ///
     /// # Errors
     /// A step is none of abstract Zab, in words; or the bounds leave the comparison out.

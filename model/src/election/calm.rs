@@ -1,10 +1,11 @@
-//! Z15 of the election alone: once faults stop, every fair run ends with an established leader to which every server is
-//! attached.
+//! Z15 of the election alone: once faults stop, every fair run ends with an established leader to
+//! which every server is attached.
 //!
-//! Messages and the stand-in's steps are always possible. Timers run out when nothing else can happen: the finalize wait, the
-//! wait to say a vote again, and the limits within which a decision has to bear fruit. So at such a moment these give up:
-//! who follows and is not up to date, as nobody is about to bring it up to date; who follows a leader whose leadership is
-//! over; and who leads without a quorum.
+//! Messages and the stand-in's steps are always possible. Timers run out when nothing else can
+//! happen: the finalize wait, the wait to say a vote again, and the limits within which a decision
+//! has to bear fruit. So at such a moment these give up: who follows and is not up to date, as
+//! nobody is about to bring it up to date; who follows a leader whose leadership is over; and who
+//! leads without a quorum.
 
 use zab::{Sid, SidSet};
 
@@ -16,8 +17,8 @@ use super::tables::{Cache, Info};
 use crate::liveness::{Calms, Overtaken, STRONG_FROM};
 use crate::search::Successors;
 
-/// No server begins a round after this one in a calm run. The first phase of a run of the bounds checked ends by round 4 at
-/// the latest.
+/// No server begins a round after this one in a calm run. The first phase of a run of the bounds
+/// checked ends by round 4 at the latest.
 pub const ROUND_MAX: u64 = 12;
 
 impl Calms for Ensemble {

@@ -1,5 +1,5 @@
-//! Ghost: what a looking server heard, kept beside the tables of the deployed machine and by their documentation only,
-//! so that decisions can be judged.
+//! Ghost: what a looking server heard, kept beside the tables of the deployed machine and by their
+//! documentation only, so that decisions can be judged.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +59,8 @@ impl Heard {
         }
     }
 
-    /// Whether this is enough to decide for `leader`; `proposed` tells whether the server itself was for it.
+    /// Whether this is enough to decide for `leader`; `proposed` tells whether the server itself
+    /// was for it.
     pub fn is_reason(&self, config: &Config, leader: Sid, proposed: bool) -> bool {
         let mut in_round: SidSet = self
             .in_round

@@ -9,7 +9,8 @@ pub struct Limits {
     pub servers: u8,
     /// Servers without a vote, in addition.
     pub observers: u8,
-    /// Servers that start only once a leader is established: every choice of so many that leaves a quorum.
+    /// Servers that start only once a leader is established: every choice of so many that leaves a
+    /// quorum.
     pub joiners: u8,
     /// Each server begins with an epoch from 1 up to this.
     pub epochs: u8,

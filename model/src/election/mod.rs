@@ -1,15 +1,16 @@
 //! Family F: the real election alone, from every initial vector of epochs and zxids.
 //!
-//! The servers are the deployed [`zab::Election`] machines; the model adds no election logic. What it needs of the rest of a
-//! server is a stand-in, which is all there is here of Zab proper:
+//! The servers are the deployed [`zab::Election`] machines; the model adds no election logic. What
+//! it needs of the rest of a server is a stand-in, which is all there is here of Zab proper:
 //!
-//! - A leader that a quorum of voters, itself included, has decided to follow may be *established*: the quorum accepts the
-//!   leader's history and a new epoch at once, as it does durably before the leader is established, and the leader's
-//!   election learns the epoch. It is above every epoch that any server has accepted: each of these was promised by a quorum,
-//!   and two quorums meet. Whoever follows with a history more recent than the leader's is not counted: Zab
-//!   proper sends it away.
-//! - Each of those who follow learns the epoch later, in a step of its own, when it is told UPTODATE. So does one that
-//!   decides to follow an established leader.
+//! - A leader that a quorum of voters, itself included, has decided to follow may be *established*:
+//!   the quorum accepts the leader's history and a new epoch at once, as it does durably before the
+//!   leader is established, and the leader's election learns the epoch. It is above every epoch
+//!   that any server has accepted: each of these was promised by a quorum, and two quorums meet.
+//!   Whoever follows with a history more recent than the leader's is not counted: Zab proper sends
+//!   it away.
+//! - Each of those who follow learns the epoch later, in a step of its own, when it is told
+//!   UPTODATE. So does one that decides to follow an established leader.
 //! - Who has decided may give up and look again: for a unit of the budget, rightly or wrongly.
 //!
 //! Rounds live in memory: a crash loses them. Election messages travel as in the cluster models
@@ -56,7 +57,8 @@ struct Ids {
 
 /// An ensemble that elects, under some limits: a [`Space`].
 ///
-/// A state is a row of words: the servers, the slots of every ordered pair of servers, and what is left of the budgets.
+/// A state is a row of words: the servers, the slots of every ordered pair of servers, and what is
+/// left of the budgets.
 pub struct Ensemble {
     limits: Limits,
     servers: Vec<Config>,
@@ -128,7 +130,8 @@ impl Ensemble {
         (0..self.servers.len()).map(|at| *self.tables.info(cache, state[at])).collect()
     }
 
-    /// The voters attached to each established leader are a quorum for at most one of them; that one.
+    /// The voters attached to each established leader are a quorum for at most one of them; that
+    /// one.
     fn served(&self, infos: &[Info]) -> Option<Sid> {
         let leaders = infos.iter().zip(&self.servers).filter_map(|(info, config)| {
             matches!(info.standing, Standing::Leading(Some(_))).then_some(config.me)
@@ -243,7 +246,8 @@ impl Space for Ensemble {
 }
 
 impl Ensemble {
-    /// Whether following leads from a server back to it, by steps from one server to its leader that satisfy `link`.
+    /// Whether following leads from a server back to it, by steps from one server to its leader
+    /// that satisfy `link`.
     fn is_in_circle(
         &self,
         infos: &[Info],

@@ -25,7 +25,8 @@ pub struct Node {
     pub finalize: bool,
     /// Ghost: what it heard while it looks. Empty otherwise.
     pub heard: Heard,
-    /// Ghost: it has decided, by the wait that ends a round and not by joining others, and is not established.
+    /// Ghost: it has decided, by the wait that ends a round and not by joining others, and is not
+    /// established.
     pub waited: bool,
 }
 
@@ -64,7 +65,8 @@ pub enum Event {
     Notify(Sid, Notification),
     /// A timer of the election runs out.
     Timer(Timer),
-    /// It accepts a leader's epoch and history, being one of the quorum that establishes the leader.
+    /// It accepts a leader's epoch and history, being one of the quorum that establishes the
+    /// leader.
     Accept(Own),
     /// It leads, and is established in its epoch.
     Established(Own),

@@ -1,5 +1,5 @@
-//! The same ensemble as a stateright model, its states spelled out: for the Explorer, and as the reference that has to
-//! agree on counts.
+//! The same ensemble as a stateright model, its states spelled out: for the Explorer, and as the
+//! reference that has to agree on counts.
 
 use std::sync::Arc;
 

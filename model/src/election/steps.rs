@@ -13,7 +13,8 @@ use crate::cluster::limits::votes;
 pub(super) type Taken = (u128, u64);
 
 impl Ensemble {
-    /// Calls `f` with every action that may be possible, in a fixed order; [`Ensemble::take`] tells whether it is.
+    /// Calls `f` with every action that may be possible, in a fixed order; [`Ensemble::take`] tells
+    /// whether it is.
     pub(super) fn each_act(&self, cache: &mut Cache, state: &[u32], f: &mut impl FnMut(Act)) {
         let n = self.servers.len();
         for i in 0..n {
@@ -54,8 +55,8 @@ impl Ensemble {
         }
     }
 
-    /// Takes an action: the state afterwards is left in the cache's scratch. `None` if it is not possible: its guard
-    /// fails, its budget is spent, or it would change nothing but the budget.
+    /// Takes an action: the state afterwards is left in the cache's scratch. `None` if it is not
+    /// possible: its guard fails, its budget is spent, or it would change nothing but the budget.
     pub(super) fn take(&self, cache: &mut Cache, state: &[u32], act: Act) -> Option<Taken> {
         let mut words = std::mem::take(&mut cache.scratch);
         words.clear();

@@ -100,7 +100,8 @@ impl Tables {
         }
     }
 
-    /// Bytes of the tables themselves; what the values own on the heap is estimated by their number.
+    /// Bytes of the tables themselves; what the values own on the heap is estimated by their
+    /// number.
     pub fn bytes(&self) -> u64 {
         self.nodes.bytes()
             + self.slots.bytes()
@@ -111,7 +112,8 @@ impl Tables {
             + 400 * self.nodes.len() as u64
     }
 
-    /// A server's step: the server afterwards and its effects; `None` if the event cannot happen now.
+    /// A server's step: the server afterwards and its effects; `None` if the event cannot happen
+    /// now.
     pub fn step(
         &self,
         cache: &mut Cache,
@@ -202,7 +204,8 @@ impl Tables {
     }
 }
 
-/// Whether `above` orders the elements strictly and totally: irreflexive, asymmetric and total, transitive.
+/// Whether `above` orders the elements strictly and totally: irreflexive, asymmetric and total,
+/// transitive.
 pub fn is_strict_total_order<T: PartialEq>(all: &[T], above: impl Fn(&T, &T) -> bool) -> bool {
     all.iter().all(|a| {
         !above(a, a)

@@ -1,4 +1,5 @@
-//! Counts, pinned and compared with stateright's; what the properties catch; what the liveness pass catches.
+//! Counts, pinned and compared with stateright's; what the properties catch; what the liveness pass
+//! catches.
 
 use std::sync::Arc;
 
@@ -65,8 +66,9 @@ fn beginnings_that_compare_the_same_way_count_the_same() {
     let all = Limits { epochs: 2, zxids: 2, ..ALONE };
     let some = Limits { up_to_order: true, ..all };
     assert_eq!((all.beginnings().len(), some.beginnings().len()), (64, 13));
-    // Of 13, with their multiplicity: 4 vectors are all equal, 6 for each of the 6 orders with two levels, and 4 for each of
-    // the 6 with three. Runs from different beginnings have no state in common: servers remember theirs, or the leader's.
+    // Of 13, with their multiplicity: 4 vectors are all equal, 6 for each of the 6 orders with two
+    // levels, and 4 for each of the 6 with three. Runs from different beginnings have no state in
+    // common: servers remember theirs, or the leader's.
     let levels = |zxids| run(Limits { zxids, up_to_order: true, ..ALONE }).levels;
     let (one, two, three) = (levels(1), levels(2), levels(3));
     let whole = run(all).levels;

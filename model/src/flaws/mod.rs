@@ -1,7 +1,8 @@
-//! Seeded flaws: historical bugs and hazards put back into a copy of the core, each of which the checker must catch.
+//! Seeded flaws: historical bugs and hazards put back into a copy of the core, each of which the
+//! checker must catch.
 //!
-//! A flaw is a patch in `model/flaws/` and an entry in its `flaws.json`; `model/flaws/README.md` says more. The deployed
-//! core knows nothing of them.
+//! A flaw is a patch in `model/flaws/` and an entry in its `flaws.json`; `model/flaws/README.md`
+//! says more. The deployed core knows nothing of them.
 
 mod list;
 mod patch;

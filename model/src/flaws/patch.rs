@@ -92,8 +92,9 @@ impl Patch {
 
     /// The text of a file after the change.
     ///
-    /// A hunk goes where it was made, moved by as much as the one before it. If it does not fit there, because the
-    /// file has grown elsewhere, it goes to the one place where it does. Every line of it has to match.
+    /// A hunk goes where it was made, moved by as much as the one before it. If it does not fit
+    /// there, because the file has grown elsewhere, it goes to the one place where it does. Every
+    /// line of it has to match.
     ///
     /// # Errors
     /// A hunk fits nowhere, or in several places.

@@ -26,8 +26,9 @@ const CHECKED: [&str; 2] = ["src/zab/src/", "src/host/src/"];
 
 /// The runner of the flaws in `model/flaws/`.
 ///
-/// Works in `target/flaws` of the source tree: `source` is the copy, in which files are rewritten only if they
-/// change, so that cargo, whose target directory is `build`, builds no more than the core and what depends on it.
+/// Works in `target/flaws` of the source tree: `source` is the copy, in which files are rewritten
+/// only if they change, so that cargo, whose target directory is `build`, builds no more than the
+/// core and what depends on it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Runner;
 
@@ -147,7 +148,8 @@ impl Places {
         Ok(patch)
     }
 
-    /// Makes the copy equal to the sources with the patch applied. What is equal already is not touched.
+    /// Makes the copy equal to the sources with the patch applied. What is equal already is not
+    /// touched.
     fn copy(&self, patch: &Patch) -> Result<(), String> {
         let mut wanted = BTreeSet::new();
         for path in SOURCES {
@@ -185,7 +187,8 @@ impl Places {
         Ok(())
     }
 
-    /// Builds the copy. Almost all the time of a run is spent here, so it is optimised a little only.
+    /// Builds the copy. Almost all the time of a run is spent here, so it is optimised a little
+    /// only.
     fn build(
         &self,
         request: &FlawRequest,
@@ -242,7 +245,8 @@ impl Places {
         let mut command = Command::new(binary);
         command.args([model, &request.threads.to_string()]).arg(&json).arg(&out);
         command.args(bounds.iter().map(|(bound, value)| format!("{bound}={value}")));
-        // The comparison with abstract Zab would often be the first to notice; here the properties have to.
+        // The comparison with abstract Zab would often be the first to notice; here the properties
+        // have to.
         let infos = crate::registry().into_iter().map(|known| known.info());
         let mut compared =
             infos.filter(|info| info.bounds.iter().any(|bound| bound.name == REFINEMENT));

@@ -1,4 +1,5 @@
-//! The list, the patches and the README belong together. That each flaw is caught is shown by `vivarium check --flaws`.
+//! The list, the patches and the README belong together. That each flaw is caught is shown by
+//! `vivarium check --flaws`.
 
 use super::list::{Case, flaws};
 use super::patch::Patch;

@@ -1,5 +1,6 @@
-//! What an outsider can know of a server: what it issued to its disk, what it delivered, and what its peers were told and
-//! have said. The words in which [`super::learner`] and [`super::leader`] say what is in order.
+//! What an outsider can know of a server: what it issued to its disk, what it delivered, and what
+//! its peers were told and have said. The words in which [`super::learner`] and [`super::leader`]
+//! say what is in order.
 
 use zab::{Config, DiskImage, Epoch, LinkCmd, Message, Record, SessionMessage, Sid, Timer, Zxid};
 
@@ -13,7 +14,8 @@ pub(super) struct Book {
     pub(super) issued: DiskImage<u8>,
     /// The end of what the state machine holds.
     pub(super) delivered: Zxid,
-    /// Up to here single positions are known to the state machine only: a snapshot, or more than the window ago.
+    /// Up to here single positions are known to the state machine only: a snapshot, or more than
+    /// the window ago.
     pub(super) forgotten: Zxid,
     /// What the server is, and how far it has come.
     pub(super) standing: Standing,
@@ -52,7 +54,8 @@ pub(super) struct Expected {
     pub(super) outcome: Outcome,
     /// Records, in order.
     pub(super) writes: Vec<Record<u8>>,
-    /// Messages, in order for each receiver; true if everything issued so far has to be durable before.
+    /// Messages, in order for each receiver; true if everything issued so far has to be durable
+    /// before.
     pub(super) sends: Vec<(Sid, Message<u8>, bool)>,
     /// Links to open and close, in any order.
     pub(super) links: Vec<LinkCmd>,
@@ -125,7 +128,8 @@ impl Book {
         self.issued.log.iter().filter(wanted).cloned().collect()
     }
 
-    /// Delivers what the history has up to `upto`, and keeps so many delivered transactions at hand.
+    /// Delivers what the history has up to `upto`, and keeps so many delivered transactions at
+    /// hand.
     pub(super) fn deliver(&mut self, upto: Zxid, window: u32) {
         let due = self.between(self.delivered, upto);
         self.delivered = due.last().map_or(self.delivered, |txn| txn.zxid);
@@ -190,8 +194,8 @@ impl Turn<'_> {
     }
 }
 
-/// Whether a transaction may stand directly behind a position: the next counter of the epoch, or the first one of a later
-/// epoch. Counters begin with 1 (glossary of spec/protocol.md).
+/// Whether a transaction may stand directly behind a position: the next counter of the epoch, or
+/// the first one of a later epoch. Counters begin with 1 (glossary of spec/protocol.md).
 pub(super) fn continues(last: Zxid, next: Zxid) -> bool {
     let (same, later) = (next.epoch() == last.epoch(), next.epoch() > last.epoch());
     same && next.counter() == last.counter() + 1 || later && next.counter() == 1

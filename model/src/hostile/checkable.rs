@@ -213,7 +213,8 @@ fn seen(outcome: &Outcome, seen: Seen) -> u64 {
     }
 }
 
-/// The same for stateright, its states spelled out: for the Explorer, and as the reference that has to agree on counts.
+/// The same for stateright, its states spelled out: for the Explorer, and as the reference that has
+/// to agree on counts.
 struct Reference<M>(Arc<M>);
 
 impl<M> Clone for Reference<M> {

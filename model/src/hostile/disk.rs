@@ -56,7 +56,8 @@ pub(super) fn damaged(image: &DiskImage<u8>) -> Vec<(DiskImage<u8>, Halt)> {
     add(&|image| image.log.push(txn(ahead)), why);
     add(&|image| (image.snapshot, image.log) = (ahead, Vec::new()), why);
 
-    // What does not continue: the end again, the one before it, a hole, an epoch that begins with none or in its midst.
+    // What does not continue: the end again, the one before it, a hole, an epoch that begins with
+    // none or in its midst.
     let last = image.last();
     let (epoch, counter) = (last.epoch(), last.counter());
     let behind = [
@@ -70,7 +71,8 @@ pub(super) fn damaged(image: &DiskImage<u8>) -> Vec<(DiskImage<u8>, Halt)> {
     for next in behind.into_iter().chain(older) {
         add(&|image| image.log.push(txn(next)), Halt::LogOutOfOrder { last, next });
     }
-    // A file that is gone: a hole before any one but the last. (What begins an epoch may stand behind an earlier one.)
+    // A file that is gone: a hole before any one but the last. (What begins an epoch may stand
+    // behind an earlier one.)
     let mut before = snapshot;
     for (at, pair) in image.log.windows(2).enumerate() {
         let next = pair[1].zxid;

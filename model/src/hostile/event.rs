@@ -166,7 +166,8 @@ pub(super) fn alphabet(limits: &Limits) -> Vec<Event> {
         };
         events.extend(messages.into_iter().map(|message| Event::Recv(peer, message)));
     }
-    // Of somebody without a link one word is enough that a leader may say, and one that a learner may.
+    // Of somebody without a link one word is enough that a leader may say, and one that a learner
+    // may.
     events.push(Event::Recv(STRANGER, Message::LeaderInfo { epoch: Epoch(limits.epochs) }));
     let (kind, accepted) = (LearnerKind::Follower, Epoch(0));
     events.push(Event::Recv(STRANGER, Message::LearnerInfo { kind, accepted }));

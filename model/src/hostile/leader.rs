@@ -1,5 +1,5 @@
-//! What learners may say to a leader, and when: steps P1.1 to P3.7 of spec/protocol.md seen from the leader. Derived from that
-//! page and not from the code: it is what the code is compared with.
+//! What learners may say to a leader, and when: steps P1.1 to P3.7 of spec/protocol.md seen from
+//! the leader. Derived from that page and not from the code: it is what the code is compared with.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -198,7 +198,8 @@ impl Turn<'_> {
                 leader.timers(self.config).contains(timer).then_some(())?;
                 self.expected.outcome = Outcome::Ends;
             }
-            // One of a learner's two limits runs; the other may have run out before it was stopped, and means the same.
+            // One of a learner's two limits runs; the other may have run out before it was stopped,
+            // and means the same.
             Event::Timer(Timer::LearnerInitLimit(peer) | Timer::LearnerSyncLimit(peer)) => {
                 leader.learners.get(peer)?;
                 self.expected.outcome = Outcome::Refused(*peer);
@@ -231,10 +232,12 @@ impl Turn<'_> {
     /// What a learner says: the specification of acceptance.
     ///
     /// Where spec/protocol.md leaves room, the wider reading is allowed here:
-    /// - a learner that knows more than the leader is refused where its promise would count (P1.6); later, and without a
-    ///   vote, it is synchronised like any other, for what it knows more is not chosen;
+    /// - a learner that knows more than the leader is refused where its promise would count (P1.6);
+    ///   later, and without a vote, it is synchronised like any other, for what it knows more is
+    ///   not chosen;
     /// - a second ACK of NEWLEADER is not counted, and passes by whatever epoch it names (P2.6);
-    /// - a promise, or an acceptance, that was heard stays counted when its link breaks: it is on the learner's disk.
+    /// - a promise, or an acceptance, that was heard stays counted when its link breaks: it is on
+    ///   the learner's disk.
     fn said(
         &mut self,
         leader: &mut Leader,
@@ -413,8 +416,8 @@ impl Turn<'_> {
         }
     }
 
-    /// P2.1, P2.2: the plan, what the learner lacks, and NEWLEADER behind it. To a follower all of the history, to an
-    /// observer what is committed.
+    /// P2.1, P2.2: the plan, what the learner lacks, and NEWLEADER behind it. To a follower all of
+    /// the history, to an observer what is committed.
     fn synchronize(&mut self, leader: &mut Leader, peer: Sid) {
         let Some(heard) = leader.learners.get_mut(&peer) else { return };
         let Step::Promise(last) = heard.step else { return };

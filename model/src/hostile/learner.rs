@@ -1,6 +1,6 @@
-//! What a leader may say to a learner, and when: steps P1.1 to P3.6 of spec/protocol.md seen from the learner, as a predicate
-//! over phase, history and message, and what each message is answered with. Derived from that page and not from the code: it
-//! is what the code is compared with.
+//! What a leader may say to a learner, and when: steps P1.1 to P3.6 of spec/protocol.md seen from
+//! the learner, as a predicate over phase, history and message, and what each message is answered
+//! with. Derived from that page and not from the code: it is what the code is compared with.
 
 use std::collections::BTreeSet;
 
@@ -72,8 +72,9 @@ impl Learner {
         self.kind == LearnerKind::Follower
     }
 
-    /// The epoch of the link once LEADERINFO was taken, and how strictly it binds transactions: up to NEWLEADER they are
-    /// history, of any epoch up to it (P2.3); behind it they are new, and of that epoch (P3.2).
+    /// The epoch of the link once LEADERINFO was taken, and how strictly it binds transactions: up
+    /// to NEWLEADER they are history, of any epoch up to it (P2.3); behind it they are new, and of
+    /// that epoch (P3.2).
     fn may_append(&self, book: &Book, zxid: Zxid) -> Due {
         let of_epoch = match self.phase {
             Phase::Dialling | Phase::Greeted | Phase::Promised(_) => return Due::No,
@@ -91,11 +92,13 @@ impl Learner {
     ///
     /// Where spec/protocol.md leaves room, the wider reading is allowed here:
     /// - a SNAP may be labelled with counter 0, which names an epoch and no transaction;
-    /// - LEADERINFO may name epoch 0 to a server that never promised: the same epoch again, by P1.4. NEWLEADER of it is then
-    ///   answered with an ACK of the empty history too;
-    /// - what a plan says is committed may lie beyond the history: it is delivered as far as that reaches (P2.8);
+    /// - LEADERINFO may name epoch 0 to a server that never promised: the same epoch again, by
+    ///   P1.4. NEWLEADER of it is then answered with an ACK of the empty history too;
+    /// - what a plan says is committed may lie beyond the history: it is delivered as far as that
+    ///   reaches (P2.8);
     /// - COMMIT may name what lies between two transactions: it is cumulative (P3.5);
-    /// - an INFORM of a transaction that is there already is ignored, and with it that it is committed (P2.3).
+    /// - an INFORM of a transaction that is there already is ignored, and with it that it is
+    ///   committed (P2.3).
     fn due(&self, book: &Book, config: &Config, message: &Message<u8>) -> Due {
         let promised = book.issued.accepted;
         let when = |due: bool| if due { Due::Yes } else { Due::No };
@@ -114,8 +117,8 @@ impl Learner {
                     && book.may_be_led_to(config, *epoch)
                     && *epoch <= config.epoch_max,
             ),
-            // P2.2, P2.3: one plan. What was delivered is neither cut nor replaced by less; a cut is at a position of
-            // this history; no history is newer than the promise.
+            // P2.2, P2.3: one plan. What was delivered is neither cut nor replaced by less; a cut
+            // is at a position of this history; no history is newer than the promise.
             Message::Diff { committed: _ } => when(plan),
             Message::Trunc { to, committed: _ } => {
                 when(plan && *to >= book.delivered && book.is_position(*to))
@@ -137,7 +140,8 @@ impl Learner {
                     Due::No
                 }
             }
-            // P2.8: remembered until UPTODATE; P3.5: then for followers. Of nothing that is not in the history.
+            // P2.8: remembered until UPTODATE; P3.5: then for followers. Of nothing that is not in
+            // the history.
             Message::Commit { zxid } => {
                 when(behind_plan && (self.follows() || !serving) && *zxid <= book.last())
             }

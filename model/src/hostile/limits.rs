@@ -50,26 +50,29 @@ impl Subject {
 
 /// How much of everything a run may spend. All are guards of actions, or sizes of the alphabet.
 ///
-/// The alphabet is finite, so what the core could do without end is not: what a server writes is held back by `lag`, as a
-/// full queue to the disk would, and PINGs and syncs by budgets of their own. Roles may begin and end for ever.
+/// The alphabet is finite, so what the core could do without end is not: what a server writes is
+/// held back by `lag`, as a full queue to the disk would, and PINGs and syncs by budgets of their
+/// own. Roles may begin and end for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Limits {
     /// Who is explored.
     pub(super) subject: Subject,
-    /// The largest epoch; peers speak of epochs from 0 up to one more. Two epochs are needed to have a history older than
-    /// the link's epoch, and a promise that is too old.
+    /// The largest epoch; peers speak of epochs from 0 up to one more. Two epochs are needed to
+    /// have a history older than the link's epoch, and a promise that is too old.
     pub(super) epochs: u32,
-    /// The largest counter that a zxid of the alphabet has, and that a leader proposes. With two a transaction may be
-    /// there, be next, or leave a hole.
+    /// The largest counter that a zxid of the alphabet has, and that a leader proposes. With two a
+    /// transaction may be there, be next, or leave a hole.
     pub(super) counters: u32,
-    /// Records on their way to the disk. A step that would issue one more is not possible. With two an older record
-    /// is durable while a younger one is not.
+    /// Records on their way to the disk. A step that would issue one more is not possible. With two
+    /// an older record is durable while a younger one is not.
     pub(super) lag: u32,
-    /// Delivered transactions kept at hand. With none a leader needs SNAP, and a learner no longer knows its positions.
+    /// Delivered transactions kept at hand. With none a leader needs SNAP, and a learner no longer
+    /// knows its positions.
     pub(super) window: u32,
     /// Crashes, each with a restart from what is durable.
     pub(super) crashes: u8,
-    /// Times that an established leader's PING timer runs out: each leaves one more answer to wait for.
+    /// Times that an established leader's PING timer runs out: each leaves one more answer to wait
+    /// for.
     pub(super) pings: u8,
     /// Syncs that a leader takes.
     pub(super) syncs: u8,

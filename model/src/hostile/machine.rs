@@ -1,5 +1,6 @@
-//! What the machines of family H have in common: a server, an alphabet that is tried in each of its states, and a judgement of
-//! each step. The search, the reference and the replay of traces know no more of them than this.
+//! What the machines of family H have in common: a server, an alphabet that is tried in each of its
+//! states, and a judgement of each step. The search, the reference and the replay of traces know no
+//! more of them than this.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -33,7 +34,8 @@ pub(super) trait Machine: Sized + Send + Sync + 'static {
     fn properties() -> Vec<PropertyInfo>;
     /// What a run has to reach within the bounds of the cheapest tier, or larger ones.
     fn companions(subject: Self::Subject) -> &'static [Companion];
-    /// Whether a companion is within reach of these bounds, as far as they are not those of the cheapest tier.
+    /// Whether a companion is within reach of these bounds, as far as they are not those of the
+    /// cheapest tier.
     fn may_reach(companion: &Companion, bounds: &Bounds) -> bool;
     /// Actions that can be taken, and kinds of events, with their marks.
     fn actions(subject: Self::Subject) -> Vec<(&'static str, u32)>;

@@ -1,17 +1,19 @@
 //! Family H: one real server whose peers may say anything.
 //!
-//! In the cluster models every peer runs the correct core, so what guards against messages that no correct server sends is
-//! never needed there. Here there is one server, the deployed [`zab::Zab`] with its disk, and around it nothing but an alphabet
-//! ([`event`]): in every state each of its words is tried, from each peer, with a link or without. So are decisions of
-//! the election, links, timers that run and timers that were stopped, the session layer, a disk that lags and
-//! one that lies about its progress, and crashes.
+//! In the cluster models every peer runs the correct core, so what guards against messages that no
+//! correct server sends is never needed there. Here there is one server, the deployed [`zab::Zab`]
+//! with its disk, and around it nothing but an alphabet ([`event`]): in every state each of its
+//! words is tried, from each peer, with a link or without. So are decisions of the election, links,
+//! timers that run and timers that were stopped, the session layer, a disk that lags and one that
+//! lies about its progress, and crashes.
 //!
-//! What is due is said independently of the core: [`learner`] and [`leader`] restate spec/protocol.md for one server, over a
-//! [`book`] of what an outsider can know. Every step is compared with that: a guard of the core that is weaker takes
-//! what is not due, and one that is stronger refuses what is.
+//! What is due is said independently of the core: [`learner`] and [`leader`] restate
+//! spec/protocol.md for one server, over a [`book`] of what an outsider can know. Every step is
+//! compared with that: a guard of the core that is weaker takes what is not due, and one that is
+//! stronger refuses what is.
 //!
-//! [`election`] does the same with the deployed [`zab::Election`], which has neither links nor a disk. What both have in common
-//! with everything that explores them is a [`machine::Machine`].
+//! [`election`] does the same with the deployed [`zab::Election`], which has neither links nor a
+//! disk. What both have in common with everything that explores them is a [`machine::Machine`].
 //!
 //! A state is one word, the server; the outputs of a step are judged on its edge and not kept.
 

@@ -1,4 +1,5 @@
-//! Zab proper among the machines whose peers may say anything: the deployed [`zab::Zab`] and its disk.
+//! Zab proper among the machines whose peers may say anything: the deployed [`zab::Zab`] and its
+//! disk.
 
 use zab::{Action, Config, Sid};
 

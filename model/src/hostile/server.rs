@@ -1,5 +1,5 @@
-//! The server that is explored: the deployed machine, its disk, and the book that says what is due. Every step of the machine
-//! is compared with the book.
+//! The server that is explored: the deployed machine, its disk, and the book that says what is due.
+//! Every step of the machine is compared with the book.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -72,7 +72,8 @@ impl Server {
         audit.step(self, book, &expected, &BTreeSet::new())
     }
 
-    /// What happens at the event; `None` if it is not possible now: its budget is spent, or the disk lags too far.
+    /// What happens at the event; `None` if it is not possible now: its budget is spent, or the
+    /// disk lags too far.
     pub(super) fn on(&self, limits: &Limits, config: &Config, event: &Event) -> Option<Taken> {
         let mut server = self.clone();
         let mut input = None;
@@ -114,7 +115,8 @@ impl Server {
                 input = Some(Input::Notify { from: *from, notification });
             }
             Event::StartAgain => {
-                // A server that has stopped for good is started by its operator, and that is a crash.
+                // A server that has stopped for good is started by its operator, and that is a
+                // crash.
                 (self.book.standing != Standing::Down).then_some(())?;
                 input = Some(Input::Start(self.disk.clone()));
             }
@@ -163,7 +165,8 @@ impl Server {
         Some(audit.step(server, book, &expected, &fired))
     }
 
-    /// What holds in a state: any crash leaves a disk from which the server starts, and what is damaged beyond that is seen.
+    /// What holds in a state: any crash leaves a disk from which the server starts, and what is
+    /// damaged beyond that is seen.
     pub(super) fn judge(&self, config: Config) -> Judgement {
         let mut violated = 0;
         let mut image = self.disk.clone();

@@ -1,4 +1,5 @@
-//! The syncs of a leadership: step P3.6 of spec/protocol.md. Derived from that page and not from the code.
+//! The syncs of a leadership: step P3.6 of spec/protocol.md. Derived from that page and not from
+//! the code.
 
 use std::collections::BTreeMap;
 

@@ -48,7 +48,8 @@ fn events_are_read_back_from_traces() {
 
 const LEADER: Sid = Sid(2);
 
-/// A follower is brought up to date by a leader that holds one transaction, and is then told of a hole.
+/// A follower is brought up to date by a leader that holds one transaction, and is then told of a
+/// hole.
 fn run() -> Vec<Event> {
     let zxid = |counter| Zxid::new(Epoch(1), counter);
     let txn = |counter| Message::Proposal(Txn { zxid: zxid(counter), payload: 0 });

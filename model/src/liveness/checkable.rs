@@ -212,7 +212,8 @@ impl Live {
         }
     }
 
-    /// The states from which liveness is asked, counted by stateright; the question itself is not its own.
+    /// The states from which liveness is asked, counted by stateright; the question itself is not
+    /// its own.
     fn stateright(
         &self,
         bounds: &Bounds,

@@ -1,17 +1,20 @@
-//! Z15 of everything together: once faults stop, every fair run ends with an established leader with whom all servers are
-//! up to date, and a write of its epoch that all have delivered.
+//! Z15 of everything together: once faults stop, every fair run ends with an established leader
+//! with whom all servers are up to date, and a write of its epoch that all have delivered.
 //!
-//! One exception is allowed if [`Limits::locked_out`] says so, as it is one of the protocol, of ZooKeeper's servers as well: a
-//! server that promised an epoch in a discovery that came to nothing takes no part in a lower one, which the others may
-//! have established meanwhile without it. It waits for the election after that. A quorum has to be up to date all the same.
+//! One exception is allowed if [`Limits::locked_out`] says so, as it is one of the protocol, of
+//! ZooKeeper's servers as well: a server that promised an epoch in a discovery that came to nothing
+//! takes no part in a lower one, which the others may have established meanwhile without it. It
+//! waits for the election after that. A quorum has to be up to date all the same.
 //!
-//! Messages, disks, dialling a server that leads, and seeing that the other end of a link is gone are always possible, and so
-//! is a client's first write of an epoch. At quiet moments the election's timers run out; and if no server waits to finish an
-//! election, which takes much less than any of the limits that follow, so do
+//! Messages, disks, dialling a server that leads, and seeing that the other end of a link is gone
+//! are always possible, and so is a client's first write of an epoch. At quiet moments the
+//! election's timers run out; and if no server waits to finish an election, which takes much less
+//! than any of the limits that follow, so do
 //! - the limit of a learner that is not up to date, and of a leader for such a learner;
 //! - the limit of a leader that is not established, and of one that has lost its quorum of links.
 //!
-//! A link whose two ends are well does not break any more, and a learner that is up to date hears from its leader in time.
+//! A link whose two ends are well does not break any more, and a learner that is up to date hears
+//! from its leader in time.
 
 use zab::{Epoch, Peer, Role, Sid, SidSet};
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::Lasso;
 
-/// One entry of a trace: the first says where it begins; a run that never gets there also says when its faults stop, and
-/// from where on it repeats itself.
+/// One entry of a trace: the first says where it begins; a run that never gets there also says when
+/// its faults stop, and from where on it repeats itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry<A> {
     /// Begins in the initial state with this number, from 0.

@@ -2,10 +2,12 @@
 
 use zab::{Sid, SidSet};
 
-/// Who gave up while whose time was up too: 5 bits for each who waits on, in a word of the state. For up to 5 servers.
+/// Who gave up while whose time was up too: 5 bits for each who waits on, in a word of the state.
+/// For up to 5 servers.
 ///
-/// One that gives up, looks, decides again and gives up again has waited for the whole limit once more, so the time of
-/// others whose limit ran all the while has been up before: nobody overtakes another twice.
+/// One that gives up, looks, decides again and gives up again has waited for the whole limit once
+/// more, so the time of others whose limit ran all the while has been up before: nobody overtakes
+/// another twice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Overtaken(pub u32);
 

@@ -37,7 +37,8 @@ impl Half {
 pub struct Found {
     /// The first half: safety, too.
     pub outcome: Outcome,
-    /// The second half; `None` if the first was not complete, so that there was nowhere to start from.
+    /// The second half; `None` if the first was not complete, so that there was nowhere to start
+    /// from.
     pub fair: Option<FairOutcome>,
     /// A run that never reaches the goal, if there is one.
     pub lasso: Option<Lasso>,
@@ -75,8 +76,8 @@ pub struct Lasso {
 /// Called a few times a second.
 type Watch<'a> = dyn FnMut(Half, &Progress) + 'a;
 
-/// Explores the model; if that is complete, and no property that has to hold always was violated, checks that every fair
-/// calm run from every state found reaches the goal.
+/// Explores the model; if that is complete, and no property that has to hold always was violated,
+/// checks that every fair calm run from every state found reaches the goal.
 pub fn find<S: Calms>(space: &S, options: &Options<'_>, observe: &mut Watch<'_>) -> Found {
     let collector = Collector { space, starts: Mutex::new(Vec::new()) };
     let outcome = explore(&collector, options, &mut |progress| observe(Half::Safety, progress));

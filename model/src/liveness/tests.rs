@@ -107,8 +107,8 @@ fn small_clusters_come_to_serve_clients() {
     }
 }
 
-/// As in ZooKeeper: one server promises epoch 2 in a discovery that comes to nothing, the others establish epoch 1, and
-/// nobody can bring it in before the next election.
+/// As in ZooKeeper: one server promises epoch 2 in a discovery that comes to nothing, the others
+/// establish epoch 1, and nobody can bring it in before the next election.
 #[test]
 fn who_promised_a_higher_epoch_is_locked_out_until_the_next_election() {
     let three =

@@ -28,12 +28,14 @@ pub struct Stride<A> {
 pub struct Walk<A> {
     /// The beginning, and every step.
     pub strides: Vec<Stride<A>>,
-    /// Whether it shows that a fair run need not reach the goal: since the faults stopped no goal is passed, and the end is a
-    /// state without any step, or the state from where the steps are repeated for ever, which treats every class fairly.
+    /// Whether it shows that a fair run need not reach the goal: since the faults stopped no goal
+    /// is passed, and the end is a state without any step, or the state from where the steps are
+    /// repeated for ever, which treats every class fairly.
     pub never_ends: bool,
 }
 
-/// Follows a trace. The error names the step (from 1; 0 is the beginning) that the model does not allow.
+/// Follows a trace. The error names the step (from 1; 0 is the beginning) that the model does not
+/// allow.
 pub fn walk<S: Calms, A: Copy + std::fmt::Debug + Serialize + DeserializeOwned>(
     space: &S,
     entries: &[Entry<A>],

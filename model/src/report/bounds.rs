@@ -28,7 +28,8 @@ pub struct BoundInfo {
 }
 
 impl Bounds {
-    /// Bounds from name and value pairs; a name given twice keeps its place and takes the last value.
+    /// Bounds from name and value pairs; a name given twice keeps its place and takes the last
+    /// value.
     pub fn new<N: Into<String>>(pairs: impl IntoIterator<Item = (N, u64)>) -> Self {
         let mut bounds = Self::default();
         for (name, value) in pairs {
@@ -46,8 +47,8 @@ impl Bounds {
     /// The value of a bound that is known to be there.
     ///
     /// # Panics
-    /// If it is not. Bounds handed to [`crate::report::CheckableModel::check`] have every name that the
-    /// model declares, within its range.
+    /// If it is not. Bounds handed to [`crate::report::CheckableModel::check`] have every name that
+    /// the model declares, within its range.
     pub fn value(&self, name: &str) -> u64 {
         self.get(name).unwrap_or_else(|| panic!("bound `{name}` is not among [{self}]"))
     }

@@ -34,9 +34,9 @@ pub trait CheckableModel {
     /// at which the model does not allow what the trace claims, and why.
     fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String>;
 
-    /// Some run within `bounds`, the same for the same `seed`, as steps of abstract Zab in the text that
-    /// `proofs/build/check_trace` reads; `None` if the model is not compared with abstract Zab. `Err`: a step of the run is
-    /// none of abstract Zab.
+    /// Some run within `bounds`, the same for the same `seed`, as steps of abstract Zab in the text
+    /// that `proofs/build/check_trace` reads; `None` if the model is not compared with abstract
+    /// Zab. `Err`: a step of the run is none of abstract Zab.
     fn abstract_run(&self, bounds: &Bounds, seed: u64) -> Option<Result<AbstractRun, String>> {
         let _ = (bounds, seed);
         None
@@ -120,7 +120,8 @@ pub struct PropertyVerdict {
 impl PropertyVerdict {
     /// Judges a property by what a search saw of it.
     ///
-    /// `hit` is: a violation was seen (`always`, `live`), or the condition was reached (`sometimes`).
+    /// `hit` is: a violation was seen (`always`, `live`), or the condition was reached
+    /// (`sometimes`).
     pub fn judge(
         info: &PropertyInfo,
         completion: &Completion,
@@ -170,7 +171,8 @@ pub struct Verdict {
     pub distinct: u64,
     /// States generated, duplicates and initial states included.
     pub generated: u64,
-    /// Length of the longest shortest path from an initial state: 0 if there are only initial states.
+    /// Length of the longest shortest path from an initial state: 0 if there are only initial
+    /// states.
     pub depth: u64,
     /// Wall-clock time of the search.
     pub elapsed: Duration,
@@ -178,10 +180,11 @@ pub struct Verdict {
     pub levels: Vec<u64>,
     /// One for each property that was looked at.
     pub properties: Vec<PropertyVerdict>,
-    /// Properties that the bounds put out of reach: a `sometimes` that need not be reached, the comparison with abstract Zab where the
-    /// bounds leave it out.
+    /// Properties that the bounds put out of reach: a `sometimes` that need not be reached, the
+    /// comparison with abstract Zab where the bounds leave it out.
     pub out_of_reach: Vec<&'static str>,
-    /// What was done to visit fewer states than the model has, one sentence each with the reason why nothing is lost.
+    /// What was done to visit fewer states than the model has, one sentence each with the reason
+    /// why nothing is lost.
     pub reductions: Vec<String>,
     /// With server symmetry: the states that a run without it would have visited.
     pub distinct_without_symmetry: Option<u64>,

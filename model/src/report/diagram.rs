@@ -120,7 +120,8 @@ fn marks(story: &Story) -> impl Iterator<Item = (usize, Mark)> {
     places.flat_map(|at| story.marks_before(at).into_iter().map(move |mark| (at, mark)))
 }
 
-/// A line across the picture, between two rows, with its words at the right end; the loop has a bar beside its rows too.
+/// A line across the picture, between two rows, with its words at the right end; the loop has a bar
+/// beside its rows too.
 fn mark_line(layout: &Layout<'_>, story: &Story, at: usize, mark: Mark) -> Markup {
     let (y, width) = (layout.y(at) - ROW / 2.0, layout.width());
     let rows = (story.steps.len() - at) as f64 * ROW;
@@ -214,7 +215,8 @@ fn note(layout: &Layout<'_>, flights: &[Flight<'_>], at: usize, step: &Step) -> 
         lost.any(|flight| (layout.x(&flight.arrow.from) > x) == right)
     };
     let left = match (&step.received, lost_on(false), lost_on(true)) {
-        // Crosses on both sides: the note is in the table, and the shape of the node tells the kind.
+        // Crosses on both sides: the note is in the table, and the shape of the node tells the
+        // kind.
         (_, true, true) => return html! {},
         (_, true, false) => false,
         (_, false, true) => true,

@@ -66,7 +66,8 @@ pub struct FlawRow {
 }
 
 impl FlawRow {
-    /// Whether the flaw was caught by the property expected, or cannot exist; `None` if it could not be run.
+    /// Whether the flaw was caught by the property expected, or cannot exist; `None` if it could
+    /// not be run.
     pub fn caught(&self) -> Option<bool> {
         match &self.found {
             FlawFound::Violated { property, .. } => Some(*property == self.flaw.expected),
@@ -91,8 +92,8 @@ pub trait FlawRunner {
     /// All flaws, in the order in which they are shown.
     fn list(&self) -> Vec<FlawInfo>;
 
-    /// Runs the flaws asked for, one row each in the order of [`FlawRunner::list`]. `progress` takes
-    /// one line of text at a time. `Err` is a reason why they could not all be run.
+    /// Runs the flaws asked for, one row each in the order of [`FlawRunner::list`]. `progress`
+    /// takes one line of text at a time. `Err` is a reason why they could not all be run.
     fn run(
         &self,
         request: &FlawRequest,

@@ -1,4 +1,5 @@
-//! A story as one self-contained HTML page: nothing is fetched, everything is escaped by the template.
+//! A story as one self-contained HTML page: nothing is fetched, everything is escaped by the
+//! template.
 
 use super::text::{fate_text, sent_text};
 use super::{Fate, Flight, Step, StepKind, Story};

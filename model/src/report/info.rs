@@ -10,8 +10,8 @@ use std::fmt;
 pub enum PropertyKind {
     /// True in every reachable state.
     Always,
-    /// True in at least one reachable state: shows that the model reaches what is interesting, so that
-    /// an `always` beside it is not true of an empty set.
+    /// True in at least one reachable state: shows that the model reaches what is interesting, so
+    /// that an `always` beside it is not true of an empty set.
     Sometimes,
     /// From every reachable state, once faults stop, every fair run gets there.
     Live,

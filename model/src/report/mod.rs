@@ -1,9 +1,9 @@
 //! What a person sees of the checker: bounds, progress, summaries, JSON records and counterexamples
 //! told as stories (text, JSON, HTML).
 //!
-//! A model joins in by implementing [`CheckableModel`] and being listed in [`crate::registry()`]. Nothing
-//! here knows how a search works, and nothing here knows what a particular model contains: the
-//! search answers with a [`Verdict`], and everything shown is computed from that.
+//! A model joins in by implementing [`CheckableModel`] and being listed in [`crate::registry()`].
+//! Nothing here knows how a search works, and nothing here knows what a particular model contains:
+//! the search answers with a [`Verdict`], and everything shown is computed from that.
 
 mod arrows;
 mod bounds;

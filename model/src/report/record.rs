@@ -105,7 +105,8 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// True if it is no reason for a run not to pass. What is vacuous or out of reach is none, and says nothing either.
+    /// True if it is no reason for a run not to pass. What is vacuous or out of reach is none, and
+    /// says nothing either.
     pub const fn passes(self) -> bool {
         match self {
             Self::Holds | Self::Reached | Self::Vacuous | Self::OutOfReach => true,
@@ -192,8 +193,8 @@ impl Record {
         }
     }
 
-    /// Whether the run shows everything that was asked: complete, nothing pruned, every property that the bounds leave
-    /// something to say decided as required.
+    /// Whether the run shows everything that was asked: complete, nothing pruned, every property
+    /// that the bounds leave something to say decided as required.
     pub fn passes(&self) -> bool {
         self.complete
             && self.pruned == 0
@@ -261,7 +262,8 @@ mod tests {
     use super::super::{PropertyInfo, PropertyVerdict};
     use super::*;
 
-    /// A violation or the condition was seen, occurrences, whether the run was complete: as a claim, and as a condition.
+    /// A violation or the condition was seen, occurrences, whether the run was complete: as a
+    /// claim, and as a condition.
     #[test]
     fn a_property_without_an_occasion_is_neither_held_nor_undecided() {
         use Answer::{Holds, Reached, Undecided, Unreached, Vacuous, Violated};

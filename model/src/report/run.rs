@@ -19,7 +19,8 @@ pub enum Exit {
     Fails,
     /// The question could not be understood, or the answer not be written: 2.
     Usage,
-    /// Nothing is wrong, but not everything is decided: a run is incomplete, perhaps because somebody stopped it: 3.
+    /// Nothing is wrong, but not everything is decided: a run is incomplete, perhaps because
+    /// somebody stopped it: 3.
     Undecided,
 }
 

@@ -103,7 +103,8 @@ pub struct Story {
     /// How many steps come before the faults stop, in a run that is told for its liveness.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faults_stop_after: Option<usize>,
-    /// How many steps come before those that repeat themselves for ever: these are all that follow, and they end where they begin.
+    /// How many steps come before those that repeat themselves for ever: these are all that follow,
+    /// and they end where they begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loop_after: Option<usize>,
 }

@@ -114,7 +114,8 @@ fn actions(text: &mut String, record: &Record) {
     }
 }
 
-/// One line with the result of a run: what is not as required makes it FAILED, what is only not known INCOMPLETE.
+/// One line with the result of a run: what is not as required makes it FAILED, what is only not
+/// known INCOMPLETE.
 pub fn closing_line(record: &Record) -> String {
     format!(
         "{}: {}, {} in {:.1} s",

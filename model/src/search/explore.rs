@@ -19,11 +19,12 @@ const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(250);
 /// Levels of fewer states are expanded on the calling thread: starting others would take longer.
 const PARALLEL_STATES_MIN: u64 = 512;
 
-/// Explores every state that can be reached, level by level, within the limits of `options`. `observer` is called on
-/// this thread, about four times a second and once at the end.
+/// Explores every state that can be reached, level by level, within the limits of `options`.
+/// `observer` is called on this thread, about four times a second and once at the end.
 ///
 /// # Panics
-/// If the space panics, or if it gives other successors for a state than before, so that a path cannot be replayed.
+/// If the space panics, or if it gives other successors for a state than before, so that a path
+/// cannot be replayed.
 pub fn explore<S: Space>(space: &S, options: &Options<'_>, observer: &mut Observer<'_>) -> Outcome {
     let shared = Shared::new(space, options);
     let mut workers: Vec<_> =
@@ -99,7 +100,8 @@ fn expand_level<S: Space>(
     });
 }
 
-/// Tells the caller that a worker is through, also if it panicked; then the others are not to go on.
+/// Tells the caller that a worker is through, also if it panicked; then the others are not to go
+/// on.
 struct Finish<'a> {
     running: &'a AtomicUsize,
     caller: Thread,

@@ -1,14 +1,16 @@
 //! Liveness: does every fair run of a finite graph reach a goal?
 //!
-//! The pass explores the states that are not goals, starting from all states the space calls initial, keeps their
-//! graph, and looks for the two ways of never reaching a goal:
+//! The pass explores the states that are not goals, starting from all states the space calls
+//! initial, keeps their graph, and looks for the two ways of never reaching a goal:
 //!
 //! - a *dead end*: a state that is no goal and has no step;
-//! - a *fair livelock*: a strongly connected component, with at least one step inside, in which a run can stay for ever
-//!   although it is weakly fair. It can if for each fairness class the component has a state where no step of the class
-//!   is possible, or a step of the class that stays inside: a run through all states and steps of the component, again
-//!   and again, then treats every class fairly. If some class is possible in all states of the component but always
-//!   leaves it, then this holds for every smaller cycle in it as well, so looking at whole components is enough.
+//! - a *fair livelock*: a strongly connected component, with at least one step inside, in which a
+//!   run can stay for ever although it is weakly fair. It can if for each fairness class the
+//!   component has a state where no step of the class is possible, or a step of the class that
+//!   stays inside: a run through all states and steps of the component, again and again, then
+//!   treats every class fairly. If some class is possible in all states of the component but always
+//!   leaves it, then this holds for every smaller cycle in it as well, so looking at whole
+//!   components is enough.
 //!
 //! States are compared word by word here, not by fingerprint. The pass runs on one thread.
 
@@ -31,7 +33,8 @@ pub const UNFAIR: u8 = 255;
 pub struct FairOptions<'a> {
     /// Stop once there are more distinct states than this that are not goals.
     pub states_max: Option<u64>,
-    /// Classes from this one on, [`UNFAIR`] excepted, are strongly fair; `None` if all are weakly fair.
+    /// Classes from this one on, [`UNFAIR`] excepted, are strongly fair; `None` if all are weakly
+    /// fair.
     pub strong_from: Option<u8>,
     /// Set by others to end the pass soon.
     pub stop: Option<&'a AtomicBool>,
@@ -87,11 +90,13 @@ pub enum Counterexample {
     },
 }
 
-/// Checks that every weakly fair run from every initial state reaches a state for which `goal` holds.
+/// Checks that every weakly fair run from every initial state reaches a state for which `goal`
+/// holds.
 ///
-/// `space.initial` gives all states to start from, `space.expand` the steps of a run without further faults. `classes`
-/// maps the label of a step to its fairness class: a class that stays possible must be taken again and again;
-/// [`UNFAIR`] is for steps nobody promises. Steps out of goals are not looked at, and states are not judged.
+/// `space.initial` gives all states to start from, `space.expand` the steps of a run without
+/// further faults. `classes` maps the label of a step to its fairness class: a class that stays
+/// possible must be taken again and again; [`UNFAIR`] is for steps nobody promises. Steps out of
+/// goals are not looked at, and states are not judged.
 pub fn fair<S: Space>(
     space: &S,
     classes: &dyn Fn(u32) -> u8,
@@ -146,7 +151,8 @@ struct Livelock {
     cycle: Vec<u32>,
 }
 
-/// The component nearest to the start in which a fair run can stay for ever, with a fair cycle in it.
+/// The component nearest to the start in which a fair run can stay for ever, with a fair cycle in
+/// it.
 fn find_livelock(graph: &Graph, strong: Classes, outcome: &mut FairOutcome) -> Option<Livelock> {
     let mut best: Option<Livelock> = None;
     let mut removed = vec![false; graph.states()];

@@ -10,9 +10,10 @@ use hashbrown::hash_table::Entry;
 
 /// A set of values in which each has an id: 0, 1, 2, … in the order of arrival.
 ///
-/// Equal values have equal ids, whatever thread brings them; which id is a matter of timing. Values are never moved or
-/// dropped while the interner lives, so [`get`](Self::get) hands out plain references, without a lock. Values are
-/// compared by `Eq`; the hash (of fixed seed) decides only where to look.
+/// Equal values have equal ids, whatever thread brings them; which id is a matter of timing. Values
+/// are never moved or dropped while the interner lives, so [`get`](Self::get) hands out plain
+/// references, without a lock. Values are compared by `Eq`; the hash (of fixed seed) decides only
+/// where to look.
 pub struct Interner<T> {
     /// Chunk k holds `FIRST_CHUNK << k` values.
     chunks: [OnceLock<Box<[OnceLock<T>]>>; CHUNKS],
@@ -21,7 +22,8 @@ pub struct Interner<T> {
     hasher: FixedState,
 }
 
-/// A value's place, with its hash: so growing a table hashes nothing again, and unequal values are seldom compared.
+/// A value's place, with its hash: so growing a table hashes nothing again, and unequal values are
+/// seldom compared.
 #[derive(Clone, Copy)]
 struct Known {
     hash: u64,

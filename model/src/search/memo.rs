@@ -1,4 +1,5 @@
-//! Results of pure functions of small keys, shared by threads, with a cache for each thread in front.
+//! Results of pure functions of small keys, shared by threads, with a cache for each thread in
+//! front.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -32,7 +33,8 @@ fn fold(left: u64, right: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// A concurrent table from keys to results. Holds what was computed once, for all threads; nothing is ever evicted.
+/// A concurrent table from keys to results. Holds what was computed once, for all threads; nothing
+/// is ever evicted.
 ///
 /// Each thread looks it up through a [`MemoCache`] of its own.
 pub struct Memo<K, V> {
@@ -53,8 +55,8 @@ impl<K: MemoKey, V: Copy> Memo<K, V> {
         self.shard(hash).find(hash, |entry| entry.0 == key).map(|entry| entry.1)
     }
 
-    /// Enters a result, unless there is one already; returns the one that is there. So all threads go on with the same
-    /// result even if two computed it at once.
+    /// Enters a result, unless there is one already; returns the one that is there. So all threads
+    /// go on with the same result even if two computed it at once.
     pub fn insert(&self, key: K, value: V) -> V {
         let hash = key.mix();
         match self.shard(hash).entry(hash, |entry| entry.0 == key, |entry| entry.0.mix()) {
@@ -125,7 +127,8 @@ impl<K: MemoKey, V: Copy + Default> MemoCache<K, V> {
         cache
     }
 
-    /// The result for this key: from the cache, else from the memo, else computed and entered into both.
+    /// The result for this key: from the cache, else from the memo, else computed and entered into
+    /// both.
     ///
     /// `compute` must be a function of the key alone. It may use other caches and the memo itself.
     #[inline]

@@ -1,7 +1,8 @@
 //! An explicit-state search: exhaustive, breadth first, level by level, on several threads.
 //!
-//! The search knows nothing of Zab. It explores a [`Space`] whose states are short slices of `u32` words; each word is
-//! the id of an interned component ([`intern`]), so that a successor is mostly table look-ups ([`memo`]).
+//! The search knows nothing of Zab. It explores a [`Space`] whose states are short slices of `u32`
+//! words; each word is the id of an interned component ([`intern`]), so that a successor is mostly
+//! table look-ups ([`memo`]).
 //!
 //! | module | what it does |
 //! |---|---|
@@ -12,16 +13,18 @@
 //!
 //! What a reader may rely on:
 //!
-//! - *Nothing is pruned silently.* [`Outcome::complete`] holds only if every reachable state was expanded; otherwise
-//!   [`Outcome::incomplete`] says why.
-//! - *Counts are those of the space*, not of the schedule: level *k* is finished before level *k + 1* begins, so the
-//!   numbers of states, edges and levels of a complete run do not depend on threads or on the ids of components. A run
-//!   that stops at a violation first finishes the level, so its numbers are determined as well. Only *which* of several
-//!   equally short paths is reported can vary, and only with more than one thread: with one, it is the first in the order
-//!   in which the space pushes edges. ([`Options::depth_max`] and one thread find that path again.)
-//! - *States are told apart by 128-bit fingerprints.* Two states that share one would be merged. The bound on the
-//!   probability that this happened anywhere in a run is part of its outcome ([`Outcome::collision_bound`]), and
-//!   [`Options::seed`] selects another member of the hash family, so that a run can be repeated independently.
+//! - *Nothing is pruned silently.* [`Outcome::complete`] holds only if every reachable state was
+//!   expanded; otherwise [`Outcome::incomplete`] says why.
+//! - *Counts are those of the space*, not of the schedule: level *k* is finished before level *k +
+//!   1* begins, so the numbers of states, edges and levels of a complete run do not depend on
+//!   threads or on the ids of components. A run that stops at a violation first finishes the level,
+//!   so its numbers are determined as well. Only *which* of several equally short paths is reported
+//!   can vary, and only with more than one thread: with one, it is the first in the order in which
+//!   the space pushes edges. ([`Options::depth_max`] and one thread find that path again.)
+//! - *States are told apart by 128-bit fingerprints.* Two states that share one would be merged.
+//!   The bound on the probability that this happened anywhere in a run is part of its outcome
+//!   ([`Outcome::collision_bound`]), and [`Options::seed`] selects another member of the hash
+//!   family, so that a run can be repeated independently.
 
 mod explore;
 pub mod fair;
@@ -48,9 +51,10 @@ pub use successors::{Edge, Successors};
 
 /// A finite graph, given by its initial states and by the steps out of a state.
 ///
-/// Two states are the same exactly if their words are. All methods must be functions of the state alone: the same
-/// successors in the same order each time, whatever thread asks. (The ids in the words may be assigned in any order
-/// while the search runs, as long as one component keeps one id.)
+/// Two states are the same exactly if their words are. All methods must be functions of the state
+/// alone: the same successors in the same order each time, whatever thread asks. (The ids in the
+/// words may be assigned in any order while the search runs, as long as one component keeps one
+/// id.)
 pub trait Space: Sync {
     /// What one thread needs for itself: buffers, first-level caches.
     type Worker: Send;
@@ -61,19 +65,20 @@ pub trait Space: Sync {
     /// Number of words of every state. Constant during a run, at least 1.
     fn words(&self) -> usize;
 
-    /// Pushes every initial state, in a deterministic order; duplicates are allowed. An initial state counts as reached
-    /// by an edge from nowhere: its label, marks and violated step properties are treated like those of any edge.
+    /// Pushes every initial state, in a deterministic order; duplicates are allowed. An initial
+    /// state counts as reached by an edge from nowhere: its label, marks and violated step
+    /// properties are treated like those of any edge.
     fn initial(&self, worker: &mut Self::Worker, out: &mut Successors);
 
-    /// Pushes one edge for every enabled action of `state`, in a deterministic order. Edges back to `state` and several
-    /// edges to one state are allowed.
+    /// Pushes one edge for every enabled action of `state`, in a deterministic order. Edges back to
+    /// `state` and several edges to one state are allowed.
     fn expand(&self, worker: &mut Self::Worker, state: &[u32], out: &mut Successors);
 
     /// Judges a state. Called once for each distinct state.
     fn judge(&self, worker: &mut Self::Worker, state: &[u32]) -> Judgement;
 
-    /// Bytes the model itself holds (interned components, memo tables), counted against [`Options::memory_bytes_max`]
-    /// and shown in [`Progress::bytes`]. Asked a few times a second.
+    /// Bytes the model itself holds (interned components, memo tables), counted against
+    /// [`Options::memory_bytes_max`] and shown in [`Progress::bytes`]. Asked a few times a second.
     fn bytes(&self) -> u64 {
         0
     }
@@ -88,5 +93,6 @@ pub struct Judgement {
     pub reached: u64,
 }
 
-/// One callback's view of a running search; see [`Progress`]. Called on the thread that called [`explore()`].
+/// One callback's view of a running search; see [`Progress`]. Called on the thread that called
+/// [`explore()`].
 pub type Observer<'a> = dyn FnMut(&Progress) + 'a;

@@ -9,21 +9,22 @@ use std::time::Duration;
 pub struct Options<'a> {
     /// Worker threads; 0 counts as 1.
     pub threads: usize,
-    /// Stop after the level in which the first violation was found (the default). Otherwise the whole space is explored
-    /// and the first violation of each property is kept.
+    /// Stop after the level in which the first violation was found (the default). Otherwise the
+    /// whole space is explored and the first violation of each property is kept.
     pub stop_at_first_violation: bool,
-    /// Stop once there are more distinct states than this. A space of exactly so many states is still complete. The
-    /// count may pass the limit by one batch per thread.
+    /// Stop once there are more distinct states than this. A space of exactly so many states is
+    /// still complete. The count may pass the limit by one batch per thread.
     pub states_max: Option<u64>,
     /// Do not expand states that are this many steps away from an initial state.
     pub depth_max: Option<u32>,
-    /// Stop once visited set, paths, frontier and the model's own tables ([`Space::bytes`](super::Space::bytes)) exceed
-    /// this many bytes.
+    /// Stop once visited set, paths, frontier and the model's own tables
+    /// ([`Space::bytes`](super::Space::bytes)) exceed this many bytes.
     pub memory_bytes_max: Option<u64>,
-    /// Keep at most about this many bytes of states that wait for expansion in memory; more goes to temporary files.
-    /// `None` keeps all in memory.
+    /// Keep at most about this many bytes of states that wait for expansion in memory; more goes to
+    /// temporary files. `None` keeps all in memory.
     pub frontier_bytes_max: Option<u64>,
-    /// Where the temporary files are made (they have no name once open); `None` is the system's directory.
+    /// Where the temporary files are made (they have no name once open); `None` is the system's
+    /// directory.
     pub spill_directory: Option<PathBuf>,
     /// Set by others (a Ctrl-C handler) to end the search soon.
     pub stop: Option<&'a AtomicBool>,

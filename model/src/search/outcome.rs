@@ -17,7 +17,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// For each mark, number of edges that carry it.
     pub marks: Box<[u64; 128]>,
-    /// Violated properties: shortest paths first, then smaller property numbers. So the first is *the* violation.
+    /// Violated properties: shortest paths first, then smaller property numbers. So the first is
+    /// *the* violation.
     pub violations: Vec<Violation>,
     /// `sometimes` properties that were reached, by property number.
     pub reached: Vec<Reached>,
@@ -36,7 +37,8 @@ pub struct Outcome {
 /// First violation of one property.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Number of the property (bit in [`Judgement::violated`](super::Judgement::violated) or in an edge's).
+    /// Number of the property (bit in [`Judgement::violated`](super::Judgement::violated) or in an
+    /// edge's).
     pub property: u32,
     /// Distinct states and edges that violate it, as far as explored.
     pub occurrences: u64,
@@ -55,10 +57,12 @@ pub struct Reached {
     pub trace: Trace,
 }
 
-/// A path from nowhere: entry 0 chooses an initial state, each further entry an edge of the state before.
+/// A path from nowhere: entry 0 chooses an initial state, each further entry an edge of the state
+/// before.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trace {
-    /// Position among what [`Space::initial`](super::Space::initial), then [`Space::expand`](super::Space::expand), push.
+    /// Position among what [`Space::initial`](super::Space::initial), then
+    /// [`Space::expand`](super::Space::expand), push.
     pub ordinals: Vec<u32>,
     /// The labels of the same edges.
     pub labels: Vec<u32>,
@@ -124,8 +128,9 @@ impl Outcome {
         self.distinct as f64 / self.seconds.max(1e-9)
     }
 
-    /// Upper bound of the probability that two distinct states shared a fingerprint, so that one was missed: the
-    /// birthday bound n²/2^129 for n states and 128-bit fingerprints, taking the hash for a random function.
+    /// Upper bound of the probability that two distinct states shared a fingerprint, so that one
+    /// was missed: the birthday bound n²/2^129 for n states and 128-bit fingerprints, taking the
+    /// hash for a random function.
     pub fn collision_probability_max(&self) -> f64 {
         (self.distinct as f64).powi(2) / 2f64.powi(129)
     }

@@ -15,7 +15,8 @@ pub struct Step {
     pub marks: u128,
     /// Step properties the edge violates.
     pub violated: u64,
-    /// The state after the step. The words are ids of this process; they mean nothing to another one.
+    /// The state after the step. The words are ids of this process; they mean nothing to another
+    /// one.
     pub words: Vec<u32>,
 }
 
@@ -39,8 +40,8 @@ impl fmt::Display for ReplayError {
 
 impl std::error::Error for ReplayError {}
 
-/// Follows [`Trace::ordinals`](super::Trace::ordinals) from nowhere: the first chooses an initial state. Returns one step
-/// per entry.
+/// Follows [`Trace::ordinals`](super::Trace::ordinals) from nowhere: the first chooses an initial
+/// state. Returns one step per entry.
 pub fn replay<S: Space>(space: &S, ordinals: &[u32]) -> Result<Vec<Step>, ReplayError> {
     let mut worker = space.worker();
     let mut out = Successors::new(space.words());

@@ -1,9 +1,10 @@
 //! The buffer a [`Space`](super::Space) writes edges into.
 
-/// Edges out of one state, in the order they were pushed. The ordinal of an edge is its position, from 0.
+/// Edges out of one state, in the order they were pushed. The ordinal of an edge is its position,
+/// from 0.
 ///
-/// The buffer is flat and reused: once it has grown, pushing allocates nothing. It may hold the edges of earlier states
-/// as well; everything public speaks of the current state only.
+/// The buffer is flat and reused: once it has grown, pushing allocates nothing. It may hold the
+/// edges of earlier states as well; everything public speaks of the current state only.
 #[derive(Debug, Clone)]
 pub struct Successors {
     width: usize,
@@ -22,7 +23,8 @@ pub struct Edge<'a> {
     pub label: u32,
     /// Coverage marks 0 to 127 that this edge counts for.
     pub marks: u128,
-    /// Step properties that this edge violates; the same numbering as [`Judgement::violated`](super::Judgement).
+    /// Step properties that this edge violates; the same numbering as
+    /// [`Judgement::violated`](super::Judgement).
     pub violated: u64,
     /// The state the edge leads to.
     pub words: &'a [u32],
@@ -42,8 +44,8 @@ impl Successors {
         }
     }
 
-    /// Adds an edge: action label (opaque), coverage marks, step properties violated by this edge, and the state it
-    /// leads to.
+    /// Adds an edge: action label (opaque), coverage marks, step properties violated by this edge,
+    /// and the state it leads to.
     ///
     /// # Panics
     /// If `words` is not as long as [`Space::words`](super::Space::words) said.

@@ -1,8 +1,9 @@
-//! Where each state came from: its parent's number and the ordinal of the edge, in about two bytes a state.
+//! Where each state came from: its parent's number and the ordinal of the edge, in about two bytes
+//! a state.
 //!
-//! States are numbered level by level. Workers hand in *segments*: runs of states whose parents ascend, written as
-//! differences. Nothing is ever moved or changed; looking up a state decodes its segment from the start, which is rare
-//! (only for the paths that are reported).
+//! States are numbered level by level. Workers hand in *segments*: runs of states whose parents
+//! ascend, written as differences. Nothing is ever moved or changed; looking up a state decodes its
+//! segment from the start, which is rare (only for the paths that are reported).
 
 /// How a state was first reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +93,8 @@ impl Trail {
         self.code_bytes + (self.sealed.capacity() * size_of::<Sealed>()) as u64
     }
 
-    /// The ordinals that lead from nowhere along `last`'s parent to the state that `last` describes.
+    /// The ordinals that lead from nowhere along `last`'s parent to the state that `last`
+    /// describes.
     pub(super) fn path(&self, last: Origin) -> Vec<u32> {
         let mut ordinals = vec![last.ordinal];
         let mut next = last.parent;

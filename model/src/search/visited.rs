@@ -1,10 +1,10 @@
 //! The visited set: 128-bit fingerprints in sharded, sorted open-addressing tables.
 //!
-//! A fingerprint's top bits choose the shard, the bits below its home slot, by scaling them to the table's length. As
-//! the scaling is monotone, linear probing can keep every table *sorted*: a probe ends at the first larger entry, so
-//! tables stay quick at a load of 0.9, and growing is one sequential pass. A shard grows by an eighth, and the
-//! shards' first capacities are staggered, so that they grow one after the other: neither the bytes per state nor the
-//! memory in use ever jump.
+//! A fingerprint's top bits choose the shard, the bits below its home slot, by scaling them to the
+//! table's length. As the scaling is monotone, linear probing can keep every table *sorted*: a
+//! probe ends at the first larger entry, so tables stay quick at a load of 0.9, and growing is one
+//! sequential pass. A shard grows by an eighth, and the shards' first capacities are staggered, so
+//! that they grow one after the other: neither the bytes per state nor the memory in use ever jump.
 
 use std::hint::black_box;
 use std::sync::Mutex;
@@ -38,8 +38,8 @@ impl Visited {
         (fingerprint >> (128 - SHARD_BITS)) as usize
     }
 
-    /// Inserts those `fingerprints` that `group` points to, all of one shard, in the order of `group`, and sets `fresh`
-    /// at the same places for those that were not there before.
+    /// Inserts those `fingerprints` that `group` points to, all of one shard, in the order of
+    /// `group`, and sets `fresh` at the same places for those that were not there before.
     pub(super) fn insert(
         &self,
         shard: usize,
@@ -68,11 +68,12 @@ impl Visited {
 
 /// One sorted table.
 ///
-/// Invariants: occupied slots ascend; an entry stands at its home or after it, with no empty slot between; at least one
-/// slot at the end is empty.
+/// Invariants: occupied slots ascend; an entry stands at its home or after it, with no empty slot
+/// between; at least one slot at the end is empty.
 struct Shard {
     slots: Box<[u128]>,
-    /// Home slots: `0..capacity`. `slots` is longer by a tail, for entries whose home is near the end.
+    /// Home slots: `0..capacity`. `slots` is longer by a tail, for entries whose home is near the
+    /// end.
     capacity: u64,
     occupied: u64,
 }
@@ -93,8 +94,8 @@ impl Shard {
         ((u128::from(scaled) * u128::from(self.capacity)) >> 64) as usize
     }
 
-    /// Reads all home slots once. The reads do not depend on each other, so the processor has their cache misses
-    /// under way together; the probes that follow find the lines there.
+    /// Reads all home slots once. The reads do not depend on each other, so the processor has their
+    /// cache misses under way together; the probes that follow find the lines there.
     #[inline]
     fn touch(&self, group: &[u32], fingerprints: &[u128]) {
         let mut sum = 0;
@@ -162,17 +163,20 @@ impl Shard {
     }
 }
 
-/// First capacity of a shard: from 256, up to one growth step more for the last shard, exponentially between.
+/// First capacity of a shard: from 256, up to one growth step more for the last shard,
+/// exponentially between.
 fn first_capacity(shard: usize) -> u64 {
     let step = 1.0 + 1.0 / GROWTH_DIVISOR as f64;
     (256.0 * step.powf(shard as f64 / SHARDS as f64)) as u64
 }
 
-/// Shards lock and grow separately: enough of them that two threads seldom meet, and that one growing is a small part.
+/// Shards lock and grow separately: enough of them that two threads seldom meet, and that one
+/// growing is a small part.
 const SHARD_BITS: u32 = 8;
 pub(super) const SHARDS: usize = 1 << SHARD_BITS;
 
-/// Largest load before a shard grows: 9/10. At 7/8 a look-up is a little quicker, and a state takes a byte more.
+/// Largest load before a shard grows: 9/10. At 7/8 a look-up is a little quicker, and a state takes
+/// a byte more.
 const LOAD_NUMERATOR: u64 = 9;
 const LOAD_DENOMINATOR: u64 = 10;
 

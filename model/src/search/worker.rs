@@ -1,4 +1,5 @@
-//! One thread's part of a level: expand states, look their successors up in batches, keep the new ones.
+//! One thread's part of a level: expand states, look their successors up in batches, keep the new
+//! ones.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +11,8 @@ use super::trail::{Origin, Segment};
 use super::visited::{SHARDS, Visited, fingerprint};
 use super::{Incomplete, Options, Space, Successors};
 
-/// Edges looked up together. Large enough that each shard's lock is taken for some dozens of edges, small enough that
-/// the batch stays in a second-level cache.
+/// Edges looked up together. Large enough that each shard's lock is taken for some dozens of edges,
+/// small enough that the batch stays in a second-level cache.
 const BATCH_EDGES: usize = 8192;
 
 /// What all threads of a search share.
@@ -160,7 +161,8 @@ impl<S: Space> Worker<S> {
         Ok(())
     }
 
-    /// Looks up the edges gathered so far; counts them, and judges and keeps the states that are new.
+    /// Looks up the edges gathered so far; counts them, and judges and keeps the states that are
+    /// new.
     fn flush(&mut self, shared: &Shared<'_, S>) -> io::Result<()> {
         self.batch.look_up(&self.edges, &shared.visited, shared.options.seed);
         let distinct_before = self.tally.distinct;
@@ -238,7 +240,8 @@ struct Batch {
     fresh: Vec<bool>,
     /// Where each shard's group ends in `order`.
     ends: [u32; SHARDS],
-    /// The shard this worker begins with, so that workers do not follow each other from lock to lock.
+    /// The shard this worker begins with, so that workers do not follow each other from lock to
+    /// lock.
     first_shard: usize,
 }
 
@@ -269,7 +272,8 @@ impl Batch {
         }
     }
 
-    /// Counting sort of the edges by shard; stable, so that the first of equal states is the fresh one.
+    /// Counting sort of the edges by shard; stable, so that the first of equal states is the fresh
+    /// one.
     fn group(&mut self) {
         let mut places = [0; SHARDS];
         for &print in &self.fingerprints {

@@ -1,7 +1,7 @@
 //! The nine actions of abstract Zab, and their guards: once, for everybody who asks.
 //!
-//! Names, order and guards are those of `spec/Zab.tla` and of `proofs/theories/Protocol.v`; the comments `guard:` hold
-//! the Coq text, and a check compares the three.
+//! Names, order and guards are those of `spec/Zab.tla` and of `proofs/theories/Protocol.v`; the
+//! comments `guard:` hold the Coq text, and a check compares the three.
 
 use std::hash::Hash;
 
@@ -9,7 +9,8 @@ use zab::{Epoch, Sid, SidSet, Txn, Zxid};
 
 use super::histories::{Histories, History};
 
-/// A promise of an epoch, made by a server to a candidate, with the epoch and the durable history that it had then.
+/// A promise of an epoch, made by a server to a candidate, with the epoch and the durable history
+/// that it had then.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Promise {
     /// Who promised.
@@ -179,7 +180,8 @@ impl<P> Action<P> {
     }
 }
 
-/// What guards look at. Of the servers' own variables (`p`, `a`, `log`) only those of the acting server are asked for.
+/// What guards look at. Of the servers' own variables (`p`, `a`, `log`) only those of the acting
+/// server are asked for.
 pub trait View {
     /// What transactions carry.
     type Payload: Clone + Eq + Hash;
@@ -214,13 +216,15 @@ pub trait View {
         self.is_quorum(&self.ackers(e, n))
     }
 
-    /// `rank_le r1 r2`: `r2` is at least as recent; the accepted epoch counts first, then the last zxid.
+    /// `rank_le r1 r2`: `r2` is at least as recent; the accepted epoch counts first, then the last
+    /// zxid.
     fn rank_le(&self, r1: &Promise, r2: &Promise) -> bool {
         let rank = |r: &Promise| (r.accepted, self.histories().last_zxid(r.log));
         rank(r1) <= rank(r2)
     }
 
-    /// `electable e c rc`: the candidate's own promise is maximal among those of a quorum that it belongs to.
+    /// `electable e c rc`: the candidate's own promise is maximal among those of a quorum that it
+    /// belongs to.
     fn is_electable(&self, e: Epoch, c: Sid, rc: &Promise) -> bool {
         let promises = self.promises(e, c);
         // Any quorum will do, so the largest set of those that are not more recent.
@@ -249,7 +253,8 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// True if the guard asks what other servers did, so that it may hold later, when they have done more.
+    /// True if the guard asks what other servers did, so that it may hold later, when they have
+    /// done more.
     pub fn may_hold_later(&self) -> bool {
         [
             "lead[e] /= NONE",

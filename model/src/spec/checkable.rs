@@ -15,7 +15,8 @@ use crate::report::{
     TierBounds, TraceFile, Verdict, Violated, Violation,
 };
 
-/// Name, tier, and servers, epochs, transactions, deliveries. `spec/counts.tsv` has the same configurations.
+/// Name, tier, and servers, epochs, transactions, deliveries. `spec/counts.tsv` has the same
+/// configurations.
 const MODELS: [(&str, Tier, [u64; 4]); 8] = [
     ("A1", Tier::Quick, [1, 2, 1, 1]),
     ("A2", Tier::Quick, [2, 1, 1, 1]),

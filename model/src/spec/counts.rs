@@ -1,4 +1,5 @@
-//! The Rust text and the TLA+ text have the same states: as many at each depth, within all bounds of `spec/counts.tsv`.
+//! The Rust text and the TLA+ text have the same states: as many at each depth, within all bounds
+//! of `spec/counts.tsv`.
 
 use super::space::Abstract;
 use super::state::Bounds;

@@ -1,4 +1,5 @@
-//! Histories as ids: equal ids are equal histories, and a longer history knows the one that it extends.
+//! Histories as ids: equal ids are equal histories, and a longer history knows the one that it
+//! extends.
 
 use std::hash::Hash;
 
@@ -19,15 +20,18 @@ impl History {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Link<P> {
     before: History,
-    /// A shorter prefix: how long it is follows from the length, and from any history a few jumps and steps lead to each of its prefixes.
+    /// A shorter prefix: how long it is follows from the length, and from any history a few jumps
+    /// and steps lead to each of its prefixes.
     jump: History,
     length: u32,
     last: Txn<P>,
 }
 
-/// All histories met, each once, as a tree: each but the empty one extends another by one transaction.
+/// All histories met, each once, as a tree: each but the empty one extends another by one
+/// transaction.
 ///
-/// Whether one history begins another is answered in as many steps as the logarithm of the difference of their lengths.
+/// Whether one history begins another is answered in as many steps as the logarithm of the
+/// difference of their lengths.
 pub struct Histories<P>(Interner<Link<P>>);
 
 impl<P: Clone + Eq + Hash> Default for Histories<P> {

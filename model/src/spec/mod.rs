@@ -1,5 +1,6 @@
-//! Abstract Zab: nine actions over durable logs and what was ever said. The same protocol as `spec/Zab.tla` and as
-//! `proofs/theories/Protocol.v`, where it is proved safe for any number of servers, epochs and transactions.
+//! Abstract Zab: nine actions over durable logs and what was ever said. The same protocol as
+//! `spec/Zab.tla` and as `proofs/theories/Protocol.v`, where it is proved safe for any number of
+//! servers, epochs and transactions.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! A run of abstract Zab as text, for the trace checker that is extracted from the proof (`proofs/build/check_trace`).
+//! A run of abstract Zab as text, for the trace checker that is extracted from the proof
+//! (`proofs/build/check_trace`).
 
 use std::hash::Hash;
 use std::io::{self, Write};
@@ -41,7 +42,8 @@ impl AbstractRun {
         self.0.is_empty()
     }
 
-    /// Adds an action. `number` is what stands for a payload: of at most 62 bits, which is what the checker's integers have.
+    /// Adds an action. `number` is what stands for a payload: of at most 62 bits, which is what the
+    /// checker's integers have.
     pub fn add<P: Clone + Eq + Hash>(
         &mut self,
         action: &Action<P>,

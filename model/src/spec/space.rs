@@ -10,8 +10,8 @@ use super::state::{Bounds, State};
 use crate::search::intern::Interner;
 use crate::search::{Judgement, Space, Successors};
 
-/// What is checked of every state. The number is its bit in verdicts. Invariants and the paper's properties, as far as
-/// `spec/Zab.tla` has them as invariants of single states.
+/// What is checked of every state. The number is its bit in verdicts. Invariants and the paper's
+/// properties, as far as `spec/Zab.tla` has them as invariants of single states.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Claim {
     /// What is chosen begins the initial history of every later epoch.
@@ -22,7 +22,8 @@ pub enum Claim {
     EpochsAndLogs,
     /// Histories are sorted by zxid.
     Order,
-    /// When a leader has proposed, everything of older epochs that anybody delivered is in its initial history.
+    /// When a leader has proposed, everything of older epochs that anybody delivered is in its
+    /// initial history.
     PrimaryIntegrity,
 }
 
@@ -82,7 +83,8 @@ impl Claim {
     }
 }
 
-/// Abstract Zab of some servers within bounds: a [`Space`] whose states are one word, the id of a [`State`].
+/// Abstract Zab of some servers within bounds: a [`Space`] whose states are one word, the id of a
+/// [`State`].
 pub struct Abstract {
     /// How far to look.
     pub bounds: Bounds,

@@ -213,7 +213,8 @@ impl State {
         Ok(next)
     }
 
-    /// Every action that is allowed within the bounds, with the state after it. Those that change nothing are among them.
+    /// Every action that is allowed within the bounds, with the state after it. Those that change
+    /// nothing are among them.
     pub fn next(
         &self,
         bounds: Bounds,

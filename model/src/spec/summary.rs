@@ -2,16 +2,16 @@
 //!
 //! What was said is a set that grows in the specification; here it is folded as it comes:
 //!
-//! - of the acknowledgements of an epoch by one server only the largest, and below what a quorum has acknowledged none:
-//!   `chosen e n` asks for nothing else;
+//! - of the acknowledgements of an epoch by one server only the largest, and below what a quorum
+//!   has acknowledged none: `chosen e n` asks for nothing else;
 //! - of the promises only those of epochs that nobody leads: `Elect` asks for no others;
-//! - of what a server delivered only the longest: `Propose` asks whether `I e` begins any, and they are all prefixes
-//!   one of the other (prefix consistency, which is proved).
+//! - of what a server delivered only the longest: `Propose` asks whether `I e` begins any, and they
+//!   are all prefixes one of the other (prefix consistency, which is proved).
 //!
-//! These change no guard: `tests::a_summary_allows_what_the_state_allows_and_follows_it` compares every guard of every candidate in every
-//! state of the explored configurations. What is forgotten beyond that ([`Summary::settle`], and whatever a caller leaves
-//! out) can only make a guard fail: guards grow weaker as more is known. So what a summary allows, the
-//! specification allows.
+//! These change no guard: `tests::a_summary_allows_what_the_state_allows_and_follows_it` compares
+//! every guard of every candidate in every state of the explored configurations. What is forgotten
+//! beyond that ([`Summary::settle`], and whatever a caller leaves out) can only make a guard fail:
+//! guards grow weaker as more is known. So what a summary allows, the specification allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
@@ -59,8 +59,8 @@ pub struct Summary {
     pub led: BTreeSet<Epoch>,
     /// Those of them that are not settled.
     pub reigns: BTreeMap<Epoch, Reign>,
-    /// The longest history chosen in a settled epoch. Which one that was is forgotten too: it goes as epoch 0, which has no other
-    /// history.
+    /// The longest history chosen in a settled epoch. Which one that was is forgotten too: it goes
+    /// as epoch 0, which has no other history.
     pub settled: History,
     /// Promises of epochs that nobody leads.
     pub promises: BTreeMap<(Epoch, Sid), Promise>,
@@ -130,7 +130,8 @@ impl<P: Clone + Eq + Hash> View for Seen<'_, P> {
     fn leader_delivered(&self, e: Epoch, h: History) -> bool {
         let leader = self.summary.reigns.get(&e).map(|reign| reign.leader);
         let delivered = leader.and_then(|leader| self.summary.delivered.get(&leader));
-        // A server that has delivered nothing has not even delivered the empty sequence, in the specification too.
+        // A server that has delivered nothing has not even delivered the empty sequence, in the
+        // specification too.
         delivered.is_some_and(|delivered| self.histories.begins(h, *delivered))
     }
 
@@ -224,7 +225,8 @@ impl Summary {
         Ok(())
     }
 
-    /// The action by which `f` has delivered `sequence`: of the epoch in which it is chosen, if there is one.
+    /// The action by which `f` has delivered `sequence`: of the epoch in which it is chosen, if
+    /// there is one.
     pub fn delivery<P: Clone + Eq + Hash>(
         &self,
         f: Sid,
@@ -243,12 +245,14 @@ impl Summary {
         Action::Deliver { f, e: e.unwrap_or(of_its_own), n }
     }
 
-    /// Forgets what no guard can ask for any more: of epochs that are over everything but what was chosen in them; of others
-    /// the acknowledgements, if those and whoever can still acknowledge are no quorum; and promises to servers that are no
-    /// candidates, or have promised a newer epoch themselves.
+    /// Forgets what no guard can ask for any more: of epochs that are over everything but what was
+    /// chosen in them; of others the acknowledgements, if those and whoever can still acknowledge
+    /// are no quorum; and promises to servers that are no candidates, or have promised a newer
+    /// epoch themselves.
     ///
-    /// `promised` are all servers with the epochs on their disks. `may_lead` tells who may be a candidate. `is_over` tells, of an epoch whose leader is gone and that
-    /// leader, that no server will write anything of it any more.
+    /// `promised` are all servers with the epochs on their disks. `may_lead` tells who may be a
+    /// candidate. `is_over` tells, of an epoch whose leader is gone and that leader, that no server
+    /// will write anything of it any more.
     pub fn settle<P: Clone + Eq + Hash>(
         &mut self,
         promised: &BTreeMap<Sid, Epoch>,
@@ -268,8 +272,8 @@ impl Summary {
                 continue;
             }
             reign.acks.clear();
-            // Chosen prefixes of all epochs are comparable (Key), so the longest of those that cannot grow is enough to know,
-            // and of each epoch whether its leader may propose.
+            // Chosen prefixes of all epochs are comparable (Key), so the longest of those that
+            // cannot grow is enough to know, and of each epoch whether its leader may propose.
             if let Some(n) = reign.chosen {
                 let chosen = histories.prefix(reign.history, n);
                 if length(chosen) > length(self.settled) {

@@ -145,7 +145,8 @@ fn every_guard_refuses_something_that_the_guards_before_it_allow() {
     ];
     for (kind, guards) in expected {
         let guards: BTreeSet<_> = guards.iter().copied().collect();
-        // Candidates are made so that the others hold: l ⊑ H[e], 0 < e, the range of n, the next zxid.
+        // Candidates are made so that the others hold: l ⊑ H[e], 0 < e, the range of n, the next
+        // zxid.
         assert!(guards.is_subset(&refused[&kind]), "{kind:?}: {:?}", refused[&kind]);
     }
 }

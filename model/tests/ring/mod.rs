@@ -1,5 +1,6 @@
-//! A small model with every kind of outcome, for tests of the front end: a token travels round a ring
-//! of servers. The flaw in it: a server that times out makes a new token without asking anybody.
+//! A small model with every kind of outcome, for tests of the front end: a token travels round a
+//! ring of servers. The flaw in it: a server that times out makes a new token without asking
+//! anybody.
 
 use model::report::{
     ActionCount, Arrow, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Fate,

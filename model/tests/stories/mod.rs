@@ -35,8 +35,8 @@ fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
     texts.map(str::to_owned).to_vec()
 }
 
-/// A leader acknowledges before its disk has the transaction, and a crash forgets it: 12 steps, three
-/// servers, one of which does nothing.
+/// A leader acknowledges before its disk has the transaction, and a crash forgets it: 12 steps,
+/// three servers, one of which does nothing.
 pub(crate) fn acknowledged_too_early() -> Story {
     let mut told = Told(vec![]);
     let step = told.step(StepKind::Protocol, "s1", "LeaderPropose", "s1 proposes 1.1 = A");

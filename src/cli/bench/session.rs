@@ -1,5 +1,5 @@
-//! One client session over one connection at a time: requests are appended to a buffer and leave together, replies are
-//! read in place.
+//! One client session over one connection at a time: requests are appended to a buffer and leave
+//! together, replies are read in place.
 
 use bytes::Bytes;
 use std::future::poll_fn;
@@ -57,7 +57,8 @@ pub(super) struct Reply {
     pub(super) body: usize,
 }
 
-/// Bytes of the body of an answer to a getData, for a node with `bytes` of data: its length, itself, the Stat.
+/// Bytes of the body of an answer to a getData, for a node with `bytes` of data: its length,
+/// itself, the Stat.
 pub(super) const fn get_body(bytes: usize) -> usize {
     4 + bytes + 68
 }
@@ -130,8 +131,8 @@ impl Session {
         poll_fn(|cx| self.poll_exchange(cx)).await
     }
 
-    /// As [`exchange`](Self::exchange). Reading never waits for writing, so a server that wants its answers taken first
-    /// gets its way.
+    /// As [`exchange`](Self::exchange). Reading never waits for writing, so a server that wants its
+    /// answers taken first gets its way.
     pub(super) fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.output.len() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.output[self.sent..]) {
@@ -185,8 +186,8 @@ const BUFFER: usize = 64 << 10;
 /// Length, xid, zxid, error.
 const HEAD: usize = 4 + 4 + 8 + 4;
 
-/// Bytes that have arrived. Only the heads of replies are looked at; bodies are stepped over as they come, so
-/// the buffer never grows, however large a reply is.
+/// Bytes that have arrived. Only the heads of replies are looked at; bodies are stepped over as
+/// they come, so the buffer never grows, however large a reply is.
 struct Input {
     bytes: Box<[u8]>,
     /// What is unread is `start..end`.
@@ -241,7 +242,8 @@ impl Input {
         Ok(Some((reply, i64::from_be_bytes([z0, z1, z2, z3, z4, z5, z6, z7]))))
     }
 
-    /// The next frame as a whole, if all of it has arrived. For the small answer to a ConnectRequest.
+    /// The next frame as a whole, if all of it has arrived. For the small answer to a
+    /// ConnectRequest.
     fn whole_frame(&mut self) -> io::Result<Option<&[u8]>> {
         let unread = &self.bytes[self.start..self.end];
         let Some((length, rest)) = unread.split_first_chunk::<4>() else { return Ok(None) };

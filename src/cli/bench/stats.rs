@@ -10,7 +10,8 @@ pub(super) struct Stats {
     window: (u64, u64),
     /// Latencies of operations that succeeded in the window, in microseconds.
     pub(super) latency: Histogram<u64>,
-    /// Operations that did not, by the code of the error; a connection that broke counts once for each operation in flight.
+    /// Operations that did not, by the code of the error; a connection that broke counts once for
+    /// each operation in flight.
     pub(super) errors: BTreeMap<i32, u64>,
     /// Operations that succeeded, by second of the window.
     pub(super) per_second: Vec<u64>,

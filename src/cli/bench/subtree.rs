@@ -56,7 +56,8 @@ impl Subtree {
         Ok(())
     }
 
-    /// Removes the nodes, and those that connections have asked to create: `created[connection]` of them.
+    /// Removes the nodes, and those that connections have asked to create: `created[connection]` of
+    /// them.
     pub(super) async fn remove(&self, plan: &Plan, created: &[u64]) -> Result<(), String> {
         let mut session = first_session(plan).await?;
         // Whether a create happened whose connection broke is not known.
@@ -105,7 +106,8 @@ async fn first_session(plan: &Plan) -> Result<Session, String> {
 /// In flight at once while nodes are made and removed.
 const WINDOW: usize = 128;
 
-/// Sends `count` requests, a window of them at a time, and demands that each succeeds or fails with an error in `accepted`.
+/// Sends `count` requests, a window of them at a time, and demands that each succeeds or fails with
+/// an error in `accepted`.
 async fn pipeline(
     session: &mut Session,
     count: usize,

@@ -107,7 +107,8 @@ impl Worker {
         }
     }
 
-    /// Connects, says so, waits for the start, and runs to the end. Answers how many creates it has asked for.
+    /// Connects, says so, waits for the start, and runs to the end. Answers how many creates it has
+    /// asked for.
     pub(super) async fn run(
         mut self,
         connected: mpsc::UnboundedSender<()>,
@@ -223,8 +224,8 @@ impl Worker {
         z ^ (z >> 31)
     }
 
-    /// Sends and receives. A server that is silent is pinged, and given up after two thirds of the session timeout, which
-    /// leaves a third to find another (`ClientCnxn`).
+    /// Sends and receives. A server that is silent is pinged, and given up after two thirds of the
+    /// session timeout, which leaves a third to find another (`ClientCnxn`).
     async fn exchange(&self, session: &mut Session) -> io::Result<()> {
         let timeout = session.identity().timeout;
         let begin = tokio::time::Instant::now();

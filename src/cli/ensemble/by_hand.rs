@@ -1,4 +1,5 @@
-//! Servers that ended and that somebody started again by hand: they tell nothing of themselves, so they are asked.
+//! Servers that ended and that somebody started again by hand: they tell nothing of themselves, so
+//! they are asked.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -7,7 +8,8 @@ use std::time::Duration;
 /// The answer to one question, on loopback.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// What a server at this client port says it is (`leading`, `following`, ...); `None` if none is there.
+/// What a server at this client port says it is (`leading`, `following`, ...); `None` if none is
+/// there.
 pub(super) fn role(client_port: u16) -> Option<&'static str> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, client_port));
     let ask = || -> std::io::Result<String> {

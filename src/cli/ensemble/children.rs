@@ -13,14 +13,16 @@ use std::time::{Duration, Instant};
 pub(in crate::cli) enum News {
     /// It said so.
     Event(Event),
-    /// It has ended, or is about to: its standard output is closed. The index is that of the server.
+    /// It has ended, or is about to: its standard output is closed. The index is that of the
+    /// server.
     Gone(usize),
 }
 
 /// A server process that has not been seen to end.
 pub(in crate::cli) struct Running {
     process: Child,
-    /// While this is open the server runs. The kernel closes it when this process dies, however it dies.
+    /// While this is open the server runs. The kernel closes it when this process dies, however it
+    /// dies.
     stdin: Option<ChildStdin>,
     log: PathBuf,
     /// How long the log was when this process began to write to it.
@@ -50,8 +52,8 @@ impl Running {
             command.arg("--record").arg(record);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(append);
-        // A Ctrl-C in a terminal goes to a whole process group: it shall reach this process only, which
-        // then stops the servers in good order.
+        // A Ctrl-C in a terminal goes to a whole process group: it shall reach this process only,
+        // which then stops the servers in good order.
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut process = command.spawn().map_err(|error| failed(&binary, error))?;
@@ -99,7 +101,8 @@ impl Running {
         None
     }
 
-    /// Why the process ended, as it said itself before it did. One that was killed had no time to say anything.
+    /// Why the process ended, as it said itself before it did. One that was killed had no time to
+    /// say anything.
     pub(in crate::cli) fn cause(&self) -> Option<String> {
         let mut log = File::open(&self.log).ok()?;
         let length = log.metadata().ok()?.len();
@@ -114,7 +117,8 @@ impl Running {
 /// So much of the end of a log is looked at.
 const TAIL_BYTES: u64 = 16_384;
 
-/// The last line with which a server gives a reason for its end: an error that it could not go on with, or a panic.
+/// The last line with which a server gives a reason for its end: an error that it could not go on
+/// with, or a panic.
 fn cause(log: &str) -> Option<String> {
     let mut lines = log.lines().rev();
     let panic = |line: &str| line.starts_with("thread '") && line.contains(" panicked at ");

@@ -44,14 +44,17 @@ use LayoutError::{Trouble, Usage};
 const SERVERS: u8 = 3;
 const CLIENT_PORT: u16 = 2181;
 const TICK_MS: u32 = 2_000;
-/// From a client port to the first port tried for the quorum, and for the election: 2888 and 3888 for 2181.
+/// From a client port to the first port tried for the quorum, and for the election: 2888 and 3888
+/// for 2181.
 const QUORUM_OFFSET: u16 = 707;
 const ELECTION_OFFSET: u16 = 1_707;
-/// Ports above are given to outgoing connections (Linux), so one that is free now may not be at the next start.
+/// Ports above are given to outgoing connections (Linux), so one that is free now may not be at the
+/// next start.
 const PORT_MAX: u16 = 32_767;
 
 impl Layout {
-    /// The ensemble in `directory` as it is, or a new one as wished. Checks that its ports are free now.
+    /// The ensemble in `directory` as it is, or a new one as wished. Checks that its ports are free
+    /// now.
     pub(in crate::cli) fn open(directory: &Path, wish: Wish) -> Result<Self, LayoutError> {
         Self::open_with(directory, wish, &can_listen)
     }

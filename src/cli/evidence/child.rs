@@ -54,8 +54,8 @@ const TICK: Duration = Duration::from_millis(20);
 /// How long a command may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Runs a command to its end; `line` is called for each line of its standard output. When it has taken longer than `limit`, or `stop` is
-/// set, it is ended with everything that it has started.
+/// Runs a command to its end; `line` is called for each line of its standard output. When it has
+/// taken longer than `limit`, or `stop` is set, it is ended with everything that it has started.
 pub(super) fn run(
     command: &mut Command,
     limit: Duration,
@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn one_that_takes_too_long_is_ended_with_all_that_it_has_started() {
-        // On a busy machine the shell may not have come to its first line when a short time is over.
+        // On a busy machine the shell may not have come to its first line when a short time is
+        // over.
         let started = [1, 10, 100].into_iter().find_map(|seconds| {
             let mut started = None;
             let mut command = Command::new("sh");
@@ -202,7 +203,8 @@ mod tests {
             started
         });
         let pid = started.expect("it says what it has started");
-        // A signal takes its time, and whoever adopted the process may not have waited for it yet: a zombie has ended.
+        // A signal takes its time, and whoever adopted the process may not have waited for it yet:
+        // a zombie has ended.
         let deadline = Instant::now() + Duration::from_secs(60);
         let runs = || {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));

@@ -46,7 +46,8 @@ impl Sample {
         }
     }
 
-    /// The names of those to run: the first flaw of each property in the order of the list, then the second of each, and so on.
+    /// The names of those to run: the first flaw of each property in the order of the list, then
+    /// the second of each, and so on.
     fn choose(self, list: &[Flaw]) -> Vec<String> {
         let mut ranked: Vec<(usize, &str)> = Vec::new();
         let mut seen: Vec<&str> = Vec::new();

@@ -68,7 +68,8 @@ pub(super) fn mutants(run: &mut Run<'_>) -> Done<Mutants> {
     }
 }
 
-/// Columns `mutant`, `outcome`, `layer`, `note` under a line that names them; lines that begin with `#` are remarks.
+/// Columns `mutant`, `outcome`, `layer`, `note` under a line that names them; lines that begin with
+/// `#` are remarks.
 fn table(text: &str) -> Result<Vec<Mutant>, String> {
     let lines = text.lines().enumerate();
     let mut lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

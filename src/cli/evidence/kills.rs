@@ -21,7 +21,8 @@ const KILLS: usize = 12;
 /// Under load before each kill, and, every second time, before what was killed is started again.
 const PAUSE: Duration = Duration::from_millis(500);
 const CONNECTIONS: usize = 4;
-/// Of each connection, between its writes. The trace checker takes time and memory with the square of what was written.
+/// Of each connection, between its writes. The trace checker takes time and memory with the square
+/// of what was written.
 const PACE: Duration = Duration::from_millis(10);
 /// How long servers may take until all of them serve in one epoch, or have stopped.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,7 +32,8 @@ const LOAD_LIMIT: Duration = Duration::from_secs(600);
 const SETTINGS: &str = "snapCount=500\ncommitLogCount=100\n";
 const TICK: Duration = Duration::from_millis(5);
 
-/// Starts the servers below `work`, recording into `record`, kills them under load, and stops them in good order.
+/// Starts the servers below `work`, recording into `record`, kills them under load, and stops them
+/// in good order.
 pub(super) fn kill_under_load(
     work: &Path,
     record: &Path,
@@ -117,7 +119,8 @@ struct Servers {
     stop: Arc<AtomicBool>,
 }
 
-/// A server process. Each start has a channel of its own, so that nothing is heard of an earlier one.
+/// A server process. Each start has a channel of its own, so that nothing is heard of an earlier
+/// one.
 struct Server {
     process: Running,
     news: Receiver<News>,

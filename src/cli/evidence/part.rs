@@ -111,7 +111,8 @@ pub(super) fn now() -> String {
     rfc3339(since.as_secs())
 }
 
-/// Days are turned into a date as in Howard Hinnant's `civil_from_days`: years begin in March, eras have 400 of them.
+/// Days are turned into a date as in Howard Hinnant's `civil_from_days`: years begin in March, eras
+/// have 400 of them.
 fn rfc3339(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);

@@ -47,7 +47,8 @@ pub(super) fn prove(run: &mut Run<'_>) -> Done<Proofs> {
     }
 }
 
-/// What the Makefile prints. `None` without the sentence that counts the theorems, or with another number of them.
+/// What the Makefile prints. `None` without the sentence that counts the theorems, or with another
+/// number of them.
 fn read(lines: &[String]) -> Option<Proofs> {
     const CLOSED: &str = ": Closed under the global context";
     let closing =

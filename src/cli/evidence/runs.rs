@@ -23,8 +23,8 @@ pub(super) fn command(recordings: &[PathBuf]) -> String {
     }
 }
 
-/// Replays the recordings that are given, or starts an ensemble to have some. `proved_here` says that the trace checker was built by
-/// this run.
+/// Replays the recordings that are given, or starts an ensemble to have some. `proved_here` says
+/// that the trace checker was built by this run.
 pub(super) fn check(
     recordings: &[PathBuf],
     proved_here: bool,

@@ -118,7 +118,8 @@ fn count(line: &str) -> Option<(Count, Option<Bounds>)> {
     Some((count, bounds))
 }
 
-/// Whether the Rust text of abstract Zab has as many states at each depth as are on record; `None` if it was stopped.
+/// Whether the Rust text of abstract Zab has as many states at each depth as are on record; `None`
+/// if it was stopped.
 fn in_rust(
     registry: &[Box<dyn CheckableModel>],
     count: &Count,

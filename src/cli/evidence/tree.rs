@@ -27,8 +27,8 @@ impl Tree {
         same.then(|| self.git_text(&["rev-parse", "HEAD"])).flatten()
     }
 
-    /// Paths of what the evidence is made from that differ from the commit; what is in `out`, which is the report's own
-    /// directory, is none of them.
+    /// Paths of what the evidence is made from that differ from the commit; what is in `out`, which
+    /// is the report's own directory, is none of them.
     pub(super) fn changed(&self, out: &Path) -> Vec<String> {
         let mut arguments = vec!["status", "--porcelain", "--"];
         arguments.extend(PARTS);
@@ -47,7 +47,8 @@ impl Tree {
         core_hash::of_directory(&self.root.join(core_hash::CORE)).ok()
     }
 
-    /// The core's hash at a commit; `None` if it is not in this clone, or not the whole of what was there.
+    /// The core's hash at a commit; `None` if it is not in this clone, or not the whole of what was
+    /// there.
     pub(super) fn core_at(&self, commit: &str) -> Option<String> {
         if commit.is_empty() || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
@@ -95,7 +96,8 @@ mod tests {
     #[test]
     fn the_core_of_a_commit_is_hashed_as_that_of_a_directory() {
         let tree = Tree { root: PathBuf::from(env!("CARGO_MANIFEST_DIR")) };
-        // What is checked out need not be what is committed; the hash of the sources is that of the build.
+        // What is checked out need not be what is committed; the hash of the sources is that of the
+        // build.
         assert_eq!(tree.core().as_deref(), Some(env!("VIVARIUM_CORE")));
         assert_eq!(tree.core_at("unknown"), None);
         assert_eq!(tree.core_at("73f16374d94880bf18a0ae892dbb179a41f1d55e-dirty"), None);

@@ -30,7 +30,8 @@ pub struct Checker {
 /// A server over all of its recordings so far.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// The end of the first history that was recorded: what is up to there is older than the recordings.
+    /// The end of the first history that was recorded: what is up to there is older than the
+    /// recordings.
     pub(crate) before: Option<Zxid>,
     /// The number of the first recording, and of the last so far.
     first: u64,
@@ -57,8 +58,8 @@ impl Checker {
         Self::default()
     }
 
-    /// Replays a recording. Those of one server must come in the order of their numbers; of servers, in any order.
-    /// `server` and `number` are those in the name of the file.
+    /// Replays a recording. Those of one server must come in the order of their numbers; of
+    /// servers, in any order. `server` and `number` are those in the name of the file.
     pub fn add<R: Read + Seek>(&mut self, name: &str, server: Sid, number: u64, source: R) {
         let file = self.files.len();
         let mut report = FileReport::new(name, server, number);
@@ -277,8 +278,8 @@ impl Checker {
         }
     }
 
-    /// Follows the same recordings, in the same order, as a run of abstract Zab. That run is written to `out` as far as it goes, in
-    /// the language of the proved trace checker.
+    /// Follows the same recordings, in the same order, as a run of abstract Zab. That run is
+    /// written to `out` as far as it goes, in the language of the proved trace checker.
     ///
     /// # Errors
     /// `out` cannot be written.
@@ -310,8 +311,8 @@ impl Checker {
         }
     }
 
-    /// What is missing of the recordings of a whole run, in words: of voters that recorded nothing, recordings before the first
-    /// and between others, and the ends of those that were not closed.
+    /// What is missing of the recordings of a whole run, in words: of voters that recorded nothing,
+    /// recordings before the first and between others, and the ends of those that were not closed.
     pub(crate) fn absent(&self) -> Vec<String> {
         let voters = self.quorum.iter().flat_map(|(quorum, _)| quorum.voters().iter());
         let silent = voters.filter(|sid| !self.servers.contains_key(sid));

@@ -76,7 +76,8 @@ impl Checker {
         self.servers.values().filter_map(|server| server.before).max().unwrap_or_default()
     }
 
-    /// Of each epoch the longest history that is known to have been on the disks of a quorum, oldest epoch first.
+    /// Of each epoch the longest history that is known to have been on the disks of a quorum,
+    /// oldest epoch first.
     fn chosen(&self) -> Vec<Chosen> {
         let Some((quorum, _)) = self.quorum else { return Vec::new() };
         let mut epochs: std::collections::BTreeMap<Epoch, Vec<(Sid, At)>> = Default::default();
@@ -85,7 +86,8 @@ impl Checker {
         }
         let of_epoch = |(epoch, mut by): (Epoch, Vec<(Sid, At)>)| {
             by.retain(|(sid, _)| quorum.is_voter(*sid));
-            // The longest first: the first prefix of this list that is a quorum has it up to its last member's.
+            // The longest first: the first prefix of this list that is a quorum has it up to its
+            // last member's.
             by.sort_by_key(|(_, (last, _))| std::cmp::Reverse(*last));
             let size = (1..=by.len()).find(|&size| {
                 quorum.is_quorum(&by[..size].iter().map(|(sid, _)| *sid).collect::<SidSet>())
@@ -158,7 +160,8 @@ impl Checker {
         }
     }
 
-    /// The first half of Z5: of what a server delivered the last is chosen, and so is all before it.
+    /// The first half of Z5: of what a server delivered the last is chosen, and so is all before
+    /// it.
     fn deliveries(&mut self, chosen: &[Chosen]) {
         let (older, missing) = (self.older_than_recordings(), self.missing());
         for (last, at) in std::mem::take(&mut self.merged.ends) {
@@ -180,7 +183,8 @@ impl Checker {
         }
     }
 
-    /// Z3, what single transactions do not show: nobody delivers, or installs, in between what is adjacent to others.
+    /// Z3, what single transactions do not show: nobody delivers, or installs, in between what is
+    /// adjacent to others.
     fn one_sequence(&mut self) {
         let merged = &mut self.merged;
         let adjacent = |at: Fact, before: Zxid, zxid: Zxid| {

@@ -63,8 +63,8 @@ pub fn is_recording(path: &Path) -> bool {
     path.is_dir() || path.extension().is_some_and(|extension| extension == "vtrace")
 }
 
-/// Replays recordings, and those in directories, and checks them together. `run` is a file for the run of abstract Zab that they
-/// make, in the language of the proved trace checker.
+/// Replays recordings, and those in directories, and checks them together. `run` is a file for the
+/// run of abstract Zab that they make, in the language of the proved trace checker.
 ///
 /// # Errors
 /// Something cannot be read, or is no recording of one run of one ensemble.

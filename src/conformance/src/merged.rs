@@ -12,7 +12,8 @@ use crate::verdict::{Fact, Tallies, Witness};
 /// A zxid, and where that was recorded.
 pub(crate) type At = (Zxid, Fact);
 
-/// Everything that properties over several recordings need. Nothing in it depends on the order of recordings.
+/// Everything that properties over several recordings need. Nothing in it depends on the order of
+/// recordings.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
     pub(crate) tallies: Tallies,
@@ -30,7 +31,8 @@ pub(crate) struct Merged {
     established: BTreeMap<Epoch, Fact>,
     /// What the leader of an epoch had delivered when it first proposed.
     pub(crate) broadcasts: Vec<(Epoch, Zxid, Fact)>,
-    /// The end of the history on a server's disk, while epoch and promise there were this one: the largest seen.
+    /// The end of the history on a server's disk, while epoch and promise there were this one: the
+    /// largest seen.
     pub(crate) durable: BTreeMap<(Sid, Epoch), At>,
     /// The largest zxid that was received as acknowledged by this server, in its epoch.
     pub(crate) acknowledged: BTreeMap<(Sid, Epoch), At>,
@@ -173,7 +175,8 @@ impl Merged {
         }
     }
 
-    /// Whether the history that ends at `end` has the position `zxid`; `None` if that is older than what was recorded.
+    /// Whether the history that ends at `end` has the position `zxid`; `None` if that is older than
+    /// what was recorded.
     pub(crate) fn contains(&self, end: Zxid, zxid: Zxid) -> Option<bool> {
         let mut end = end;
         loop {

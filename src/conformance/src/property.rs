@@ -1,8 +1,9 @@
-//! What is checked over recordings. Z1 to Z14 and C4 are the model's properties, under the model's names.
+//! What is checked over recordings. Z1 to Z14 and C4 are the model's properties, under the model's
+//! names.
 //!
-//! Recordings have no common clock: no step of one server is before or after a step of another. So each property
-//! is said of facts that were ever recorded, in whatever order; where the model speaks of a moment, the sentence here
-//! is the one that follows from it for all times.
+//! Recordings have no common clock: no step of one server is before or after a step of another. So
+//! each property is said of facts that were ever recorded, in whatever order; where the model
+//! speaks of a moment, the sentence here is the one that follows from it for all times.
 
 /// A property of recorded runs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -103,7 +103,8 @@ pub struct PropertyReport {
     pub undecided: u64,
     /// Why it is not decided, or not always.
     pub reason: Option<String>,
-    /// The facts that contradict each other, of the first violation: file, step, and what is so there.
+    /// The facts that contradict each other, of the first violation: file, step, and what is so
+    /// there.
     pub facts: Vec<FactReport>,
 }
 
@@ -138,7 +139,8 @@ pub struct Report {
     pub steps: u64,
     /// The recordings, by server and number.
     pub recordings: Vec<FileReport>,
-    /// What is not there of the recordings that there should be: whole ones, and the ends of others.
+    /// What is not there of the recordings that there should be: whole ones, and the ends of
+    /// others.
     pub missing: Vec<String>,
     /// Every property.
     pub properties: Vec<PropertyReport>,
@@ -208,14 +210,15 @@ impl Report {
         }
     }
 
-    /// True if every recording is the core's, and no property is violated. What is not decided does not count.
+    /// True if every recording is the core's, and no property is violated. What is not decided does
+    /// not count.
     pub fn passes(&self) -> bool {
         !self.recordings.iter().any(FileReport::fails)
             && self.properties.iter().all(|property| property.violations == 0)
     }
 
-    /// True if nothing is missing, and every property that recordings can show is decided wherever it was looked at. What is
-    /// vacuous is: nothing that it speaks of happened.
+    /// True if nothing is missing, and every property that recordings can show is decided wherever
+    /// it was looked at. What is vacuous is: nothing that it speaks of happened.
     pub fn decides_everything(&self) -> bool {
         self.missing.is_empty() && self.properties.iter().all(|property| property.undecided == 0)
     }

@@ -1,4 +1,5 @@
-//! One server over one recording: what its inputs and recorded outputs add up to, without looking at the core's state.
+//! One server over one recording: what its inputs and recorded outputs add up to, without looking
+//! at the core's state.
 
 use std::collections::VecDeque;
 
@@ -43,7 +44,8 @@ enum Pending {
     Truncate(Zxid),
     Snapshot {
         zxid: Zxid,
-        /// What was delivered before: of the history up to there it is known that the snapshot has it.
+        /// What was delivered before: of the history up to there it is known that the snapshot has
+        /// it.
         delivered: Zxid,
     },
 }
@@ -343,7 +345,8 @@ impl Shadow {
         }
     }
 
-    /// How many of the pending records an ACK of `zxid` has to wait for: all but transactions behind it.
+    /// How many of the pending records an ACK of `zxid` has to wait for: all but transactions
+    /// behind it.
     fn needed(&self, zxid: Zxid) -> usize {
         let speaks_of = |pending: &Pending| match pending {
             Pending::Txn(written) => *written <= zxid,
@@ -355,7 +358,8 @@ impl Shadow {
         self.pending.iter().rposition(speaks_of).map_or(0, |at| at + 1)
     }
 
-    /// `speaks`: what the message says is so, once the first `needed` of the pending records are durable.
+    /// `speaks`: what the message says is so, once the first `needed` of the pending records are
+    /// durable.
     fn gated(
         &self,
         send: &Send<Digest>,

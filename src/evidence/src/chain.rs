@@ -5,7 +5,8 @@ use model::report::PropertyKind;
 use crate::schema::{Checks, Conformance, Link, ModelRun, Outcome, Part, Report, Status};
 use crate::text::{counted, grouped, seconds};
 
-/// The property that says that a step of the code is one of abstract Zab. Its occurrences are the steps compared.
+/// The property that says that a step of the code is one of abstract Zab. Its occurrences are the
+/// steps compared.
 pub(crate) const REFINES: &str = "Zab every-step-is-abstract";
 /// What the names of abstract Zab's actions begin with.
 pub(crate) const ABSTRACT: &str = "Zab!";

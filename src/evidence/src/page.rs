@@ -1,4 +1,5 @@
-//! The report as one HTML page. Nothing is fetched, no script runs, and the template escapes everything.
+//! The report as one HTML page. Nothing is fetched, no script runs, and the template escapes
+//! everything.
 
 mod checks;
 mod flaws;

@@ -9,7 +9,8 @@ const LEVELS_HEIGHT: f64 = 84.0;
 /// Room for the labels below and above.
 const LABEL: f64 = 14.0;
 
-/// States first seen at each depth: a step curve, filled, with the widest level and the last depth named.
+/// States first seen at each depth: a step curve, filled, with the widest level and the last depth
+/// named.
 pub(crate) fn levels(name: &str, levels: &[u64]) -> Markup {
     let most = levels.iter().copied().max().unwrap_or(0);
     let widest = levels.iter().position(|count| *count == most).unwrap_or(0);
@@ -51,7 +52,8 @@ const NAMES: f64 = 190.0;
 const BARS: f64 = 360.0;
 const NUMBERS: f64 = 130.0;
 
-/// Horizontal bars on a logarithmic scale if `logarithmic`, else a linear one. A zero has no bar, and says 0.
+/// Horizontal bars on a logarithmic scale if `logarithmic`, else a linear one. A zero has no bar,
+/// and says 0.
 pub(crate) fn bars(about: &str, logarithmic: bool, rows: &[(String, u64)]) -> Markup {
     let most = rows.iter().map(|(_, count)| *count).max().unwrap_or(0);
     let share = |count: u64| {

@@ -1,6 +1,8 @@
-//! The facts of a report. Its JSON form is what `report.json` holds: the names below, in this order.
+//! The facts of a report. Its JSON form is what `report.json` holds: the names below, in this
+//! order.
 //!
-//! Times are wall-clock seconds. A hash is in hexadecimal. `null` is said where something is not known, never where it is zero.
+//! Times are wall-clock seconds. A hash is in hexadecimal. `null` is said where something is not
+//! known, never where it is zero.
 
 mod facts;
 
@@ -178,13 +180,16 @@ pub enum Outcome {
 /// Of what the report speaks, and where it was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
-    /// The commit that this program was built from, with `-dirty` if its sources differed; or `unknown`.
+    /// The commit that this program was built from, with `-dirty` if its sources differed; or
+    /// `unknown`.
     pub built_from: String,
     /// The commit of the source tree; `null` outside a git checkout.
     pub commit: Option<String>,
-    /// Paths of sources, models, specification, proofs and tests that differ from that commit, as git names them.
+    /// Paths of sources, models, specification, proofs and tests that differ from that commit, as
+    /// git names them.
     pub changed: Vec<String>,
-    /// SHA-256 of the core's sources, as compiled into this program; `srvr`, `mntr` and `--version` name it too.
+    /// SHA-256 of the core's sources, as compiled into this program; `srvr`, `mntr` and `--version`
+    /// name it too.
     pub core: String,
     /// The same, of the source tree as it is now.
     pub core_of_tree: String,

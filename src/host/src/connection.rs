@@ -18,7 +18,8 @@ pub(crate) struct Connection<P> {
     encoder: Encoder,
     /// Messages that may leave only when a record is durable, in order.
     gated: VecDeque<(WriteNo, Message<P>)>,
-    /// Packets of this turn. Its capacity is what the last turn needed: bytes that outgrow their room are copied.
+    /// Packets of this turn. Its capacity is what the last turn needed: bytes that outgrow their
+    /// room are copied.
     staged: Vec<u8>,
     /// A question that a peer that is alive answers at once is open.
     asked: bool,

@@ -8,8 +8,8 @@ use zab::{Epoch, Notification, ServerState, Sid, Vote};
 
 use crate::packets::zxid;
 
-/// What was said to each peer last. A newer message replaces one that has not left; every new connection begins with
-/// the latest.
+/// What was said to each peer last. A newer message replaces one that has not left; every new
+/// connection begins with the latest.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Said {
     latest: BTreeMap<Sid, Notification>,

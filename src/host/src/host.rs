@@ -9,30 +9,34 @@ use zab::{
 };
 
 use crate::claims::{Claims, Turned};
+use crate::coalescing::says_all_of;
 use crate::connection::Connection;
 use crate::election::{Said, encode_notification};
 use crate::io::{Effect, Event, Link, Remark, Shell, Timer};
 use crate::machine::{Core, Elected};
 
-/// A server's core, and everything that is between its messages and bytes, its records and a disk, its timers and a
-/// clock.
+/// A server's core, and everything that is between its messages and bytes, its records and a disk,
+/// its timers and a clock.
 ///
 /// ```
 /// use host::{Effect, Event, Host, Silent, Timer};
 /// use zab::{Config, DiskImage, Peer, Quorum, Sid, WriteNo};
 ///
 /// let config = Config::new(Sid(1), Quorum::majority([Sid(1)].into_iter().collect()));
-/// let (mut host, mut effects) = (Host::new(Peer::<bytes::Bytes>::new(config), "".into()), Vec::new());
-/// host.handle::<()>(Event::Start(DiskImage::empty()), &mut Silent, &mut effects);
+/// let mut host = Host::new(Peer::<bytes::Bytes>::new(config), "".into());
+/// let mut effects: Vec<Effect<_, ()>> = Vec::new();
+/// host.handle(Event::Start(DiskImage::empty()), &mut Silent, &mut effects);
 /// let alone = Event::Timer(Timer::Core(zab::Timer::Finalize));
 /// host.handle(alone, &mut Silent, &mut effects);
 /// for write in 1..=2 {
-///     host.handle(Event::Durable(WriteNo(write)), &mut Silent, &mut effects); // the promise, then the epoch
+///     // The promise, then the epoch.
+///     host.handle(Event::Durable(WriteNo(write)), &mut Silent, &mut effects);
 /// }
 /// host.handle(Event::Propose("hello".into()), &mut Silent, &mut effects);
-/// assert!(!effects.iter().any(|effect| matches!(effect, Effect::Deliver(_)))); // not before it is on disk
+/// let is_delivery = |effect: &Effect<_, _>| matches!(effect, Effect::Deliver(_));
+/// assert!(!effects.iter().any(is_delivery)); // not before it is on disk
 /// host.handle(Event::Durable(WriteNo(3)), &mut Silent, &mut effects);
-/// assert!(effects.iter().any(|effect| matches!(effect, Effect::Deliver(txn) if txn.payload == "hello")));
+/// assert!(effects.iter().any(is_delivery));
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Host<C: Core> {
@@ -82,8 +86,8 @@ impl<C: Elected> Host<C> {
         self.admit_claims(&mut to);
     }
 
-    /// The same server in an ensemble whose ids are exchanged by `name`, a bijection that keeps voters voters: for
-    /// checkers, see [`zab::Zab::renamed`].
+    /// The same server in an ensemble whose ids are exchanged by `name`, a bijection that keeps
+    /// voters voters: for checkers, see [`zab::Zab::renamed`].
     #[must_use]
     pub fn renamed(&self, name: &dyn Fn(Sid) -> Sid) -> Self {
         let core = self.core.renamed(name);
@@ -102,7 +106,8 @@ impl<C: Elected> Host<C> {
 }
 
 impl<C: Core> Host<C> {
-    /// A host of a core that waits for [`Event::Start`]. `config_text`: the configuration, as peers are told it.
+    /// A host of a core that waits for [`Event::Start`]. `config_text`: the configuration, as peers
+    /// are told it.
     pub fn new(core: C, config_text: Bytes) -> Self {
         Self {
             core,
@@ -115,7 +120,8 @@ impl<C: Core> Host<C> {
         }
     }
 
-    /// Takes an event, and appends what has to be done. What it says to peers leaves with the next [`Self::flush`].
+    /// Takes an event, and appends what has to be done. What it says to peers leaves with the next
+    /// [`Self::flush`].
     ///
     /// Never panics on anything that a peer may send.
     pub fn handle<S>(
@@ -165,8 +171,8 @@ impl<C: Core> Host<C> {
         self.admit_claims(to);
     }
 
-    /// Lets leave what was said since the last time: everything over one connection at once, and to each peer the latest
-    /// election message.
+    /// Lets leave what was said since the last time: everything over one connection at once, and to
+    /// each peer the latest election message.
     pub fn flush<S>(&mut self, effects: &mut Vec<Effect<C::Payload, S>>) {
         while let Some((to, notification)) = self.said.take() {
             let bytes = self.election_bytes(&notification);
@@ -216,7 +222,8 @@ impl<C: Core> Host<C> {
         self.said.latest()
     }
 
-    /// Counts writes from the last durable one: for checkers, see [`zab::Zab::renumber`]. The number that became zero.
+    /// Counts writes from the last durable one: for checkers, see [`zab::Zab::renumber`]. The
+    /// number that became zero.
     pub fn renumber(&mut self) -> WriteNo {
         let shift = self.core.renumber();
         self.durable.0 = self.durable.0.saturating_sub(shift.0);
@@ -367,8 +374,8 @@ impl<C: Core> Host<C> {
 
     // ---- connections
 
-    /// Who dialled this server waits: for this server to lead (a learner may know that it was elected before it does),
-    /// and for the link that the same learner has, if it has one, to end.
+    /// Who dialled this server waits: for this server to lead (a learner may know that it was
+    /// elected before it does), and for the link that the same learner has, if it has one, to end.
     fn opened<S, H: Shell<C::Payload>>(
         &mut self,
         link: Link,
@@ -384,7 +391,8 @@ impl<C: Core> Host<C> {
                 self.replace(link.peer, to);
             }
         } else if self.is_leading() {
-            // An attempt to reach a leader may succeed when this server leads itself; the peer's own link stays then.
+            // An attempt to reach a leader may succeed when this server leads itself; the peer's
+            // own link stays then.
             to.ask(Effect::Close(link));
         } else {
             self.retire(link.peer, to);
@@ -437,8 +445,8 @@ impl<C: Core> Host<C> {
         self.step(Input::Link { peer, up: false }, None, to);
     }
 
-    /// The link is of no use any more: what was said over it leaves, and then it is closed. What waits for the disk
-    /// never leaves.
+    /// The link is of no use any more: what was said over it leaves, and then it is closed. What
+    /// waits for the disk never leaves.
     fn retire<S, H>(&mut self, peer: Sid, to: &mut To<'_, C::Payload, S, H>) {
         if let Some(mut connection) = self.links.remove(&peer) {
             let link = Link { peer, generation: connection.generation };
@@ -452,8 +460,8 @@ impl<C: Core> Host<C> {
         }
     }
 
-    /// A link has left a question unanswered for a tick. If somebody else waits under its id it ends. Nobody else's link
-    /// is judged so early: `syncLimit` is the limit for silence.
+    /// A link has left a question unanswered for a tick. If somebody else waits under its id it
+    /// ends. Nobody else's link is judged so early: `syncLimit` is the limit for silence.
     fn unanswered<S, H: Shell<C::Payload>>(
         &mut self,
         peer: Sid,
@@ -576,34 +584,5 @@ fn say<P: crate::Payload, S, H>(
             to.ask(Effect::Frames { link, bytes });
         }
         to.ask(Effect::SendState { link, zxid });
-    }
-}
-
-/// Of acknowledgements that arrive together the last one says all, and so it is with commits: the core is given that one
-/// only. (That it comes to the same is a law of the core, tested with it.)
-fn says_all_of<P>(later: &Message<P>, earlier: &Message<P>) -> bool {
-    match (later, earlier) {
-        (Message::Ack { zxid: later }, Message::Ack { zxid: earlier })
-        | (Message::Commit { zxid: later }, Message::Commit { zxid: earlier }) => {
-            earlier < later && earlier.epoch() == later.epoch()
-        }
-        (
-            Message::LearnerInfo { .. }
-            | Message::LeaderInfo { .. }
-            | Message::AckEpoch { .. }
-            | Message::Diff { .. }
-            | Message::Trunc { .. }
-            | Message::Snap { .. }
-            | Message::NewLeader { .. }
-            | Message::AckNewLeader { .. }
-            | Message::UpToDate
-            | Message::Proposal(_)
-            | Message::Ack { .. }
-            | Message::Commit { .. }
-            | Message::Inform(_)
-            | Message::Ping { .. }
-            | Message::Session(_),
-            _,
-        ) => false,
     }
 }

@@ -7,8 +7,9 @@ use zab::{
 
 use crate::claims::Turned;
 
-/// Tells two connections to the same server apart. Whoever makes connections chooses it; no number may be that of
-/// another connection to the same server that the host, or a message on its way to it, still knows of.
+/// Tells two connections to the same server apart. Whoever makes connections chooses it; no number
+/// may be that of another connection to the same server that the host, or a message on its way to
+/// it, still knows of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Generation(pub u64);
 
@@ -26,8 +27,8 @@ pub struct Link {
 pub enum Event<P, S> {
     /// The server starts with what is on its disk.
     Start(DiskImage<P>),
-    /// A connection of the quorum port is up. Each end learns of it at its own time, and a new one may be up before the
-    /// old one is known to be down.
+    /// A connection of the quorum port is up. Each end learns of it at its own time, and a new one
+    /// may be up before the old one is known to be down.
     Opened {
         /// Which one.
         link: Link,
@@ -36,10 +37,11 @@ pub enum Event<P, S> {
     },
     /// A connection broke, or the other end closed it.
     Closed(Link),
-    /// The leader that [`Effect::Dial`] named is not there. Only of the latest attempt, and not after
-    /// [`Effect::StopDialling`].
+    /// The leader that [`Effect::Dial`] named is not there. Only of the latest attempt, and not
+    /// after [`Effect::StopDialling`].
     Unreachable(Sid),
-    /// Messages that arrived together over a connection, in order: what a [`Decoder`](crate::Decoder) made of bytes.
+    /// Messages that arrived together over a connection, in order: what a
+    /// [`Decoder`](crate::Decoder) made of bytes.
     Received {
         /// Over which connection.
         link: Link,
@@ -89,8 +91,8 @@ pub enum Event<P, S> {
     Resign,
 }
 
-/// What the host asks for. Effects are carried out in their order; what has to be true before one of them is carried out
-/// is true once all before it are:
+/// What the host asks for. Effects are carried out in their order; what has to be true before one
+/// of them is carried out is true once all before it are:
 ///
 /// | effect | what it relies on |
 /// |---|---|
@@ -136,7 +138,8 @@ pub enum Effect<P, S> {
     Dial(Sid),
     /// Stop dialling, if somebody is dialled; connections stay.
     StopDialling(Sid),
-    /// Let an election message leave over every connection to the peer; an older one that has not left is forgotten.
+    /// Let an election message leave over every connection to the peer; an older one that has not
+    /// left is forgotten.
     Notify {
         /// The receiver.
         to: Sid,
@@ -145,7 +148,8 @@ pub enum Effect<P, S> {
         /// This server looks for a leader, so a peer that is alive answers.
         looks: bool,
     },
-    /// Let the latest election message leave over the connection whose [`Event::ElectionOpened`] is handled.
+    /// Let the latest election message leave over the connection whose [`Event::ElectionOpened`] is
+    /// handled.
     Greet {
         /// Length and message.
         bytes: Vec<u8>,
@@ -175,7 +179,8 @@ pub enum Timer {
     Core(zab::Timer),
     /// The peer has left a question unanswered for a tick.
     Answer(Sid),
-    /// A connection has waited for `initLimit` to become the link of the member that it claims to be.
+    /// A connection has waited for `initLimit` to become the link of the member that it claims to
+    /// be.
     Claim(Link),
 }
 
@@ -186,7 +191,8 @@ pub enum Remark {
     TurnedAway(Sid, Turned),
     /// The member answers on its link: so many others that claim to be it are closed.
     Refuted(Sid, usize),
-    /// The member does not answer on its link, and another connection claims to be it: the link is closed.
+    /// The member does not answer on its link, and another connection claims to be it: the link is
+    /// closed.
     Replaced(Sid),
     /// The peer sent a SNAP without a state: its link is closed.
     NoState(Sid),

@@ -1,10 +1,12 @@
 //! Between the core's messages and ZooKeeper's packets.
 //!
-//! The core says some things once that ZooKeeper says in several packets: a COMMIT of everything up to a zxid is one
-//! packet for every transaction, and what a TRUNC says of committed transactions is said by COMMITs behind it. And requests
-//! that are forwarded together are one message to it, which does not look into them: their packets.
+//! The core says some things once that ZooKeeper says in several packets: a COMMIT of everything up
+//! to a zxid is one packet for every transaction, and what a TRUNC says of committed transactions
+//! is said by COMMITs behind it. And requests that are forwarded together are one message to it,
+//! which does not look into them: their packets.
 //!
-//! Whatever the packets are, the receiver may conclude from them what it may conclude from the message:
+//! Whatever the packets are, the receiver may conclude from them what it may conclude from the
+//! message:
 //!
 //! | message | what its receiver may conclude |
 //! |---|---|
@@ -70,8 +72,8 @@ impl Payload for Bytes {
 pub(crate) struct Encoder {
     me: Sid,
     config_text: Bytes,
-    /// Everything up to here is committed, by the packets of this connection: those of the plan, once the leader is
-    /// established, and COMMITs.
+    /// Everything up to here is committed, by the packets of this connection: those of the plan,
+    /// once the leader is established, and COMMITs.
     committed: Zxid,
     /// Proposals sent behind that.
     uncommitted: VecDeque<Zxid>,
@@ -123,8 +125,8 @@ impl Encoder {
             }
             Message::Trunc { to, committed } => {
                 self.committed = *committed;
-                // ZooKeeper carries nothing here, and reads nothing: there whatever stays is committed. Here it may be
-                // a proposal that nobody has decided on yet.
+                // ZooKeeper carries nothing here, and reads nothing: there whatever stays is
+                // committed. Here it may be a proposal that nobody has decided on yet.
                 packet(PacketType::Trunc, to.0, Some(&committed.0.to_be_bytes()));
             }
             Message::Snap { zxid } => {
@@ -146,7 +148,8 @@ impl Encoder {
             }
             Message::Ack { zxid } => packet(PacketType::Ack, zxid.0, None),
             Message::Commit { zxid } => {
-                // ZooKeeper's learner waits for a COMMIT of each transaction that it was sent over this connection.
+                // ZooKeeper's learner waits for a COMMIT of each transaction that it was sent over
+                // this connection.
                 while let Some(&next) = self.uncommitted.front()
                     && next <= *zxid
                 {
@@ -154,7 +157,8 @@ impl Encoder {
                     self.committed = next;
                     packet(PacketType::Commit, next.0, None);
                 }
-                // The transaction itself may have come over an earlier connection: then it is in the receiver's log.
+                // The transaction itself may have come over an earlier connection: then it is in
+                // the receiver's log.
                 if self.committed < *zxid {
                     self.committed = *zxid;
                     packet(PacketType::Commit, zxid.0, None);
@@ -193,7 +197,8 @@ impl<P: Payload> Decoder<P> {
     /// Takes the next packet.
     ///
     /// # Errors
-    /// The peer broke the protocol: a number in it is none that can be, or it needs what this server does not support.
+    /// The peer broke the protocol: a number in it is none that can be, or it needs what this
+    /// server does not support.
     pub fn decode(&mut self, packet: Packet) -> Result<(), String> {
         if packet.kind == PacketType::Request {
             write_request(

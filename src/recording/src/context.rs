@@ -1,4 +1,5 @@
-//! What the steps before have left behind, for the next ones to be told relative to it: the same while writing and reading.
+//! What the steps before have left behind, for the next ones to be told relative to it: the same
+//! while writing and reading.
 
 use std::collections::VecDeque;
 
@@ -6,8 +7,8 @@ use zab::{WriteNo, Zxid};
 
 use crate::Digest;
 
-/// Numbers that the next ones are near to, and the history that waits for its delivery. `T`: what stands for the payload of a transaction
-/// in it.
+/// Numbers that the next ones are near to, and the history that waits for its delivery. `T`: what
+/// stands for the payload of a transaction in it.
 #[derive(Debug)]
 pub(crate) struct Context<T> {
     /// Of the last transaction that was told, wherever.
@@ -24,7 +25,8 @@ pub(crate) struct Context<T> {
     undelivered: VecDeque<(Zxid, T)>,
 }
 
-/// So many transactions may wait for their delivery; the oldest are forgotten then. Forgetting costs bytes, and nothing else.
+/// So many transactions may wait for their delivery; the oldest are forgotten then. Forgetting
+/// costs bytes, and nothing else.
 const UNDELIVERED_MAX: usize = 1 << 16;
 
 impl<T: Copy> Context<T> {

@@ -9,8 +9,9 @@ use zab::{DiskImage, Input, Message, Record, SessionMessage, Txn};
 
 use crate::payload::{Content, Payload};
 
-/// The rapidhash (V3, without a seed) of a payload, big-endian: a payload that is not the one that it should be goes unseen with a
-/// probability of 2^-64, unless somebody constructs it. It is not a cryptographic digest.
+/// The rapidhash (V3, without a seed) of a payload, big-endian: a payload that is not the one that
+/// it should be goes unseen with a probability of 2^-64, unless somebody constructs it. It is not a
+/// cryptographic digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Digest(pub [u8; 8]);
 
@@ -51,10 +52,12 @@ pub(crate) fn place<P: Payload>(payload: &P) -> Option<Place> {
     }
 }
 
-/// The payload whose digest was made last, by its place in memory: most steps name one payload several times.
+/// The payload whose digest was made last, by its place in memory: most steps name one payload
+/// several times.
 ///
-/// Within a step only: a payload that the step has let go may leave its place to another one, but the core makes no
-/// payloads, so none can come into a place while it runs. (Payloads are behind pointers: shared bytes, slices.)
+/// Within a step only: a payload that the step has let go may leave its place to another one, but
+/// the core makes no payloads, so none can come into a place while it runs. (Payloads are behind
+/// pointers: shared bytes, slices.)
 #[derive(Debug, Default)]
 pub(crate) struct Known(Option<(Place, Digest)>);
 

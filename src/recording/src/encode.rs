@@ -12,8 +12,8 @@ use crate::tags::{self, ANY, MANY, NEXT, OTHER, SAME};
 use crate::usual::{Came, Usual};
 use crate::{Digest, Payload};
 
-/// Steps on their way into a recording, all of one recording in their order: each is told relative to those before. Its memory is
-/// used again: recording a step allocates nothing in steady state.
+/// Steps on their way into a recording, all of one recording in their order: each is told relative
+/// to those before. Its memory is used again: recording a step allocates nothing in steady state.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Vec<u8>,
@@ -30,9 +30,10 @@ pub struct Buffer {
 
 /// The payload of a transaction that was written and not delivered.
 ///
-/// The core holds a payload from its record to its delivery, so until then nothing else has its place, and the payload that is delivered in the same place
-/// need not be looked at. (A core that delivered another one, in the place that it had let go of, would not go unseen: run
-/// again it delivers another digest than the recording says.)
+/// The core holds a payload from its record to its delivery, so until then nothing else has its
+/// place, and the payload that is delivered in the same place need not be looked at. (A core that
+/// delivered another one, in the place that it had let go of, would not go unseen: run again it
+/// delivers another digest than the recording says.)
 #[derive(Clone, Copy, Debug)]
 struct Written {
     place: Option<Place>,
@@ -537,7 +538,8 @@ mod tests {
                 ..Outputs::new()
             };
             buffer.begin(&Input::Recv { peer: Sid(3), message: Message::Proposal(txn) });
-            // The first has a new shape; the second has it again, and is kept to compare the third with.
+            // The first has a new shape; the second has it again, and is kept to compare the third
+            // with.
             if counter < 3 {
                 assert!(!buffer.end_usual(&outputs));
                 buffer.end(&outputs);

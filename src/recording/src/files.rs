@@ -5,7 +5,8 @@ use std::path::Path;
 
 use zab::Sid;
 
-/// `s<sid>-<number>.vtrace`; numbers have six digits at least, so that names sort as they were written.
+/// `s<sid>-<number>.vtrace`; numbers have six digits at least, so that names sort as they were
+/// written.
 pub fn file_name(sid: Sid, number: u64) -> String {
     format!("s{}-{number:06}.vtrace", sid.0)
 }

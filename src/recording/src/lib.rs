@@ -1,11 +1,14 @@
-//! Recordings of the core's steps: the format, for the server that writes and the checker that reads.
+//! Recordings of the core's steps: the format, for the server that writes and the checker that
+//! reads.
 //!
-//! One file holds one incarnation of one server, from [`zab::Input::Start`] to its end: every input of [`zab::Peer::step`]
-//! in order, and the outputs of each. Running them through the same function again must give the same outputs; and
-//! what the servers of an ensemble recorded, put together, must have the properties of the protocol.
+//! One file holds one incarnation of one server, from [`zab::Input::Start`] to its end: every input
+//! of [`zab::Peer::step`] in order, and the outputs of each. Running them through the same function
+//! again must give the same outputs; and what the servers of an ensemble recorded, put together,
+//! must have the properties of the protocol.
 //!
-//! *No data of clients.* The core never looks into a payload, so a recording holds a [`Digest`] in the place of each. The
-//! digest has no key: who holds a recording can test a guess of a payload, and nothing else.
+//! *No data of clients.* The core never looks into a payload, so a recording holds a [`Digest`] in
+//! the place of each. The digest has no key: who holds a recording can test a guess of a payload,
+//! and nothing else.
 //!
 //! # The format
 //!
@@ -16,17 +19,21 @@
 //! step    shape: its number u8, or 255 · words varint · the words, u64 each; then the values
 //! ```
 //!
-//! Numbers of file and chunk, and words, are little-endian. A varint has seven bits a byte, the lowest first.
+//! Numbers of file and chunk, and words, are little-endian. A varint has seven bits a byte, the
+//! lowest first.
 //!
 //! # Steps
 //!
-//! Nothing is left out, but most steps are alike but for one digest and two or three numbers that go up. So a step is told relative to
-//! what the steps before it have said, in two parts. Its *shape* is what is alike: kinds, servers, timers, actions, and *relations*: that a number,
-//! or a digest, is the one before (0), one more (1, numbers only) or another (2). Its *values* are what a shape does not say, in the order in
-//! which it asks for them. A shape that came before is a byte.
+//! Nothing is left out, but most steps are alike but for one digest and two or three numbers that
+//! go up. So a step is told relative to what the steps before it have said, in two parts. Its
+//! *shape* is what is alike: kinds, servers, timers, actions, and *relations*: that a number, or a
+//! digest, is the one before (0), one more (1, numbers only) or another (2). Its *values* are what
+//! a shape does not say, in the order in which it asks for them. A shape that came before is a
+//! byte.
 //!
-//! A word of a shape is eight bytes, here those up to the last that may be other than 0. The first is that of the input, the second
-//! that of the outputs, and behind it is a word for each item of the lists, in the order of the fields.
+//! A word of a shape is eight bytes, here those up to the last that may be other than 0. The first
+//! is that of the input, the second that of the outputs, and behind it is a word for each item of
+//! the lists, in the order of the fields.
 //!
 //! ```text
 //! input    0, value: Input                Propose    7 digest
@@ -49,22 +56,27 @@
 //! digest   relation to the digest told last; 2: value: 8 bytes
 //! ```
 //!
-//! A value is a varint if it is a length; a varint of the zigzag of the difference, modulo 2^64, if it is a number that has a relation or is called
-//! a difference; and else postcard.
+//! A value is a varint if it is a length; a varint of the zigzag of the difference, modulo 2^64, if
+//! it is a number that has a relation or is called a difference; and else postcard.
 //!
-//! Numbers are relative to: zxids of transactions, and of ACKs that are sent, to that of the transaction told last; of ACKs that are
-//! received, and of COMMITs, to the last delivery; records to the record told last; Durable to the last Durable. All begin with 0. *Due* are the
-//! transactions that were written and not delivered, in their order, the last 65536 at most. A delivery takes out those up to its zxid.
+//! Numbers are relative to: zxids of transactions, and of ACKs that are sent, to that of the
+//! transaction told last; of ACKs that are received, and of COMMITs, to the last delivery; records
+//! to the record told last; Durable to the last Durable. All begin with 0. *Due* are the
+//! transactions that were written and not delivered, in their order, the last 65536 at most. A
+//! delivery takes out those up to its zxid.
 //!
-//! A shape of at most 32 words gets a number, from 0 on in the order in which they come; the 255th makes all before it forgotten, and is number
-//! 0. There is one way to write a step: a relation is 2 only if it is not another, what is due is told as due, and what has a
+//! A shape of at most 32 words gets a number, from 0 on in the order in which they come; the 255th
+//! makes all before it forgotten, and is number
+//! 0. There is one way to write a step: a relation is 2 only if it is not another, what is due is
+//!    told as due, and what has a
 //! word is not told as postcard.
 //!
 //! # Crashes
 //!
-//! A chunk is what was written at once. A crash can leave the file with a part of its last chunk: the *torn tail*,
-//! which is reported, and what is before it counts. A chunk that is not sound and has a sound one behind it is damage, and
-//! refused. A file whose last chunk is not of kind 1 is *open*: the server was killed, and its last steps may be missing.
+//! A chunk is what was written at once. A crash can leave the file with a part of its last chunk:
+//! the *torn tail*, which is reported, and what is before it counts. A chunk that is not sound and
+//! has a sound one behind it is damage, and refused. A file whose last chunk is not of kind 1 is
+//! *open*: the server was killed, and its last steps may be missing.
 //!
 //! `s<sid>-<number>.vtrace` is the name of a file, where the number grows with each start.
 

@@ -57,7 +57,8 @@ pub enum Refused {
 pub enum Tail {
     /// With an orderly stop: nothing is missing.
     Closed,
-    /// After a sound chunk. The server was killed, or still runs, or lost power: then steps behind it may be missing.
+    /// After a sound chunk. The server was killed, or still runs, or lost power: then steps behind
+    /// it may be missing.
     Open,
     /// With a part of a chunk, which is left out. Steps are missing.
     Torn {
@@ -110,7 +111,8 @@ enum Found {
 }
 
 impl<R: Read + Seek> Reader<R> {
-    /// Reads the header; `None` if the file ends within it: the server was killed before its first step.
+    /// Reads the header; `None` if the file ends within it: the server was killed before its first
+    /// step.
     ///
     /// # Errors
     /// The file is no recording, or of another version.
@@ -152,7 +154,8 @@ impl<R: Read + Seek> Reader<R> {
         self.tail.as_ref()
     }
 
-    /// The next step; `None` at the end. There is one way only to write a step: what is read is what would be written, byte for byte.
+    /// The next step; `None` at the end. There is one way only to write a step: what is read is
+    /// what would be written, byte for byte.
     ///
     /// # Errors
     /// The recording is damaged.

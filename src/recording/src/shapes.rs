@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// Words of eight bytes, the first byte the lowest. An item of a step is one word, so that telling it is one
-/// store.
+/// Words of eight bytes, the first byte the lowest. An item of a step is one word, so that telling
+/// it is one store.
 #[derive(PartialEq, Eq, Debug, Default)]
 pub(crate) struct Shape(Vec<u64>);
 
@@ -41,15 +41,18 @@ pub(crate) struct Shapes {
     words: Vec<u64>,
     /// Where each ends in `words`.
     ends: Vec<usize>,
-    /// Open addressing with linear probing: one more than a number, 0 is free. Never more than half full.
+    /// Open addressing with linear probing: one more than a number, 0 is free. Never more than half
+    /// full.
     slots: Box<[u8; SLOTS]>,
     /// The number that was asked for last.
     last: u8,
-    /// Which number came behind each, the last time: steps come in rows that are alike, so this is where to look first.
+    /// Which number came behind each, the last time: steps come in rows that are alike, so this is
+    /// where to look first.
     next: Box<[u8; 256]>,
 }
 
-/// A shape that is being told, and whether it is the expected one until now: most are, and need not be looked for.
+/// A shape that is being told, and whether it is the expected one until now: most are, and need not
+/// be looked for.
 #[derive(Debug)]
 pub(crate) struct Telling {
     shape: Shape,
@@ -153,7 +156,8 @@ impl Shapes {
         self.last
     }
 
-    /// The number of this shape, wherever it is. If it has none it is kept, and has one from now on.
+    /// The number of this shape, wherever it is. If it has none it is kept, and has one from now
+    /// on.
     #[inline(never)]
     pub(crate) fn number(&mut self, shape: &Shape) -> Option<u8> {
         let number = self.find(shape)?;

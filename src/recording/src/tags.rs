@@ -5,7 +5,8 @@ use zab::{Halt, Notification, Sid, Zxid};
 /// In the place of the number of a shape: here it comes itself.
 pub(crate) const NEW_SHAPE: u8 = 255;
 
-/// How a number relates to the one that it is told relative to; how a digest relates to the last one.
+/// How a number relates to the one that it is told relative to; how a digest relates to the last
+/// one.
 pub(crate) const SAME: u8 = 0;
 /// One more.
 pub(crate) const NEXT: u8 = 1;

@@ -1,8 +1,10 @@
-//! The step that most are, told at once: a transaction comes, which is the next one, is written, and is passed on or acknowledged.
+//! The step that most are, told at once: a transaction comes, which is the next one, is written,
+//! and is passed on or acknowledged.
 //!
-//! Nothing of it is in the format: such a step has the bytes that it has when it is told word by word. It is recognised by less, with code
-//! that is small, because a server that is busy does little else, and what a step costs it is mostly what the step
-//! drives out of the processor's caches.
+//! Nothing of it is in the format: such a step has the bytes that it has when it is told word by
+//! word. It is recognised by less, with code that is small, because a server that is busy does
+//! little else, and what a step costs it is mostly what the step drives out of the processor's
+//! caches.
 
 use zab::{After, Message, Note, Outputs, Record, Send, Sid, TimerCmd, Txn, WriteNo, Zxid};
 
@@ -18,7 +20,8 @@ pub(crate) struct Came {
     pub(crate) digest: Digest,
 }
 
-/// What the last such step asked for besides the record: the shape of the step, but for what makes it such a step.
+/// What the last such step asked for besides the record: the shape of the step, but for what makes
+/// it such a step.
 #[derive(Debug)]
 pub(crate) struct Usual {
     /// Of the shape.
@@ -39,7 +42,8 @@ enum Passed {
 }
 
 impl Came {
-    /// The record of such a step, if this is one, where the last record and the last transaction were these.
+    /// The record of such a step, if this is one, where the last record and the last transaction
+    /// were these.
     #[inline]
     pub(crate) fn written<P: Payload>(
         &self,
@@ -99,7 +103,8 @@ impl Came {
 }
 
 impl Usual {
-    /// What such a step asks for, which was told with the shape of this number: the next ones may be compared with it.
+    /// What such a step asks for, which was told with the shape of this number: the next ones may
+    /// be compared with it.
     #[cold]
     pub(crate) fn new<P: Payload>(
         number: u8,

@@ -15,7 +15,8 @@ pub fn header(header: &Header) -> Vec<u8> {
     bytes
 }
 
-/// A chunk of `count` encoded steps, the first of which has the number `first`. `last`: the recording ends with it.
+/// A chunk of `count` encoded steps, the first of which has the number `first`. `last`: the
+/// recording ends with it.
 pub fn chunk(first: u64, count: u32, steps: &[u8], last: bool, out: &mut Vec<u8>) {
     let begin = out.len();
     out.extend(CHUNK_MAGIC);
@@ -42,7 +43,8 @@ pub(crate) fn append(value: &impl serde::Serialize, bytes: Vec<u8>) -> Vec<u8> {
     postcard::to_extend(value, bytes).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// A single step is as large as the disk image at the start may be: 4 GiB are 150 million transactions.
+/// A single step is as large as the disk image at the start may be: 4 GiB are 150 million
+/// transactions.
 fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or_else(|_| unreachable!("a chunk is below 4 GiB"))
 }

@@ -1,6 +1,8 @@
-//! What is told at once, because it is like the step before, has the bytes that it has when it is told word by word.
+//! What is told at once, because it is like the step before, has the bytes that it has when it is
+//! told word by word.
 //!
-//! Steps whose payloads are digests are always told word by word, for a digest has no place in memory.
+//! Steps whose payloads are digests are always told word by word, for a digest has no place in
+//! memory.
 
 use std::io::Cursor;
 
@@ -54,8 +56,8 @@ impl<P: Payload + Clone> Run<P> {
         self.steps.push((input, outputs));
     }
 
-    /// A transaction that comes, is written, and is passed on by a leader or acknowledged by a follower; in one
-    /// respect it may not be so.
+    /// A transaction that comes, is written, and is passed on by a leader or acknowledged by a
+    /// follower; in one respect it may not be so.
     fn transaction(&mut self, index: u8, leads: bool, odd: u8) {
         self.zxid += if odd == 1 { 2 } else { 1 };
         self.write += if odd == 2 { 2 } else { 1 };
@@ -133,7 +135,8 @@ impl<P: Payload + Clone> Run<P> {
     }
 }
 
-/// Are the steps of such a run told with the same bytes whether or not their payloads have a place, and read as they were?
+/// Are the steps of such a run told with the same bytes whether or not their payloads have a place,
+/// and read as they were?
 fn is_told_well(steps: &[(u8, bool, u8)]) -> bool {
     let at_once = Run::new(bytes).run(steps);
     let by_word = Run::new(digest).run(steps);

@@ -39,8 +39,8 @@ pub(crate) struct ClientBatch {
 #[derive(Clone)]
 pub(crate) struct EngineSender {
     pub(crate) batches: mpsc::Sender<ClientBatch>,
-    /// Connections that are gone. Each comes once; the engine always takes them, because what they had asked for is what keeps it from
-    /// taking more.
+    /// Connections that are gone. Each comes once; the engine always takes them, because what they
+    /// had asked for is what keeps it from taking more.
     pub(crate) ended: mpsc::UnboundedSender<Arc<Connection>>,
 }
 

@@ -1,4 +1,5 @@
-//! What this server does of what ZooKeeper's clients may ask for, and in which form it refuses the rest.
+//! What this server does of what ZooKeeper's clients may ask for, and in which form it refuses the
+//! rest.
 //!
 //! The server itself decides by these tables, and a test sends everything in them to a real one.
 
@@ -18,11 +19,13 @@ pub enum Operation {
     Auth,
     /// It is refused with this error, and the connection goes on.
     Refused(ErrorCode),
-    /// It is refused with this error, and the connection is closed: no client of ZooKeeper asks for it.
+    /// It is refused with this error, and the connection is closed: no client of ZooKeeper asks for
+    /// it.
     Closes(ErrorCode),
 }
 
-/// What becomes of an operation. One whose number is not known is [`Operation::Closes`] with Unimplemented.
+/// What becomes of an operation. One whose number is not known is [`Operation::Closes`] with
+/// Unimplemented.
 pub fn operation(op: OpCode) -> Operation {
     match op {
         OpCode::Exists
@@ -55,8 +58,9 @@ pub fn operation(op: OpCode) -> Operation {
         OpCode::Reconfig => Operation::Refused(ErrorCode::ReconfigDisabled),
         // As an exchange of tokens that failed is answered.
         OpCode::Sasl => Operation::Closes(ErrorCode::AuthFailed),
-        // deleteContainer and createSession are of servers only; ZooKeeper takes them from clients, too, and a client
-        // could delete what it may not, or bring sessions back. check is of multis only.
+        // deleteContainer and createSession are of servers only; ZooKeeper takes them from clients,
+        // too, and a client could delete what it may not, or bring sessions back. check is of
+        // multis only.
         OpCode::Notification
         | OpCode::Check
         | OpCode::DeleteContainer
@@ -65,8 +69,8 @@ pub fn operation(op: OpCode) -> Operation {
     }
 }
 
-/// Whether a four-letter word is answered, if the whitelist has it. One that is not is refused as if the whitelist had
-/// it not.
+/// Whether a four-letter word is answered, if the whitelist has it. One that is not is refused as
+/// if the whitelist had it not.
 pub fn is_answered(word: FourLetterWord) -> bool {
     match word {
         FourLetterWord::Conf

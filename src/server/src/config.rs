@@ -1,10 +1,11 @@
 //! The configuration of a server: ZooKeeper's `zoo.cfg`, read strictly.
 //!
-//! What ZooKeeper's `QuorumPeerConfig` accepts means the same here. Five things differ. A key that nobody knows is a
-//! warning, as is one that ZooKeeper knows and this server does not act upon; a key without which the server would be less
-//! protected than its file says (TLS, authentication, hierarchical quorums) is an error: `table` lists all of them.
-//! `forceSync=no` is accepted with a warning and has no effect: what is acknowledged is on disk. The members are read from
-//! this file only (no `dynamicConfigFile`). Ids go up to 255, so that session ids tell servers apart. And
+//! What ZooKeeper's `QuorumPeerConfig` accepts means the same here. Five things differ. A key that
+//! nobody knows is a warning, as is one that ZooKeeper knows and this server does not act upon; a
+//! key without which the server would be less protected than its file says (TLS, authentication,
+//! hierarchical quorums) is an error: `table` lists all of them. `forceSync=no` is accepted with a
+//! warning and has no effect: what is acknowledged is on disk. The members are read from this file
+//! only (no `dynamicConfigFile`). Ids go up to 255, so that session ids tell servers apart. And
 //! `jute.maxbuffer` is at most 128 MiB, so that every member takes what another one has accepted.
 
 mod keys;
@@ -32,23 +33,29 @@ use znode::ReapLimits;
 pub struct Config {
     /// This server: what `dataDir/myid` says; 1 if standalone.
     pub me: Sid,
-    /// True if this server is alone: no `server.N` line, or one participant and not `standaloneEnabled=false`.
+    /// True if this server is alone: no `server.N` line, or one participant and not
+    /// `standaloneEnabled=false`.
     pub standalone: bool,
     /// The members by their `server.N` lines; empty if standalone without such a line.
     pub members: BTreeMap<Sid, Member>,
     /// Whether this server has a vote. Its `server.N` line decides, not `peerType`.
     pub kind: LearnerKind,
-    /// Where this server listens for clients (`clientPort`, `clientPortAddress`, or its `server.N` line); `None`: not at all.
+    /// Where this server listens for clients (`clientPort`, `clientPortAddress`, or its `server.N`
+    /// line); `None`: not at all.
     pub client: Option<ClientAddress>,
-    /// Queue of connections not yet accepted at the client port (`clientPortListenBacklog`); `None`: the system's.
+    /// Queue of connections not yet accepted at the client port (`clientPortListenBacklog`);
+    /// `None`: the system's.
     pub client_backlog: Option<u32>,
-    /// `quorumListenOnAllIPs`: listen for other servers on every address, not only on that of the own line.
+    /// `quorumListenOnAllIPs`: listen for other servers on every address, not only on that of the
+    /// own line.
     pub quorum_listen_on_all_ips: bool,
     /// The unit of time, `tickTime`.
     pub tick_time: Duration,
-    /// `initLimit`: how long a learner may take to connect to a leader and to be brought up to date.
+    /// `initLimit`: how long a learner may take to connect to a leader and to be brought up to
+    /// date.
     pub init_limit_ticks: u32,
-    /// `syncLimit`: how long a learner may be silent, and how long a proposal may go without acknowledgement.
+    /// `syncLimit`: how long a learner may be silent, and how long a proposal may go without
+    /// acknowledgement.
     pub sync_limit_ticks: u32,
     /// Dialling another server's election port is given up after this (`cnxTimeout`).
     pub connect_timeout: Duration,
@@ -76,20 +83,22 @@ pub struct Config {
     pub client_connections_per_address_max: Option<u32>,
     /// Client connections in all (`maxCnxns`); `None`: no limit.
     pub client_connections_max: Option<u32>,
-    /// Requests in progress before clients are no longer read from (`globalOutstandingLimit`), as the file says. What
-    /// holds for one server: [`outstanding_limit`](Self::outstanding_limit).
+    /// Requests in progress before clients are no longer read from (`globalOutstandingLimit`), as
+    /// the file says. What holds for one server: [`outstanding_limit`](Self::outstanding_limit).
     pub global_outstanding_limit: u32,
     /// Largest request and largest data of a node in bytes (`jute.maxbuffer`).
     pub jute_max_buffer: u32,
-    /// `extendedTypesEnabled`: nodes may have a time to live. Must be the same on all servers of an ensemble.
+    /// `extendedTypesEnabled`: nodes may have a time to live. Must be the same on all servers of an
+    /// ensemble.
     pub extended_types: bool,
-    /// When a leader deletes containers and nodes with a time to live, and how fast (`znode.container.*`).
+    /// When a leader deletes containers and nodes with a time to live, and how fast
+    /// (`znode.container.*`).
     pub reap: ReapLimits,
     /// Longest answer in bytes (`vivarium.maxAnswerBytes`): a read whose answer would be longer
     /// gets an error instead.
     pub answer_bytes_max: u32,
-    /// `digest.enabled`: a server whose tree is not that of its snapshot's digest, or of the leader's
-    /// digest in a transaction, stops. False: nothing is compared.
+    /// `digest.enabled`: a server whose tree is not that of its snapshot's digest, or of the
+    /// leader's digest in a transaction, stops. False: nothing is compared.
     pub digest_enabled: bool,
     /// What the watches of one connection may take in bytes (`vivarium.maxWatchBytes`), where each
     /// counts with its path and 256 bytes more. What would set one more gets an error instead.
@@ -240,7 +249,8 @@ const ANSWER_BYTES_DEFAULT: u32 = 16 << 20;
 const ANSWER_BYTES_LIMIT: u32 = 1 << 30;
 
 /// [`Config::watch_bytes_max`] unless given: 800,000 watches of paths of 60 bytes. The largest
-/// caches, which watch whole subtrees of a hundred thousand nodes, data and children, take a quarter.
+/// caches, which watch whole subtrees of a hundred thousand nodes, data and children, take a
+/// quarter.
 const WATCH_BYTES_DEFAULT: u32 = 256 << 20;
 
 // Whatever jute.maxbuffer is, there is an answer limit that goes with it.
@@ -255,8 +265,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read, a value that is wrong, missing or refused. The error names the file only where
-    /// it is not the given one.
+    /// A file that cannot be read, a value that is wrong, missing or refused. The error names the
+    /// file only where it is not the given one.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
         let read = |path: &Path| std::fs::read(path);
         let text =
@@ -283,9 +293,9 @@ impl Config {
         self.tick_time * self.sync_limit_ticks
     }
 
-    /// Requests in progress at this server before clients are no longer read from: `globalOutstandingLimit`, in ensembles
-    /// of more than two voters divided by their number less one (`ZooKeeperServer.getGlobalOutstandingLimit` of a quorum
-    /// member); at least 1.
+    /// Requests in progress at this server before clients are no longer read from:
+    /// `globalOutstandingLimit`, in ensembles of more than two voters divided by their number less
+    /// one (`ZooKeeperServer.getGlobalOutstandingLimit` of a quorum member); at least 1.
     pub fn outstanding_limit(&self) -> u32 {
         let voters = self.quorum().voters().len();
         let divisor = if voters > 2 { voters - 1 } else { 1 };

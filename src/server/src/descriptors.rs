@@ -16,7 +16,8 @@ const PER_MEMBER: u64 = 12;
 /// However few descriptors there are.
 const CLIENTS_MIN: u64 = 16;
 
-/// Raises the limit of this process as far as it may, and bounds the number of clients by what is left of it.
+/// Raises the limit of this process as far as it may, and bounds the number of clients by what is
+/// left of it.
 pub(crate) fn share_out(config: &mut Config) {
     let limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum || (limit.current.is_some() && limit.maximum.is_none()) {

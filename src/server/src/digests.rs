@@ -1,9 +1,10 @@
 //! Whether the tree is the one whose digest was taken, in snapshots and in transactions.
 //!
-//! The seals of a file show only that its bytes are those that were written. The digest is that of the
-//! tree in the memory of whoever wrote it, so it shows faults of that memory, and of the code that
-//! writes and reads. (ZooKeeper compares it too, reports the difference, and goes on.) A snapshot that
-//! comes over a link has no digest: it is compared with that of the first transaction behind it.
+//! The seals of a file show only that its bytes are those that were written. The digest is that of
+//! the tree in the memory of whoever wrote it, so it shows faults of that memory, and of the code
+//! that writes and reads. (ZooKeeper compares it too, reports the difference, and goes on.) A
+//! snapshot that comes over a link has no digest: it is compared with that of the first transaction
+//! behind it.
 
 use store::{LogEntry, Recovered, SnapshotDigest, SnapshotFile};
 use tracing::info;
@@ -22,12 +23,12 @@ pub(crate) fn stops(mismatch: &DigestMismatch) -> String {
     format!("{mismatch}: what this server would answer may be wrong, so it stops. {WAY_OUT}")
 }
 
-/// Compares the tree of the snapshot that the server starts from, and settles it if it is exactly that
-/// of `base`.
+/// Compares the tree of the snapshot that the server starts from, and settles it if it is exactly
+/// that of `base`.
 ///
-/// ZooKeeper takes the digest when the nodes are written, at a later zxid than that of the name. Then
-/// the log is replayed in a copy up to that zxid. And the nodes may hold more than the digest: the first
-/// transactions of the log with which the tree agrees show that nothing is wrong with it.
+/// ZooKeeper takes the digest when the nodes are written, at a later zxid than that of the name.
+/// Then the log is replayed in a copy up to that zxid. And the nodes may hold more than the digest:
+/// the first transactions of the log with which the tree agrees show that nothing is wrong with it.
 ///
 /// # Errors
 /// The tree agrees neither with the digest nor with any transaction in the log behind it.

@@ -1,5 +1,5 @@
-//! The disk thread: the one writer of the transaction log and of the epochs, in the order in which the core issued
-//! its records.
+//! The disk thread: the one writer of the transaction log and of the epochs, in the order in which
+//! the core issued its records.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,8 @@ pub(crate) enum Job {
     Write(WriteNo, Record<Bytes>),
     /// [`Record::Snapshot`], with what it holds.
     Install(WriteNo, Zxid, Snapshot),
-    /// A snapshot of the state as it is behind everything before. The next transaction begins a new log file.
+    /// A snapshot of the state as it is behind everything before. The next transaction begins a new
+    /// log file.
     TakeSnapshot(Snapshot, snapshots::Done),
 }
 
@@ -62,7 +63,8 @@ impl Disk {
         }
     }
 
-    /// Records handed over and not yet durable. The engine takes no more writes from clients while there are many.
+    /// Records handed over and not yet durable. The engine takes no more writes from clients while
+    /// there are many.
     pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }
@@ -112,7 +114,8 @@ impl Writer {
         }
     }
 
-    /// One order of writes: whatever goes to another file than the log begins only when the log is synced.
+    /// One order of writes: whatever goes to another file than the log begins only when the log is
+    /// synced.
     fn write(&mut self, job: Job) -> Result<(), store::Error> {
         match job {
             Job::TakeSnapshot(snapshot, done) => {

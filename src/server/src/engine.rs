@@ -1,4 +1,5 @@
-//! The one task that owns the core: every input passes here, and every output is carried out from here.
+//! The one task that owns the core: every input passes here, and every output is carried out from
+//! here.
 
 mod apply;
 mod links;
@@ -243,7 +244,8 @@ impl Engine {
         self.begin_turn();
         loop {
             if let Some(end) = self.end.take() {
-                // Nobody may wait for this task any more, the disk thread least of all: its end is waited for.
+                // Nobody may wait for this task any more, the disk thread least of all: its end is
+                // waited for.
                 drop((events, clients));
                 return self.finish(end);
             }
@@ -273,7 +275,8 @@ impl Engine {
         }
     }
 
-    /// What takes long is left to the next turn: timers, PINGs and what waits to leave come in between.
+    /// What takes long is left to the next turn: timers, PINGs and what waits to leave come in
+    /// between.
     fn begin_turn(&mut self) {
         self.turn_ends = Instant::now() + TURN_MAX;
     }
@@ -356,7 +359,8 @@ impl Engine {
             }
             Event::Stop { reason } => {
                 info!("stopping: {reason}");
-                // It takes no part in the election that follows: the others must not elect who is about to be gone.
+                // It takes no part in the election that follows: the others must not elect who is
+                // about to be gone.
                 self.election = None;
                 self.reason = format!("asked to stop ({reason})");
                 self.happens(host::Event::Resign);
@@ -424,8 +428,8 @@ impl Engine {
         }
     }
 
-    /// Everything that an iteration has gathered leaves at once: one write of the recording, one batch to the disk, one
-    /// wake-up per connection.
+    /// Everything that an iteration has gathered leaves at once: one write of the recording, one
+    /// batch to the disk, one wake-up per connection.
     fn flush(&mut self) {
         loop {
             self.forward_requests();
@@ -455,8 +459,8 @@ impl Engine {
         self.shared.stats.outstanding.store(self.local.in_progress(), Ordering::Relaxed);
     }
 
-    /// Steps are recorded before anything that they led to leaves this server, or is seen by its clients. If they cannot
-    /// be, nothing does.
+    /// Steps are recorded before anything that they led to leaves this server, or is seen by its
+    /// clients. If they cannot be, nothing does.
     fn record(&mut self) -> bool {
         let recorded = self.recorder.flush();
         if let Err(error) = &recorded {

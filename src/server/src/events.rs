@@ -1,7 +1,7 @@
 //! What a running server tells whoever started it: one JSON object per line.
 //!
-//! `vivarium server --events` writes them to standard output, `vivarium ensemble` reads them. Logs are for people and
-//! may change; these lines are for programs.
+//! `vivarium server --events` writes them to standard output, `vivarium ensemble` reads them. Logs
+//! are for people and may change; these lines are for programs.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -17,8 +17,8 @@ pub enum Event {
     RoleChange {
         /// Which server.
         sid: Sid,
-        /// What it is from now on. A server is `Leading` or `Following` from the decision of the election on, before its
-        /// leadership is established.
+        /// What it is from now on. A server is `Leading` or `Following` from the decision of the
+        /// election on, before its leadership is established.
         role: ServerState,
         /// Its current epoch, or that of the leader that it has found.
         epoch: Epoch,
@@ -73,7 +73,8 @@ impl Events {
         Self(Some(Arc::new(receive)))
     }
 
-    /// To a writer, a flushed line each. Once writing fails (nobody reads any more) events are dropped.
+    /// To a writer, a flushed line each. Once writing fails (nobody reads any more) events are
+    /// dropped.
     pub fn lines(writer: impl Write + Send + 'static) -> Self {
         let writer = Mutex::new(Some(writer));
         Self::to(move |event| {

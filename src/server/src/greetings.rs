@@ -11,8 +11,8 @@ use tracing::{debug, warn};
 /// Connections of one port between servers that may be in the middle of their first message.
 pub(crate) const GREETINGS_MAX: usize = 64;
 
-/// The tasks of such connections. One more than [`GREETINGS_MAX`] ends the oldest: a peer says who it is at once, so those
-/// that stay silent cannot keep it out, however many they are.
+/// The tasks of such connections. One more than [`GREETINGS_MAX`] ends the oldest: a peer says who
+/// it is at once, so those that stay silent cannot keep it out, however many they are.
 pub(crate) struct Greetings {
     port: &'static str,
     refusals: Refusals,

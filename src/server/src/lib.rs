@@ -1,7 +1,8 @@
 //! The shell around the core: sockets, timers, the disk thread, sessions.
 //!
-//! Everything that decides is elsewhere: `zab` says what to write, to send and to deliver, `znode` what a request does to
-//! the tree. Here is one task that owns the core, and around it the sockets, the disk thread and the clock.
+//! Everything that decides is elsewhere: `zab` says what to write, to send and to deliver, `znode`
+//! what a request does to the tree. Here is one task that owns the core, and around it the sockets,
+//! the disk thread and the clock.
 
 mod client;
 mod clock;
@@ -33,5 +34,6 @@ pub use config::{
 pub use events::{Event, Events};
 pub use run::{Build, Error, Options, run};
 
-/// After a failure to accept a connection (no more file descriptors, mostly) the next attempt waits this long.
+/// After a failure to accept a connection (no more file descriptors, mostly) the next attempt waits
+/// this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 
-/// Listens at `host:port`. If the host is a wildcard (`0.0.0.0` or `::`), that is every address of the machine, IPv4 and IPv6,
-/// as Java's sockets do; IPv4 alone where the system has no IPv6.
+/// Listens at `host:port`. If the host is a wildcard (`0.0.0.0` or `::`), that is every address of
+/// the machine, IPv4 and IPv6, as Java's sockets do; IPv4 alone where the system has no IPv6.
 pub(crate) async fn listen(address: &str, backlog: Option<u32>) -> io::Result<TcpListener> {
     let resolved = lookup_host(address).await?.next();
     let resolved = resolved.ok_or_else(|| io::Error::other("the name has no address"))?;
@@ -42,8 +42,8 @@ fn is_without_ipv6(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
-/// Accepts a connection. An IPv4 peer has its IPv4 address, whatever kind of socket listens: limits, ACLs and logs know only
-/// one name of it.
+/// Accepts a connection. An IPv4 peer has its IPv4 address, whatever kind of socket listens:
+/// limits, ACLs and logs know only one name of it.
 pub(crate) async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (stream, address) = listener.accept().await?;
     Ok((stream, SocketAddr::new(address.ip().to_canonical(), address.port())))

@@ -1,5 +1,5 @@
-//! Bytes on their way out of this server: filled by whoever has something to say, drained by the one task that
-//! writes the socket.
+//! Bytes on their way out of this server: filled by whoever has something to say, drained by the
+//! one task that writes the socket.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// A piece of what is sent: bytes, or something large that is turned into bytes only when its turn has come.
+/// A piece of what is sent: bytes, or something large that is turned into bytes only when its turn
+/// has come.
 pub(crate) enum Chunk<L> {
     Bytes(Vec<u8>),
     Large(L),
@@ -27,8 +28,8 @@ impl Held {
     }
 }
 
-/// A queue of chunks with a bound. Filling never waits: a peer that stops reading must not stop the one who
-/// fills, so a queue that outgrows its bound is closed and the connection with it.
+/// A queue of chunks with a bound. Filling never waits: a peer that stops reading must not stop the
+/// one who fills, so a queue that outgrows its bound is closed and the connection with it.
 pub(crate) struct Outbox<L> {
     state: Mutex<State<L>>,
     news: Notify,

@@ -1,5 +1,5 @@
-//! The quorum port: learners dial their leader; packets of ZooKeeper's protocol both ways. (ZooKeeper: `Learner`,
-//! `LearnerHandler`, `LearnerCnxAcceptor`.)
+//! The quorum port: learners dial their leader; packets of ZooKeeper's protocol both ways.
+//! (ZooKeeper: `Learner`, `LearnerHandler`, `LearnerCnxAcceptor`.)
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -53,7 +53,8 @@ pub(crate) struct QuorumPort {
     _tasks: JoinSet<()>,
 }
 
-/// How often a leader is dialled that turns this server away: each attempt is an election, and a message in two logs.
+/// How often a leader is dialled that turns this server away: each attempt is an election, and a
+/// message in two logs.
 #[derive(Default)]
 struct Pace {
     pause: Duration,
@@ -92,8 +93,8 @@ impl QuorumPort {
         Self { settings, events, generations, dialling, paces, _tasks: tasks }
     }
 
-    /// Dials a leader until it answers, [`Self::stop_dialling`] is called, or [`DIAL_PATIENCE`] is over: then
-    /// [`Event::Unreachable`] is the answer.
+    /// Dials a leader until it answers, [`Self::stop_dialling`] is called, or [`DIAL_PATIENCE`] is
+    /// over: then [`Event::Unreachable`] is the answer.
     pub(crate) fn dial(&mut self, leader: Sid) {
         self.stop_dialling(leader);
         let Some(address) = self.settings.peers.get(&leader).cloned() else {
@@ -134,7 +135,8 @@ impl QuorumPort {
         }
     }
 
-    /// Whether it was the latest attempt to reach this leader that was given up, and nobody has stopped it since.
+    /// Whether it was the latest attempt to reach this leader that was given up, and nobody has
+    /// stopped it since.
     pub(crate) fn gave_up(&mut self, link: Link) -> bool {
         let latest = self.dialling.get(&link.peer);
         let is_latest = latest.is_some_and(|(latest, _)| *latest == link.generation);
@@ -165,12 +167,14 @@ async fn connect(address: &str, connect_timeout: Duration) -> Result<TcpStream, 
     }
 }
 
-/// `Learner.leaderConnectDelayDuringRetryMs` is 100 ms; a leader that was just elected is there much sooner.
+/// `Learner.leaderConnectDelayDuringRetryMs` is 100 ms; a leader that was just elected is there
+/// much sooner.
 const DIAL_PAUSE: Duration = Duration::from_millis(20);
 
-/// A leader that died right behind its vote is elected although it is gone; waiting for it until `initLimit` would leave
-/// the ensemble without one for that long. ZooKeeper (`Learner.connectToLeader`) gives up after five attempts, 100 ms
-/// apart: its leader listens only from its election on, and has to be given that time.
+/// A leader that died right behind its vote is elected although it is gone; waiting for it until
+/// `initLimit` would leave the ensemble without one for that long. ZooKeeper
+/// (`Learner.connectToLeader`) gives up after five attempts, 100 ms apart: its leader listens only
+/// from its election on, and has to be given that time.
 const DIAL_PATIENCE: Duration = Duration::from_millis(500);
 
 struct Acceptor {

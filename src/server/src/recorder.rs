@@ -1,8 +1,10 @@
-//! Every step of the core into a file, for `vivarium replay`. The format is the crate `recording`'s.
+//! Every step of the core into a file, for `vivarium replay`. The format is the crate
+//! `recording`'s.
 //!
-//! The engine writes what it did in a round before anything of it leaves this server: a server that is killed has recorded
-//! every step that another server, the disk or a client of this one has seen an effect of. One that loses power loses what the system had not
-//! written, for nothing is synced. What is recorded never has a hole: a write that fails stops the server.
+//! The engine writes what it did in a round before anything of it leaves this server: a server that
+//! is killed has recorded every step that another server, the disk or a client of this one has seen
+//! an effect of. One that loses power loses what the system had not written, for nothing is synced.
+//! What is recorded never has a hole: a write that fails stops the server.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

@@ -175,8 +175,9 @@ fn open(config: &Config) -> Result<(Store, DiskImage<Bytes>, Tree), Error> {
     Ok((store, image, tree))
 }
 
-/// The position in the history that the snapshot holds everything up to. ZooKeeper names snapshots that it writes at the
-/// beginning of an epoch after the epoch, with counter 0: no transaction has that number.
+/// The position in the history that the snapshot holds everything up to. ZooKeeper names snapshots
+/// that it writes at the beginning of an epoch after the epoch, with counter 0: no transaction has
+/// that number.
 fn base(recovered: &Recovered<store::Os>) -> Zxid {
     let named = Zxid(recovered.snapshot.as_ref().map_or(0, store::SnapshotFile::zxid));
     match recovered.before {

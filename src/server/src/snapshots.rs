@@ -1,4 +1,5 @@
-//! Snapshots: from the disk at the start, to the disk now and then, over links when a learner is far behind.
+//! Snapshots: from the disk at the start, to the disk now and then, over links when a learner is
+//! far behind.
 
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
@@ -197,7 +198,8 @@ fn finish(
     snapshot: &Snapshot,
 ) -> store::Result<store::FinishedSnapshot<store::Os>> {
     let mut writer = writer;
-    // Pieces are large enough to be written as they are. A failure is remembered by the store, and the end answers with it.
+    // Pieces are large enough to be written as they are. A failure is remembered by the store, and
+    // the end answers with it.
     let _ = Pieces { snapshot }.write(&mut writer);
     writer.finish(tail(snapshot, zxid))
 }
@@ -214,7 +216,8 @@ pub(crate) fn begin(store: &Store, tree: &Tree) -> store::Result<()> {
     Ok(())
 }
 
-/// When snapshots of the server's own state are taken. (ZooKeeper: `SyncRequestProcessor.shouldSnapshot`.)
+/// When snapshots of the server's own state are taken. (ZooKeeper:
+/// `SyncRequestProcessor.shouldSnapshot`.)
 pub(crate) struct Snapshots {
     snap_count: usize,
     since: usize,
@@ -252,7 +255,8 @@ impl Drop for Done {
     }
 }
 
-/// Writes a snapshot on a thread of its own. `writer` was made by the disk thread, behind everything the snapshot holds.
+/// Writes a snapshot on a thread of its own. `writer` was made by the disk thread, behind
+/// everything the snapshot holds.
 pub(crate) fn take_in_background(
     writer: store::SnapshotWriter<store::Os>,
     snapshot: Snapshot,

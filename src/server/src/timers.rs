@@ -17,14 +17,14 @@ pub(crate) struct Durations {
 }
 
 impl Durations {
-    /// `FastLeaderElection`'s notification interval, which is 200 ms there: it doubles from here while nobody says anything
-    /// new. Short, because a peer that learns of its leader's death a moment after this server takes the first
-    /// message for old news, and all wait for the second.
+    /// `FastLeaderElection`'s notification interval, which is 200 ms there: it doubles from here
+    /// while nobody says anything new. Short, because a peer that learns of its leader's death a
+    /// moment after this server takes the first message for old news, and all wait for the second.
     const RESEND_MIN: Duration = Duration::from_millis(50);
     /// ZooKeeper backs off to a minute; a partition that heals should not be noticed so late.
     const RESEND_MAX: Duration = Duration::from_secs(5);
-    /// `FastLeaderElection.finalizeWait`, where it is 200 ms. A better vote that comes later than this costs time, never
-    /// safety.
+    /// `FastLeaderElection.finalizeWait`, where it is 200 ms. A better vote that comes later than
+    /// this costs time, never safety.
     const FINALIZE_MAX: Duration = Duration::from_millis(200);
 
     fn finalize(&self) -> Duration {

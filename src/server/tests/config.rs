@@ -327,7 +327,8 @@ fn numbers_are_read_as_java_reads_them() {
     }
 }
 
-/// A file is bytes, and each is a character: a directory with other characters is written with `\\u`.
+/// A file is bytes, and each is a character: a directory with other characters is written with
+/// `\\u`.
 #[test]
 fn a_directory_is_read_as_java_reads_it() {
     let data = |text: &[u8]| {

@@ -1,4 +1,5 @@
-//! A crash at any moment leaves exactly a prefix of the records that were issued, with everything that was synced.
+//! A crash at any moment leaves exactly a prefix of the records that were issued, with everything
+//! that was synced.
 //!
 //! Each script is run once. Then, for every number of disk operations and for everything that a
 //! crash after so many may leave, the directory is opened: what is recovered must be the fold of
@@ -6,7 +7,8 @@
 //! every crash during that recovery. A crash may leave sectors of what was not synced in any
 //! combination: none of that is refused.
 //!
-//! A snapshot here holds the history itself, as sessions, so that nothing about a recovered history is taken on trust.
+//! A snapshot here holds the history itself, as sessions, so that nothing about a recovered history
+//! is taken on trust.
 
 use std::io::Write;
 use std::path::Path;
@@ -23,7 +25,8 @@ use crate::store::{Options, Store};
 
 pub(crate) const DATA: &str = "/data";
 
-/// What a server does with its disk. Numbers are relative to the history, so that any sequence makes sense.
+/// What a server does with its disk. Numbers are relative to the history, so that any sequence
+/// makes sense.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
     /// Appends the next record of the epoch.
@@ -49,7 +52,8 @@ use Step::{
     Accept, Append, AppendNewEpoch, Current, Install, Purge, Roll, Snapshot, Sync, Truncate,
 };
 
-/// What a disk means: epochs, and the whole history with a mark on each record that tells it from others of its zxid.
+/// What a disk means: epochs, and the whole history with a mark on each record that tells it from
+/// others of its zxid.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Meaning {
     accepted: u32,
@@ -63,7 +67,8 @@ impl Meaning {
     }
 }
 
-/// A run of a script: the store, the fold after each record, and how many of them are certainly durable.
+/// A run of a script: the store, the fold after each record, and how many of them are certainly
+/// durable.
 struct Run {
     store: Store<SimDisk>,
     folds: Vec<Meaning>,
@@ -265,8 +270,9 @@ fn check(script: &[Step], preallocate: u64, logs: &str, filler: usize, seen: &mu
     }
 }
 
-/// What was recovered stays, and the history goes on from there, in a later epoch, where a torn tail left behind would be
-/// taken for corruption. Whatever was repaired must not come undone by the next crash.
+/// What was recovered stays, and the history goes on from there, in a later epoch, where a torn
+/// tail left behind would be taken for corruption. Whatever was repaired must not come undone by
+/// the next crash.
 fn go_on(disk: &SimDisk, preallocate: u64, logs: &str, found: &Meaning, context: &str) {
     let (store, recovered) = open(disk, preallocate, logs).expect("just recovered");
     assert_eq!(meaning(&recovered), *found, "{context}, opened twice");

@@ -1,5 +1,5 @@
-//! The few things this crate asks of a file system. One implementation is the operating system; in tests another one
-//! remembers what was durable, loses the rest, and shows that recovery copes.
+//! The few things this crate asks of a file system. One implementation is the operating system; in
+//! tests another one remembers what was durable, loses the rest, and shows that recovery copes.
 
 use std::fmt::Debug;
 use std::fs;
@@ -7,8 +7,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// A file system. What it promises about a crash is only this: the bytes of a file are durable after [`File::sync`], its
-/// name after [`Disk::sync_dir`] of its directory; anything else may or may not have happened.
+/// A file system. What it promises about a crash is only this: the bytes of a file are durable
+/// after [`File::sync`], its name after [`Disk::sync_dir`] of its directory; anything else may or
+/// may not have happened.
 pub trait Disk: Clone + Debug + Send + Sync + 'static {
     /// An open file.
     type File: File;
@@ -63,7 +64,8 @@ impl Disk for Os {
         let mut files = Vec::new();
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
-            // A name that is not UTF-8 is none of ours; a file may vanish between the two calls (a purge by hand).
+            // A name that is not UTF-8 is none of ours; a file may vanish between the two calls (a
+            // purge by hand).
             let Ok(name) = entry.file_name().into_string() else { continue };
             match entry.metadata() {
                 Ok(metadata) if metadata.is_file() => files.push((name, metadata.len())),

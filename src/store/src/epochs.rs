@@ -1,5 +1,5 @@
-//! `acceptedEpoch` and `currentEpoch`: decimal text, replaced in one step (`QuorumPeer.loadDataBase`,
-//! `writeLongToFile`).
+//! `acceptedEpoch` and `currentEpoch`: decimal text, replaced in one step
+//! (`QuorumPeer.loadDataBase`, `writeLongToFile`).
 
 use std::path::Path;
 
@@ -30,13 +30,15 @@ fn read<D: Disk>(layout: &Layout<D>, name: &str) -> Result<Option<u32>> {
     layout.read_small(&path)?.map(|text| parse(&path, &text)).transpose()
 }
 
-/// Refuses a dataLogDir without `version-2` where dataDir proves that a server has worked with it: every server creates
-/// both directories before its first snapshot and its first promise. Changes nothing.
+/// Refuses a dataLogDir without `version-2` where dataDir proves that a server has worked with it:
+/// every server creates both directories before its first snapshot and its first promise. Changes
+/// nothing.
 pub(crate) fn check_log_directory<D: Disk>(layout: &Layout<D>) -> Result<()> {
     if !layout.separate() || layout.has_dir(&layout.log)? || !layout.has_dir(&layout.snap)? {
         return Ok(());
     }
-    // A dataLogDir that is new, and logs that are not in it yet: they are refused by name behind this.
+    // A dataLogDir that is new, and logs that are not in it yet: they are refused by name behind
+    // this.
     if layout.list(&layout.snap)?.iter().any(|(name, _)| name.starts_with("log.")) {
         return Ok(());
     }
@@ -54,16 +56,17 @@ pub(crate) fn check_log_directory<D: Disk>(layout: &Layout<D>) -> Result<()> {
 
 /// Reads the epoch files of a server whose history ends at `last`. Nothing is changed yet.
 ///
-/// - Where both files are missing, they get the epoch of `last`, as in ZooKeeper: the directory is fresh, or that of a
-///   standalone server. A directory that lost both looks the same.
-/// - Where one is missing and the other one is there, it was lost, and is refused: a promise may have been in it. ZooKeeper
-///   writes the epoch of `last` instead, since a crash in its first start leaves one file. [`Epochs::settle`] leaves
-///   acceptedEpoch only together with a `currentEpoch.tmp` that says the same, which is adopted.
-/// - ZooKeeper refuses a history beyond currentEpoch, except that it adopts `currentEpoch.tmp` if there is one. A
-///   history beyond currentEpoch is an ordinary state here: a learner logs its leader's history before it writes
-///   currentEpoch, and may crash between. It is refused only beyond acceptedEpoch. `currentEpoch.tmp` is adopted if it
-///   says the same as acceptedEpoch: then everything before it was durable when it was begun. Half a number never
-///   says the same.
+/// - Where both files are missing, they get the epoch of `last`, as in ZooKeeper: the directory is
+///   fresh, or that of a standalone server. A directory that lost both looks the same.
+/// - Where one is missing and the other one is there, it was lost, and is refused: a promise may
+///   have been in it. ZooKeeper writes the epoch of `last` instead, since a crash in its first
+///   start leaves one file. [`Epochs::settle`] leaves acceptedEpoch only together with a
+///   `currentEpoch.tmp` that says the same, which is adopted.
+/// - ZooKeeper refuses a history beyond currentEpoch, except that it adopts `currentEpoch.tmp` if
+///   there is one. A history beyond currentEpoch is an ordinary state here: a learner logs its
+///   leader's history before it writes currentEpoch, and may crash between. It is refused only
+///   beyond acceptedEpoch. `currentEpoch.tmp` is adopted if it says the same as acceptedEpoch: then
+///   everything before it was durable when it was begun. Half a number never says the same.
 /// - A `currentEpoch.tmp` that is not adopted is removed, or it would be taken for a later attempt.
 pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64) -> Result<Epochs> {
     let dir = &layout.snap;
@@ -116,13 +119,15 @@ impl Epochs {
     /// Makes the files say what was read.
     pub(crate) fn settle<D: Disk>(&self, layout: &Layout<D>) -> Result<()> {
         if self.write_both {
-            // With `currentEpoch.tmp` beside it, acceptedEpoch alone is no file whose other one was lost.
+            // With `currentEpoch.tmp` beside it, acceptedEpoch alone is no file whose other one was
+            // lost.
             layout.write_aside(CURRENT, &self.current.to_string())?;
             layout.sync_dir(&layout.snap)?;
             write(layout, ACCEPTED, self.accepted)?;
             layout.put_in_place(CURRENT)?;
         } else if self.adopt_tmp {
-            // It is never absent before currentEpoch says what it says. A process that crashed may not have synced it.
+            // It is never absent before currentEpoch says what it says. A process that crashed may
+            // not have synced it.
             let tmp = layout.snap.join(CURRENT_TMP);
             let mut file = layout.disk.open(&tmp).at(&tmp, "open")?;
             file.sync().at(&tmp, "fsync")?;

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use crate::tail::Proof;
 
-/// Everything that this crate refuses, or that the operating system refused it. Each message names the file, the rule
-/// and the value found.
+/// Everything that this crate refuses, or that the operating system refused it. Each message names
+/// the file, the rule and the value found.
 ///
-/// The error is cheap to clone: the first failed write or fsync is kept, and every later call answers with it.
+/// The error is cheap to clone: the first failed write or fsync is kept, and every later call
+/// answers with it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused. A failed write or fsync is never retried: what the disk holds is unknown from
-    /// then on.
+    /// The operating system refused. A failed write or fsync is never retried: what the disk holds
+    /// is unknown from then on.
     #[error("{path}: cannot {action}: {source}")]
     Io {
         /// The file or directory.
@@ -30,7 +31,8 @@ pub enum Error {
         /// The lock file.
         path: PathBuf,
     },
-    /// `FileTxnSnapLog`: with separate directories, logs belong into one and snapshots into the other.
+    /// `FileTxnSnapLog`: with separate directories, logs belong into one and snapshots into the
+    /// other.
     #[error("{path}: misplaced; with separate dataDir and dataLogDir it belongs into {belongs}")]
     Misplaced {
         /// The file.
@@ -58,7 +60,8 @@ pub enum Error {
         /// What shows that it is no torn end.
         proof: Proof,
     },
-    /// A log file that is not the last one ends in damage, and what follows does not prove that nothing is missing.
+    /// A log file that is not the last one ends in damage, and what follows does not prove that
+    /// nothing is missing.
     #[error(
         "{path}: offset {offset}: {rule}, found {found}; the log goes on in {next} with zxid 0x{next_zxid:x}, which \
          is not the next one after 0x{last:x} in its epoch, so records may be missing and nothing is cut. Restore \
@@ -133,8 +136,9 @@ pub enum Error {
         /// What is wrong with the newest.
         newest: String,
     },
-    /// A snapshot newer than the one that can be read is damaged, and the log does not show that it leads there: the
-    /// damaged one may have come from another server, as the only copy of what lies between.
+    /// A snapshot newer than the one that can be read is damaged, and the log does not show that it
+    /// leads there: the damaged one may have come from another server, as the only copy of what
+    /// lies between.
     #[error(
         "{path}: damaged ({why}), and the log behind the older snapshot 0x{older:x} does not lead to it, so falling \
          back would lose what is between. \
@@ -174,8 +178,8 @@ pub enum Error {
         /// The last zxid in it.
         sealed: u64,
     },
-    /// A snapshot holds transactions that the log behind it lacks. ZooKeeper's snapshots may go beyond their names,
-    /// while the same transactions go to the log.
+    /// A snapshot holds transactions that the log behind it lacks. ZooKeeper's snapshots may go
+    /// beyond their names, while the same transactions go to the log.
     #[error(
         "{path}: a snapshot sealed beyond the zxid of its name, 0x{label:x}, needs the log up to where it is sealed, \
          found it sealed at zxid 0x{sealed:x} and the log to end at 0x{last:x}. The file has another snapshot's name, or \
@@ -215,8 +219,8 @@ pub enum Error {
         /// As found.
         accepted: u32,
     },
-    /// dataLogDir is another directory than dataDir, and not even `version-2` is in it, though a server has worked
-    /// here: a disk that is not mounted looks like that.
+    /// dataLogDir is another directory than dataDir, and not even `version-2` is in it, though a
+    /// server has worked here: a disk that is not mounted looks like that.
     #[error(
         "{path}: is not there, but {proof}: a server has worked with this dataDir, and its log is missing. Is the disk of \
          dataLogDir mounted, and is dataLogDir the same as before? Nothing was created"
@@ -227,7 +231,8 @@ pub enum Error {
         /// What shows that there was one.
         proof: String,
     },
-    /// An epoch file is missing and the other one is there. Both are written before a server takes part in anything.
+    /// An epoch file is missing and the other one is there. Both are written before a server takes
+    /// part in anything.
     #[error(
         "{path}: is not there, but {other} says {epoch}: both epoch files are there or none is, and without this one the \
          server could vote twice in an epoch. Restore the file; or let this server fetch its data from the ensemble, \

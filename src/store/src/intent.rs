@@ -1,21 +1,22 @@
 //! Steps that touch several files and still happen in one step, as far as recovery can see.
 //!
-//! ZooKeeper's layout has no place for "from here on, the history is another one": replacing snapshot and log takes
-//! several renames and removals, and cutting the log over several files as many. A crash between any two of them would
-//! leave a mixture: old records behind a new snapshot, or an old snapshot whose log is gone. So the step is first written
-//! down, in the file `vivarium.intent` beside the snapshots (ZooKeeper looks at no such name). The rename that puts this
-//! file in place is the one moment at which the step happens:
+//! ZooKeeper's layout has no place for "from here on, the history is another one": replacing
+//! snapshot and log takes several renames and removals, and cutting the log over several files as
+//! many. A crash between any two of them would leave a mixture: old records behind a new snapshot,
+//! or an old snapshot whose log is gone. So the step is first written down, in the file
+//! `vivarium.intent` beside the snapshots (ZooKeeper looks at no such name). The rename that puts
+//! this file in place is the one moment at which the step happens:
 //!
-//! - before it is durable, nothing that was there has been touched, and recovery sees the old history (a new snapshot
-//!   lies aside under a temporary name, fsynced, and is discarded);
-//! - after it, [`finish`] is run, now or by the next open, as often as it takes: each of its actions may be repeated, and
-//!   none depends on what the others left;
-//! - the intent is removed, durably, before anything else is written. So no file of the new history exists as
-//!   long as there is an intent, and "remove every log" cannot hit one.
+//! - before it is durable, nothing that was there has been touched, and recovery sees the old
+//!   history (a new snapshot lies aside under a temporary name, fsynced, and is discarded);
+//! - after it, [`finish`] is run, now or by the next open, as often as it takes: each of its
+//!   actions may be repeated, and none depends on what the others left;
+//! - the intent is removed, durably, before anything else is written. So no file of the new history
+//!   exists as long as there is an intent, and "remove every log" cannot hit one.
 //!
-//! While an intent is pending, ZooKeeper must not be started on the directory: it would not finish it. Start and stop
-//! this server first. (Even then logs are removed newest first, so what ZooKeeper found would be a shorter history and
-//! not one with a hole.)
+//! While an intent is pending, ZooKeeper must not be started on the directory: it would not finish
+//! it. Start and stop this server first. (Even then logs are removed newest first, so what
+//! ZooKeeper found would be a shorter history and not one with a hole.)
 
 use std::fmt;
 
@@ -83,7 +84,8 @@ pub(crate) fn carry_out<D: Disk>(layout: &Layout<D>, intent: &Intent) -> Result<
     finish(layout, intent)
 }
 
-/// Finishes what a crash interrupted, and discards what had not begun to count. Answers with what was finished.
+/// Finishes what a crash interrupted, and discards what had not begun to count. Answers with what
+/// was finished.
 pub(crate) fn recover<D: Disk>(layout: &Layout<D>) -> Result<Option<Intent>> {
     let path = layout.snap.join(INTENT);
     let pending = match layout.read_small(&path)? {
@@ -151,7 +153,8 @@ fn truncate<D: Disk>(layout: &Layout<D>, to: u64) -> Result<()> {
         layout.remove(&layout.log.join(&log.name))?;
     }
     layout.sync_dir(&layout.log)?;
-    // ZooKeeper may have repeated the end of one file at the beginning of the next: each of them is looked at.
+    // ZooKeeper may have repeated the end of one file at the beginning of the next: each of them is
+    // looked at.
     for log in logs.iter().rev().filter(|log| log.zxid <= to) {
         let path = layout.log.join(&log.name);
         let mut file = layout.disk.open(&path).at(&path, "open")?;

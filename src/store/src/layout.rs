@@ -10,7 +10,8 @@ pub(crate) const VERSION_DIR: &str = "version-2";
 /// Names that begin so are this crate's own; ZooKeeper looks at none of them.
 pub(crate) const OWN_TMP: &str = "vivarium.tmp.";
 
-/// How a snapshot is compressed: ZooKeeper's `snapshot.compression.method`, and the last part of its name.
+/// How a snapshot is compressed: ZooKeeper's `snapshot.compression.method`, and the last part of
+/// its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Compression {
     /// Not at all (the default).
@@ -47,7 +48,8 @@ pub(crate) fn parse_log_name(name: &str) -> Option<u64> {
     parse_zxid(name.strip_prefix("log.")?)
 }
 
-/// The zxid and the compression in the name of a snapshot; `None` for ZooKeeper's unfinished `.tmp` files.
+/// The zxid and the compression in the name of a snapshot; `None` for ZooKeeper's unfinished `.tmp`
+/// files.
 pub(crate) fn parse_snapshot_name(name: &str) -> Option<(u64, Compression)> {
     let rest = name.strip_prefix("snapshot.")?;
     let (zxid, compression) = match rest.split_once('.') {
@@ -172,8 +174,8 @@ impl<D: Disk> Layout<D> {
         self.disk.sync_dir(dir).at(dir, "fsync")
     }
 
-    /// Replaces a file of the snapshot directory in one step: written as NAME.tmp, fsynced, renamed, directory fsynced
-    /// (`AtomicFileOutputStream`, and the last step, which it lacks).
+    /// Replaces a file of the snapshot directory in one step: written as NAME.tmp, fsynced,
+    /// renamed, directory fsynced (`AtomicFileOutputStream`, and the last step, which it lacks).
     pub(crate) fn write_atomically(&self, name: &str, content: &str) -> Result<()> {
         self.write_aside(name, content)?;
         self.put_in_place(name)

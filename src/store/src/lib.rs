@@ -1,7 +1,7 @@
 //! ZooKeeper's files: transaction log, snapshots, epochs.
 //!
-//! One [`Store`] is the disk of one server. It is synchronous and meant to be called by one thread; only snapshots may be
-//! written by others ([`SnapshotWriter`]).
+//! One [`Store`] is the disk of one server. It is synchronous and meant to be called by one thread;
+//! only snapshots may be written by others ([`SnapshotWriter`]).
 //!
 //! | file | what it holds |
 //! |---|---|

@@ -39,8 +39,8 @@ pub(crate) fn encode_entry(blob: &[u8], len: u32, into: &mut Vec<u8>) {
     into.push(ENTRY_END);
 }
 
-/// `FilePadding.calculateFileSizeWithPadding`: the size a file of `size` bytes should have before something is written
-/// that ends at `position`. `preallocate` 0 turns it off.
+/// `FilePadding.calculateFileSizeWithPadding`: the size a file of `size` bytes should have before
+/// something is written that ends at `position`. `preallocate` 0 turns it off.
 pub(crate) fn padded_size(position: u64, size: u64, preallocate: u64) -> u64 {
     if preallocate == 0 || position.saturating_add(PADDING_SLACK_BYTES) < size {
         size
@@ -67,8 +67,8 @@ pub(crate) struct LogFile<F> {
 }
 
 impl<F: File> LogFile<F> {
-    /// Creates the file with its header. Name and header are durable before the first entry is written, so that a crash
-    /// never leaves entries in a file whose header was lost.
+    /// Creates the file with its header. Name and header are durable before the first entry is
+    /// written, so that a crash never leaves entries in a file whose header was lost.
     pub(crate) fn create<D: Disk<File = F>>(
         disk: &D,
         dir: &Path,
@@ -117,8 +117,8 @@ impl<F: File> LogFile<F> {
         self.file.sync().at(&self.path, "fsync")
     }
 
-    /// Gives the preallocated tail back; everything appended is durable before. The new size need not be: both sizes
-    /// mean the same.
+    /// Gives the preallocated tail back; everything appended is durable before. The new size need
+    /// not be: both sizes mean the same.
     pub(crate) fn close(mut self) -> Result<()> {
         self.sync()?;
         if self.size > self.position {

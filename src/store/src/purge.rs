@@ -8,9 +8,10 @@ use crate::snapshot;
 /// `PurgeTxnLog` refuses to keep fewer.
 const RETAIN_MIN: usize = 3;
 
-/// With K the zxid of the oldest snapshot to keep: removes snapshots below K, and logs below K except the last one at or
-/// below K, which may hold records behind it. Snapshots go first and the oldest before the newer, each kind durably before
-/// the next, so that no snapshot ever remains whose log is gone.
+/// With K the zxid of the oldest snapshot to keep: removes snapshots below K, and logs below K
+/// except the last one at or below K, which may hold records behind it. Snapshots go first and the
+/// oldest before the newer, each kind durably before the next, so that no snapshot ever remains
+/// whose log is gone.
 pub(crate) fn purge<D: Disk>(layout: &Layout<D>, retain: usize) -> Result<usize> {
     let snapshots = layout.snapshots()?;
     let mut kept = 0;

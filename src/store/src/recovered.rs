@@ -8,7 +8,8 @@ use bytes::Bytes;
 use crate::disk::Disk;
 use crate::snapshot::SnapshotFile;
 
-/// What a directory holds: the fold of a prefix of the records that were written, at least as long as what was synced.
+/// What a directory holds: the fold of a prefix of the records that were written, at least as long
+/// as what was synced.
 #[derive(Debug)]
 pub struct Recovered<D: Disk> {
     /// `acceptedEpoch`.
@@ -19,10 +20,12 @@ pub struct Recovered<D: Disk> {
     pub snapshot: Option<SnapshotFile<D>>,
     /// The records behind the snapshot, in order: each zxid continues the one before.
     pub log: Vec<LogEntry>,
-    /// The zxid of the last record in the log files read that the snapshot covers, if any. The name of a snapshot
-    /// that ZooKeeper wrote may have counter 0, which is no position in a history; this one is.
+    /// The zxid of the last record in the log files read that the snapshot covers, if any. The name
+    /// of a snapshot that ZooKeeper wrote may have counter 0, which is no position in a history;
+    /// this one is.
     pub before: Option<u64>,
-    /// What was not as it should be, in the order in which it was found. Each was logged as a warning, too.
+    /// What was not as it should be, in the order in which it was found. Each was logged as a
+    /// warning, too.
     pub repairs: Vec<Repair>,
 }
 
@@ -44,8 +47,8 @@ pub struct LogEntry {
     pub blob: Bytes,
 }
 
-/// Something that was not as an orderly stop leaves it. None of these loses a record that may have been acknowledged,
-/// except as [`Repair::TornTail`] says.
+/// Something that was not as an orderly stop leaves it. None of these loses a record that may have
+/// been acknowledged, except as [`Repair::TornTail`] says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Repair {
@@ -67,8 +70,8 @@ pub enum Repair {
         /// The log file.
         path: PathBuf,
     },
-    /// An earlier log file ends in the remains of a record, as ZooKeeper leaves them; the next file continues
-    /// where it ends, so nothing is missing. Nothing was changed.
+    /// An earlier log file ends in the remains of a record, as ZooKeeper leaves them; the next file
+    /// continues where it ends, so nothing is missing. Nothing was changed.
     TornBeforeEnd {
         /// The log file.
         path: PathBuf,
@@ -89,7 +92,8 @@ pub enum Repair {
         /// What is wrong with it.
         why: String,
     },
-    /// The history is beyond currentEpoch, and `currentEpoch.tmp` says what currentEpoch was about to be.
+    /// The history is beyond currentEpoch, and `currentEpoch.tmp` says what currentEpoch was about
+    /// to be.
     CurrentEpochAdopted {
         /// `currentEpoch.tmp`.
         path: PathBuf,

@@ -20,8 +20,8 @@ pub(crate) struct Replay {
     cuts: Vec<(PathBuf, Option<u64>)>,
 }
 
-/// True if a history that ends at `last` may go on with `next`: within an epoch the counter goes up by 1; a later epoch
-/// begins with counter 1.
+/// True if a history that ends at `last` may go on with `next`: within an epoch the counter goes up
+/// by 1; a later epoch begins with counter 1.
 pub(crate) fn continues(last: u64, next: u64) -> bool {
     if next >> 32 == last >> 32 {
         next == last + 1
@@ -30,16 +30,17 @@ pub(crate) fn continues(last: u64, next: u64) -> bool {
     }
 }
 
-/// Reads the log files that may hold records behind `snapshot`: from the last one whose name is at most that, on.
-/// Changes nothing.
+/// Reads the log files that may hold records behind `snapshot`: from the last one whose name is at
+/// most that, on. Changes nothing.
 ///
-/// - Each record behind the snapshot continues the one before it ([`continues`]), over files as within them.
-///   ZooKeeper itself leaves a gap only where it took a snapshot from its leader, which is then the snapshot to start from.
-/// - A record that goes back must repeat one already read, byte for byte (ZooKeeper logs again what a leader
-///   sends it again); it is skipped. Anything else is another history, and refused.
+/// - Each record behind the snapshot continues the one before it ([`continues`]), over files as
+///   within them. ZooKeeper itself leaves a gap only where it took a snapshot from its leader,
+///   which is then the snapshot to start from.
+/// - A record that goes back must repeat one already read, byte for byte (ZooKeeper logs again what
+///   a leader sends it again); it is skipped. Anything else is another history, and refused.
 /// - The first record of a file has the zxid of its name.
-/// - A torn tail with records in later files is accepted if the first of them is the next one in the same epoch: then
-///   nothing can be missing between them. It is refused otherwise.
+/// - A torn tail with records in later files is accepted if the first of them is the next one in
+///   the same epoch: then nothing can be missing between them. It is refused otherwise.
 /// - A torn tail with nothing behind it is cut; files without a record at the end are removed.
 pub(crate) fn replay<D: Disk>(
     layout: &Layout<D>,
@@ -140,15 +141,15 @@ fn settle_torn(trailing: &[(PathBuf, Scanned)], last: u64, next: &LogName) -> Re
 }
 
 impl Replay {
-    /// True if the records read lead to a snapshot with this zxid. A name with counter 0 says only that the epoch had
-    /// begun when the snapshot was taken.
+    /// True if the records read lead to a snapshot with this zxid. A name with counter 0 says only
+    /// that the epoch had begun when the snapshot was taken.
     pub(crate) fn leads_to(&self, zxid: u64) -> bool {
         let wanted = if zxid & 0xffff_ffff == 0 { zxid + 1 } else { zxid };
         self.log.binary_search_by_key(&wanted, |entry| entry.zxid).is_ok()
     }
 
-    /// True if the records read hold every transaction of a snapshot that was sealed at this zxid, beyond its name. One
-    /// with counter 0 is no transaction: an epoch had begun.
+    /// True if the records read hold every transaction of a snapshot that was sealed at this zxid,
+    /// beyond its name. One with counter 0 is no transaction: an epoch had begun.
     pub(crate) fn reaches(&self, sealed: u64) -> bool {
         sealed & 0xffff_ffff == 0 || self.leads_to(sealed)
     }

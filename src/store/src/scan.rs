@@ -27,8 +27,8 @@ pub(crate) enum Next {
     Stop,
 }
 
-/// Reads a file from its beginning and shows each whole entry. Never panics, whatever the file holds, and never holds
-/// more of it in memory than one entry and a window.
+/// Reads a file from its beginning and shows each whole entry. Never panics, whatever the file
+/// holds, and never holds more of it in memory than one entry and a window.
 pub(crate) fn scan<F: File>(
     file: &F,
     path: &Path,

@@ -1,10 +1,12 @@
 //! A disk in memory that remembers what was durable, and enumerates what a crash may leave.
 //!
-//! Every change is an operation in a list. A crash after any number of them leaves any of these, in any combination:
+//! Every change is an operation in a list. A crash after any number of them leaves any of these, in
+//! any combination:
 //!
 //! - of the changes to names since the directory was last fsynced: any subset;
-//! - of the changes to a file since it was last fsynced: any prefix, the last write of it torn at several places; or its
-//!   sizes without the bytes; or of the sectors that changed some and not the others (*reordered*).
+//! - of the changes to a file since it was last fsynced: any prefix, the last write of it torn at
+//!   several places; or its sizes without the bytes; or of the sectors that changed some and not
+//!   the others (*reordered*).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

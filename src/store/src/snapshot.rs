@@ -38,7 +38,8 @@ const TRIED_MAX: usize = 100;
 pub struct SnapshotTail {
     /// The digest of the tree, if it is known.
     pub digest: Option<SnapshotDigest>,
-    /// The last transaction applied when the snapshot was complete. Written only together with a digest.
+    /// The last transaction applied when the snapshot was complete. Written only together with a
+    /// digest.
     pub last_zxid: Option<u64>,
 }
 
@@ -53,7 +54,8 @@ pub struct SnapshotDigest {
     pub tree: u64,
 }
 
-/// A snapshot that was read to its end once: every seal is right, and it is sealed at its name's zxid or later.
+/// A snapshot that was read to its end once: every seal is right, and it is sealed at its name's
+/// zxid or later.
 #[derive(Clone, Debug)]
 pub struct SnapshotFile<D: Disk> {
     disk: D,
@@ -64,8 +66,8 @@ pub struct SnapshotFile<D: Disk> {
 }
 
 impl<D: Disk> SnapshotFile<D> {
-    /// The zxid of its name. In a snapshot of this crate it is that of the last transaction in it; ZooKeeper
-    /// writes while it applies more, which are repeated from the log.
+    /// The zxid of its name. In a snapshot of this crate it is that of the last transaction in it;
+    /// ZooKeeper writes while it applies more, which are repeated from the log.
     pub fn zxid(&self) -> u64 {
         self.zxid
     }
@@ -75,8 +77,8 @@ impl<D: Disk> SnapshotFile<D> {
         &self.path
     }
 
-    /// The last transaction in it, if it says more than its name. ZooKeeper writes while it applies, so it may seal a
-    /// snapshot beyond its name, but never before it.
+    /// The last transaction in it, if it says more than its name. ZooKeeper writes while it
+    /// applies, so it may seal a snapshot beyond its name, but never before it.
     pub(crate) fn sealed_beyond(&self) -> Option<u64> {
         let digest = self.tail.digest.map(|digest| digest.zxid);
         self.tail.last_zxid.max(digest).filter(|sealed| *sealed > self.zxid)
@@ -105,8 +107,8 @@ pub(crate) struct Skipped {
     pub(crate) why: String,
 }
 
-/// The newest snapshot that is whole, of at most 100, and the newer ones that are not. Those that are
-/// empty files are not mentioned: ZooKeeper leaves them when it cannot write.
+/// The newest snapshot that is whole, of at most 100, and the newer ones that are not. Those that
+/// are empty files are not mentioned: ZooKeeper leaves them when it cannot write.
 ///
 /// # Errors
 /// [`Error::NoValidSnapshot`] if there are some and none is whole.

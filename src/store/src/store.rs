@@ -20,10 +20,11 @@ use crate::tail::Crash;
 /// What a store is opened with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
-    /// By how many bytes a log file grows ahead of what is written; 0 turns it off (`zookeeper.preAllocSize`, there in
-    /// KiB).
+    /// By how many bytes a log file grows ahead of what is written; 0 turns it off
+    /// (`zookeeper.preAllocSize`, there in KiB).
     pub preallocate_bytes: u64,
-    /// How new snapshots are compressed (`zookeeper.snapshot.compression.method`). All kinds are read.
+    /// How new snapshots are compressed (`zookeeper.snapshot.compression.method`). All kinds are
+    /// read.
     pub compression: Compression,
     /// Replays a log without any snapshot onto the empty tree (`zookeeper.snapshot.trust.empty`).
     pub trust_empty_snapshot: bool,
@@ -39,14 +40,16 @@ impl Default for Options {
     }
 }
 
-/// The files of one server: dataDir and dataLogDir, locked against other processes as long as this lives.
+/// The files of one server: dataDir and dataLogDir, locked against other processes as long as this
+/// lives.
 ///
-/// The records that a server issues form one sequence, and a crash leaves a prefix of it: each method that touches another
-/// file than the log makes first durable what was appended, and returns only when its own effect is durable.
-/// Appended records become durable by [`Store::sync`], together.
+/// The records that a server issues form one sequence, and a crash leaves a prefix of it: each
+/// method that touches another file than the log makes first durable what was appended, and returns
+/// only when its own effect is durable. Appended records become durable by [`Store::sync`],
+/// together.
 ///
-/// A write or fsync that failed is never tried again, since nobody can tell what the disk then holds: that call and
-/// every later one answer with the same error.
+/// A write or fsync that failed is never tried again, since nobody can tell what the disk then
+/// holds: that call and every later one answer with the same error.
 #[derive(Debug)]
 pub struct Store<D: Disk = Os> {
     layout: Layout<D>,
@@ -70,8 +73,8 @@ pub(crate) struct Shared {
     pub(crate) has_snapshot: AtomicBool,
     /// Numbers the temporary names.
     pub(crate) writers: AtomicU64,
-    /// How often history was replaced or cut: a snapshot begun before that is of no use. Held while names of snapshots
-    /// change.
+    /// How often history was replaced or cut: a snapshot begun before that is of no use. Held while
+    /// names of snapshots change.
     generation: Mutex<u64>,
 }
 
@@ -95,14 +98,15 @@ impl Shared {
 }
 
 impl Store<Os> {
-    /// Opens the directories `data_dir/version-2` and `data_log_dir/version-2` (which may be the same), creating what is
-    /// missing, and reads what a crash or an orderly stop has left there.
+    /// Opens the directories `data_dir/version-2` and `data_log_dir/version-2` (which may be the
+    /// same), creating what is missing, and reads what a crash or an orderly stop has left there.
     ///
-    /// A fresh directory has no snapshot. Before the first record is appended there has to be one, of the empty
-    /// tree and with zxid 0: ZooKeeper does not start from a log alone.
+    /// A fresh directory has no snapshot. Before the first record is appended there has to be one,
+    /// of the empty tree and with zxid 0: ZooKeeper does not start from a log alone.
     ///
     /// # Errors
-    /// What is wrong with the directory, or what the system refused. Whatever looks like lost records is refused.
+    /// What is wrong with the directory, or what the system refused. Whatever looks like lost
+    /// records is refused.
     pub fn open(
         data_dir: &Path,
         data_log_dir: &Path,
@@ -193,12 +197,12 @@ impl<D: Disk> Store<D> {
         self.last
     }
 
-    /// Appends a record: TxnHeader, transaction, digest, as they were proposed. It is durable after the next
-    /// [`Store::sync`]. The first one after open or [`Store::roll`] begins a new file.
+    /// Appends a record: TxnHeader, transaction, digest, as they were proposed. It is durable after
+    /// the next [`Store::sync`]. The first one after open or [`Store::roll`] begins a new file.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the zxid does not continue the history, or is not the one in the blob, or if there is no
-    /// snapshot yet. Else what the system refused.
+    /// [`Error::Refused`] if the zxid does not continue the history, or is not the one in the blob,
+    /// or if there is no snapshot yet. Else what the system refused.
     pub fn append(&mut self, zxid: u64, blob: &[u8]) -> Result<()> {
         self.checked(|store| {
             let trusted = store.options.trust_empty_snapshot;
@@ -285,8 +289,8 @@ impl<D: Disk> Store<D> {
     /// Removes every record above `to`, durably and in one step, however many files that touches.
     ///
     /// # Errors
-    /// [`Error::Refused`] if `to` is neither the zxid of the newest snapshot nor that of a record behind it. Else what the
-    /// system refused.
+    /// [`Error::Refused`] if `to` is neither the zxid of the newest snapshot nor that of a record
+    /// behind it. Else what the system refused.
     pub fn truncate(&mut self, to: u64) -> Result<()> {
         self.checked(|store| {
             if to == store.last {
@@ -323,8 +327,9 @@ impl<D: Disk> Store<D> {
         Ok(found)
     }
 
-    /// Begins a snapshot; the writer may be used on another thread while records are appended. It ends as
-    /// [`FinishedSnapshot::publish`] (an ordinary snapshot) or [`Store::install`] (what came with a SNAP message).
+    /// Begins a snapshot; the writer may be used on another thread while records are appended. It
+    /// ends as [`FinishedSnapshot::publish`] (an ordinary snapshot) or [`Store::install`] (what
+    /// came with a SNAP message).
     ///
     /// # Errors
     /// What the system refused.
@@ -353,8 +358,9 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// Removes what the newest `retain` snapshots (3 at least) make unnecessary, and answers how many files that were
-    /// (`PurgeTxnLog`): older snapshots, and logs of which every record is covered by the oldest of them.
+    /// Removes what the newest `retain` snapshots (3 at least) make unnecessary, and answers how
+    /// many files that were (`PurgeTxnLog`): older snapshots, and logs of which every record is
+    /// covered by the oldest of them.
     ///
     /// # Errors
     /// What the system refused.
@@ -366,8 +372,8 @@ impl<D: Disk> Store<D> {
         })
     }
 
-    /// Sizes of all files in the data directory and in the log directory, in bytes (the words `conf` and `dirs`); a
-    /// directory that is both counts for both.
+    /// Sizes of all files in the data directory and in the log directory, in bytes (the words
+    /// `conf` and `dirs`); a directory that is both counts for both.
     ///
     /// # Errors
     /// What the system refused.

@@ -222,8 +222,8 @@ impl Apache {
         Ok(answer)
     }
 
-    /// Creates a node in a session of its own, and answers with the zxid. ZooKeeper 3.8 forgets a connect request that
-    /// comes while it starts, so the session is asked for until there is one.
+    /// Creates a node in a session of its own, and answers with the zxid. ZooKeeper 3.8 forgets a
+    /// connect request that comes while it starts, so the session is asked for until there is one.
     fn create(&self, path: &str) -> u64 {
         let connect =
             [&[0; 12][..], &30_000_i32.to_be_bytes(), &[0; 8], &16_i32.to_be_bytes(), &[0; 17]]

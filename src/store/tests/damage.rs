@@ -1,4 +1,5 @@
-//! A torn tail is told from corruption, and whatever may mean that records are lost is refused by name.
+//! A torn tail is told from corruption, and whatever may mean that records are lost is refused by
+//! name.
 
 mod common;
 

@@ -70,7 +70,8 @@ fn any_bytes_as_a_snapshot() {
             _ => ("snapshot.1.snappy", b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01"),
         };
         dir.write(name, &[magic, &bytes].concat());
-        // Nothing leads to it, so it is refused rather than passed over; an empty file is no snapshot at all.
+        // Nothing leads to it, so it is refused rather than passed over; an empty file is no
+        // snapshot at all.
         let empty = magic.is_empty() && bytes.is_empty();
         matches!(survive(&dir), Some(Error::SnapshotLost { .. })) || empty
     }

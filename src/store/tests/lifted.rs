@@ -1,4 +1,5 @@
-//! A file or a directory that was lost, or has another one's content, is not taken for what its name says.
+//! A file or a directory that was lost, or has another one's content, is not taken for what its
+//! name says.
 
 mod common;
 
@@ -40,7 +41,8 @@ fn two_snapshots_that_have_changed_their_places_lose_nothing() {
     let dir = Dir::new(&[("log.1", log(&[1, 2, 3, 4, 5]))]);
     dir.write("snapshot.4", &sealed_at(2));
     dir.write("snapshot.2", &sealed_at(4));
-    // Records 3 and 4 are in the snapshot already, as in one that ZooKeeper wrote while it applied them.
+    // Records 3 and 4 are in the snapshot already, as in one that ZooKeeper wrote while it applied
+    // them.
     assert_eq!(dir.found().expect("all records are there").0, [3, 4, 5]);
 }
 
@@ -139,7 +141,8 @@ fn a_crash_while_both_epoch_files_are_written_first_is_no_missing_file() {
 
 #[test]
 fn whoever_is_told_to_let_a_server_begin_anew_is_told_when_that_is_safe() {
-    // An empty server votes: with one that lags behind it is a quorum that lacks what was acknowledged.
+    // An empty server votes: with one that lags behind it is a quorum that lacks what was
+    // acknowledged.
     let mut flipped = log(&[1, 2]);
     let end = flipped.len();
     flipped[end - 8] ^= 1;

@@ -1,4 +1,5 @@
-//! How long the steps of broadcast take, in steady state: three servers, payloads of 100 shared bytes, a full window.
+//! How long the steps of broadcast take, in steady state: three servers, payloads of 100 shared
+//! bytes, a full window.
 //!
 //! Each is to stay below 200 ns: `cargo bench -p zab`.
 
@@ -34,7 +35,8 @@ fn time(server: &mut Server, inputs: Vec<Input<Payload>>) -> Duration {
     start.elapsed()
 }
 
-/// The steps of a batch of transactions at the leader: Propose, Durable, the ACKs that commit, and those that come late.
+/// The steps of a batch of transactions at the leader: Propose, Durable, the ACKs that commit, and
+/// those that come late.
 struct AtLeader {
     propose: Duration,
     ack: Duration,

@@ -1,7 +1,7 @@
 //! Who may do what to a node.
 //!
-//! (ZooKeeper: `ZooKeeperServer.checkACL`, `PrepRequestProcessor.fixupACL`, the authentication providers, and
-//! `ReferenceCountedACLCache`.)
+//! (ZooKeeper: `ZooKeeperServer.checkACL`, `PrepRequestProcessor.fixupACL`, the authentication
+//! providers, and `ReferenceCountedACLCache`.)
 
 mod network;
 mod rights;
@@ -58,8 +58,9 @@ impl AclList {
         }
     }
 
-    /// Whether someone with these ids may do something for which one of the `wanted` permissions is enough. An empty
-    /// list allows everything. The time that it takes does not grow with the length of the list.
+    /// Whether someone with these ids may do something for which one of the `wanted` permissions is
+    /// enough. An empty list allows everything. The time that it takes does not grow with the
+    /// length of the list.
     pub fn permits(&self, wanted: i32, ids: &[Id]) -> bool {
         let Some(entries) = &self.0 else { return true };
         entries.as_slice().is_empty()
@@ -67,7 +68,8 @@ impl AclList {
             || entries.permit(wanted, ids)
     }
 
-    /// The entries as someone without ADMIN sees them: what follows the user name of a digest is replaced by `x`.
+    /// The entries as someone without ADMIN sees them: what follows the user name of a digest is
+    /// replaced by `x`.
     pub fn masked(&self) -> Vec<Acl> {
         let mut entries = self.to_vec();
         for entry in entries.iter_mut().filter(|entry| entry.id.scheme == "digest") {
@@ -104,10 +106,11 @@ pub enum InvalidAcl {
     TooLong,
 }
 
-/// The list to store for the one a client sent: duplicates dropped, `auth` replaced by the caller's own ids.
+/// The list to store for the one a client sent: duplicates dropped, `auth` replaced by the caller's
+/// own ids.
 ///
-/// An entry of a few bytes may stand for many ids. `room`: the bytes that such ids may take, of which the list takes
-/// what it needs.
+/// An entry of a few bytes may stand for many ids. `room`: the bytes that such ids may take, of
+/// which the list takes what it needs.
 ///
 /// # Errors
 /// The list is empty, an entry is not valid, or there is not enough room.
@@ -226,7 +229,8 @@ impl AclTable {
         if entry.nodes == 0
             && let Some(entry) = self.by_id.remove(&id)
         {
-            // A loaded table may hold a list twice; then only one of the numbers is found by the list.
+            // A loaded table may hold a list twice; then only one of the numbers is found by the
+            // list.
             if self.by_list.get(&entry.list) == Some(&id) {
                 self.by_list.remove(&entry.list);
             }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 /// The paths of a node's children, in byte order.
 ///
-/// The set is a list of sorted chunks, each behind its own `Arc`. A clone copies one pointer per chunk; the first change
-/// after it copies the pointers and one chunk, not the whole set. So a node of a million children costs a snapshot some
-/// thousand pointers.
+/// The set is a list of sorted chunks, each behind its own `Arc`. A clone copies one pointer per
+/// chunk; the first change after it copies the pointers and one chunk, not the whole set. So a node
+/// of a million children costs a snapshot some thousand pointers.
 ///
-/// The entries are the full paths, shared with the nodes they name. All have the same parent, so they order as the names
-/// do.
+/// The entries are the full paths, shared with the nodes they name. All have the same parent, so
+/// they order as the names do.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Children {
     /// No chunk is empty; all of a chunk is before all of the next one.
@@ -45,7 +45,8 @@ impl Children {
         let chunk = Arc::make_mut(shared);
         chunk.insert(at, path);
         if chunk.len() > CHUNK_LEN_MAX {
-            // Queues grow at their end: there the full chunk stays whole and the new one starts small.
+            // Queues grow at their end: there the full chunk stays whole and the new one starts
+            // small.
             let cut = if at + 1 == chunk.len() { at } else { chunk.len() / 2 };
             let tail = chunk.split_off(cut);
             self.chunks.insert(index + 1, Arc::new(tail));
@@ -68,7 +69,8 @@ impl Children {
         true
     }
 
-    /// Removes all of these, which are in byte order, in one pass; those that are not there do not matter.
+    /// Removes all of these, which are in byte order, in one pass; those that are not there do not
+    /// matter.
     pub(crate) fn remove_all(&mut self, paths: &[Arc<str>]) {
         let mut paths = paths.iter().peekable();
         let mut removed = 0;
@@ -94,7 +96,8 @@ impl Children {
     }
 }
 
-/// The most paths of a chunk: the cost of an insertion is to move half of that, and to copy it after a snapshot.
+/// The most paths of a chunk: the cost of an insertion is to move half of that, and to copy it
+/// after a snapshot.
 const CHUNK_LEN_MAX: usize = 256;
 
 #[cfg(test)]
@@ -110,7 +113,8 @@ mod tests {
     }
 
     quickcheck! {
-        /// Numbers are inserted, or removed where the flag says so; three thousand of them split and empty chunks.
+        /// Numbers are inserted, or removed where the flag says so; three thousand of them split
+        /// and empty chunks.
         fn is_an_ordered_set(seed: u64, removals: bool) -> bool {
             let mut state = seed;
             let (mut set, mut model) = (Children::default(), BTreeSet::new());
@@ -129,7 +133,8 @@ mod tests {
     }
 
     quickcheck! {
-        /// Of the numbers inserted, and of some that were not, those that a bit of the seed selects are removed at once.
+        /// Of the numbers inserted, and of some that were not, those that a bit of the seed selects
+        /// are removed at once.
         fn many_are_removed_at_once(numbers: Vec<u16>, others: Vec<u16>, seed: u64) -> bool {
             let numbers = numbers.into_iter().chain((0..2000).filter(|_| seed & 1 == 0));
             let model: BTreeSet<_> = numbers.map(path).collect();

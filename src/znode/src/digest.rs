@@ -1,15 +1,15 @@
 //! The checksum of the tree that servers compare after each transaction.
 //!
-//! A node's digest is a CRC-32 of its path, data and stat; the tree's is the sum of those of its nodes. (ZooKeeper:
-//! `DigestCalculator`, `AdHash`, digest version 2.)
+//! A node's digest is a CRC-32 of its path, data and stat; the tree's is the sum of those of its
+//! nodes. (ZooKeeper: `DigestCalculator`, `AdHash`, digest version 2.)
 
 use crc32fast::Hasher;
 use wire::StatPersisted;
 
 use crate::path;
 
-/// The part of a node's digest that its stat does not touch. Kept with the node, so that a change of a stat alone (that of
-/// a parent, at each creation of a child) does not read the data again.
+/// The part of a node's digest that its stat does not touch. Kept with the node, so that a change
+/// of a stat alone (that of a parent, at each creation of a child) does not read the data again.
 pub(crate) fn content_crc(path: &str, data: Option<&[u8]>) -> u32 {
     let mut hasher = Hasher::new();
     // The root goes in under the name it has in snapshots.
@@ -18,7 +18,8 @@ pub(crate) fn content_crc(path: &str, data: Option<&[u8]>) -> u32 {
     hasher.finalize()
 }
 
-/// The digest of the node; 0 for what the service keeps below `/zookeeper`, which may differ between servers.
+/// The digest of the node; 0 for what the service keeps below `/zookeeper`, which may differ
+/// between servers.
 pub(crate) fn node_digest(path: &str, content_crc: u32, stat: &StatPersisted) -> u32 {
     if path.starts_with("/zookeeper/") {
         return 0;

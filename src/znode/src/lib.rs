@@ -1,13 +1,14 @@
 //! The replicated state machine, pure: tree, sessions, watches; request to transaction to effect.
 //!
-//! A write takes this way. On the leader [`Prep::prepare`] judges the request against the tree as it will be and makes it a
-//! transaction, with the digest of the tree after it; requests that fail become transactions too. Once it is committed,
-//! every server gives it to [`Tree::apply`], and gets the answer for the client and the changes that its [`Watches`] react
-//! to. Reads are methods of the [`Tree`].
+//! A write takes this way. On the leader [`Prep::prepare`] judges the request against the tree as
+//! it will be and makes it a transaction, with the digest of the tree after it; requests that fail
+//! become transactions too. Once it is committed, every server gives it to [`Tree::apply`], and
+//! gets the answer for the client and the changes that its [`Watches`] react to. Reads are methods
+//! of the [`Tree`].
 //!
-//! Nothing here reads a clock, draws a random number that anybody could see, or does I/O: time and what a connection has
-//! proved to be are arguments. The same transactions give the same tree on every server; hash tables are never walked
-//! where their order could show.
+//! Nothing here reads a clock, draws a random number that anybody could see, or does I/O: time and
+//! what a connection has proved to be are arguments. The same transactions give the same tree on
+//! every server; hash tables are never walked where their order could show.
 //!
 //! | type | what it holds | ZooKeeper's counterpart |
 //! |---|---|---|

@@ -64,7 +64,8 @@ impl Node {
             ctime: stored.ctime,
             mtime: stored.mtime,
             version: stored.version,
-            // Creations and deletions: each creation that has left no child was followed by a deletion.
+            // Creations and deletions: each creation that has left no child was followed by a
+            // deletion.
             cversion: stored.cversion.wrapping_mul(2).wrapping_sub(num_children),
             aversion: stored.aversion,
             ephemeral_owner,
@@ -121,8 +122,9 @@ impl NodeOwner {
     /// The longest time to live in ms: it has 40 bits.
     pub const TTL_MS_MAX: i64 = 0xff_ffff_ffff;
 
-    /// Reads the stored value. A first byte 0xff marks the extended types only where those are enabled; elsewhere it may
-    /// be a session id of server 255. An extended type that is not known counts as persistent.
+    /// Reads the stored value. A first byte 0xff marks the extended types only where those are
+    /// enabled; elsewhere it may be a session id of server 255. An extended type that is not known
+    /// counts as persistent.
     pub fn of(stored: i64, extended_types: bool) -> Self {
         match stored {
             0 => Self::None,
@@ -153,8 +155,9 @@ const EXTENDED_MASK: i64 = 0xff << 56;
 
 /// All nodes by path.
 ///
-/// The table is cut into shards by hash, and each is shared until it changes: a clone copies a pointer per shard, and the
-/// first change of a shard after it copies that shard's pointers to nodes. No pause grows with the tree.
+/// The table is cut into shards by hash, and each is shared until it changes: a clone copies a
+/// pointer per shard, and the first change of a shard after it copies that shard's pointers to
+/// nodes. No pause grows with the tree.
 #[derive(Clone)]
 pub(crate) struct Nodes {
     shards: Vec<Arc<HashTable<Arc<Node>>>>,

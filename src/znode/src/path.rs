@@ -1,7 +1,7 @@
 //! Which paths name a znode, and how they decompose.
 //!
-//! The rules are those of ZooKeeper's `PathUtils.validatePath`, which looks at UTF-16 code units: characters beyond
-//! the basic plane are surrogates to it, and therefore refused.
+//! The rules are those of ZooKeeper's `PathUtils.validatePath`, which looks at UTF-16 code units:
+//! characters beyond the basic plane are surrogates to it, and therefore refused.
 
 use thiserror::Error;
 
@@ -52,8 +52,9 @@ pub(crate) fn ancestor(path: &str, length: usize) -> Option<&str> {
     if ends_there { path.get(..length) } else { None }
 }
 
-/// Whether `path` may name a znode: absolute, no trailing slash but for the root, no component that is empty, `.` or
-/// `..`, and no refused character (U+0000 to U+001F, U+007F to U+009F, U+E000 to U+F8FF, U+FFF0 and above).
+/// Whether `path` may name a znode: absolute, no trailing slash but for the root, no component that
+/// is empty, `.` or `..`, and no refused character (U+0000 to U+001F, U+007F to U+009F, U+E000 to
+/// U+F8FF, U+FFF0 and above).
 ///
 /// # Errors
 /// The first rule that is broken.
@@ -90,7 +91,8 @@ pub fn check(path: &str) -> Result<(), PathError> {
     }
 }
 
-/// The path of the parent: `/` for a child of the root; `None` for the root, and for what has no slash.
+/// The path of the parent: `/` for a child of the root; `None` for the root, and for what has no
+/// slash.
 pub fn parent(path: &str) -> Option<&str> {
     match path.rfind('/') {
         Some(0) if path.len() > 1 => Some(ROOT),
@@ -119,8 +121,8 @@ pub fn canonical(path: &str) -> &str {
     if path.is_empty() { ROOT } else { path }
 }
 
-/// The path of a sequential node: ten digits of the parent's count of creations, signed, so that it grows a minus
-/// once the counter has wrapped (`String.format("%010d")`).
+/// The path of a sequential node: ten digits of the parent's count of creations, signed, so that it
+/// grows a minus once the counter has wrapped (`String.format("%010d")`).
 pub fn sequential(path: &str, parent_cversion: i32) -> String {
     format!("{path}{parent_cversion:010}")
 }

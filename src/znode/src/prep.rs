@@ -1,8 +1,8 @@
 //! From request to transaction, ahead of what is applied.
 //!
-//! The leader judges a request before those in front of it are committed. So it looks at the tree as it will be: the tree
-//! as applied, under the changes of all transactions that are prepared and not yet applied. (ZooKeeper:
-//! `PrepRequestProcessor` and its outstanding changes.)
+//! The leader judges a request before those in front of it are committed. So it looks at the tree
+//! as it will be: the tree as applied, under the changes of all transactions that are prepared and
+//! not yet applied. (ZooKeeper: `PrepRequestProcessor` and its outstanding changes.)
 
 mod ops;
 mod pending;
@@ -35,9 +35,9 @@ pub struct Context {
 
 /// The leader's view of what is prepared and not applied.
 ///
-/// Who uses it keeps this order: all transactions of earlier epochs are applied before the first one is prepared; each
-/// prepared transaction is applied to the tree, in order; [`Prep::committed`] is called only after that. Whoever stops
-/// leading calls [`Prep::reset`], or throws it away.
+/// Who uses it keeps this order: all transactions of earlier epochs are applied before the first
+/// one is prepared; each prepared transaction is applied to the tree, in order; [`Prep::committed`]
+/// is called only after that. Whoever stops leading calls [`Prep::reset`], or throws it away.
 #[derive(Debug)]
 pub struct Prep {
     pending: Pending,
@@ -62,8 +62,8 @@ impl Prep {
         Self { pending: Pending::default(), txn_bytes_max }
     }
 
-    /// The transaction for a request, made by its session or (session 0) by the leader itself. `auth` is what the
-    /// client's connection has proved to be, its address included.
+    /// The transaction for a request, made by its session or (session 0) by the leader itself.
+    /// `auth` is what the client's connection has proved to be, its address included.
     ///
     /// A request that may not be done becomes an error transaction: it takes its zxid and changes
     /// nothing. So does one that cannot be parsed (MarshallingError), one that is no write
@@ -122,8 +122,9 @@ impl Prep {
         }
     }
 
-    /// The transaction that deletes a container or TTL node, if it is still due to be deleted: it will exist, without
-    /// children, and by [`Context::time_ms`] its time will be over. No session asked for it, and no ACL is checked.
+    /// The transaction that deletes a container or TTL node, if it is still due to be deleted: it
+    /// will exist, without children, and by [`Context::time_ms`] its time will be over. No session
+    /// asked for it, and no ACL is checked.
     pub fn reap(
         &mut self,
         tree: &Tree,

@@ -1,6 +1,7 @@
 //! Reads: what a client sees of the tree, and whether it may.
 //!
-//! Each is answered from the local tree, for a caller with the given ids. (ZooKeeper: `FinalRequestProcessor`.)
+//! Each is answered from the local tree, for a caller with the given ids. (ZooKeeper:
+//! `FinalRequestProcessor`.)
 
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ impl Tree {
         Ok((node.data.clone(), self.stat(node)))
     }
 
-    /// The names of a node's children in byte order, and the node's stat; for getChildren and getChildren2. A watch goes
-    /// into the child table.
+    /// The names of a node's children in byte order, and the node's stat; for getChildren and
+    /// getChildren2. A watch goes into the child table.
     ///
     /// # Errors
     /// NoNode; NoAuth without READ.
@@ -67,7 +68,8 @@ impl Tree {
         self.descendant_count(path).map(int).ok_or(ErrorCode::NoNode)
     }
 
-    /// The ephemeral nodes of a session whose path begins with `prefix`, in byte order. A blank prefix means all.
+    /// The ephemeral nodes of a session whose path begins with `prefix`, in byte order. A blank
+    /// prefix means all.
     pub fn get_ephemerals<'a>(
         &'a self,
         session: SessionId,

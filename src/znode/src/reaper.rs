@@ -1,7 +1,8 @@
 //! The leader's clockwork that deletes containers and TTL nodes. (ZooKeeper: `ContainerManager`.)
 //!
-//! It only says what to try when; [`Prep::reap`](crate::Prep::reap) decides, for a node may get a child in between. It
-//! holds nothing that must survive a change of leader: the next leader begins with an interval of its own.
+//! It only says what to try when; [`Prep::reap`](crate::Prep::reap) decides, for a node may get a
+//! child in between. It holds nothing that must survive a change of leader: the next leader begins
+//! with an interval of its own.
 
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use crate::tree::{NeverUsed, Tree};
 /// How often to look for nodes, and how many to delete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReapLimits {
-    /// From the beginning of one pass over the nodes to that of the next (`znode.container.checkIntervalMs`).
+    /// From the beginning of one pass over the nodes to that of the next
+    /// (`znode.container.checkIntervalMs`).
     pub interval_ms: u64,
     /// Deletions in a minute (`znode.container.maxPerMinute`), at least 1.
     pub per_minute: u32,
@@ -55,8 +57,8 @@ impl Reaper {
         self.due_ms
     }
 
-    /// The nodes that are to be deleted now, if the next step is due: some of those that `tree` says are.
-    /// `now_ms` is the monotonic clock, `time_ms` the wall clock.
+    /// The nodes that are to be deleted now, if the next step is due: some of those that `tree`
+    /// says are. `now_ms` is the monotonic clock, `time_ms` the wall clock.
     pub fn step(&mut self, tree: &Tree, now_ms: u64, time_ms: i64) -> Vec<Arc<str>> {
         if now_ms < self.due_ms {
             return Vec::new();

@@ -1,7 +1,7 @@
 //! The leader's view of the sessions: who is alive, until when, and who speaks for it.
 //!
-//! Time is an argument: milliseconds of a monotonic clock that starts anywhere. (ZooKeeper: `SessionTrackerImpl`,
-//! `ExpiryQueue`.)
+//! Time is an argument: milliseconds of a monotonic clock that starts anywhere. (ZooKeeper:
+//! `SessionTrackerImpl`, `ExpiryQueue`.)
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,8 +10,8 @@ use thiserror::Error;
 /// A session's id: in the first byte the id of the server that made it, the rest distinguishes.
 pub type SessionId = i64;
 
-/// Who forwards the requests of a session to the leader: a learner's connection, or the leader itself. The shell gives
-/// the numbers; a link that is established anew gets a new one.
+/// Who forwards the requests of a session to the leader: a learner's connection, or the leader
+/// itself. The shell gives the numbers; a link that is established anew gets a new one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Owner(pub u64);
 
@@ -26,13 +26,14 @@ pub enum SessionError {
     Moved,
 }
 
-/// All sessions a leader keeps alive, in buckets of one tick: the sessions of a bucket expire together.
+/// All sessions a leader keeps alive, in buckets of one tick: the sessions of a bucket expire
+/// together.
 #[derive(Clone, Debug)]
 pub struct Sessions {
     tick_ms: u64,
     sessions: HashMap<SessionId, Session>,
-    /// When a bucket expires, and the sessions in it. A session is in exactly the bucket its `expires` names, unless it
-    /// is closing: then it is in none.
+    /// When a bucket expires, and the sessions in it. A session is in exactly the bucket its
+    /// `expires` names, unless it is closing: then it is in none.
     buckets: BTreeMap<u64, BTreeSet<SessionId>>,
 }
 
@@ -50,8 +51,8 @@ impl Sessions {
         Self { tick_ms: tick_ms.max(1), sessions: HashMap::new(), buckets: BTreeMap::new() }
     }
 
-    /// Begins to track `id`, or touches it if that is done already, with a new timeout. A session that is closing stays
-    /// so. A timeout below zero counts as zero.
+    /// Begins to track `id`, or touches it if that is done already, with a new timeout. A session
+    /// that is closing stays so. A timeout below zero counts as zero.
     pub fn track(&mut self, id: SessionId, timeout_ms: i32, now_ms: u64) {
         let timeout_ms = u64::try_from(timeout_ms).unwrap_or(0);
         let expires = self.bucket(now_ms, timeout_ms);
@@ -68,8 +69,8 @@ impl Sessions {
         }
     }
 
-    /// A sign of life: the session has its whole timeout again. False, and nothing happens, if it is unknown or
-    /// closing.
+    /// A sign of life: the session has its whole timeout again. False, and nothing happens, if it
+    /// is unknown or closing.
     pub fn touch(&mut self, id: SessionId, now_ms: u64) -> bool {
         let tick_ms = self.tick_ms;
         let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.closing) else {
@@ -109,8 +110,8 @@ impl Sessions {
         }
     }
 
-    /// Gives the session to `owner`, whoever had it before: it was renewed there. Returns the other server that had it
-    /// before, which has to be told.
+    /// Gives the session to `owner`, whoever had it before: it was renewed there. Returns the other
+    /// server that had it before, which has to be told.
     ///
     /// # Errors
     /// The session is unknown or closing.
@@ -127,8 +128,8 @@ impl Sessions {
         }
     }
 
-    /// A sign of life of a session that `owner` has taken over, with the timeout that it reports. Returns as
-    /// [`Sessions::set_owner`] does.
+    /// A sign of life of a session that `owner` has taken over, with the timeout that it reports.
+    /// Returns as [`Sessions::set_owner`] does.
     ///
     /// # Errors
     /// The session is unknown or closing.
@@ -145,7 +146,8 @@ impl Sessions {
         self.set_owner(id, owner)
     }
 
-    /// Every session that is alive has its whole timeout again: nobody could be heard of for a while.
+    /// Every session that is alive has its whole timeout again: nobody could be heard of for a
+    /// while.
     pub fn touch_all(&mut self, now_ms: u64) {
         let alive: Vec<SessionId> = self.buckets.values().flatten().copied().collect();
         for id in alive {
@@ -153,7 +155,8 @@ impl Sessions {
         }
     }
 
-    /// The session accepts nothing more and will not expire again; it is known until [`Sessions::remove`].
+    /// The session accepts nothing more and will not expire again; it is known until
+    /// [`Sessions::remove`].
     pub fn set_closing(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.closing) else {
             return;
@@ -172,8 +175,8 @@ impl Sessions {
         }
     }
 
-    /// Marks all sessions whose time is over as closing and names them, in order of expiry. For each a closeSession is
-    /// due.
+    /// Marks all sessions whose time is over as closing and names them, in order of expiry. For
+    /// each a closeSession is due.
     pub fn expired(&mut self, now_ms: u64) -> Vec<SessionId> {
         let mut expired = Vec::new();
         while let Some(bucket) = self.buckets.first_entry()
@@ -228,7 +231,8 @@ impl Sessions {
     }
 }
 
-/// The end of the timeout, rounded up to the next tick (one that falls on a tick gets the one after it).
+/// The end of the timeout, rounded up to the next tick (one that falls on a tick gets the one after
+/// it).
 fn bucket(tick_ms: u64, now_ms: u64, timeout_ms: u64) -> u64 {
     (now_ms.saturating_add(timeout_ms) / tick_ms).saturating_add(1).saturating_mul(tick_ms)
 }
@@ -423,7 +427,8 @@ mod tests {
     }
 
     quickcheck! {
-        /// A session lives at least its timeout, and at most one tick longer, after the last sign of life.
+        /// A session lives at least its timeout, and at most one tick longer, after the last sign
+        /// of life.
         fn lives_its_timeout_and_at_most_a_tick_longer(tick: u16, timeout: u16, touches: Vec<u16>) -> bool {
             let tick = u64::from(tick) + 1;
             let mut sessions = Sessions::new(tick);

@@ -22,7 +22,8 @@ pub use load::{LoadError, TreeBuilder};
 pub use reap::{NeverUsed, Scan};
 pub use snapshot::{Snapshot, SnapshotNode};
 
-/// What the configuration says about the meaning of the tree. Must be the same on all servers of an ensemble.
+/// What the configuration says about the meaning of the tree. Must be the same on all servers of an
+/// ensemble.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Options {
     /// `extendedTypesEnabled`: whether nodes may have a time to live.
@@ -62,7 +63,8 @@ enum Refused {
 }
 
 impl Tree {
-    /// The tree of an ensemble that has not done anything yet: the root and the built-in nodes, at zxid 0.
+    /// The tree of an ensemble that has not done anything yet: the root and the built-in nodes, at
+    /// zxid 0.
     pub fn new(options: Options) -> Self {
         let mut tree = Self::bare(options);
         for path in [path::ROOT, path::ZOOKEEPER, path::QUOTA] {
@@ -104,8 +106,8 @@ impl Tree {
         self.digest
     }
 
-    /// The digest computed from nothing but the nodes; differs from [`Tree::digest`] only by a bug. Takes time
-    /// proportional to the tree.
+    /// The digest computed from nothing but the nodes; differs from [`Tree::digest`] only by a bug.
+    /// Takes time proportional to the tree.
     pub fn recomputed_digest(&self) -> u64 {
         let digests = self.nodes.iter_unordered().map(|node| {
             let node = Node::new(node.path.clone(), node.data.clone(), node.acl, node.stat);
@@ -187,16 +189,16 @@ impl Tree {
         Some(count)
     }
 
-    /// The configuration of the ensemble as clients may read it, put into its node without a transaction: version -1,
-    /// mzxid the version of the configuration.
+    /// The configuration of the ensemble as clients may read it, put into its node without a
+    /// transaction: version -1, mzxid the version of the configuration.
     pub fn refresh_config(&mut self, text: Bytes, config_version: i64, time_ms: i64) -> Change {
         self.ensure_config_node();
         let set = self.set_data(path::CONFIG, Some(&text), -1, config_version, time_ms);
         set.expect("the node has just been made sure of").1
     }
 
-    /// Deletes the ephemeral nodes of sessions that do not exist, as may be left over in a directory; how many there
-    /// were.
+    /// Deletes the ephemeral nodes of sessions that do not exist, as may be left over in a
+    /// directory; how many there were.
     pub fn remove_orphans(&mut self) -> usize {
         let mut orphans: Vec<_> =
             self.ephemerals.keys().copied().filter(|id| !self.sessions.contains_key(id)).collect();
@@ -229,7 +231,8 @@ impl Tree {
         }
     }
 
-    /// Enters a new node under its parent's children, in the indexes and the sums. The parent, if any, exists.
+    /// Enters a new node under its parent's children, in the indexes and the sums. The parent, if
+    /// any, exists.
     fn link(&mut self, node: Node) {
         self.digest = self.digest.wrapping_add(u64::from(node.digest()));
         self.size_bytes += node.size_bytes();
@@ -251,7 +254,8 @@ impl Tree {
         debug_assert!(before.is_none(), "a node is entered once");
     }
 
-    /// The opposite of [`Tree::link`], but for the parent's children. The node and the ACL that it had.
+    /// The opposite of [`Tree::link`], but for the parent's children. The node and the ACL that it
+    /// had.
     fn unlink(&mut self, path: &str) -> Option<(Arc<Node>, AclList)> {
         let node = self.nodes.remove(path)?;
         let acl = self.acls.get(node.acl);
@@ -302,7 +306,8 @@ impl Tree {
         let parent_path = path::parent(path).ok_or(Refused::NodeExists)?;
         let parent = self.nodes.get(parent_path).ok_or(Refused::NoNode)?;
         let parent_acl = self.acls.get(parent.acl);
-        // A snapshot may be ahead of the log: then the parent has been through this already, and perhaps through more.
+        // A snapshot may be ahead of the log: then the parent has been through this already, and
+        // perhaps through more.
         self.update(parent_path, |parent| {
             let cversion = match parent_cversion {
                 -1 => parent.stat.cversion.wrapping_add(1),
@@ -338,8 +343,8 @@ impl Tree {
         Ok((stat, Change { kind: ChangeKind::Created, path, acl: acl.clone(), parent_acl }))
     }
 
-    /// Children of the node, which only a snapshot ahead of the log can have, go with it: whatever made them comes
-    /// later in the log.
+    /// Children of the node, which only a snapshot ahead of the log can have, go with it: whatever
+    /// made them comes later in the log.
     fn delete(&mut self, path: &str, zxid: i64) -> Result<Change, Refused> {
         let parent_path = path::parent(path).ok_or(Refused::NoNode)?;
         let parent = self.nodes.get(parent_path).ok_or(Refused::NoNode)?;
@@ -351,8 +356,8 @@ impl Tree {
         self.take_out(path, parent_acl)
     }
 
-    /// As [`Tree::delete`] of each of these paths, which are in byte order. A session may have any number of nodes: so each of
-    /// their parents is changed once, and not once for each child.
+    /// As [`Tree::delete`] of each of these paths, which are in byte order. A session may have any
+    /// number of nodes: so each of their parents is changed once, and not once for each child.
     fn delete_all(&mut self, paths: Vec<Arc<str>>, zxid: i64, changes: &mut Vec<Change>) {
         let mut by_parent: HashMap<&str, (AclList, Vec<Arc<str>>)> = HashMap::new();
         for path in &paths {
@@ -440,7 +445,8 @@ struct NewNode<'a> {
     time_ms: i64,
 }
 
-/// A copy: what comes in a transaction shares memory with the whole frame it came in, which a node must not keep alive.
+/// A copy: what comes in a transaction shares memory with the whole frame it came in, which a node
+/// must not keep alive.
 fn own(data: &Bytes) -> Bytes {
     Bytes::copy_from_slice(data)
 }

@@ -2,7 +2,9 @@
 //!
 //! (ZooKeeper: `WatchManager`, and the trigger calls of `DataTree`.)
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -11,6 +13,7 @@ use wire::client::{EventType, SetWatches, SetWatches2, WatcherType};
 use crate::acl::AclList;
 use crate::path;
 use crate::tree::Tree;
+use table::Table;
 
 /// One event, as a client sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,8 +55,8 @@ pub struct Notification {
     pub connection: u64,
     /// What to tell.
     pub event: Event,
-    /// Only a connection that may READ under this list is told (ZooKeeper since 3.8.4); the watch is used up all the
-    /// same.
+    /// Only a connection that may READ under this list is told (ZooKeeper since 3.8.4); the watch
+    /// is used up all the same.
     pub acl: AclList,
 }
 
@@ -250,8 +253,8 @@ impl Watches {
         self.child.remove_connection(connection);
     }
 
-    /// Whom a change concerns, in the order in which to tell: per table ascending by connection. Uses up the standard
-    /// watches that fire.
+    /// Whom a change concerns, in the order in which to tell: per table ascending by connection.
+    /// Uses up the standard watches that fire.
     pub fn trigger(&mut self, change: &Change) -> Vec<Notification> {
         let mut out = Vec::new();
         let Change { kind, path, acl, parent_acl } = change;
@@ -271,7 +274,8 @@ impl Watches {
             }
             ChangeKind::Deleted => {
                 fire(&mut self.data, EventType::NodeDeleted, path, acl, &mut out);
-                // Whoever has just been told as a watcher of the data is not told again; the watch is used up.
+                // Whoever has just been told as a watcher of the data is not told again; the watch
+                // is used up.
                 let told = out.len();
                 let mut also = Vec::new();
                 fire(&mut self.child, EventType::NodeDeleted, path, acl, &mut also);
@@ -293,8 +297,8 @@ impl Watches {
     /// between, in the order of the lists. What has fired is not set. (`DataTree.setWatches`.)
     ///
     /// # Errors
-    /// The connection has too many already for all of these, whether they have fired or not. Nothing
-    /// is set, and nothing told.
+    /// The connection has too many already for all of these, whether they have fired or not.
+    /// Nothing is set, and nothing told.
     pub fn set_watches(
         &mut self,
         tree: &Tree,
@@ -336,8 +340,8 @@ impl Watches {
         Ok(())
     }
 
-    /// What all of the lists would take, if none of them has fired. A path that stands in them twice
-    /// counts twice.
+    /// What all of the lists would take, if none of them has fired. A path that stands in them
+    /// twice counts twice.
     fn lists_want(&self, connection: u64, lists: WatchLists<'_>) -> usize {
         let in_table = |table: &Table, paths: &[String]| -> usize {
             paths.iter().map(|path| table.wants(connection, path)).sum()
@@ -372,8 +376,8 @@ impl Watches {
         self.len() == 0
     }
 
-    /// Each connection with the paths it watches in a table, both ascending (`wchc`). Of more than `watches_max` watches
-    /// it is some of them.
+    /// Each connection with the paths it watches in a table, both ascending (`wchc`). Of more than
+    /// `watches_max` watches it is some of them.
     pub fn by_connection(
         &self,
         table: WatchTable,
@@ -386,8 +390,8 @@ impl Watches {
         some
     }
 
-    /// Each watched path of a table with the connections that watch it, both ascending (`wchp`). Of more than
-    /// `watches_max` watches it is some of them.
+    /// Each watched path of a table with the connections that watch it, both ascending (`wchp`). Of
+    /// more than `watches_max` watches it is some of them.
     pub fn by_path(
         &self,
         table: WatchTable,
@@ -438,162 +442,6 @@ fn modes(watcher: WatcherType) -> [(WatchTable, u8); 2] {
         WatcherType::PersistentRecursive => (RECURSIVE, 0),
     };
     [(WatchTable::Data, data), (WatchTable::Child, child)]
-}
-
-#[derive(Clone, Default, Debug)]
-struct Table {
-    /// The modes of each watcher, never 0; no entry is empty.
-    by_path: HashMap<Arc<str>, BTreeMap<u64, u8>>,
-    /// The same pairs from the other side; no entry is empty.
-    by_connection: HashMap<u64, Watched>,
-    /// The number of those pairs.
-    watches: usize,
-    /// The lengths of the paths with a recursive mode, and the number of such pairs for each: only ancestors of such a
-    /// length matter.
-    recursive: BTreeMap<usize, usize>,
-}
-
-/// What one connection watches in a table.
-#[derive(Clone, Default, Debug)]
-struct Watched {
-    paths: HashSet<Arc<str>>,
-    /// The sum of their [`watch_bytes`].
-    bytes: usize,
-}
-
-impl Table {
-    /// Every watcher with every path that it watches, in no order.
-    fn pairs(&self) -> impl Iterator<Item = (u64, &Arc<str>)> {
-        let all = self.by_connection.iter();
-        all.flat_map(|(&connection, watched)| {
-            watched.paths.iter().map(move |path| (connection, path))
-        })
-    }
-
-    fn modes(&self, connection: u64, path: &str) -> u8 {
-        self.by_path.get(path).and_then(|watchers| watchers.get(&connection)).copied().unwrap_or(0)
-    }
-
-    /// What a watch would take: nothing if there is one.
-    fn wants(&self, connection: u64, path: &str) -> usize {
-        if self.modes(connection, path) == 0 { watch_bytes(path) } else { 0 }
-    }
-
-    /// The shared form of a path somebody watches exactly.
-    fn watched(&self, path: &str) -> Option<Arc<str>> {
-        self.by_path.get_key_value(path).map(|(path, _)| path.clone())
-    }
-
-    fn add(&mut self, connection: u64, path: &str, mode: u8) {
-        let path = self.watched(path).unwrap_or_else(|| path.into());
-        let length = path.len();
-        let modes = self.by_path.entry(path.clone()).or_default().entry(connection).or_insert(0);
-        if *modes == 0 {
-            self.watches += 1;
-            let watched = self.by_connection.entry(connection).or_default();
-            watched.bytes += watch_bytes(&path);
-            watched.paths.insert(path);
-        }
-        let is_new = mode & !*modes & RECURSIVE != 0;
-        *modes |= mode;
-        if is_new {
-            *self.recursive.entry(length).or_default() += 1;
-        }
-    }
-
-    /// One pair less has a recursive mode.
-    fn forget_recursive(&mut self, length: usize) {
-        if let Some(pairs) = self.recursive.get_mut(&length) {
-            *pairs -= 1;
-            if *pairs == 0 {
-                self.recursive.remove(&length);
-            }
-        }
-    }
-
-    /// Removes those of the modes that there are, and says which.
-    fn remove(&mut self, connection: u64, path: &str, modes: u8) -> u8 {
-        let Some(watchers) = self.by_path.get_mut(path) else { return 0 };
-        let Some(present) = watchers.get_mut(&connection) else { return 0 };
-        let removed = *present & modes;
-        *present &= !modes;
-        if *present == 0 {
-            watchers.remove(&connection);
-            if watchers.is_empty() {
-                self.by_path.remove(path);
-            }
-            self.forget(connection, path);
-        }
-        if removed & RECURSIVE != 0 {
-            self.forget_recursive(path.len());
-        }
-        removed
-    }
-
-    fn remove_connection(&mut self, connection: u64) {
-        for path in self.by_connection.remove(&connection).unwrap_or_default().paths {
-            self.watches -= 1;
-            let Some(watchers) = self.by_path.get_mut(&path) else { continue };
-            let modes = watchers.remove(&connection).unwrap_or(0);
-            if watchers.is_empty() {
-                self.by_path.remove(&path);
-            }
-            if modes & RECURSIVE != 0 {
-                self.forget_recursive(path.len());
-            }
-        }
-    }
-
-    /// Calls `tell` once for each connection that watches the path, or recursively one above it, ascending; uses up
-    /// standard watches.
-    fn fire(&mut self, path: &str, mut tell: impl FnMut(u64)) {
-        if self.recursive.is_empty() {
-            for connection in self.use_up(path) {
-                tell(connection);
-            }
-            return;
-        }
-        let mut told = self.use_up(path);
-        let lengths = self.recursive.range(..path.len());
-        for ancestor in lengths.filter_map(|(&length, _)| path::ancestor(path, length)) {
-            let watchers = self.by_path.get(ancestor).into_iter().flatten();
-            told.extend(watchers.filter(|(_, modes)| **modes & RECURSIVE != 0).map(|(id, _)| *id));
-        }
-        told.sort_unstable();
-        told.dedup();
-        told.into_iter().for_each(tell);
-    }
-
-    /// All watchers of exactly this path, ascending; their standard watches are removed.
-    fn use_up(&mut self, path: &str) -> Vec<u64> {
-        let Some(watchers) = self.by_path.get_mut(path) else { return Vec::new() };
-        let told: Vec<u64> = watchers.keys().copied().collect();
-        watchers.retain(|_, modes| {
-            *modes &= !STANDARD;
-            *modes != 0
-        });
-        let gone: Vec<u64> =
-            told.iter().copied().filter(|connection| !watchers.contains_key(connection)).collect();
-        if watchers.is_empty() {
-            self.by_path.remove(path);
-        }
-        for connection in gone {
-            self.forget(connection, path);
-        }
-        told
-    }
-
-    /// The pair is no longer in `by_path`.
-    fn forget(&mut self, connection: u64, path: &str) {
-        self.watches -= 1;
-        if let Some(watched) = self.by_connection.get_mut(&connection) {
-            watched.paths.remove(path);
-            watched.bytes -= watch_bytes(path);
-            if watched.paths.is_empty() {
-                self.by_connection.remove(&connection);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

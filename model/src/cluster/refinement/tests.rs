@@ -1,4 +1,5 @@
-//! The refinement check can fail: whatever part of the abstraction is distorted, some step is refused.
+//! The refinement check can fail: whatever part of the abstraction is distorted, some step is
+//! refused.
 
 use zab::{Epoch, Txn, Zab, Zxid};
 

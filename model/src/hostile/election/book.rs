@@ -1,5 +1,5 @@
-//! What an outsider knows of a server in an election, and what is due: phase 0 of spec/protocol.md for one server, said over what
-//! its peers told it last.
+//! What an outsider knows of a server in an election, and what is due: phase 0 of spec/protocol.md
+//! for one server, said over what its peers told it last.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,8 +128,8 @@ impl Book {
         Notification { state, vote: self.vote(), round: self.round() }
     }
 
-    /// Whether a quorum is for the proposal, the server itself counted if it votes (P0.2). A proposal may still change, so
-    /// only who says the very same is for it.
+    /// Whether a quorum is for the proposal, the server itself counted if it votes (P0.2). A
+    /// proposal may still change, so only who says the very same is for it.
     pub(super) fn is_agreed(&self) -> bool {
         let Standing::Looking(Quest { proposal: Some(proposal), others, .. }) = &self.standing
         else {
@@ -181,15 +181,16 @@ impl Quest {
         before != heard
     }
 
-    /// Another round begins: what was said in the one before is over, who has settled has done so still.
+    /// Another round begins: what was said in the one before is over, who has settled has done so
+    /// still.
     fn enter(&mut self, round: u64) {
         self.round = round;
         self.others.values_mut().for_each(|heard| heard.here = None);
         self.others.retain(|_, heard| heard.settled.is_some());
     }
 
-    /// Those of the present round that are for the vote of somebody who has settled in it (P0.9): who has settled too needs the same
-    /// leader and epoch, and who looks the very same vote.
+    /// Those of the present round that are for the vote of somebody who has settled in it (P0.9):
+    /// who has settled too needs the same leader and epoch, and who looks the very same vote.
     fn followers_here(&self, vote: &Vote) -> BTreeSet<Sid> {
         let same = |heard: &Heard| match heard.here {
             None => false,
@@ -392,7 +393,8 @@ impl Turn {
         }
     }
 
-    /// P0.2: the wait for something better runs while a quorum agrees, and begins anew with each proposal and each round.
+    /// P0.2: the wait for something better runs while a quorum agrees, and begins anew with each
+    /// proposal and each round.
     fn end(mut self, book: &Book) -> Due {
         if book.is_agreed() && (self.anew || !self.waited) {
             self.due.armed.insert(Timer::Finalize);

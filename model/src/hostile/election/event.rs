@@ -95,7 +95,8 @@ pub(super) fn alphabet(limits: &Limits) -> Vec<Event> {
     events
 }
 
-/// What a server says that votes: everything possible, and a little of what is not, as that changes nothing.
+/// What a server says that votes: everything possible, and a little of what is not, as that changes
+/// nothing.
 fn of_a_voter(limits: &Limits) -> Vec<Notification> {
     let mut words = Vec::new();
     let votes: Vec<_> = limits.votes().collect();

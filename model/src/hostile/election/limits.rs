@@ -9,14 +9,15 @@ use crate::report::{BoundInfo, Bounds, Tier};
 
 /// The server that is explored. It stands between its peers in the order of ids.
 pub(super) const ME: Sid = Sid(2);
-/// The voter above it. Its bit in a set of servers is in another word than those of the others, at the place of [`STRANGER`] in its
-/// own: no other model has a server above 64.
+/// The voter above it. Its bit in a set of servers is in another word than those of the others, at
+/// the place of [`STRANGER`] in its own: no other model has a server above 64.
 pub(super) const HIGH: Sid = Sid(64 + STRANGER.0);
 /// A server of the ensemble without a vote.
 pub(super) const VOTELESS: Sid = Sid(4);
 /// Somebody of whom the ensemble does not know.
 pub(super) const STRANGER: Sid = Sid(9);
-/// The third voter around an observer. It says one word only, that it follows another: with it a quorum settles without its leader.
+/// The third voter around an observer. It says one word only, that it follows another: with it a
+/// quorum settles without its leader.
 pub(super) const THIRD: Sid = Sid(5);
 
 /// What the server is.
@@ -28,7 +29,8 @@ pub(in super::super) enum Subject {
     Observer,
 }
 
-/// How much of everything there is. All are sizes of the alphabet, but `rounds`, beyond which no round is begun.
+/// How much of everything there is. All are sizes of the alphabet, but `rounds`, beyond which no
+/// round is begun.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Limits {
     /// Who is explored.
@@ -37,8 +39,8 @@ pub(super) struct Limits {
     pub(super) peers: usize,
     /// Votes that they tell: the first of [`Self::votes`].
     pub(super) votes: usize,
-    /// The largest round but for the largest there is. Two are needed for a round that is over and one that is
-    /// to come.
+    /// The largest round but for the largest there is. Two are needed for a round that is over and
+    /// one that is to come.
     pub(super) rounds: u64,
     /// Votes that are told in the largest round there is.
     pub(super) high: usize,
@@ -87,8 +89,9 @@ impl Limits {
         [(Epoch(1), zxid(1, 1)), (Epoch(2), zxid(1, 2))].into_iter().take(self.owns)
     }
 
-    /// Votes that are possible. Some differ in the leader only, some have the same leader by another way; one is larger than
-    /// those before it by the end of its history alone and one by its epoch alone, and both are as large there as can be.
+    /// Votes that are possible. Some differ in the leader only, some have the same leader by
+    /// another way; one is larger than those before it by the end of its history alone and one by
+    /// its epoch alone, and both are as large there as can be.
     pub(super) fn votes(&self) -> impl Iterator<Item = Vote> + use<> {
         let one = Sid(1);
         let last = Epoch::MAX;

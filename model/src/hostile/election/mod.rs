@@ -1,11 +1,13 @@
-//! The election among the machines whose peers may say anything: one real [`zab::Election`], without a network and without
-//! correct peers.
+//! The election among the machines whose peers may say anything: one real [`zab::Election`],
+//! without a network and without correct peers.
 //!
-//! In families F and X the real election runs against itself, so no word is said there that a correct server does not say. Here
-//! every state hears every word of the alphabet ([`event`]): votes that no server can have, rounds beyond the
-//! last, leaders that others only speak of, words of servers without a vote, of strangers and of itself.
+//! In families F and X the real election runs against itself, so no word is said there that a
+//! correct server does not say. Here every state hears every word of the alphabet ([`event`]):
+//! votes that no server can have, rounds beyond the last, leaders that others only speak of, words
+//! of servers without a vote, of strangers and of itself.
 //!
-//! What is due is said by [`book`], from phase 0 of spec/protocol.md, over what each peer said last.
+//! What is due is said by [`book`], from phase 0 of spec/protocol.md, over what each peer said
+//! last.
 
 mod book;
 mod event;

@@ -1,5 +1,5 @@
-//! The server that is explored: the deployed election machine, and the book that says what is due. Every step of the machine is
-//! compared with the book.
+//! The server that is explored: the deployed election machine, and the book that says what is due.
+//! Every step of the machine is compared with the book.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,7 +84,8 @@ impl Server {
     }
 }
 
-/// Calls the core. An error is what it said when it panicked; what the step left behind means nothing.
+/// Calls the core. An error is what it said when it panicked; what the step left behind means
+/// nothing.
 fn run(
     core: &mut Election,
     event: &Event,

@@ -1,6 +1,7 @@
 //! Strongly connected components, by Tarjan's algorithm without recursion.
 //!
-//! R. Tarjan, "Depth-first search and linear graph algorithms", SIAM Journal on Computing 1(2), 1972.
+//! R. Tarjan, "Depth-first search and linear graph algorithms", SIAM Journal on Computing 1(2),
+//! 1972.
 
 use super::graph::{GOAL, Graph};
 
@@ -12,7 +13,8 @@ pub(super) struct Components {
     states: Vec<u32>,
     /// Where each component begins in `states`, and one entry more.
     starts: Vec<u32>,
-    /// States that are taken out: each is a component of its own, and no step counts as staying in it.
+    /// States that are taken out: each is a component of its own, and no step counts as staying in
+    /// it.
     removed: Vec<bool>,
 }
 

@@ -6,9 +6,9 @@ use super::components::Components;
 use super::graph::Graph;
 use super::{Classes, UNFAIR};
 
-/// Ordinals of a closed walk from the first of `states` that stays in their component and treats every class fairly: it
-/// passes a state where the class is not possible, or takes a step of the class; of each strong class with a step inside
-/// it takes one. The component must be a fair one.
+/// Ordinals of a closed walk from the first of `states` that stays in their component and treats
+/// every class fairly: it passes a state where the class is not possible, or takes a step of the
+/// class; of each strong class with a step inside it takes one. The component must be a fair one.
 pub(super) fn fair_cycle(
     graph: &Graph,
     components: &Components,
@@ -55,7 +55,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Goes on to the nearest state where the class is not possible or has a step inside; takes that step.
+    /// Goes on to the nearest state where the class is not possible or has a step inside; takes
+    /// that step.
     fn satisfy(&mut self, class: u8) {
         let graph = self.graph;
         self.go(&|walk, state| {

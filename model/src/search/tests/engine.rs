@@ -41,7 +41,8 @@ fn another_seed_counts_the_same() {
 
 #[test]
 fn with_one_thread_the_reported_path_is_always_the_same() {
-    // Fingerprints, and so the order within the tables, differ; the first edge to a state stays the first.
+    // Fingerprints, and so the order within the tables, differ; the first edge to a state stays the
+    // first.
     let grid = Grid { violated_from: 30, ..Grid::new(5, 9) };
     let traces = [0, 1, 2].map(|seed| {
         let outcome = run(&grid, &Options { seed, ..on(1) });

@@ -1,4 +1,5 @@
-//! The liveness pass on graphs small enough to judge by eye. State 9 is the goal; a label is its step's class.
+//! The liveness pass on graphs small enough to judge by eye. State 9 is the goal; a label is its
+//! step's class.
 
 use super::super::fair::{Counterexample, FairOptions, FairOutcome, UNFAIR, fair, fair_within};
 use super::super::{Incomplete, Trace, replay};
@@ -150,7 +151,8 @@ fn a_strongly_fair_class_that_is_possible_again_and_again_is_taken() {
 
 #[test]
 fn a_run_may_avoid_the_states_where_a_strong_class_is_possible() {
-    // Class 2 is possible in state 1 of {0, 1, 2}; {0, 2} goes on without it, at most by class 3, possible in 2.
+    // Class 2 is possible in state 1 of {0, 1, 2}; {0, 2} goes on without it, at most by class 3,
+    // possible in 2.
     let edges = [(0, 1, 1), (1, 1, 0), (1, 2, 9), (0, 1, 2), (2, 1, 0)];
     let drawn = Drawn::new(&edges);
     let (prefix, cycle) = lasso(&drawn, &judge_strongly(&drawn, 2));
@@ -172,7 +174,8 @@ fn a_weakly_fair_component_that_is_left_has_no_strongly_fair_part() {
     assert!(judge_strongly(&drawn, 3).holds());
 }
 
-/// Whether a run confined to `states`, a set of numbers as bits, can visit all of them for ever and be weakly fair.
+/// Whether a run confined to `states`, a set of numbers as bits, can visit all of them for ever and
+/// be weakly fair.
 fn stays_fairly(drawn: &Drawn, states: u32) -> bool {
     let has = |state: u32| states & 1 << state != 0;
     let inside = || drawn.edges.iter().filter(|edge| has(edge.0) && has(edge.2));

@@ -41,8 +41,8 @@ impl<S: Space> Model for Mirror<S> {
     }
 }
 
-/// Two-phase commit by a manager and some participants that vote, may fail once, and remember their messages; the
-/// participants are interned values and their steps are memoised, as in a real model.
+/// Two-phase commit by a manager and some participants that vote, may fail once, and remember their
+/// messages; the participants are interned values and their steps are memoised, as in a real model.
 struct Commit {
     participants: usize,
     locals: Interner<Local>,

@@ -2,15 +2,17 @@
 
 use super::super::{Judgement, Space, Successors};
 
-/// `counters` counters from 0 to `max`; a step increments one. `(max + 1)^counters` states, `counters * max` deep, and
-/// level k has as many states as there are ways to write k as an ordered sum of `counters` numbers up to `max`.
+/// `counters` counters from 0 to `max`; a step increments one. `(max + 1)^counters` states,
+/// `counters * max` deep, and level k has as many states as there are ways to write k as an ordered
+/// sum of `counters` numbers up to `max`.
 #[derive(Clone)]
 pub(super) struct Grid {
     pub(super) counters: usize,
     pub(super) max: u32,
     /// Words of padding, to have states as long as a model's.
     pub(super) padding: usize,
-    /// States whose sum of counters is at least this violate property 0; all of them satisfy `reached` property 5.
+    /// States whose sum of counters is at least this violate property 0; all of them satisfy
+    /// `reached` property 5.
     pub(super) violated_from: u32,
     /// Marks every edge.
     pub(super) marks: u128,
@@ -82,7 +84,8 @@ impl Space for Grid {
     }
 }
 
-/// A graph written by hand: edges `(from, label, to)`, in order; state 0 is initial, or those listed.
+/// A graph written by hand: edges `(from, label, to)`, in order; state 0 is initial, or those
+/// listed.
 pub(super) struct Drawn {
     pub(super) initial: Vec<u32>,
     pub(super) edges: Vec<(u32, u32, u32)>,

@@ -1,13 +1,15 @@
 //! Recorded runs as runs of abstract Zab.
 //!
-//! What every server did ([`stream`]) is mapped as the model maps it (`model::cluster::refinement`), and the actions of all
-//! servers are put into one order that abstract Zab allows: each server's own order is kept, and an action waits until its
-//! guards hold. Guards of different servers' actions only ever ask for what was said before, and that is never taken back; so
-//! if there is an order at all, taking whatever is allowed finds one. If nothing more is allowed and something is left, there
-//! is none.
+//! What every server did ([`stream`]) is mapped as the model maps it
+//! (`model::cluster::refinement`), and the actions of all servers are put into one order that
+//! abstract Zab allows: each server's own order is kept, and an action waits until its guards hold.
+//! Guards of different servers' actions only ever ask for what was said before, and that is never
+//! taken back; so if there is an order at all, taking whatever is allowed finds one. If nothing
+//! more is allowed and something is left, there is none.
 //!
-//! A recording ends with the server, and so does what it led. Nothing is put in: if a recording that was not closed lacks steps
-//! that others were affected by, as it can after a loss of power, the run is not decidable from there on, and that is said.
+//! A recording ends with the server, and so does what it led. Nothing is put in: if a recording
+//! that was not closed lacks steps that others were affected by, as it can after a loss of power,
+//! the run is not decidable from there on, and that is said.
 //!
 //! Only the servers' variables, the epochs, and one entry for each transaction are in memory.
 
@@ -65,7 +67,8 @@ struct Follower {
     run: Option<AbstractRun>,
 }
 
-/// Follows the recordings of an ensemble with these quorums in abstract Zab, and keeps the actions if they are wanted.
+/// Follows the recordings of an ensemble with these quorums in abstract Zab, and keeps the actions
+/// if they are wanted.
 pub(crate) fn follow<R: Read + Seek>(
     quorum: Quorum,
     sources: Vec<Source<R>>,

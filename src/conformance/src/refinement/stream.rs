@@ -1,4 +1,5 @@
-//! One server's recordings as happenings of abstract Zab, in its own order, read as they are needed.
+//! One server's recordings as happenings of abstract Zab, in its own order, read as they are
+//! needed.
 
 use std::collections::VecDeque;
 use std::io::{Read, Seek};
@@ -105,7 +106,8 @@ pub(super) struct Stream<R> {
 }
 
 impl<R: Read + Seek> Stream<R> {
-    /// The recordings of one server, in the order of their numbers, each with its place among all files.
+    /// The recordings of one server, in the order of their numbers, each with its place among all
+    /// files.
     pub(super) fn new(server: Sid, files: Vec<(usize, Source<R>)>) -> Self {
         Self {
             server,

@@ -25,8 +25,8 @@ fn calm() -> Vec<Tape> {
     world.tapes
 }
 
-/// The leader of epoch 1 dies with a transaction that nobody else has, epoch 2 goes on without it, and the leader comes back
-/// and cuts it off.
+/// The leader of epoch 1 dies with a transaction that nobody else has, epoch 2 goes on without it,
+/// and the leader comes back and cuts it off.
 fn stormy() -> Vec<Tape> {
     let mut world = World::new(3);
     world.start(&[1, 2, 3]);
@@ -58,7 +58,8 @@ fn tape(tapes: &mut [Tape], sid: u8, number: u64) -> &mut Tape {
     found.unwrap_or_else(|| panic!("no recording {number} of {sid}"))
 }
 
-/// The recordings with every step of one of them changed; it says that the property is violated, and where.
+/// The recordings with every step of one of them changed; it says that the property is violated,
+/// and where.
 fn violated(
     property: &str,
     mut tapes: Vec<Tape>,
@@ -222,7 +223,8 @@ fn z5_and_r2_a_start_without_what_was_chosen() {
 #[test]
 fn r2_a_start_may_lose_what_was_not_durable_and_nothing_else() {
     let mut tapes = stormy();
-    // The lost transaction was on the disk of the killed leader. It was never delivered, and steps may be missing.
+    // The lost transaction was on the disk of the killed leader. It was never delivered, and steps
+    // may be missing.
     found(&mut tapes, 3, 2, |image| {
         assert_eq!(image.log.pop().map(|txn| txn.zxid), Some(zxid(1, 3)))
     });
@@ -418,7 +420,8 @@ fn a_recording_that_does_not_begin_with_a_start_is_refused() {
     assert!(refusal.ends_with("allowed: Start"), "{refusal}");
 }
 
-/// Changes of one step of one recording that no run of abstract Zab survives, although the step alone looks sound.
+/// Changes of one step of one recording that no run of abstract Zab survives, although the step
+/// alone looks sound.
 fn refused_by_abstract_zab(mut tapes: Vec<Tape>, who: (u8, u64), change: impl FnMut(&mut Step)) {
     tape(&mut tapes, who.0, who.1).steps.iter_mut().for_each(change);
     let report = check(&tapes);

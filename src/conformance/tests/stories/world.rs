@@ -1,5 +1,5 @@
-//! A small ensemble in memory, every step of which is recorded: real cores, disks that keep what is durable, links
-//! that keep order. It runs by itself until nothing is left to do.
+//! A small ensemble in memory, every step of which is recorded: real cores, disks that keep what is
+//! durable, links that keep order. It runs by itself until nothing is left to do.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::Cursor;

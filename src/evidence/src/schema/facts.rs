@@ -82,7 +82,8 @@ pub struct Count {
     pub levels: Vec<u64>,
     /// What the tool that reads TLA+ found in this run; `null` if it did not look at this one.
     pub tla: Option<String>,
-    /// Whether the Rust text has as many states at each depth, counted in this run; `null` where there is no Rust text.
+    /// Whether the Rust text has as many states at each depth, counted in this run; `null` where
+    /// there is no Rust text.
     pub rust: Option<bool>,
 }
 
@@ -160,7 +161,8 @@ pub struct Recording {
     pub steps: u64,
     /// How it ends: `closed`, `open`, `torn`, `empty`, `refused`.
     pub end: String,
-    /// What is wrong with it: why it was refused, or the first step whose outputs are not the core's.
+    /// What is wrong with it: why it was refused, or the first step whose outputs are not the
+    /// core's.
     pub wrong: Option<String>,
 }
 

@@ -1,8 +1,10 @@
-//! A server that hears packets is as one that hears the messages themselves, over any number of connections.
+//! A server that hears packets is as one that hears the messages themselves, over any number of
+//! connections.
 //!
-//! Random walks of whole clusters of the core, with connections that break at any moment and disks that lag. Each message that
-//! arrives is given to the core twice: as it was sent, and as the packets of its connection say it. State, records, answers
-//! and deliveries have to be the same: so what a receiver may conclude from the message it concludes from the packets.
+//! Random walks of whole clusters of the core, with connections that break at any moment and disks
+//! that lag. Each message that arrives is given to the core twice: as it was sent, and as the
+//! packets of its connection say it. State, records, answers and deliveries have to be the same: so
+//! what a receiver may conclude from the message it concludes from the packets.
 
 #[path = "../../../zab/tests/cluster/mod.rs"]
 mod cluster;

@@ -1,4 +1,5 @@
-//! Who a client has proved to be. (ZooKeeper: `DigestAuthenticationProvider`, `IPAuthenticationProvider`.)
+//! Who a client has proved to be. (ZooKeeper: `DigestAuthenticationProvider`,
+//! `IPAuthenticationProvider`.)
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -18,7 +19,8 @@ pub(super) fn of_address(address: IpAddr) -> Id {
     Id::new("ip", address.to_canonical().to_string())
 }
 
-/// The identity that an auth packet proves; `None`: the scheme is none of this server's, or proves nothing so.
+/// The identity that an auth packet proves; `None`: the scheme is none of this server's, or proves
+/// nothing so.
 pub(super) fn proved(scheme: &str, auth: Option<&[u8]>, address: IpAddr) -> Option<Id> {
     match scheme {
         "digest" => auth.map(digest),

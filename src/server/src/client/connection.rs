@@ -212,8 +212,8 @@ impl Connection {
         self.lock().pending.push_sync(xid, path);
     }
 
-    /// Answers a read, or lets it wait behind the writes that came before it. One that takes long is left to [`Self::go_on`].
-    /// What was answered is added to `tally`.
+    /// Answers a read, or lets it wait behind the writes that came before it. One that takes long
+    /// is left to [`Self::go_on`]. What was answered is added to `tally`.
     pub(super) fn read(
         &self,
         xid: i32,
@@ -249,7 +249,8 @@ impl Connection {
         self.answer_ready(&mut state, By::Others, tree, shared, Batch::begin(self, shared));
     }
 
-    /// Answers with bytes that depend on nothing, in its turn. `ends`: the connection ends behind it.
+    /// Answers with bytes that depend on nothing, in its turn. `ends`: the connection ends behind
+    /// it.
     fn say(&self, ends: bool, shared: &Shared, fill: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.lock();
         if state.pending.is_empty() {
@@ -286,15 +287,15 @@ impl Connection {
         });
     }
 
-    /// The client asked for something that does not exist: it is told, and disconnected. (ZooKeeper's header has no zxid
-    /// then.)
+    /// The client asked for something that does not exist: it is told, and disconnected.
+    /// (ZooKeeper's header has no zxid then.)
     pub(super) fn unimplemented(&self, xid: i32, shared: &Shared) {
         let error = ErrorCode::Unimplemented;
         self.say(true, shared, |out| encode_reply_error(out, xid, -1, error));
     }
 
-    /// The transaction of this session with this xid is applied. Answers it, if a request waits for it, and what only
-    /// waited behind it. Returns how many writes were answered.
+    /// The transaction of this session with this xid is applied. Answers it, if a request waits for
+    /// it, and what only waited behind it. Returns how many writes were answered.
     pub(crate) fn applied(
         &self,
         cxid: i32,
@@ -361,8 +362,8 @@ impl Connection {
         self.lock().pending.next_is_costly()
     }
 
-    /// Answers the reads that were left to the connection's own task: they take long, or the client had to take more of what it
-    /// was sent.
+    /// Answers the reads that were left to the connection's own task: they take long, or the client
+    /// had to take more of what it was sent.
     pub(super) fn go_on(&self, shared: &Shared) {
         if self.is_held_back() {
             let tree = shared.read_tree();
@@ -381,9 +382,9 @@ impl Connection {
         self.stirred.notify_one();
     }
 
-    /// Answers the oldest requests, as far as nothing has to be waited for, nothing takes long, and the client takes the answers;
-    /// the others are left to [`Self::go_on`]. Where a write waits behind them none is left: it may be applied at any time, and
-    /// they must not see it.
+    /// Answers the oldest requests, as far as nothing has to be waited for, nothing takes long, and
+    /// the client takes the answers; the others are left to [`Self::go_on`]. Where a write waits
+    /// behind them none is left: it may be applied at any time, and they must not see it.
     fn answer_ready(
         &self,
         state: &mut State,
@@ -502,9 +503,10 @@ impl Connection {
         self.stirred.notify_one();
     }
 
-    /// The session is over: the connection ends once the client was told what it is still owed. If the client closed the
-    /// session itself, that is the answer to that and to what it had asked before. Nothing more is taken. Returns how many
-    /// requests that the engine had taken will not be answered.
+    /// The session is over: the connection ends once the client was told what it is still owed. If
+    /// the client closed the session itself, that is the answer to that and to what it had asked
+    /// before. Nothing more is taken. Returns how many requests that the engine had taken will not
+    /// be answered.
     pub(crate) fn session_closed(&self) -> usize {
         self.abandoned.store(true, Ordering::Relaxed);
         let mut state = self.lock();

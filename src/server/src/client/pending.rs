@@ -1,7 +1,8 @@
 //! The requests of one connection that have no answer yet.
 //!
-//! Answers leave in the order of the requests, whatever the order in which they become known: each entry is completed by
-//! its own event (a transaction is applied, a sync is confirmed, its turn has come), and leaves when it is the oldest.
+//! Answers leave in the order of the requests, whatever the order in which they become known: each
+//! entry is completed by its own event (a transaction is applied, a sync is confirmed, its turn has
+//! come), and leaves when it is the oldest.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -9,8 +10,8 @@ use std::time::Instant;
 use wire::ErrorCode;
 use wire::client::{OpCode, Request};
 
-/// Oldest request first. Writes are completed in their order, and so are syncs; a sync may be confirmed long after a
-/// write behind it was applied.
+/// Oldest request first. Writes are completed in their order, and so are syncs; a sync may be
+/// confirmed long after a write behind it was applied.
 #[derive(Default)]
 pub(super) struct Pending {
     entries: VecDeque<Entry>,
@@ -26,8 +27,8 @@ pub(super) struct Pending {
     reads: usize,
 }
 
-/// Reads that may wait in front of a write: they are answered all at once when their turn comes, because the write may be applied right
-/// behind it, and they must not see it.
+/// Reads that may wait in front of a write: they are answered all at once when their turn comes,
+/// because the write may be applied right behind it, and they must not see it.
 const READS_MAX: usize = 16;
 
 enum Entry {
@@ -43,8 +44,9 @@ enum Entry {
 pub(super) enum Ready {
     /// The answer became known while older requests had none. `ends`: nothing is said behind it.
     Answered { answer: Vec<u8>, ends: bool },
-    /// A read sees what the tree is when its turn comes: everything that its session asked for before is in it.
-    /// `is_costly`: it takes long, so it is left to the connection's task, and nothing comes behind it.
+    /// A read sees what the tree is when its turn comes: everything that its session asked for
+    /// before is in it. `is_costly`: it takes long, so it is left to the connection's task, and
+    /// nothing comes behind it.
     Read { xid: i32, request: Request, is_costly: bool, since: Instant },
     /// An error that is said with the zxid of that moment.
     Refused { xid: i32, error: ErrorCode },
@@ -131,8 +133,9 @@ impl Pending {
         self.entries.push_back(Entry::Ready(ready));
     }
 
-    /// The oldest write that is not applied is, if its xid is this one. Say its answer to [`Self::answer`].
-    /// `closes`: the transaction closes the session. One that the server made itself has an xid that a client may use, too.
+    /// The oldest write that is not applied is, if its xid is this one. Say its answer to
+    /// [`Self::answer`]. `closes`: the transaction closes the session. One that the server made
+    /// itself has an xid that a client may use, too.
     pub(super) fn complete_write(&mut self, cxid: i32, closes: bool) -> Option<Completed<OpCode>> {
         let place = *self.writes.front()?;
         match self.entries.get(self.index(place))? {
@@ -159,7 +162,8 @@ impl Pending {
         }
     }
 
-    /// Keeps the answer of what was completed. `ends`: nothing is said behind it, so requests behind it are forgotten.
+    /// Keeps the answer of what was completed. `ends`: nothing is said behind it, so requests
+    /// behind it are forgotten.
     pub(super) fn answer<T>(&mut self, completed: &Completed<T>, answer: Vec<u8>, ends: bool) {
         let index = self.index(completed.place);
         if let Some(entry) = self.entries.get_mut(index) {
@@ -178,7 +182,8 @@ impl Pending {
         }
     }
 
-    /// Whether what was completed is the oldest, so that its answer can leave without having been kept.
+    /// Whether what was completed is the oldest, so that its answer can leave without having been
+    /// kept.
     pub(super) fn is_due<T>(&self, completed: &Completed<T>) -> bool {
         completed.place == self.first
     }
@@ -221,9 +226,9 @@ impl Pending {
         self.entries.front().is_some_and(Entry::is_costly)
     }
 
-    /// Whether further requests may come behind those that wait. Not behind a read that waits for a sync, or that takes long, or
-    /// behind many: a write behind it could be applied before it is answered, and a session's read must not see what the session
-    /// wrote later.
+    /// Whether further requests may come behind those that wait. Not behind a read that waits for a
+    /// sync, or that takes long, or behind many: a write behind it could be applied before it is
+    /// answered, and a session's read must not see what the session wrote later.
     pub(super) fn takes_more(&self) -> bool {
         let waits_for_sync = self
             .syncs

@@ -16,7 +16,8 @@ use super::connection::Connection;
 use super::shared::Shared;
 use super::sizes;
 
-/// Appends the reply to a read: whatever it sees, every event about something older was queued before.
+/// Appends the reply to a read: whatever it sees, every event about something older was queued
+/// before.
 ///
 /// No reply is longer than `answer_bytes_max`. How long one will be is known before memory is taken
 /// for it, and before its watch is set: a read whose reply would be longer is refused with

@@ -16,7 +16,8 @@ use crate::Build;
 use crate::config::Config;
 use crate::outbox::Held;
 
-/// Locks are taken in this order: tree, connection, watches; none is held while waiting for anything else.
+/// Locks are taken in this order: tree, connection, watches; none is held while waiting for
+/// anything else.
 pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) build: Build,
@@ -38,7 +39,8 @@ pub(crate) struct Shared {
     digests: Mutex<VecDeque<(i64, u64)>>,
 }
 
-/// The digest of the tree is kept at each zxid that this divides. (ZooKeeper: `DIGEST_LOG_INTERVAL`.)
+/// The digest of the tree is kept at each zxid that this divides. (ZooKeeper:
+/// `DIGEST_LOG_INTERVAL`.)
 const DIGEST_INTERVAL: i64 = 128;
 
 /// And so many of them. (ZooKeeper: `DIGEST_LOG_LIMIT`.)
@@ -183,7 +185,8 @@ impl Shared {
         lock(&self.connections).get(&id).cloned()
     }
 
-    /// A client could not be authenticated. The scheme as it is to be logged, unless that was logged before.
+    /// A client could not be authenticated. The scheme as it is to be logged, unless that was
+    /// logged before.
     pub(super) fn auth_failed(&self, address: IpAddr, scheme: &str) -> Option<String> {
         self.stats.auth_failed.fetch_add(1, Ordering::Relaxed);
         lock(&self.auth_failures).is_new(address, scheme)

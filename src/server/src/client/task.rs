@@ -25,7 +25,8 @@ use crate::outbox::{Chunk, Next};
 /// How much is read at once.
 const READ_BYTES: usize = 16 << 10;
 
-/// A connection that does not begin a session within this time is closed. (`zookeeper.nio.sessionlessCnxnTimeout`.)
+/// A connection that does not begin a session within this time is closed.
+/// (`zookeeper.nio.sessionlessCnxnTimeout`.)
 const SESSIONLESS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A four-letter word is answered, and the answer read, within this time.
@@ -62,7 +63,8 @@ pub(super) async fn serve(
 struct Client {
     frames: Frames,
     buffer: BytesMut,
-    /// Whether the buffer may hold whole requests, which wait until the client has taken more of its answers.
+    /// Whether the buffer may hold whole requests, which wait until the client has taken more of
+    /// its answers.
     held_back: bool,
     connection: Arc<Connection>,
     shared: Arc<Shared>,
@@ -201,8 +203,9 @@ impl Client {
         }
     }
 
-    /// Answers the reads that were left to this task. Those that take long run one at a time in this server, beside the threads that
-    /// all connections and the engine share. Whether there was one.
+    /// Answers the reads that were left to this task. Those that take long run one at a time in
+    /// this server, beside the threads that all connections and the engine share. Whether there was
+    /// one.
     async fn go_on(&self) -> Result<bool, String> {
         let (connection, shared) = (&self.connection, &self.shared);
         if !connection.is_held_back() {
@@ -241,8 +244,8 @@ impl Client {
         Ok(())
     }
 
-    /// The requests that have arrived whole, as many as the bounds of the connection allow: a few bytes may ask for a
-    /// thousand times as many.
+    /// The requests that have arrived whole, as many as the bounds of the connection allow: a few
+    /// bytes may ask for a thousand times as many.
     async fn requests(&mut self) -> Result<(), String> {
         let (mut asked, mut tally) = (Vec::new(), Tally::default());
         let taken = self.take_requests(&mut asked, &mut tally);
@@ -353,8 +356,9 @@ impl Client {
 
     /// Answers a word; the connection ends behind it.
     ///
-    /// A word of four bytes may ask for a list of everything there is. Such lists are made one at a time, beside the threads
-    /// that all connections and the engine share, and count as what clients have not read yet.
+    /// A word of four bytes may ask for a list of everything there is. Such lists are made one at a
+    /// time, beside the threads that all connections and the engine share, and count as what
+    /// clients have not read yet.
     async fn word(&self, word: FourLetterWord) -> Result<(), String> {
         let (connection, shared) = (&self.connection, &self.shared);
         let text = if words::is_costly(word) && words::is_executed(word, shared) {

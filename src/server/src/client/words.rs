@@ -139,7 +139,8 @@ fn not_serving(word: FourLetterWord, shared: &Shared) -> String {
 struct Text(String);
 
 impl Text {
-    /// Appends what has its own line end; nothing once the answer is long enough, but for a last line that says so.
+    /// Appends what has its own line end; nothing once the answer is long enough, but for a last
+    /// line that says so.
     fn line(&mut self, line: impl Display) {
         if self.is_full() {
             return;

@@ -49,7 +49,8 @@ impl Keys {
         self.entries.extract_if(prefix.to_owned().., |key, _| key.starts_with(prefix)).collect()
     }
 
-    /// A whole number within `range`, as `Integer.parseInt` reads it; `unit` ends the sentence that says what is allowed.
+    /// A whole number within `range`, as `Integer.parseInt` reads it; `unit` ends the sentence that
+    /// says what is allowed.
     pub(super) fn number(
         &mut self,
         key: &str,
@@ -63,7 +64,8 @@ impl Keys {
         )
     }
 
-    /// A whole number up to `high`, of which every one below 1 says the same, told by `none` and answered by `None`.
+    /// A whole number up to `high`, of which every one below 1 says the same, told by `none` and
+    /// answered by `None`.
     pub(super) fn positive(
         &mut self,
         key: &str,
@@ -112,8 +114,9 @@ impl Keys {
         Ok(self.word(key, &["false", "true"])?.map_or(default, |index| index == 1))
     }
 
-    /// Refuses what would leave the server less protected than the file says, whatever else is right or wrong with it: the message
-    /// about that comes before any other. The first such line is told with its reason, the others by name.
+    /// Refuses what would leave the server less protected than the file says, whatever else is
+    /// right or wrong with it: the message about that comes before any other. The first such line
+    /// is told with its reason, the others by name.
     pub(super) fn refuse(&self) -> Result<(), ConfigError> {
         let mut refused: Vec<(&String, &Entry, Known)> = self
             .entries
@@ -137,7 +140,8 @@ impl Keys {
         })
     }
 
-    /// Judges what nobody took: a warning for each, but for values that ask for nothing more than what happens anyway.
+    /// Judges what nobody took: a warning for each, but for values that ask for nothing more than
+    /// what happens anyway.
     pub(super) fn finish(self) -> Result<Vec<String>, ConfigError> {
         let mut warnings = self.warnings;
         for (key, entry) in self.entries {
@@ -185,7 +189,8 @@ fn ignored(key: &str, value: &str, known: Option<Known>) -> String {
     format!("unknown key {key}: ignored{hint}")
 }
 
-/// The key that the operator means: in a file, ZooKeeper looks for neither of these beginnings, and ignores the line.
+/// The key that the operator means: in a file, ZooKeeper looks for neither of these beginnings, and
+/// ignores the line.
 fn plain(key: &str) -> &str {
     let key = key.strip_prefix(BYTE_ORDER_MARK).unwrap_or(key);
     key.strip_prefix("zookeeper.").unwrap_or(key)

@@ -92,7 +92,8 @@ fn client_address(text: &str) -> Option<ClientAddress> {
     Some(ClientAddress { host, port: port(rest)? })
 }
 
-/// The host before the first colon, without the brackets of an IPv6 address, and what is behind the colon.
+/// The host before the first colon, without the brackets of an IPv6 address, and what is behind the
+/// colon.
 fn split_host(text: &str) -> Option<(String, &str)> {
     let (host, rest) = match text.strip_prefix('[') {
         Some(bracketed) => {

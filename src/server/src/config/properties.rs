@@ -1,9 +1,10 @@
 //! Java's properties format, in which ZooKeeper's configuration files are written.
 //!
-//! Own code and not the crate `java-properties`: that one also decodes the escapes of comments, so it
-//! refuses a file for `# C:\users`. As in `java.util.Properties.load`: the bytes are ISO-8859-1; a line ends with LF, CR or
-//! both; `=`, `:` or white space separates key and value; a line that ends in an odd number of backslashes goes on in the
-//! next one; `\uXXXX` is a UTF-16 unit. Only half a surrogate pair, which Java takes, is refused: no file has such a name.
+//! Own code and not the crate `java-properties`: that one also decodes the escapes of comments, so
+//! it refuses a file for `# C:\users`. As in `java.util.Properties.load`: the bytes are ISO-8859-1;
+//! a line ends with LF, CR or both; `=`, `:` or white space separates key and value; a line that
+//! ends in an odd number of backslashes goes on in the next one; `\uXXXX` is a UTF-16 unit. Only
+//! half a surrogate pair, which Java takes, is refused: no file has such a name.
 
 use super::ConfigError;
 use std::fmt::Write as _;

@@ -17,8 +17,8 @@ use zab::{LearnerKind, Sid};
 use znode::{NeverUsed, ReapLimits};
 
 impl Config {
-    /// Reads the content of a configuration file. `read_myid` is asked for the content of `dataDir/myid` if there are
-    /// `server.N` lines.
+    /// Reads the content of a configuration file. `read_myid` is asked for the content of
+    /// `dataDir/myid` if there are `server.N` lines.
     ///
     /// # Errors
     ///
@@ -181,7 +181,8 @@ fn is_standalone(keys: &mut Keys, members: &BTreeMap<Sid, Member>) -> Result<boo
     Ok(voters <= 1 && enabled)
 }
 
-/// The first line of `myid` is a decimal number and nothing else (`Long.parseLong` of the whole line).
+/// The first line of `myid` is a decimal number and nothing else (`Long.parseLong` of the whole
+/// line).
 fn my_id(path: &Path, read: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> Result<Sid, ConfigError> {
     let text = read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
@@ -197,8 +198,8 @@ fn my_id(path: &Path, read: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> Result
 /// So much of a wrong `myid` is told.
 const FOUND_MAX: usize = 40;
 
-/// `clientPort` and `clientPortAddress`, and what the own line says; if both say something they must agree
-/// (`QuorumPeerConfig.setupClientPort`).
+/// `clientPort` and `clientPortAddress`, and what the own line says; if both say something they
+/// must agree (`QuorumPeerConfig.setupClientPort`).
 fn client_address(
     keys: &mut Keys,
     own_line: Option<&Member>,
@@ -235,7 +236,8 @@ fn client_address(
     }
 }
 
-/// What `peerType` says must be a word it knows; the server line decides (`QuorumPeerConfig.setupPeerType`).
+/// What `peerType` says must be a word it knows; the server line decides
+/// (`QuorumPeerConfig.setupPeerType`).
 fn kind(keys: &mut Keys, own_line: Option<&Member>) -> Result<LearnerKind, ConfigError> {
     let observer = keys.word("peerType", &["participant", "observer"])?.map(|index| index == 1);
     let kind = own_line.map_or(LearnerKind::Follower, |member| member.kind);
@@ -330,7 +332,8 @@ fn no_other_election(keys: &mut Keys) -> Result<(), ConfigError> {
     }
 }
 
-/// `forceSync=no` asks for less than is done. It is no error: whoever sets it gets a slower server, not a wrong one.
+/// `forceSync=no` asks for less than is done. It is no error: whoever sets it gets a slower server,
+/// not a wrong one.
 fn force_sync(keys: &mut Keys) -> Result<(), ConfigError> {
     if keys.word("forceSync", &["yes", "no"])? == Some(1) {
         let warning = "forceSync=no has no effect: nothing is acknowledged that is not on disk";
@@ -339,7 +342,8 @@ fn force_sync(keys: &mut Keys) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// A session id begins with the server's id, and a first byte 255 marks the nodes with a time to live.
+/// A session id begins with the server's id, and a first byte 255 marks the nodes with a time to
+/// live.
 fn extended_types(keys: &mut Keys, me: Sid) -> Result<bool, ConfigError> {
     let enabled = keys.boolean("extendedTypesEnabled", false)?;
     if enabled && me == Sid(255) {

@@ -1,9 +1,10 @@
 //! Every key that ZooKeeper reads from a configuration file, and what becomes of it here.
 //!
-//! *The rule.* A key is refused if the server would be less protected without it than its file says: somebody would not
-//! have to prove who he is, something would go over the network in clear, a limit or a safeguard would be missing, or
-//! other sets of servers would be quorums. Any other key that this server does not act upon is ignored with one warning. A value that
-//! asks for nothing more than what happens anyway is neither refused nor worth a warning.
+//! *The rule.* A key is refused if the server would be less protected without it than its file
+//! says: somebody would not have to prove who he is, something would go over the network in clear,
+//! a limit or a safeguard would be missing, or other sets of servers would be quorums. Any other
+//! key that this server does not act upon is ignored with one warning. A value that asks for
+//! nothing more than what happens anyway is neither refused nor worth a warning.
 
 /// What becomes of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,8 +25,8 @@ pub(super) struct Group {
     keys: &'static [Key],
 }
 
-/// Name, values that ask for nothing more than what happens anyway (`|` between them), and a line that asks for more. A name that
-/// ends in `*` stands for every key with that beginning.
+/// Name, values that ask for nothing more than what happens anyway (`|` between them), and a line
+/// that asks for more. A name that ends in `*` stands for every key with that beginning.
 struct Key(
     &'static str,
     &'static str,

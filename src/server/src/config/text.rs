@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use zab::LearnerKind;
 use znode::{Node, Tree, path};
 
-/// The version of a configuration that was never changed by a reconfiguration: mzxid of `/zookeeper/config`.
+/// The version of a configuration that was never changed by a reconfiguration: mzxid of
+/// `/zookeeper/config`.
 const CONFIG_VERSION: i64 = 0;
 
-/// Its mtime. ZooKeeper takes the time of each server's start; clients that move would see it change.
+/// Its mtime. ZooKeeper takes the time of each server's start; clients that move would see it
+/// change.
 const CONFIG_TIME_MS: i64 = 0;
 
 /// Sizes of a server's directories in bytes, as the four-letter words `conf` and `dirs` show them.
@@ -23,8 +25,8 @@ pub struct DirSizes {
 }
 
 impl Config {
-    /// The configuration as NEWLEADER and notifications carry it (`QuorumMaj.toString`): a line per member in the order
-    /// of their ids, then `version=0` without a line end. Empty if standalone.
+    /// The configuration as NEWLEADER and notifications carry it (`QuorumMaj.toString`): a line per
+    /// member in the order of their ids, then `version=0` without a line end. Empty if standalone.
     ///
     /// Client addresses that a `server.N` line does not name are left out.
     pub fn config_text(&self) -> String {
@@ -39,9 +41,9 @@ impl Config {
         text
     }
 
-    /// Puts the members into `/zookeeper/config`, where clients read them; there is no transaction for that. The node is
-    /// the same on all servers whose files name the same members, stat included. A server alone has an empty one, also
-    /// in a directory that comes from an ensemble.
+    /// Puts the members into `/zookeeper/config`, where clients read them; there is no transaction
+    /// for that. The node is the same on all servers whose files name the same members, stat
+    /// included. A server alone has an empty one, also in a directory that comes from an ensemble.
     pub(crate) fn show_members_in(&self, tree: &mut Tree) {
         let text = self.config_text();
         let shown = tree.node(path::CONFIG).and_then(Node::data);

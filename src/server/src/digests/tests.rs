@@ -161,7 +161,8 @@ async fn a_tree_with_the_digest_of_its_snapshot_may_not_differ_from_then_on() {
     }
 }
 
-/// So an ensemble may have members that are Apache's: what it writes agrees with what is computed here.
+/// So an ensemble may have members that are Apache's: what it writes agrees with what is computed
+/// here.
 #[test]
 fn apaches_snapshots_and_transactions_have_the_digests_that_are_computed_here() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../store/testdata/apache-3.8.0");

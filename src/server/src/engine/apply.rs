@@ -105,7 +105,8 @@ impl Engine {
             return;
         }
         if let Outcome::Failed(ErrorCode::SessionMoved) = outcome {
-            // Apache ZooKeeper's leader says so to all servers; it concerns the one whose client asked.
+            // Apache ZooKeeper's leader says so to all servers; it concerns the one whose client
+            // asked.
             if let Some(connection) = self.local.get(session).cloned()
                 && connection.awaits(cxid)
             {

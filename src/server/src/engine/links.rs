@@ -23,7 +23,8 @@ impl Engine {
         self.happens(Event::Closed(link));
     }
 
-    /// The core is told as of a link that breaks before it was up: the election begins again, without that leader's vote.
+    /// The core is told as of a link that breaks before it was up: the election begins again,
+    /// without that leader's vote.
     pub(super) fn unreachable(&mut self, link: Link, reason: &str) {
         let leader = link.peer;
         if self.quorum.gave_up(link) {
@@ -53,7 +54,8 @@ impl Engine {
         self.closing.extend(self.sockets.remove(&link));
     }
 
-    /// Lets leave what was said. A peer that does not read what it is sent loses its connection. Whether there was one.
+    /// Lets leave what was said. A peer that does not read what it is sent loses its connection.
+    /// Whether there was one.
     pub(super) fn flush_links(&mut self) -> bool {
         for mut socket in self.closing.drain(..) {
             socket.flush();

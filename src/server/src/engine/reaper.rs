@@ -1,4 +1,5 @@
-//! Containers and nodes with a time to live: a leader deletes those that are due, by transactions like any other.
+//! Containers and nodes with a time to live: a leader deletes those that are due, by transactions
+//! like any other.
 
 use tracing::debug;
 
@@ -6,7 +7,8 @@ use super::Engine;
 use super::sessions::{LOCAL, Service};
 
 impl Engine {
-    /// Tries to delete the nodes that the leader's clockwork names now. Each is judged once more, against what is prepared.
+    /// Tries to delete the nodes that the leader's clockwork names now. Each is judged once more,
+    /// against what is prepared.
     pub(super) fn reap(&mut self) {
         let now_ms = self.now_ms();
         let Service::Leader(leading) = &mut self.service else {

@@ -1,11 +1,13 @@
 //! Renewing sessions: a client comes back with the session that it has, perhaps to another server.
 //!
-//! The leader decides. From then on only the server that asked acts for the session: the server that had it before is told,
-//! and what that one still forwards makes no transaction, so that nobody else has to judge whose request a transaction was.
+//! The leader decides. From then on only the server that asked acts for the session: the server
+//! that had it before is told, and what that one still forwards makes no transaction, so that
+//! nobody else has to judge whose request a transaction was.
 //!
-//! A renewal is confirmed once everything that was proposed before it is committed. A server finds the request that a
-//! transaction answers by session and xid, and the xids of two connections may be the same: so no transaction of an earlier
-//! connection may be on its way when the new one begins.
+//! A renewal is confirmed once everything that was proposed before it is committed. A server finds
+//! the request that a transaction answers by session and xid, and the xids of two connections may
+//! be the same: so no transaction of an earlier connection may be on its way when the new one
+//! begins.
 
 use std::sync::Arc;
 

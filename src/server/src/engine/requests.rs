@@ -18,8 +18,8 @@ use super::sessions::{LOCAL, Service, owner};
 use crate::client::{ClientBatch, ClientRequest, Connection};
 
 impl Engine {
-    /// Serves what connections' tasks ask for, each in the order in which its client did, as far as there is time for in this
-    /// turn.
+    /// Serves what connections' tasks ask for, each in the order in which its client did, as far as
+    /// there is time for in this turn.
     pub(super) fn serve_clients(&mut self) {
         while !self.turn_is_over()
             && let Some(batch) = self.asked.pop_front()
@@ -39,7 +39,8 @@ impl Engine {
                 | ClientRequest::Write { .. }
                 | ClientRequest::Sync
                     if connection.is_cut() => {}
-                // Its client is gone, or its session is over: a write is done, and nobody waits for an answer.
+                // Its client is gone, or its session is over: a write is done, and nobody waits for
+                // an answer.
                 ClientRequest::Write { xid, op, body, auth } if connection.is_abandoned() => {
                     self.write(connection.session(), xid, op.code(), body, auth);
                 }
@@ -116,7 +117,8 @@ impl Engine {
             return;
         };
         if leading.sessions.check(request.session_id, owner) == Err(SessionError::Moved) {
-            // Who forwards it was told that the session has moved: it is behind the times, and asks for nobody.
+            // Who forwards it was told that the session has moved: it is behind the times, and asks
+            // for nobody.
             debug!("request of session 0x{:x}, which has moved", request.session_id);
             return;
         }
@@ -217,7 +219,8 @@ impl Engine {
     }
 }
 
-/// What an operator should know about a request that became an Unimplemented error: clients show no more than that.
+/// What an operator should know about a request that became an Unimplemented error: clients show no
+/// more than that.
 fn not_offered(request: &ForwardedRequest, txn: &Txn) -> Option<&'static str> {
     let unimplemented = ErrorCode::Unimplemented.code();
     let is_refusal = |txn: &Txn| matches!(txn, Txn::Error { err } if *err == unimplemented);

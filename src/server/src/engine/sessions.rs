@@ -63,7 +63,8 @@ impl Service {
         }
     }
 
-    /// When to look for containers and nodes with a time to live again, in ms of the engine's clock.
+    /// When to look for containers and nodes with a time to live again, in ms of the engine's
+    /// clock.
     pub(super) fn next_reap(&self) -> Option<u64> {
         match self {
             Self::None | Self::Learner(_) => None,
@@ -183,7 +184,8 @@ impl LocalSessions {
 const SESSIONS_SHOWN_MAX: usize = 500_000;
 
 impl Engine {
-    /// Every session of the tree is alive, with its full timeout: nobody knows when it was heard of.
+    /// Every session of the tree is alive, with its full timeout: nobody knows when it was heard
+    /// of.
     pub(super) fn begin_leading(&mut self, epoch: Epoch) {
         let tick = u64::try_from(self.config.tick_time.as_millis()).unwrap_or(u64::MAX);
         let mut sessions = Sessions::new(tick);
@@ -309,8 +311,9 @@ impl Engine {
         }
     }
 
-    /// This server did not run for `absent`, which is longer than a tick: an established leader runs twice a tick, to send
-    /// PINGs. It was paused, and so could not hear of sessions that are alive. Their time-outs begin afresh.
+    /// This server did not run for `absent`, which is longer than a tick: an established leader
+    /// runs twice a tick, to send PINGs. It was paused, and so could not hear of sessions that are
+    /// alive. Their time-outs begin afresh.
     pub(super) fn excuse_silence(&mut self, absent: std::time::Duration) {
         let now = self.now_ms();
         if let Service::Leader(leading) = &mut self.service {

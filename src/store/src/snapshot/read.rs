@@ -17,8 +17,8 @@ const LIMIT_BYTES: usize = i32::MAX as usize;
 /// The sections behind the nodes take a hundred bytes or so; what is longer is none.
 const REST_BYTES_MAX: u64 = 4096;
 
-/// The items of a snapshot: sessions, ACLs, nodes. After an error there are no more; after the last item every seal was
-/// found right.
+/// The items of a snapshot: sessions, ACLs, nodes. After an error there are no more; after the last
+/// item every seal was found right.
 pub struct SnapshotItems<F: File> {
     path: PathBuf,
     /// `None` when it has ended, one way or the other.
@@ -77,8 +77,9 @@ impl<F: File> SnapshotItems<F> {
     }
 }
 
-/// Seals, and the sections between them. What is there is told by how much is left: a digest may be missing (before
-/// 3.6, or with digests turned off), and so may the last zxid (before 3.9, or turned off).
+/// Seals, and the sections between them. What is there is told by how much is left: a digest may be
+/// missing (before 3.6, or with digests turned off), and so may the last zxid (before 3.9, or
+/// turned off).
 fn end<F: File>(mut source: Source<F>, path: &Path) -> Result<SnapshotTail> {
     const LAST_ZXID_BYTES: usize = 8 + 8 + SEAL_END.len();
     // Read as a whole, so the sum is taken along the way by hand.

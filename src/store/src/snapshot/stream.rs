@@ -1,4 +1,5 @@
-//! The bytes of a snapshot file, on the way to the disk and back: buffered, compressed, counted, summed.
+//! The bytes of a snapshot file, on the way to the disk and back: buffered, compressed, counted,
+//! summed.
 
 use std::io::{self, BufReader, Read, Write};
 

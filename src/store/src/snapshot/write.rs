@@ -43,9 +43,9 @@ impl<D: Disk> Drop for Aside<D> {
     }
 }
 
-/// Takes the body of a snapshot as bytes ([`Write`]): sessions, ACLs and nodes, with the path "/" that ends them.
-/// Header, seals and sections around it are added here. Nothing that is written is seen by recovery before it is
-/// published or installed as a whole.
+/// Takes the body of a snapshot as bytes ([`Write`]): sessions, ACLs and nodes, with the path "/"
+/// that ends them. Header, seals and sections around it are added here. Nothing that is written is
+/// seen by recovery before it is published or installed as a whole.
 pub struct SnapshotWriter<D: Disk> {
     aside: Aside<D>,
     sink: Sink<D::File>,
@@ -77,7 +77,8 @@ impl<D: Disk> SnapshotWriter<D> {
         Ok(writer)
     }
 
-    /// Ends the snapshot: seals, digest, last zxid. The file is durable afterwards, under its temporary name.
+    /// Ends the snapshot: seals, digest, last zxid. The file is durable afterwards, under its
+    /// temporary name.
     ///
     /// # Errors
     /// What the system refused.
@@ -150,13 +151,15 @@ impl<D: Disk> FinishedSnapshot<D> {
         self.aside.zxid
     }
 
-    /// Makes it the newest snapshot, durably: an ordinary snapshot of the server's own state. May be called on any thread.
+    /// Makes it the newest snapshot, durably: an ordinary snapshot of the server's own state. May
+    /// be called on any thread.
     ///
-    /// False if the history was replaced or cut since the writer was made; the snapshot is discarded then.
+    /// False if the history was replaced or cut since the writer was made; the snapshot is
+    /// discarded then.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the log up to its zxid is not durable yet: after a crash the snapshot would say more than
-    /// the records before it. Else what the system refused.
+    /// [`Error::Refused`] if the log up to its zxid is not durable yet: after a crash the snapshot
+    /// would say more than the records before it. Else what the system refused.
     pub fn publish(mut self) -> Result<bool> {
         let shared = Arc::clone(&self.aside.shared);
         shared.check()?;
@@ -171,7 +174,8 @@ impl<D: Disk> FinishedSnapshot<D> {
         }
         let layout = self.aside.layout.clone();
         let path = layout.snap.join(&self.aside.name);
-        // From here on its temporary name says nothing any more, whether the rename succeeds or not.
+        // From here on its temporary name says nothing any more, whether the rename succeeds or
+        // not.
         self.aside.taken = true;
         let renamed = layout.disk.rename(&self.aside.path(), &path).at(&path, "rename into place");
         renamed.and_then(|()| layout.sync_dir(&layout.snap)).map_err(|error| shared.note(error))?;

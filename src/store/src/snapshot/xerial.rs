@@ -1,5 +1,5 @@
-//! snappy-java's stream format (`SnappyOutputStream`, `SnappyInputStream`), which is not the framing of the snappy
-//! project:
+//! snappy-java's stream format (`SnappyOutputStream`, `SnappyInputStream`), which is not the
+//! framing of the snappy project:
 //!
 //! ```text
 //! header : 0x82 "SNAPPY" 0x00 | i32 version 1 | i32 oldest compatible version 1    16 bytes
@@ -16,7 +16,8 @@ const BLOCK_BYTES: usize = 32 << 10;
 /// A raw block grows by less than this: its best element turns 3 bytes into 64.
 const EXPANSION_MAX: usize = 24;
 
-/// Compresses what is written to it. [`Encoder::finish`] ends the stream; without it the last block is missing.
+/// Compresses what is written to it. [`Encoder::finish`] ends the stream; without it the last block
+/// is missing.
 #[derive(Debug)]
 pub(crate) struct Encoder<W> {
     inner: W,
@@ -69,7 +70,8 @@ impl<W: Write> Write for Encoder<W> {
     }
 }
 
-/// Uncompresses what is read through it. Blocks may have any size; memory follows the bytes that are there.
+/// Uncompresses what is read through it. Blocks may have any size; memory follows the bytes that
+/// are there.
 #[derive(Debug)]
 pub(crate) struct Decoder<R> {
     inner: R,

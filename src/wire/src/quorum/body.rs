@@ -93,10 +93,11 @@ pub enum Revalidated {
         /// True if it is alive.
         valid: bool,
     },
-    /// Nobody asked: a session that belonged to this learner has been renewed at another server, 17 bytes.
+    /// Nobody asked: a session that belonged to this learner has been renewed at another server, 17
+    /// bytes.
     ///
-    /// ZooKeeper has no such word. It begins like an answer about session 0, which no client can have, so a learner that
-    /// does not know it finds nobody who asked, and ignores it.
+    /// ZooKeeper has no such word. It begins like an answer about session 0, which no client can
+    /// have, so a learner that does not know it finds nobody who asked, and ignores it.
     Moved {
         /// The session.
         session_id: i64,

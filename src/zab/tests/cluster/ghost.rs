@@ -6,7 +6,8 @@ use zab::{Epoch, Halt, Message, Note, Quorum, Record, Role, Sid, SidSet, Zxid};
 
 use super::server::{Out, P, Server, Txn};
 
-/// Remembers what was ever promised or shown, crashes or not. The letters are the properties that the models check.
+/// Remembers what was ever promised or shown, crashes or not. The letters are the properties that
+/// the models check.
 #[derive(Clone, Debug)]
 pub(crate) struct Ghost {
     quorum: Quorum,

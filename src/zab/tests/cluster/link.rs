@@ -13,8 +13,8 @@ pub(crate) struct Envelope {
     pub(crate) content: Vec<Txn>,
 }
 
-/// The connection of a learner to its leader. A queue lives while its receiver reads; what is sent to an end that
-/// no longer reads goes nowhere.
+/// The connection of a learner to its leader. A queue lives while its receiver reads; what is sent
+/// to an end that no longer reads goes nowhere.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Conn {
     pub(crate) learner_open: bool,

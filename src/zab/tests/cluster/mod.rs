@@ -1,12 +1,15 @@
-//! A cluster in the hand of a test: real servers of the core, with everything around them that a shell, a disk and a
-//! network add. Nothing happens by itself; each method is one event.
+//! A cluster in the hand of a test: real servers of the core, with everything around them that a
+//! shell, a disk and a network add. Nothing happens by itself; each method is one event.
 //!
-//! - Disks lag: a record is issued, and durable when [`Cluster::disk`] says so. A crash keeps the durable ones.
-//! - A link is a pair of queues whose two ends close at different moments. What was sent before may still be read.
+//! - Disks lag: a record is issued, and durable when [`Cluster::disk`] says so. A crash keeps the
+//!   durable ones.
+//! - A link is a pair of queues whose two ends close at different moments. What was sent before may
+//!   still be read.
 //! - Election messages: one on the wire and the latest one behind it, for each pair of servers.
 //! - Timers are armed by the core, and run out when the test says so.
 //!
-//! After each event [`Ghost`] compares what was ever shown to clients, wherever and in whatever incarnation.
+//! After each event [`Ghost`] compares what was ever shown to clients, wherever and in whatever
+//! incarnation.
 
 #![allow(dead_code, reason = "each test uses its part")]
 
@@ -144,7 +147,8 @@ impl Cluster {
         self.settle(sid, Event::Start, out)
     }
 
-    /// The server loses its memory, and what was not durable. Its ends of links are gone; others do not know yet.
+    /// The server loses its memory, and what was not durable. Its ends of links are gone; others do
+    /// not know yet.
     pub(crate) fn crash(&mut self, sid: Sid) -> Outcome<()> {
         self.up_mut(sid)?.crash();
         self.close_all(sid);

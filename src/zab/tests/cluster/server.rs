@@ -185,7 +185,8 @@ impl Server {
         *self = Self { disk: Disk { image, snapshot, ..fresh.disk }, watched, ..fresh };
     }
 
-    /// Replaces as much of the log as is applied by a snapshot; false if the log on disk does not reach that far.
+    /// Replaces as much of the log as is applied by a snapshot; false if the log on disk does not
+    /// reach that far.
     pub(super) fn compact(&mut self) -> bool {
         let Some(at) = self.applied.last().map(|txn| txn.zxid) else {
             return false;

@@ -1,4 +1,5 @@
-//! A handful of election machines, and the wires between them. Time passes only when a test says so.
+//! A handful of election machines, and the wires between them. Time passes only when a test says
+//! so.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -101,8 +102,8 @@ impl Ensemble {
         self.server(sid).election.round()
     }
 
-    /// Servers start together. Those that are up already reach them, each with the last thing that it had for them
-    /// (`QuorumCnxManager` keeps it for the next connection), be it out of date.
+    /// Servers start together. Those that are up already reach them, each with the last thing that
+    /// it had for them (`QuorumCnxManager` keeps it for the next connection), be it out of date.
     pub(crate) fn start(&mut self, sids: &[u8]) {
         for sid in sids {
             let fresh = machine(*sid, &self.voters);
@@ -194,7 +195,8 @@ impl Ensemble {
         panic!("servers answer each other without end");
     }
 
-    /// Timers are slower than messages: delivers everything, lets one finalize wait end, and so on until nothing waits.
+    /// Timers are slower than messages: delivers everything, lets one finalize wait end, and so on
+    /// until nothing waits.
     pub(crate) fn settle(&mut self) {
         loop {
             self.drain();
@@ -241,8 +243,8 @@ impl Ensemble {
         }
     }
 
-    /// Stands in for Zab proper: whose leader does not lead, or has no quorum of followers, looks again. True if
-    /// all who are up have such a leader, or had to look.
+    /// Stands in for Zab proper: whose leader does not lead, or has no quorum of followers, looks
+    /// again. True if all who are up have such a leader, or had to look.
     pub(crate) fn give_up_hopeless(&mut self) -> bool {
         let follows = |server: &Server, sid: &Sid| match server.decision {
             Some(Decision::Lead) => Some(*sid),

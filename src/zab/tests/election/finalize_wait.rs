@@ -91,7 +91,8 @@ fn what_is_no_better_is_recorded_and_does_not_prolong_the_wait() {
     assert_eq!(ignored(&out), Some(Ignored::NoNews));
 }
 
-/// 1 and 2 agree on 2, and 2 has settled: what 3 says is late. 1 is the first to hear it, and changes its mind.
+/// 1 and 2 agree on 2, and 2 has settled: what 3 says is late. 1 is the first to hear it, and
+/// changes its mind.
 fn voter_changes_its_mind() -> Ensemble {
     let mut ensemble = Ensemble::new(1, &[EMPTY; 3]);
     ensemble.start(&[1, 2, 3]);
@@ -126,7 +127,8 @@ fn zookeeper_3109_a_delayed_vote_that_splits_the_decision_costs_one_more_round()
 
 #[test]
 fn zookeeper_3109_the_voter_comes_back_if_the_leader_is_heard_in_time() {
-    // 3 hears the leader before it hears of the change: with the vote that 1 cast, 2 has its quorum.
+    // 3 hears the leader before it hears of the change: with the vote that 1 cast, 2 has its
+    // quorum.
     let mut ensemble = voter_changes_its_mind();
     assert!(ensemble.deliver(3, 2));
     assert!(ensemble.deliver(2, 3));

@@ -209,7 +209,8 @@ fn possible(vote: Vote) -> Vote {
     }
 }
 
-/// Whether the machine, when it is for `old`, gives that up for `new`. It has no vote of its own to begin with.
+/// Whether the machine, when it is for `old`, gives that up for `new`. It has no vote of its own to
+/// begin with.
 fn better(new: Vote, old: Vote) -> bool {
     let mut observer = machine(9, &[0, 1, 2, 3, 4, 5, 6, 7]);
     observer.look(Epoch(0), Zxid::ZERO, &mut Out::new());

@@ -319,8 +319,9 @@ fn zookeeper_975_the_leaders_own_word_is_not_enough_without_a_quorum() {
 
 #[test]
 fn zookeeper_3537_the_leaders_word_counts_in_the_table_of_the_votes() {
-    // Server 3 leads, says so in round 5, and the newcomer is in round 1. Its followers of round 1 are those of an
-    // older leadership of 3, with another vote: they are a quorum in the table of round 1 only, and there 3 is silent.
+    // Server 3 leads, says so in round 5, and the newcomer is in round 1. Its followers of round 1
+    // are those of an older leadership of 3, with another vote: they are a quorum in the table of
+    // round 1 only, and there 3 is silent.
     let mut one = looking(1, &[1, 2, 3, 4, 5], 0, (0, 0));
     hear(&mut one, 3, says(LEADING, vote(3, 2, (1, 7)), 5));
     hear(&mut one, 2, says(FOLLOWING, vote(3, 2, (1, 7)), 1));
@@ -335,8 +336,8 @@ fn zookeeper_3537_the_leaders_word_counts_in_the_table_of_the_votes() {
 
 #[test]
 fn zookeeper_1732_a_restarted_server_joins_members_that_came_by_different_ways() {
-    // Leader 3 was elected in round 2; server 2 joined it later, in a round of its own, by a vote with another zxid.
-    // Both tell the epoch that was established since.
+    // Leader 3 was elected in round 2; server 2 joined it later, in a round of its own, by a vote
+    // with another zxid. Both tell the epoch that was established since.
     for first in [2, 3] {
         let mut one = looking(1, &[1, 2, 3], 4, (4, 9));
         let follower = says(FOLLOWING, vote(3, 7, (4, 2)), 9);
@@ -350,7 +351,8 @@ fn zookeeper_1732_a_restarted_server_joins_members_that_came_by_different_ways()
 
 #[test]
 fn zookeeper_1732_settled_votes_of_one_round_need_not_agree_on_the_zxid() {
-    // This server and the leader make two of five, and the third is a follower that came by another way.
+    // This server and the leader make two of five, and the third is a follower that came by another
+    // way.
     let mut one = looking(1, &[1, 2, 3, 4, 5], 0, (0, 0));
     hear(&mut one, 3, says(LOOKING, vote(3, 0, (0, 0)), 1));
     hear(&mut one, 2, says(FOLLOWING, vote(3, 0, (0, 7)), 1));
@@ -412,7 +414,8 @@ fn a_server_that_looks_again_no_longer_counts_as_following() {
 
 #[test]
 fn a_server_that_looks_again_in_a_lower_round_no_longer_counts_as_following() {
-    // It crashed: its rounds begin at 1. A voter answers it, an observer does not, and both forget whom it followed.
+    // It crashed: its rounds begin at 1. A voter answers it, an observer does not, and both forget
+    // whom it followed.
     for me in [1, 9] {
         let mut one = looking(me, &[1, 2, 3], 0, (0, 0));
         one.look(Epoch(0), Zxid::ZERO, &mut Out::new());

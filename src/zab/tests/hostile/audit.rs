@@ -212,7 +212,8 @@ pub(crate) fn renumbered(stepped: &Stepped) -> Verdict {
     demand(machine == other, "the states are the same but for the numbers", stepped)
 }
 
-/// An ACK, or a COMMIT, says everything that an earlier one said: a server that reads several at once may leave out all but the last.
+/// An ACK, or a COMMIT, says everything that an earlier one said: a server that reads several at
+/// once may leave out all but the last.
 pub(crate) fn superseded(stepped: &Stepped) -> Verdict {
     let Stepped { before, given, out, after, .. } = stepped;
     let Given::Input(Input::Recv { peer, message }) = given else { return Ok(()) };
@@ -282,7 +283,8 @@ pub(crate) fn renamed(stepped: &Stepped) -> Verdict {
     demand(out == out_other, "the outputs are the same but for the names", stepped)
 }
 
-/// Any names will do: these are a permutation of all that there are, in another order, and voters have such as were not voters'.
+/// Any names will do: these are a permutation of all that there are, in another order, and voters
+/// have such as were not voters'.
 fn name(sid: Sid) -> Sid {
     Sid(sid.0.wrapping_mul(91).wrapping_add(37))
 }
@@ -366,7 +368,8 @@ fn rename_outputs(mut out: Out) -> Out {
     out
 }
 
-/// Servers are gone through in the order of their names: only the order for each of them means something.
+/// Servers are gone through in the order of their names: only the order for each of them means
+/// something.
 fn sort(out: &mut Out) {
     out.sends.sort_by_key(|send| send.to);
     out.links.sort();

@@ -1,9 +1,10 @@
-//! Whatever happens, in whatever order, from whomever: no panic, the same answer to the same words, and the invariants of
-//! one server hold after each step.
+//! Whatever happens, in whatever order, from whomever: no panic, the same answer to the same words,
+//! and the invariants of one server hold after each step.
 //!
-//! Random walks through a cluster of three, most of whose moves are what may happen by itself, so that they go deep;
-//! among them faults, and things that no correct server would say. What a failing walk was made of is printed, made
-//! as short as it can be, with the seed. `ZAB_SEED=n` takes other walks, `QUICKCHECK_TESTS=n` more of them (default 100).
+//! Random walks through a cluster of three, most of whose moves are what may happen by itself, so
+//! that they go deep; among them faults, and things that no correct server would say. What a
+//! failing walk was made of is printed, made as short as it can be, with the seed. `ZAB_SEED=n`
+//! takes other walks, `QUICKCHECK_TESTS=n` more of them (default 100).
 
 mod audit;
 #[path = "../cluster/mod.rs"]
@@ -43,7 +44,8 @@ fn the_same_walk_comes_out_the_same() {
     check(property as fn(Walk) -> TestResult);
 }
 
-/// Epochs, deliveries, numbers of writes, links and timers, and that nothing stops a server that a crash left behind.
+/// Epochs, deliveries, numbers of writes, links and timers, and that nothing stops a server that a
+/// crash left behind.
 #[test]
 fn invariants_hold_after_each_step() {
     fn property(walk: Walk) -> TestResult {

@@ -1,5 +1,5 @@
-//! An ensemble of three in the midst of broadcast: the leader, one of its followers, and the steps of a transaction one by
-//! one, as a shell takes them.
+//! An ensemble of three in the midst of broadcast: the leader, one of its followers, and the steps
+//! of a transaction one by one, as a shell takes them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

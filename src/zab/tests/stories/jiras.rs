@@ -1,7 +1,7 @@
 //! The bugs of ZooKeeper that a small cluster can show.
 
-/// The rows marked "yes" in `zab-correctness` 3.1 and 3.2: the numbers of each row, the first one first. Each number has
-/// to stand in the first line of some story.
+/// The rows marked "yes" in `zab-correctness` 3.1 and 3.2: the numbers of each row, the first one
+/// first. Each number has to stand in the first line of some story.
 pub(crate) const CATALOGUE: &[&[u32]] = &[
     // Election and discovery
     &[335, 1081, 1082],
@@ -51,7 +51,8 @@ pub(crate) const CATALOGUE: &[&[u32]] = &[
     &[2307, 4269],
 ];
 
-/// The numbers behind `ZOOKEEPER-` in a story's first line: `# ZOOKEEPER-335, 1081, 1082. Three servers.`
+/// The numbers behind `ZOOKEEPER-` in a story's first line:
+/// `# ZOOKEEPER-335, 1081, 1082. Three servers.`
 pub(crate) fn of_first_line(text: &str) -> Vec<u32> {
     let title = text.lines().next().unwrap_or_default();
     let Some((_, numbers)) = title.split_once("ZOOKEEPER-") else {

@@ -1,14 +1,17 @@
-//! The protocol as stories: each file in `testdata` is a scenario in words, with what the servers do about it.
+//! The protocol as stories: each file in `testdata` is a scenario in words, with what the servers
+//! do about it.
 //!
-//! A line that begins with `#` is the plot, one that begins with `>` is a command (see `script.rs` for all of them), and
-//! the indented lines below a command are what happened. Only the indented lines are written by the machine:
+//! A line that begins with `#` is the plot, one that begins with `>` is a command (see `script.rs`
+//! for all of them), and the indented lines below a command are what happened. Only the indented
+//! lines are written by the machine:
 //!
 //! ```text
 //! UPDATE_STORIES=1 cargo test -p zab --test stories
 //! ```
 //!
-//! A story never comes out wrong, whatever its lines say: after each event the cluster is compared with everything that
-//! was ever promised or shown to clients, and an impossible command, or a broken promise, fails with file and line.
+//! A story never comes out wrong, whatever its lines say: after each event the cluster is compared
+//! with everything that was ever promised or shown to clients, and an impossible command, or a
+//! broken promise, fails with file and line.
 
 #[path = "../cluster/mod.rs"]
 mod cluster;

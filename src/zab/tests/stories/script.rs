@@ -1,24 +1,30 @@
 //! The commands of stories.
 //!
 //! The cluster:
-//! - `servers 1 2 3 [observers 4] [decreed] [window N] [counter-max N] [epoch-max N]`; `decreed`: the story elects.
-//! - `holds S accepted E current E [log ZXID PAYLOAD ..]`: what the disk of S holds before S starts.
-//! - `start S ..`, `crash S`, `compact S`: a snapshot replaces the log, as far as it is applied; `resign S`.
+//! - `servers 1 2 3 [observers 4] [decreed] [window N] [counter-max N] [epoch-max N]`; `decreed`:
+//!   the story elects.
+//! - `holds S accepted E current E [log ZXID PAYLOAD ..]`: what the disk of S holds before S
+//!   starts.
+//! - `start S ..`, `crash S`, `compact S`: a snapshot replaces the log, as far as it is applied;
+//!   `resign S`.
 //! - `state [S ..]`; `links`: what is in flight; `timers S`.
 //!
 //! Who leads, if decreed:
 //! - `lead S`, `follow S L`.
-//! - `elect L with S ..`: all of it up to established, without a word; starts the servers that are down.
+//! - `elect L with S ..`: all of it up to established, without a word; starts the servers that are
+//!   down.
 //!
 //! The network:
-//! - `connect S`: the link that S dials comes up. `break S-T at S`: S learns that it is broken; T reads on. `break S-T`.
+//! - `connect S`: the link that S dials comes up. `break S-T at S`: S learns that it is broken; T
+//!   reads on. `break S-T`.
 //! - `deliver S->T [n|all]`: T reads; behind the last message of a closed end it reads that.
 //! - `forge S->T MESSAGE`: T reads what S never said.
 //! - `vote S->T [n|all]`, `lose S->T`: messages of the election.
 //!
 //! Time and disks:
 //! - `disk S [n|all]`: records become durable. `timer S KIND [of T]`.
-//! - `stabilize [S ..]`: everything that happens by itself among these servers, the finalize wait included.
+//! - `stabilize [S ..]`: everything that happens by itself among these servers, the finalize wait
+//!   included.
 //!
 //! Clients:
 //! - `propose S PAYLOAD`, `sync S BODY [for T]`, `session S->T REQUEST|REVALIDATE|SYNC BODY`.
@@ -35,7 +41,8 @@ use crate::text;
 /// The story with the results of its commands, as they come out now.
 ///
 /// # Errors
-/// A command cannot be carried out, or a promise is broken by it; the text begins with file and line.
+/// A command cannot be carried out, or a promise is broken by it; the text begins with file and
+/// line.
 pub(crate) fn play(name: &str, story: &str) -> Result<String, String> {
     let mut played = String::new();
     let mut cluster = None;

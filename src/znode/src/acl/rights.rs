@@ -1,6 +1,7 @@
 //! The entries of an ACL, and who may do what by them, found without a look at each.
 //!
-//! A list may have tens of thousands of entries, and a request of a few bytes asks for a check of it.
+//! A list may have tens of thousands of entries, and a request of a few bytes asks for a check of
+//! it.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -111,7 +111,8 @@ impl Ops<'_> {
         Txn::CloseSession(self.pending.end_session(self.tree, zxid, session, list_bytes_max))
     }
 
-    /// All operations; or, where one fails, those before it as they are, its error, and an error for each behind it.
+    /// All operations; or, where one fails, those before it as they are, its error, and an error
+    /// for each behind it.
     fn multi(&mut self, ops: Vec<MultiOp>) -> Txn {
         let mark = self.pending.mark();
         let mut failed = false;
@@ -200,7 +201,8 @@ impl Ops<'_> {
         let ttl_fits = if mode.is_ttl() {
             (1..=NodeOwner::TTL_MS_MAX).contains(&ttl)
         } else {
-            // Upstream lets createTTL pass with another mode and a negative ttl, and fails when it is applied.
+            // Upstream lets createTTL pass with another mode and a negative ttl, and fails when it
+            // is applied.
             ttl < 0 && !wants_ttl
         };
         if !ttl_fits {
@@ -331,7 +333,8 @@ fn check_path(path: &str) -> Result<(), ErrorCode> {
     path::check(path).map_err(|_| ErrorCode::BadArguments)
 }
 
-/// Quotas are not counted, so nobody may think that there is one. Those of a tree that another server wrote may be deleted.
+/// Quotas are not counted, so nobody may think that there is one. Those of a tree that another
+/// server wrote may be deleted.
 fn no_quota(path: &str) -> Result<(), ErrorCode> {
     if path::is_below_quota(path) { Err(ErrorCode::Unimplemented) } else { Ok(()) }
 }
@@ -344,8 +347,8 @@ fn deletable_parent(path: &str) -> Result<&str, ErrorCode> {
     path.rfind('/').map(|at| &path[..at]).ok_or(ErrorCode::BadArguments)
 }
 
-/// The version behind `current`, if that is the `expected` one or any (-1) will do. A result of -1, which would mean any, is
-/// stepped over.
+/// The version behind `current`, if that is the `expected` one or any (-1) will do. A result of -1,
+/// which would mean any, is stepped over.
 fn next_version(current: i32, expected: i32) -> Result<i32, ErrorCode> {
     if expected != -1 && expected != current {
         return Err(ErrorCode::BadVersion);

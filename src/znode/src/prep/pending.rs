@@ -44,13 +44,14 @@ struct Change {
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     by_path: HashMap<Arc<str>, Change, RandomState>,
-    /// Every change with the zxid of its transaction, ascending: what to forget when. A path of which `by_path` has a
-    /// newer change is to be kept.
+    /// Every change with the zxid of its transaction, ascending: what to forget when. A path of
+    /// which `by_path` has a newer change is to be kept.
     order: VecDeque<(i64, Arc<str>)>,
     /// The paths of `by_path` that are ephemeral nodes of a session.
     ephemerals: HashMap<SessionId, BTreeSet<Arc<str>>>,
-    /// The sessions whose end is prepared, with the zxid of that. The ephemeral nodes that they have in the tree will not
-    /// exist, though `by_path` does not name each of them: a session may have any number.
+    /// The sessions whose end is prepared, with the zxid of that. The ephemeral nodes that they
+    /// have in the tree will not exist, though `by_path` does not name each of them: a session may
+    /// have any number.
     ended: HashMap<SessionId, i64>,
     /// The digest of the tree after all changes; that of the tree itself if there are none.
     digest: u64,
@@ -109,7 +110,8 @@ impl Pending {
         }
     }
 
-    /// The node in the tree, if `by_path` does not say anything about it and it will go on to exist.
+    /// The node in the tree, if `by_path` does not say anything about it and it will go on to
+    /// exist.
     fn node<'t>(&self, tree: &'t Tree, path: &str) -> Option<&'t Node> {
         let node = tree.node(path)?;
         match self.session_of(node.stat.ephemeral_owner) {
@@ -143,8 +145,8 @@ impl Pending {
         self.replace(tree, zxid, path, None);
     }
 
-    /// The session ends, and the ephemeral nodes that it will have then go with it. Returns their paths in byte order, or
-    /// `None` if a list of them would be longer than `list_bytes_max`.
+    /// The session ends, and the ephemeral nodes that it will have then go with it. Returns their
+    /// paths in byte order, or `None` if a list of them would be longer than `list_bytes_max`.
     pub(super) fn end_session(
         &mut self,
         tree: &Tree,
@@ -162,7 +164,8 @@ impl Pending {
                 }
             }
         };
-        // Those with a change of their own, one by one; the others, which may be any number, by the name of the session.
+        // Those with a change of their own, one by one; the others, which may be any number, by the
+        // name of the session.
         for path in self.ephemerals.get(&session).cloned().unwrap_or_default() {
             list.push(&path);
             of_parent(&path);
@@ -227,7 +230,8 @@ impl Pending {
         self.undo.push((path, before));
     }
 
-    /// Sets what `by_path` has for a path, keeps `ephemerals` in step, and gives back what was there.
+    /// Sets what `by_path` has for a path, keeps `ephemerals` in step, and gives back what was
+    /// there.
     fn enter(&mut self, path: Arc<str>, change: Option<Change>) -> Option<Change> {
         let session = |pending: &Self, change: &Option<Change>| {
             pending.session_of(change.as_ref()?.record.as_ref()?.stat.ephemeral_owner)

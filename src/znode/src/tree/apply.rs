@@ -70,12 +70,13 @@ pub struct DigestMismatch {
 }
 
 impl Tree {
-    /// Applies a transaction. Deterministic: the same transactions from the same tree give the same tree and outcomes
-    /// everywhere.
+    /// Applies a transaction. Deterministic: the same transactions from the same tree give the same
+    /// tree and outcomes everywhere.
     ///
-    /// A tree loaded from a snapshot that was written while transactions went on may contain some of them already.
-    /// Applying the log from the snapshot's zxid, in order, leads to the right tree all the same; single outcomes on the way
-    /// may be NoNode or NodeExists. (ZooKeeper: `DataTree.processTxn`.)
+    /// A tree loaded from a snapshot that was written while transactions went on may contain some
+    /// of them already. Applying the log from the snapshot's zxid, in order, leads to the right
+    /// tree all the same; single outcomes on the way may be NoNode or NodeExists. (ZooKeeper:
+    /// `DataTree.processTxn`.)
     pub fn apply(&mut self, header: &TxnHeader, txn: &Txn) -> Applied {
         let mut changes = Vec::new();
         let outcome = self.apply_one(header, txn, &mut changes);
@@ -83,8 +84,9 @@ impl Tree {
         Applied { outcome, changes }
     }
 
-    /// Compares with the digest a transaction carries; to be called right after it is applied. A digest of another version
-    /// is not compared. A tree that is not settled may differ; where it does not, it is settled.
+    /// Compares with the digest a transaction carries; to be called right after it is applied. A
+    /// digest of another version is not compared. A tree that is not settled may differ; where it
+    /// does not, it is settled.
     ///
     /// # Errors
     /// A settled tree differs.
@@ -103,8 +105,8 @@ impl Tree {
         Err(DigestMismatch { zxid, expected, found: self.digest })
     }
 
-    /// Every transaction is applied that the snapshot behind this tree may hold in part. ZooKeeper writes
-    /// its snapshots while transactions go on, so until then the tree is that of no zxid.
+    /// Every transaction is applied that the snapshot behind this tree may hold in part. ZooKeeper
+    /// writes its snapshots while transactions go on, so until then the tree is that of no zxid.
     pub fn settle(&mut self) {
         self.is_settled = true;
     }

@@ -12,11 +12,12 @@ use crate::node::Node;
 use crate::path;
 use crate::sessions::SessionId;
 
-/// Builds a tree from a snapshot's parts, in their order: sessions, ACLs, nodes with each parent before its children.
+/// Builds a tree from a snapshot's parts, in their order: sessions, ACLs, nodes with each parent
+/// before its children.
 ///
-/// ZooKeeper writes its snapshots while transactions go on. So a node may have an ACL that is not in the table yet (nobody
-/// may do anything with it until the log is replayed), and ACLs may be there that no node has (they are dropped).
-/// (ZooKeeper: `DataTree.deserialize`.)
+/// ZooKeeper writes its snapshots while transactions go on. So a node may have an ACL that is not
+/// in the table yet (nobody may do anything with it until the log is replayed), and ACLs may be
+/// there that no node has (they are dropped). (ZooKeeper: `DataTree.deserialize`.)
 pub struct TreeBuilder {
     tree: Tree,
     unknown_acls: usize,
@@ -101,14 +102,14 @@ impl TreeBuilder {
         Ok(())
     }
 
-    /// How many nodes have had an ACL that is not in the table. More than zero is in order only if the log behind the
-    /// snapshot goes on to set them.
+    /// How many nodes have had an ACL that is not in the table. More than zero is in order only if
+    /// the log behind the snapshot goes on to set them.
     pub fn unknown_acls(&self) -> usize {
         self.unknown_acls
     }
 
-    /// The tree, with all transactions up to `last_zxid` in it and perhaps some behind that: it is not
-    /// settled (see [`Tree::settle`]).
+    /// The tree, with all transactions up to `last_zxid` in it and perhaps some behind that: it is
+    /// not settled (see [`Tree::settle`]).
     ///
     /// # Errors
     /// There was no node.

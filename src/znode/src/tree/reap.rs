@@ -28,9 +28,10 @@ pub struct Scan {
 }
 
 impl Tree {
-    /// Looks for nodes that are due, among the container and TTL nodes whose paths come behind `after` in byte order.
-    /// It looks at no more than `looks_max` nodes and finds no more than `due_max`: the tree is locked meanwhile.
-    /// `time_ms` is wall clock time, as the headers of transactions have it.
+    /// Looks for nodes that are due, among the container and TTL nodes whose paths come behind
+    /// `after` in byte order. It looks at no more than `looks_max` nodes and finds no more than
+    /// `due_max`: the tree is locked meanwhile. `time_ms` is wall clock time, as the headers of
+    /// transactions have it.
     pub fn reapable(
         &self,
         after: Option<&str>,
@@ -55,9 +56,10 @@ impl Tree {
         scan
     }
 
-    /// Whether a node with this stat and so many children is to be deleted now: a container that has had children, or
-    /// was not used for too long; a TTL node whose data was last set longer ago than its time to live. A clock that is
-    /// set back makes it wait longer, one that is set ahead makes it go early, as in ZooKeeper.
+    /// Whether a node with this stat and so many children is to be deleted now: a container that
+    /// has had children, or was not used for too long; a TTL node whose data was last set longer
+    /// ago than its time to live. A clock that is set back makes it wait longer, one that is set
+    /// ahead makes it go early, as in ZooKeeper.
     pub(crate) fn is_due(
         &self,
         stat: &StatPersisted,

@@ -10,10 +10,11 @@ use crate::node::Node;
 use crate::path;
 use crate::sessions::SessionId;
 
-/// The tree as it was when the snapshot was taken, in the parts and the order in which ZooKeeper's snapshots hold it.
+/// The tree as it was when the snapshot was taken, in the parts and the order in which ZooKeeper's
+/// snapshots hold it.
 ///
-/// Taking one copies pointers: one per thousandth of the nodes, and those of the sessions' index. What the tree changes
-/// afterwards it copies first. It can be sent to another thread.
+/// Taking one copies pointers: one per thousandth of the nodes, and those of the sessions' index.
+/// What the tree changes afterwards it copies first. It can be sent to another thread.
 #[derive(Clone)]
 pub struct Snapshot {
     tree: Tree,

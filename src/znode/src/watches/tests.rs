@@ -25,7 +25,8 @@ fn event(connection: u64, kind: EventType, path: &str) -> (u64, EventType, Strin
 use ChangeKind::{Created, DataChanged, Deleted};
 use EventType::{NodeChildrenChanged, NodeCreated, NodeDataChanged, NodeDeleted};
 
-/// The table of one-shot watches: which change of `/p` or of its child `/p/c` fires which watch on `/p`.
+/// The table of one-shot watches: which change of `/p` or of its child `/p/c` fires which watch on
+/// `/p`.
 #[test]
 fn which_one_shot_watch_reacts_to_what() {
     let changes = [

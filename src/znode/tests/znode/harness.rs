@@ -1,4 +1,5 @@
-//! A leader with its tree: requests go in, transactions come out, and are applied when a test says so.
+//! A leader with its tree: requests go in, transactions come out, and are applied when a test says
+//! so.
 
 use std::collections::BTreeSet;
 
@@ -214,7 +215,8 @@ pub(crate) fn multi(parts: impl IntoIterator<Item = MultiOp>) -> Request {
     Request::Multi(parts.into_iter().collect())
 }
 
-/// Everything that servers must agree on: nodes with their ACLs spelt out, sessions, digest, last zxid.
+/// Everything that servers must agree on: nodes with their ACLs spelt out, sessions, digest, last
+/// zxid.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Image {
     nodes: Vec<(String, Option<Bytes>, Vec<Acl>, StatPersisted)>,

@@ -12,7 +12,8 @@ use crate::harness::*;
 const EXTENDED: Options = Options { extended_types: true, skip_acl: false };
 const SESSIONS: [i64; 3] = [ANNE, BOB, ANNE + 2];
 
-/// A request of one of three sessions on few paths, so that they meet; and how many transactions are applied after it.
+/// A request of one of three sessions on few paths, so that they meet; and how many transactions
+/// are applied after it.
 #[derive(Clone, Debug)]
 struct Step {
     session: i64,
@@ -131,8 +132,8 @@ fn agrees(txn: &Txn, outcome: &Outcome) -> bool {
 }
 
 quickcheck! {
-    /// Requests are judged while those before them wait; applying never disagrees with that, and the digest that the
-    /// leader foretold is the tree's (the harness compares).
+    /// Requests are judged while those before them wait; applying never disagrees with that, and
+    /// the digest that the leader foretold is the tree's (the harness compares).
     fn what_is_prepared_is_what_is_applied(steps: Vec<Step>) -> bool {
         let mut leader = leader();
         let mut agree = true;
@@ -159,8 +160,9 @@ quickcheck! {
         ahead.log == log(&steps).0
     }
 
-    /// The leader may try to delete any node at any time, also by an old view of the tree. What it deletes is, when that
-    /// is applied, a container that has had children or a TTL node whose time is over, and has no child; so it is there.
+    /// The leader may try to delete any node at any time, also by an old view of the tree. What it
+    /// deletes is, when that is applied, a container that has had children or a TTL node whose time
+    /// is over, and has no child; so it is there.
     fn only_what_is_due_is_reaped(steps: Vec<Step>) -> bool {
         let mut leader = leader();
         let mut right = true;
@@ -205,7 +207,8 @@ quickcheck! {
         image(&tree) == once && tree.digest() == tree.recomputed_digest()
     }
 
-    /// Upstream visits the nodes one by one while transactions go on, so that each is of another moment.
+    /// Upstream visits the nodes one by one while transactions go on, so that each is of another
+    /// moment.
     fn a_snapshot_of_many_moments_and_the_log_lead_to_the_tree(steps: Vec<Step>, start: usize, pace: u8) -> bool {
         let (log, tree) = log(&steps);
         let start = start % (log.len() + 1);

@@ -104,7 +104,8 @@ fn data_is_bounded_by_the_transaction_alone_and_not_by_a_default() {
     assert_eq!(leader.refused(&set_bytes("/a", 5 << 20)), None);
 }
 
-/// An ACL of 20,000 entries costs what its own request costs, and not what each check of it costs again.
+/// An ACL of 20,000 entries costs what its own request costs, and not what each check of it costs
+/// again.
 #[test]
 fn a_thousand_checks_of_a_long_acl_take_no_longer_than_a_few_such_acls() {
     let mut leader = Leader::new();
@@ -153,8 +154,8 @@ fn what_auth_stands_for_is_bounded_while_it_is_made() {
     );
 }
 
-/// However many nodes a session owns, it ends in about the time that one multi of them takes: the leader and every server
-/// do nothing else meanwhile.
+/// However many nodes a session owns, it ends in about the time that one multi of them takes: the
+/// leader and every server do nothing else meanwhile.
 #[test]
 fn the_end_of_a_session_costs_little_for_each_of_its_nodes() {
     let mut leader = Leader::new();

@@ -77,7 +77,8 @@ impl Arbitrary for Step {
 /// What a client is due for a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Due {
-    /// The node's data is the xid of the latest write applied: the last one that the client asked for before.
+    /// The node's data is the xid of the latest write applied: the last one that the client asked
+    /// for before.
     Read {
         written: i32,
     },
@@ -340,7 +341,8 @@ fn a_write_that_is_applied_before_the_sync_in_front_of_it_is_confirmed_waits_for
     assert_eq!(server.sent(), (rest, false));
 }
 
-/// Sync, read, write: the write could be applied before the sync is confirmed, and the read would see it.
+/// Sync, read, write: the write could be applied before the sync is confirmed, and the read would
+/// see it.
 #[test]
 fn a_read_behind_a_sync_keeps_back_the_writes_behind_it() {
     let mut server = Server::start();
@@ -359,7 +361,8 @@ fn a_read_behind_a_sync_keeps_back_the_writes_behind_it() {
     assert_eq!(server.sent(), (answers, false));
 }
 
-/// The client closes its session behind a sync that takes longer: both answers leave, and then the connection ends.
+/// The client closes its session behind a sync that takes longer: both answers leave, and then the
+/// connection ends.
 #[test]
 fn a_session_that_is_closed_behind_a_sync_is_told_of_both() {
     let mut server = Server::start();

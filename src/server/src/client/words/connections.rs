@@ -98,7 +98,8 @@ fn set(now_ms: i64, in_ms: u64, members: impl ExactSizeIterator<Item = String>, 
     }
 }
 
-/// How long from now a connection may still be silent, in full seconds, so that not each has a set of its own.
+/// How long from now a connection may still be silent, in full seconds, so that not each has a set
+/// of its own.
 fn idle_until(connection: &Connection) -> u64 {
     let stats = &connection.stats;
     let age_ms = u64::try_from(stats.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -132,7 +133,8 @@ pub(super) fn watch_counts(shared: &Shared, text: &mut Text) {
     ));
 }
 
-/// Pairs of a watcher and a path that `wchc` and `wchp` show at most. The table is locked while they are gathered.
+/// Pairs of a watcher and a path that `wchc` and `wchp` show at most. The table is locked while
+/// they are gathered.
 const WATCHES_MAX: usize = 100_000;
 
 /// `wchc`.

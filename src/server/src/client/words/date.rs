@@ -1,6 +1,7 @@
 //! Dates as Java writes them.
 
-/// A time in milliseconds since 1970 as `java.util.Date` shows it in UTC: `Thu Jan 01 00:00:00 UTC 1970`.
+/// A time in milliseconds since 1970 as `java.util.Date` shows it in UTC:
+/// `Thu Jan 01 00:00:00 UTC 1970`.
 pub(super) fn date(ms: i64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] =
@@ -13,8 +14,8 @@ pub(super) fn date(ms: i64) -> String {
     format!("{name} {} {day:02} {hour:02}:{minute:02}:{second:02} UTC {year}", MONTHS[month])
 }
 
-/// Year, month from 0, and day of a day counted from 1 January 1970. Years begin in March here, so that the leap day is
-/// the last; 400 of them have 146,097 days.
+/// Year, month from 0, and day of a day counted from 1 January 1970. Years begin in March here, so
+/// that the leap day is the last; 400 of them have 146,097 days.
 fn civil(days: i64) -> (i64, usize, i64) {
     let days = days + 719_468;
     let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));

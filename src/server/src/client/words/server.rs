@@ -11,8 +11,8 @@ use super::Text;
 use crate::client::counters::Latencies;
 use crate::client::shared::Shared;
 
-/// The version as ZooKeeper's tools parse it, number first, and what was built: the commit, and the hash of the checked core's
-/// sources, which `vivarium --version` names as well.
+/// The version as ZooKeeper's tools parse it, number first, and what was built: the commit, and the
+/// hash of the checked core's sources, which `vivarium --version` names as well.
 fn version_text(shared: &Shared) -> String {
     let crate::Build { commit, core } = &shared.build;
     format!("{}-vivarium, commit {commit}, core {core}", env!("CARGO_PKG_VERSION"))

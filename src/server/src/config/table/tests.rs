@@ -83,7 +83,8 @@ fn no_key_stands_in_the_table_twice_and_no_beginning_hides_another() {
     }
 }
 
-/// The keys of the administrator's guide of ZooKeeper 3.10, and the system properties `zookeeper.KEY` that its server reads.
+/// The keys of the administrator's guide of ZooKeeper 3.10, and the system properties
+/// `zookeeper.KEY` that its server reads.
 const OF_ZOOKEEPER: &str = include_str!("of_zookeeper.txt");
 
 #[test]
