@@ -238,7 +238,7 @@ fn reads_that_take_long_keep_nobody_waiting_but_those_who_ask_for_them() {
         let flags = CreateMode::Persistent.flags();
         let node = |number| {
             let path = format!("/t/{part}/{number}");
-            wire::client::MultiOp::Create(wire::client::CreateRequest {
+            MultiOp::Create(wire::client::CreateRequest {
                 path,
                 data: None,
                 acl: acl.clone(),
@@ -248,11 +248,7 @@ fn reads_that_take_long_keep_nobody_waiting_but_those_who_ask_for_them() {
         client.call(&Request::Multi((0..1_000).map(node).collect())).expect("created");
     }
     let count = Request::GetAllChildrenNumber(wire::client::PathRequest { path: "/t".to_owned() });
-    let set = Request::SetData(wire::client::SetDataRequest {
-        path: "/n".to_owned(),
-        data: None,
-        version: -1,
-    });
+    let set = Request::SetData(SetDataRequest { path: "/n".to_owned(), data: None, version: -1 });
     let mut greedy = Vec::new();
     for begins_with_write in [true, false, true, false] {
         let mut stream = Client::connect(&[leader.address()], TIMEOUT);
