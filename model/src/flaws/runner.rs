@@ -22,7 +22,7 @@ const UPDATE: &str = "VIVARIUM_FLAWS_UPDATE";
 const SOURCES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "src", "model"];
 
 /// What patches may change: the core and its host.
-const CHECKED: [&str; 2] = ["src/zab/src/", "src/host/src/"];
+pub(super) const CHECKED: [&str; 2] = ["src/zab/src/", "src/host/src/"];
 
 /// The runner of the flaws in `model/flaws/`.
 ///
