@@ -24,7 +24,7 @@ fn main() {
     }
     let rustc = std::env::var("RUSTC").ok();
     let rustc = rustc.and_then(|rustc| output(Command::new(rustc).arg("--version")));
-    let core = core_hash::of_directory(Path::new(core_hash::CORE));
+    let core = core_hash::of_tree(Path::new(""));
     println!("cargo::rustc-env=VIVARIUM_COMMIT={}", commit().unwrap_or("unknown".to_owned()));
     println!("cargo::rustc-env=VIVARIUM_CORE={}", core.unwrap_or("unknown".to_owned()));
     println!("cargo::rustc-env=VIVARIUM_RUSTC={}", rustc.unwrap_or("unknown".to_owned()));

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// What a source tree has.
-const PLACES: [&str; 5] = ["Cargo.toml", "proofs", "spec", "src/zab/src", "model/flaws/flaws.json"];
+const PLACES: [&str; 6] =
+    ["Cargo.toml", "proofs", "spec", "src/zab/src", "src/host/src", "model/flaws/flaws.json"];
 
 /// The tree at `given` (`--repo`), or else the current directory or the nearest above it that is
 /// one. `needed_for` begins the message if there is none.

@@ -1,4 +1,5 @@
-//! The identity of the consensus core: one hash of its sources. The build script computes it too.
+//! The identity of what is checked: one hash of the sources of the core and its host. The build
+//! script computes it too.
 
 use std::fs;
 use std::io;
@@ -6,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-/// Where the core's sources are.
-pub(crate) const CORE: &str = "src/zab/src";
+/// Where the sources of the core and of its host are. (At commits before the host was a crate there
+/// is the core alone.)
+pub(crate) const CHECKED: [&str; 2] = ["src/zab/src", "src/host/src"];
 
-/// SHA-256 of sources, in hexadecimal: for each file in the order of their paths, the path below
-/// [`CORE`] with `/` between, a zero byte, the length in 8 bytes, big-endian, and the content.
+/// SHA-256 of sources, in hexadecimal: for each file in the order of their paths, the path from the
+/// root of the tree with `/` between, a zero byte, the length in 8 bytes, big-endian, and the
+/// content.
 pub(crate) fn of_files(mut files: Vec<(String, Vec<u8>)>) -> String {
     files.sort();
     let mut hash = Sha256::new();
@@ -23,10 +26,12 @@ pub(crate) fn of_files(mut files: Vec<(String, Vec<u8>)>) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// [`of_files`] of all files of a directory: [`CORE`] in a source tree.
-pub(crate) fn of_directory(root: &Path) -> io::Result<String> {
+/// [`of_files`] of all files in [`CHECKED`] of a source tree.
+pub(crate) fn of_tree(root: &Path) -> io::Result<String> {
     let mut paths = Vec::new();
-    collect(root, &mut paths)?;
+    for checked in CHECKED {
+        collect(&root.join(checked), &mut paths)?;
+    }
     let name = |path: &Path| -> String {
         let below = path.strip_prefix(root).unwrap_or(path);
         let parts = below.iter().map(|part| part.to_string_lossy().into_owned());

@@ -171,7 +171,7 @@ fn watches_on_nodes_that_do_not_exist_are_bounded_for_each_client() {
     println!("resident memory in KiB: {before}, after {after}");
     // Watches of four clients, and as much for answers and the allocator. Without a bound the
     // watches would be four times as much.
-    let growth_max = 2 * (clients.len() * LIMIT) as u64 >> 10;
+    let growth_max = (2 * clients.len() * LIMIT) as u64 >> 10;
     assert!(after < before + growth_max, "{before} KiB became {after} KiB");
 
     // The first of them, which the client that set it hears of; a client that has none may have

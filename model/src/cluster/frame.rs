@@ -63,9 +63,8 @@ impl Frame {
     #[must_use]
     pub fn renamed(&self, name: &dyn Fn(Sid) -> Sid) -> Self {
         let mut packet = self.decoded();
-        match packet.kind {
-            PacketType::FollowerInfo | PacketType::ObserverInfo => {}
-            _ => return self.clone(),
+        if !matches!(packet.kind, PacketType::FollowerInfo | PacketType::ObserverInfo) {
+            return self.clone();
         }
         let sid = host::learner_of(&packet).expect("it says who it is");
         let mut data = packet.data.clone().unwrap_or_default();

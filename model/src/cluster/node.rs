@@ -129,9 +129,10 @@ impl<M: Machine> Node<M> {
                     effects.marks |= Mark::CommitBeforeUpToDate.bit();
                 }
                 let (link, state) = (*link, frame.content.clone());
-                let event = match message {
-                    Message::Snap { zxid } => host::Event::State { link, zxid, state },
-                    message => host::Event::Received { link, messages: vec![message] },
+                let event = if let Message::Snap { zxid } = message {
+                    host::Event::State { link, zxid, state }
+                } else {
+                    host::Event::Received { link, messages: vec![message] }
                 };
                 node.happens(me, event, &mut effects);
             }

@@ -205,9 +205,9 @@ impl<M: Machine> Cluster<M> {
             return;
         }
         let n = self.servers.len();
-        for at in n..n * n {
-            if self.tables.conns.get(words[at]).has_forlorn() {
-                words[at] = self.tables.conn_after(cache, words[at], self.ids.forget);
+        for conn in &mut words[n..n * n] {
+            if self.tables.conns.get(*conn).has_forlorn() {
+                *conn = self.tables.conn_after(cache, *conn, self.ids.forget);
             }
         }
     }

@@ -30,8 +30,8 @@ pub trait CheckableModel {
     /// this is called, so an address in use is an `Err` and not a panic.
     fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String>;
 
-    /// Runs the actions of a trace through the model. `Err` is a refusal: it names the step, counted
-    /// from 1, at which the model does not allow what the trace claims, and why.
+    /// Runs the actions of a trace through the model. `Err` is a refusal: it names the step, from 1
+    /// on, at which the model does not allow what the trace claims, and why.
     fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String>;
 
     /// Some run within `bounds`, the same for the same `seed`, as steps of abstract Zab in the text

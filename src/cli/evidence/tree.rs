@@ -42,22 +42,24 @@ impl Tree {
         lines.map(str::to_owned).collect()
     }
 
-    /// The core's hash of the tree as it is.
+    /// The hash of the tree's core and host as they are.
     pub(super) fn core(&self) -> Option<String> {
-        core_hash::of_directory(&self.root.join(core_hash::CORE)).ok()
+        core_hash::of_tree(&self.root).ok()
     }
 
-    /// The core's hash at a commit; `None` if it is not in this clone, or not the whole of what was
-    /// there.
+    /// The hash of core and host at a commit; `None` if it is not in this clone, or not the whole
+    /// of what was there.
     pub(super) fn core_at(&self, commit: &str) -> Option<String> {
         if commit.is_empty() || !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }
-        let below = format!("{}/", core_hash::CORE);
-        let list = self.git(&["ls-tree", "-r", "--name-only", commit, "--", &below])?;
+        let checked = core_hash::CHECKED.map(|path| format!("{path}/"));
+        let mut arguments = vec!["ls-tree", "-r", "--name-only", commit, "--"];
+        arguments.extend(checked.iter().map(String::as_str));
+        let list = self.git(&arguments)?;
         let files = list.lines().map(|path| {
             let content = self.git_bytes(&["cat-file", "blob", &format!("{commit}:{path}")])?;
-            Some((path.strip_prefix(&below)?.to_owned(), content))
+            Some((path.to_owned(), content))
         });
         let files = files.collect::<Option<Vec<_>>>()?;
         (!files.is_empty()).then(|| core_hash::of_files(files))

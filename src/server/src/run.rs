@@ -45,7 +45,7 @@ pub struct Options {
 pub struct Build {
     /// The commit.
     pub commit: String,
-    /// The hash of the sources of the crate `zab`, in hexadecimal.
+    /// The hash of the sources of the crates `zab` and `host`, in hexadecimal.
     pub core: String,
 }
 
