@@ -586,3 +586,6 @@ fn say<P: crate::Payload, S, H>(
         to.ask(Effect::SendState { link, zxid });
     }
 }
+
+#[cfg(test)]
+mod tests;

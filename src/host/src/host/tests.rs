@@ -1,0 +1,327 @@
+//! What a host does with connections, disk and order, told as short stories.
+
+use bytes::BytesMut;
+use wire::quorum::{PacketType, Packets};
+use zab::{
+    Config, Decision, DiskImage, Epoch, LearnerKind, Notification, Quorum, Record, SessionMessage,
+    Txn, Zab, Zxid,
+};
+
+use super::*;
+use crate::io::{Generation, Silent};
+
+/// The state machine: its transactions.
+type State = Vec<u32>;
+
+struct Server {
+    host: Host<Zab<u8>>,
+    effects: Vec<Effect<u8, State>>,
+}
+
+const LEADER: Sid = Sid(1);
+const MEMBER: Sid = Sid(2);
+
+fn server(me: Sid) -> Server {
+    let voters = [LEADER, MEMBER, Sid(3)].into_iter().collect();
+    let config = Config { window: 0, ..Config::new(me, Quorum::majority(voters)) };
+    let mut server = Server { host: Host::new(Zab::new(config), "".into()), effects: Vec::new() };
+    server.happens(Event::Start(DiskImage::empty()));
+    server
+}
+
+fn link(peer: Sid, generation: u64) -> Link {
+    Link { peer, generation: Generation(generation) }
+}
+
+fn info() -> Message<u8> {
+    Message::LearnerInfo { kind: LearnerKind::Follower, accepted: Epoch(0) }
+}
+
+fn zxid(counter: u32) -> Zxid {
+    Zxid::new(Epoch(1), counter)
+}
+
+impl Server {
+    fn happens(&mut self, event: Event<u8, State>) {
+        self.host.handle(event, &mut Silent, &mut self.effects);
+        self.host.flush(&mut self.effects);
+    }
+
+    fn is_elected(&mut self, decision: Decision) {
+        self.host.elected(decision, &mut Silent, &mut self.effects);
+        self.host.flush(&mut self.effects);
+    }
+
+    fn is_reached(&mut self, link: Link) {
+        self.happens(Event::Opened { link, dialled: false });
+    }
+
+    fn hears(&mut self, link: Link, message: Message<u8>) {
+        self.happens(Event::Received { link, messages: vec![message] });
+    }
+
+    fn writes_up_to(&mut self, no: u64) {
+        self.happens(Event::Durable(WriteNo(no)));
+    }
+
+    /// What was asked for since the last time.
+    fn asked(&mut self) -> Vec<Effect<u8, State>> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// The packets that have left over a connection since the last time.
+    fn said(&mut self, over: Link) -> Vec<PacketType> {
+        self.asked().iter().flat_map(|effect| packets(effect, over)).collect()
+    }
+}
+
+fn packets(effect: &Effect<u8, State>, over: Link) -> Vec<PacketType> {
+    let Effect::Frames { link, bytes } = effect else { return Vec::new() };
+    let (mut buffer, mut packets) = (BytesMut::from(&bytes[..]), Packets::new(1 << 20));
+    let mut kinds = Vec::new();
+    while let Some(packet) = packets.next(&mut buffer).expect("our own packets") {
+        kinds.extend((*link == over).then_some(packet.kind));
+    }
+    assert!(buffer.is_empty(), "every packet is whole");
+    kinds
+}
+
+fn closes(effects: &[Effect<u8, State>]) -> Vec<Link> {
+    let closed = |effect: &Effect<_, _>| {
+        if let Effect::Close(link) = effect { Some(*link) } else { None }
+    };
+    effects.iter().filter_map(closed).collect()
+}
+
+/// A leader that has asked this learner for its promise, over this connection.
+fn leader_with(learner: Link) -> Server {
+    let mut leader = server(LEADER);
+    leader.is_elected(Decision::Lead);
+    leader.is_reached(learner);
+    leader.hears(learner, info());
+    leader.writes_up_to(1);
+    assert_eq!(leader.said(learner), [PacketType::LeaderInfo]);
+    leader
+}
+
+/// A leader that is established with this learner; its disk has the promise and the epoch.
+fn established_with(learner: Link) -> Server {
+    let mut leader = leader_with(learner);
+    leader.hears(learner, Message::AckEpoch { current: Some(Epoch(0)), last: Zxid::ZERO });
+    leader.writes_up_to(2);
+    leader.hears(learner, Message::AckNewLeader { epoch: Epoch(1) });
+    assert!(leader.said(learner).ends_with(&[PacketType::UpToDate]));
+    leader
+}
+
+#[test]
+fn what_arrives_over_a_connection_that_was_replaced_is_not_taken_for_the_new_ones() {
+    let (old, new) = (link(MEMBER, 7), link(MEMBER, 8));
+    let mut leader = leader_with(old);
+    leader.happens(Event::Closed(old));
+    leader.is_reached(new);
+    leader.hears(new, info());
+    leader.asked();
+    let before = leader.host.clone();
+    // A task had read it before it noticed the end.
+    leader.hears(old, Message::AckEpoch { current: Some(Epoch(0)), last: Zxid::ZERO });
+    leader.happens(Event::State { link: old, zxid: zxid(1), state: vec![1] });
+    leader.happens(Event::Closed(old));
+    assert_eq!((leader.asked(), &leader.host), (vec![], &before));
+    assert!(leader.host.is_link(new));
+}
+
+#[test]
+fn what_waits_for_the_disk_leaves_when_it_is_there_and_never_over_another_connection() {
+    let (first, second) = (link(LEADER, 1), link(LEADER, 2));
+    let mut learner = server(MEMBER);
+    learner.is_elected(Decision::Follow(LEADER));
+    learner.happens(Event::Opened { link: first, dialled: true });
+    assert_eq!(learner.said(first), [PacketType::FollowerInfo]);
+    learner.hears(first, Message::LeaderInfo { epoch: Epoch(1) });
+    assert_eq!(learner.said(first), [], "the promise is not durable");
+    assert_eq!(learner.host.gated(LEADER).count(), 1);
+    learner.happens(Event::Closed(first));
+    learner.is_elected(Decision::Follow(LEADER));
+    learner.happens(Event::Opened { link: second, dialled: true });
+    learner.asked();
+    learner.writes_up_to(1);
+    let effects = learner.asked();
+    assert!(effects.iter().all(|effect| packets(effect, second).is_empty()), "{effects:?}");
+    learner.hears(second, Message::LeaderInfo { epoch: Epoch(1) });
+    assert_eq!(learner.said(second), [PacketType::AckEpoch], "it was promised before");
+}
+
+#[test]
+fn a_newcomer_waits_until_the_link_has_left_a_question_open_for_a_tick() {
+    let (old, new) = (link(MEMBER, 0), link(MEMBER, 1));
+    let mut leader = leader_with(old);
+    leader.is_reached(new);
+    leader.hears(new, info());
+    assert_eq!(leader.asked(), [Effect::Arm(Timer::Claim(new))]);
+    assert!(leader.host.is_link(old) && leader.host.claims().eq([new]));
+
+    leader.happens(Event::Timer(Timer::Answer(MEMBER)));
+    let effects = leader.asked();
+    assert_eq!(closes(&effects), [old]);
+    let of_new = effects.iter().flat_map(|effect| packets(effect, new)).collect::<Vec<_>>();
+    assert_eq!(of_new, [PacketType::LeaderInfo], "what it had said is heard now");
+    assert!(leader.host.is_link(new));
+}
+
+#[test]
+fn a_member_that_answers_refutes_those_who_claim_to_be_it() {
+    let (member, stranger) = (link(MEMBER, 0), link(MEMBER, 1));
+    let mut leader = leader_with(member);
+    leader.is_reached(stranger);
+    leader.asked();
+    leader.hears(member, Message::AckEpoch { current: Some(Epoch(0)), last: Zxid::ZERO });
+    let effects = leader.asked();
+    assert_eq!(closes(&effects), [stranger]);
+    assert!(effects.contains(&Effect::Remark(Remark::Refuted(MEMBER, 1))));
+    assert!(effects.contains(&Effect::Disarm(Timer::Answer(MEMBER))));
+    assert!(leader.host.is_link(member));
+}
+
+#[test]
+fn who_dials_before_the_leader_knows_that_it_leads_is_heard_then() {
+    let early = link(MEMBER, 0);
+    let mut leader = server(LEADER);
+    leader.is_reached(early);
+    leader.hears(early, info());
+    assert_eq!(leader.said(early), []);
+    leader.is_elected(Decision::Lead);
+    leader.writes_up_to(1);
+    assert_eq!(leader.said(early), [PacketType::LeaderInfo]);
+}
+
+#[test]
+fn nobody_waits_at_a_server_that_follows_nor_for_ever() {
+    let claim = link(Sid(3), 0);
+    let mut learner = server(MEMBER);
+    learner.is_reached(claim);
+    learner.asked();
+    let mut follower = Server { host: learner.host.clone(), effects: Vec::new() };
+    follower.is_elected(Decision::Follow(LEADER));
+    assert_eq!(closes(&follower.asked()), [claim]);
+    learner.happens(Event::Timer(Timer::Claim(claim)));
+    assert_eq!(learner.asked(), [Effect::Close(claim)]);
+}
+
+#[test]
+fn a_snap_carries_the_state_at_its_label_between_its_packet_and_what_comes_behind() {
+    let (member, late) = (link(MEMBER, 0), link(Sid(3), 0));
+    let mut leader = established_with(member);
+    for counter in 1..=2 {
+        leader.happens(Event::Propose(9));
+        leader.writes_up_to(2 + u64::from(counter));
+        leader.hears(member, Message::Ack { zxid: zxid(counter) });
+    }
+    leader.is_reached(late);
+    leader.hears(late, info());
+    leader.asked();
+    // It has nothing, and the leader keeps nothing in memory.
+    leader.hears(late, Message::AckEpoch { current: Some(Epoch(0)), last: Zxid::ZERO });
+    let effects = leader.asked();
+    let at = effects.iter().position(|it| *it == Effect::SendState { link: late, zxid: zxid(2) });
+    let at = at.expect("it gets the state");
+    let said = |effects: &[Effect<_, _>]| -> Vec<_> {
+        effects.iter().flat_map(|effect| packets(effect, late)).collect()
+    };
+    assert_eq!(said(&effects[..at]), [PacketType::Snap]);
+    assert_eq!(said(&effects[at..]), [PacketType::NewLeader]);
+    assert!(!effects[at..].iter().any(|effect| matches!(effect, Effect::Deliver(_))));
+}
+
+#[test]
+fn a_state_is_installed_before_its_record_is_written() {
+    let leader = link(LEADER, 1);
+    let mut learner = server(MEMBER);
+    learner.is_elected(Decision::Follow(LEADER));
+    learner.happens(Event::Opened { link: leader, dialled: true });
+    learner.hears(leader, Message::LeaderInfo { epoch: Epoch(1) });
+    learner.writes_up_to(1);
+    learner.asked();
+    learner.happens(Event::State { link: leader, zxid: zxid(2), state: vec![1, 2] });
+    let effects = learner.asked();
+    let expected = Effect::Install { zxid: zxid(2), state: vec![1, 2] };
+    let installed = effects.iter().position(|effect| *effect == expected);
+    let is_record = |effect: &Effect<_, _>| matches!(effect, Effect::Write(_, Record::Snapshot { zxid: label }) if *label == zxid(2));
+    let written = effects.iter().position(is_record);
+    assert!(installed.is_some() && installed < written, "{effects:?}");
+}
+
+#[test]
+fn a_snap_without_a_state_ends_its_connection() {
+    let leader = link(LEADER, 1);
+    let mut learner = server(MEMBER);
+    learner.is_elected(Decision::Follow(LEADER));
+    learner.happens(Event::Opened { link: leader, dialled: true });
+    learner.asked();
+    learner.hears(leader, Message::Snap { zxid: zxid(2) });
+    let effects = learner.asked();
+    assert_eq!(effects[0], Effect::Remark(Remark::NoState(LEADER)));
+    assert_eq!(closes(&effects), [leader]);
+    assert_eq!(learner.host.core().role(), Role::Looking);
+}
+
+#[test]
+fn of_acknowledgements_that_arrive_together_the_last_says_all() {
+    let (member, third) = (link(MEMBER, 0), link(Sid(3), 0));
+    let mut leader = established_with(member);
+    leader.happens(Event::Propose(1));
+    leader.happens(Event::Propose(2));
+    leader.writes_up_to(4);
+    leader.asked();
+    let acks = [1, 2].map(|counter| Message::Ack { zxid: zxid(counter) });
+    leader.happens(Event::Received { link: member, messages: acks.to_vec() });
+    let effects = leader.asked();
+    let delivery = |effect: &Effect<u8, State>| {
+        let Effect::Deliver(Txn { zxid, payload }) = effect else { return None };
+        Some((*zxid, *payload))
+    };
+    let delivered: Vec<_> = effects.iter().filter_map(delivery).collect();
+    assert_eq!(delivered, [(zxid(1), 1), (zxid(2), 2)]);
+    let commits = effects.iter().flat_map(|effect| packets(effect, member));
+    assert_eq!(commits.collect::<Vec<_>>(), [PacketType::Commit; 2]);
+    assert!(!leader.host.is_link(third));
+}
+
+#[test]
+fn what_was_said_leaves_before_the_connection_is_closed() {
+    let member = link(MEMBER, 0);
+    let mut leader = established_with(member);
+    let message = SessionMessage::Revalidate(1);
+    // In one turn: the host is not flushed between the two.
+    let (host, effects) = (&mut leader.host, &mut leader.effects);
+    host.handle(Event::Session { peer: MEMBER, message }, &mut Silent, effects);
+    host.handle(Event::Resign, &mut Silent, effects);
+    let effects = leader.asked();
+    let said = effects.iter().position(|it| packets(it, member) == [PacketType::Revalidate]);
+    let closed = effects.iter().position(|effect| *effect == Effect::Close(member));
+    assert!(said.is_some() && said < closed, "{effects:?}");
+}
+
+#[test]
+fn a_new_connection_of_the_election_begins_with_what_was_said_last() {
+    let voters = [LEADER, MEMBER].into_iter().collect();
+    let config = Config::new(LEADER, Quorum::majority(voters));
+    let mut host = Host::new(zab::Peer::<u8>::new(config), "".into());
+    let mut effects: Vec<Effect<u8, State>> = Vec::new();
+    host.handle(Event::ElectionOpened(MEMBER), &mut Silent, &mut effects);
+    assert_eq!(effects, [], "nothing was said yet");
+    host.handle(Event::Start(DiskImage::empty()), &mut Silent, &mut effects);
+    effects.clear();
+    host.flush(&mut effects);
+    let [Effect::Notify { to: MEMBER, bytes, looks: true }] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    let (_, said): (_, Notification) = host.said_last().next().expect("just said");
+    assert_eq!(crate::decode_notification(&bytes[4..].to_vec().into()), Ok(said));
+    let first = Effect::Greet { bytes: bytes.clone() };
+    effects.clear();
+    host.handle(Event::ElectionOpened(MEMBER), &mut Silent, &mut effects);
+    assert_eq!(effects, [first]);
+    host.flush(&mut effects);
+    assert_eq!(effects.len(), 1, "the others hear it once");
+}
