@@ -175,7 +175,7 @@ impl<M: Machine> Node<M> {
                 node.happens(me, host::Event::Propose(*number), &mut effects);
             }
             Event::Sync => {
-                node.happens(me, host::Event::Sync { origin: me, body: 0 }, &mut effects);
+                node.happens(me, host::Event::Sync { body: 0 }, &mut effects);
             }
             Event::Compact => {
                 if !node.disk.compact(&self.applied) {

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use zab::{
-    Input, LinkCmd, Message, Note, Notification, Outputs, Role, Send, ServerState, Sid, TimerCmd,
-    Txn, WriteNo,
+    Input, LinkCmd, Message, Note, Notification, Outputs, Role, Send, ServerState, SessionMessage,
+    Sid, TimerCmd, Txn, WriteNo,
 };
 
 use crate::claims::{Claims, Turned};
 use crate::coalescing::says_all_of;
 use crate::connection::Connection;
 use crate::election::{Said, encode_notification};
-use crate::io::{Effect, Event, Link, Remark, Shell, Timer};
+use crate::io::{Effect, Event, Generation, Link, Remark, Shell, Timer};
 use crate::machine::{Core, Elected};
+use crate::packets::Payload;
 
 /// A server's core, and everything that is between its messages and bytes, its records and a disk,
 /// its timers and a clock.
@@ -85,24 +86,6 @@ impl<C: Elected> Host<C> {
         self.out = out;
         self.admit_claims(&mut to);
     }
-
-    /// The same server in an ensemble whose ids are exchanged by `name`, a bijection that keeps
-    /// voters voters: for checkers, see [`zab::Zab::renamed`].
-    #[must_use]
-    pub fn renamed(&self, name: &dyn Fn(Sid) -> Sid) -> Self {
-        let core = self.core.renamed(name);
-        let me = core.me();
-        let links = self.links.iter();
-        Self {
-            core,
-            config_text: self.config_text.clone(),
-            links: links.map(|(&peer, it)| (name(peer), it.renamed(me))).collect(),
-            claims: self.claims.renamed(name),
-            said: self.said.renamed(name),
-            durable: self.durable,
-            out: Outputs::new(),
-        }
-    }
 }
 
 impl<C: Core> Host<C> {
@@ -162,7 +145,15 @@ impl<C: Core> Host<C> {
                 }
             }
             Event::Propose(payload) => self.step(Input::Propose(payload), None, to),
-            Event::Sync { origin, body } => self.step(Input::Sync { origin, body }, None, to),
+            Event::Sync { body } => {
+                let origin = self.core.me();
+                self.step(Input::Sync { origin, body }, None, to);
+            }
+            Event::SyncFor(link) if self.is_link(link) => {
+                let body = C::Payload::of_generation(link.generation);
+                self.step(Input::Sync { origin: link.peer, body }, None, to);
+            }
+            Event::SyncFor(_) => {}
             Event::Session { peer, message } => {
                 self.step(Input::Session { peer, message }, None, to);
             }
@@ -185,52 +176,6 @@ impl<C: Core> Host<C> {
                 effects.push(Effect::Frames { link, bytes });
             }
         }
-    }
-
-    /// The core, to look at.
-    pub fn core(&self) -> &C {
-        &self.core
-    }
-
-    /// Whether the connection is the core's link to its peer, and no other one is.
-    pub fn is_link(&self, link: Link) -> bool {
-        self.links.get(&link.peer).is_some_and(|it| it.generation == link.generation)
-    }
-
-    /// The core's link to a peer.
-    pub fn link_to(&self, peer: Sid) -> Option<Link> {
-        self.links.get(&peer).map(|it| Link { peer, generation: it.generation })
-    }
-
-    /// The peers to which the core has a link.
-    pub fn peers(&self) -> impl Iterator<Item = Sid> {
-        self.links.keys().copied()
-    }
-
-    /// The connections that wait to become the link of a learner.
-    pub fn claims(&self) -> impl Iterator<Item = Link> {
-        self.claims.links()
-    }
-
-    /// The messages to a peer that wait for the disk, and for which record.
-    pub fn gated(&self, peer: Sid) -> impl Iterator<Item = &(WriteNo, Message<C::Payload>)> {
-        self.links.get(&peer).into_iter().flat_map(Connection::gated)
-    }
-
-    /// What was said to each peer last in the election.
-    pub fn said_last(&self) -> impl Iterator<Item = (Sid, Notification)> {
-        self.said.latest()
-    }
-
-    /// Counts writes from the last durable one: for checkers, see [`zab::Zab::renumber`]. The
-    /// number that became zero.
-    pub fn renumber(&mut self) -> WriteNo {
-        let shift = self.core.renumber();
-        self.durable.0 = self.durable.0.saturating_sub(shift.0);
-        for connection in self.links.values_mut() {
-            connection.renumber(shift);
-        }
-        shift
     }
 
     fn election_bytes(&self, notification: &Notification) -> Vec<u8> {
@@ -314,7 +259,10 @@ impl<C: Core> Host<C> {
             to.ask(Effect::Note(note));
         }
         for (peer, message) in out.session.drain(..) {
-            to.ask(Effect::Session(peer, message));
+            // What came over a link that this step has closed concerns nobody.
+            if let Some(link) = self.link_to(peer) {
+                to.ask(Effect::Session(link, message));
+            }
         }
         for body in out.synced.drain(..) {
             to.ask(Effect::Synced(body));
@@ -352,6 +300,7 @@ impl<C: Core> Host<C> {
         }
         let durable = self.durable;
         if let Some(connection) = self.links.get_mut(&peer)
+            && !answers_another(&message, connection.generation)
             && let Some(message) = connection.pass(message, after, durable)
         {
             say(peer, connection, &message, to);
@@ -563,13 +512,22 @@ impl<C: Core> Host<C> {
     }
 }
 
+/// Whether it is the answer to a sync that was asked for over another connection.
+fn answers_another<P: Payload>(message: &Message<P>, generation: Generation) -> bool {
+    if let Message::Session(SessionMessage::Sync(body)) = message {
+        *body != P::of_generation(generation)
+    } else {
+        false
+    }
+}
+
 fn turn_away<P, S, H>(link: Link, turned: Turned, to: &mut To<'_, P, S, H>) {
     to.remark(Remark::TurnedAway(link.peer, turned));
     to.ask(Effect::Close(link));
 }
 
 /// Says a message over a connection; the state that belongs to a SNAP behind it.
-fn say<P: crate::Payload, S, H>(
+fn say<P: Payload, S, H>(
     peer: Sid,
     connection: &mut Connection<P>,
     message: &Message<P>,
@@ -587,5 +545,6 @@ fn say<P: crate::Payload, S, H>(
     }
 }
 
+mod look;
 #[cfg(test)]
 mod tests;

@@ -73,13 +73,15 @@ pub enum Event<P, S> {
     Timer(Timer),
     /// The session layer of an established leader proposes a transaction.
     Propose(P),
-    /// The session layer of an established leader asks for a confirmed sync.
+    /// The session layer of an established leader asks for a confirmed sync of its own:
+    /// [`Effect::Synced`] is the answer.
     Sync {
-        /// Who is answered.
-        origin: Sid,
         /// Handed back.
         body: P,
     },
+    /// A learner asked for a confirmed sync over this connection. The answer leaves over it, or not
+    /// at all: a learner takes an answer for one to the oldest sync that it has forwarded.
+    SyncFor(Link),
     /// The session layer says something to its peer.
     Session {
         /// The other end.
@@ -158,8 +160,8 @@ pub enum Effect<P, S> {
     Arm(Timer),
     /// Stop a timer, if it runs.
     Disarm(Timer),
-    /// A message for the session layer.
-    Session(Sid, SessionMessage<P>),
+    /// A message for the session layer, and the connection that it came over.
+    Session(Link, SessionMessage<P>),
     /// A PING of a learner reports sessions.
     Reported(Sid, P),
     /// A sync that this server's own session layer asked for is confirmed.

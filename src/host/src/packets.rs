@@ -28,6 +28,7 @@
 
 use std::collections::VecDeque;
 
+use crate::io::Generation;
 use bytes::Bytes;
 use wire::Id;
 use wire::jute::{Error, Field, Reader, Record, Writer};
@@ -40,6 +41,8 @@ pub trait Payload: zab::Payload {
     fn as_bytes(&self) -> &[u8];
     /// The other way; `None` if they are none that [`Self::as_bytes`] makes.
     fn from_bytes(bytes: Bytes) -> Option<Self>;
+    /// What tells a connection from others to the same server, as a payload.
+    fn of_generation(generation: Generation) -> Self;
 }
 
 /// A number, as models have it; what is empty is 0.
@@ -55,6 +58,10 @@ impl Payload for u8 {
             _ => None,
         }
     }
+
+    fn of_generation(generation: Generation) -> Self {
+        generation.0.to_be_bytes()[7]
+    }
 }
 
 impl Payload for Bytes {
@@ -64,6 +71,10 @@ impl Payload for Bytes {
 
     fn from_bytes(bytes: Bytes) -> Option<Self> {
         Some(bytes)
+    }
+
+    fn of_generation(generation: Generation) -> Self {
+        Self::copy_from_slice(&generation.0.to_be_bytes())
     }
 }
 

@@ -166,7 +166,7 @@ pub(crate) struct Engine {
     /// When the present turn should end.
     turn_ends: Instant,
     /// From learners, or the leader, for the session layer.
-    messages: VecDeque<(Sid, SessionMessage<Bytes>)>,
+    messages: VecDeque<(Link, SessionMessage<Bytes>)>,
     service: Service,
     local: LocalSessions,
     snapshots: Snapshots,
@@ -251,7 +251,7 @@ impl Engine {
             }
             let has_left = self.has_left();
             let wake = if has_left { Instant::now() } else { self.next_deadline() };
-            let takes_requests = !has_left && self.takes_requests();
+            let takes_requests = self.asked.is_empty() && self.takes_requests();
             tokio::select! {
                 _ = events.recv_many(&mut happened, EVENTS_MAX) => {}
                 _ = clients.batches.recv_many(&mut asked, BATCHES_MAX), if takes_requests => {}
@@ -265,6 +265,9 @@ impl Engine {
                 self.converse();
             }
             self.asked.extend(asked.drain(..));
+            // Clients of this server have a time of their own: what learners forward is no reason
+            // to let them wait.
+            self.begin_turn();
             self.serve_clients();
             for connection in gone.drain(..) {
                 self.connection_closed(&connection);
@@ -410,7 +413,7 @@ impl Engine {
                 }
                 Effect::Arm(timer) => self.timers.arm(timer, Instant::now()),
                 Effect::Disarm(timer) => self.timers.disarm(timer),
-                Effect::Session(peer, message) => self.messages.push_back((peer, message)),
+                Effect::Session(link, message) => self.messages.push_back((link, message)),
                 Effect::Reported(peer, sessions) => self.touch_reported(peer, &sessions),
                 Effect::Synced(body) => self.sync_confirmed(&body),
                 Effect::Note(note) => self.note(note),
@@ -422,9 +425,12 @@ impl Engine {
     /// Handles what the session layer was told, which may lead to further steps.
     fn converse(&mut self) {
         while !self.turn_is_over()
-            && let Some((peer, message)) = self.messages.pop_front()
+            && let Some((link, message)) = self.messages.pop_front()
         {
-            self.session_message(peer, message);
+            // What came over a connection that is gone is nobody's request any more.
+            if self.host.is_link(link) {
+                self.session_message(link, message);
+            }
         }
     }
 

@@ -287,6 +287,27 @@ fn of_acknowledgements_that_arrive_together_the_last_says_all() {
     assert!(!leader.host.is_link(third));
 }
 
+/// A learner takes SYNC for the answer to the oldest sync that it has forwarded over a connection.
+#[test]
+fn a_sync_of_an_earlier_connection_is_not_answered_over_the_next_one() {
+    let (old, new) = (link(MEMBER, 4), link(MEMBER, 5));
+    let mut leader = established_with(old);
+    leader.happens(Event::SyncFor(old));
+    leader.happens(Event::Closed(old));
+    leader.happens(Event::SyncFor(old));
+    leader.is_reached(new);
+    leader.hears(new, info());
+    leader.hears(new, Message::AckEpoch { current: None, last: Zxid::ZERO });
+    leader.hears(new, Message::AckNewLeader { epoch: Epoch(1) });
+    leader.happens(Event::SyncFor(new));
+    assert!(leader.said(new).ends_with(&[PacketType::UpToDate, PacketType::Ping]));
+    // This confirms the sync of before. Its own is asked for now.
+    leader.hears(new, Message::Ping { body: None });
+    assert_eq!(leader.said(new), [PacketType::Ping]);
+    leader.hears(new, Message::Ping { body: None });
+    assert_eq!(leader.said(new), [PacketType::Sync]);
+}
+
 #[test]
 fn what_was_said_leaves_before_the_connection_is_closed() {
     let member = link(MEMBER, 0);

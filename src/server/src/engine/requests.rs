@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use host::Event;
+use host::{Event, Link};
 use tracing::{debug, warn};
 use wire::client::{CreateMode, MultiOp, OpCode, Request};
 use wire::jute::{Reader, Record};
 use wire::quorum::ForwardedRequest;
 use wire::txn::{Txn, TxnBlob};
 use wire::{ErrorCode, Id};
-use zab::{SessionMessage, Sid, Zxid};
+use zab::{SessionMessage, Zxid};
 use znode::{Context, Owner, SessionError, SessionId, path};
 
 use super::Engine;
@@ -157,7 +157,7 @@ impl Engine {
             Service::None => {}
             Service::Leader(_) => {
                 let body = Bytes::copy_from_slice(&connection.id().to_be_bytes());
-                self.happens(Event::Sync { origin: self.config.me, body });
+                self.happens(Event::Sync { body });
             }
             Service::Learner(learning) => {
                 learning.syncs.push_back(Arc::clone(connection));
@@ -185,10 +185,10 @@ impl Engine {
 
     // ---- what comes over links
 
-    pub(super) fn session_message(&mut self, peer: Sid, message: SessionMessage<Bytes>) {
+    pub(super) fn session_message(&mut self, link: Link, message: SessionMessage<Bytes>) {
         match message {
-            SessionMessage::Request(packets) => self.forwarded(peer, &packets),
-            SessionMessage::Revalidate(body) => self.revalidate(peer, &body),
+            SessionMessage::Request(packets) => self.forwarded(link, &packets),
+            SessionMessage::Revalidate(body) => self.revalidate(link.peer, &body),
             SessionMessage::Sync(_) => {
                 if let Service::Learner(learning) = &mut self.service
                     && let Some(connection) = learning.syncs.pop_front()
@@ -200,20 +200,20 @@ impl Engine {
     }
 
     /// As far as there is time for in this turn; the rest stays in front of what comes later.
-    fn forwarded(&mut self, peer: Sid, packets: &Bytes) {
+    fn forwarded(&mut self, link: Link, packets: &Bytes) {
         let mut requests = host::requests(packets);
         while let Some(request) = requests.next() {
             match request {
                 Ok((request, _)) if request.op == OpCode::Sync.code() => {
-                    self.happens(Event::Sync { origin: peer, body: Bytes::new() });
+                    self.happens(Event::SyncFor(link));
                 }
-                Ok((request, auth)) => self.prepare(&request, &auth, owner(peer)),
-                Err(error) => warn!("REQUEST of {peer}: {error}"),
+                Ok((request, auth)) => self.prepare(&request, &auth, owner(link.peer)),
+                Err(error) => warn!("REQUEST of {}: {error}", link.peer),
             }
             if self.turn_is_over()
                 && let Some(rest) = requests.rest()
             {
-                return self.messages.push_front((peer, SessionMessage::Request(rest)));
+                return self.messages.push_front((link, SessionMessage::Request(rest)));
             }
         }
     }
