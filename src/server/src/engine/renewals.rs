@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use host::Event;
+use host::{Event, Link};
 use tracing::{debug, warn};
 use wire::jute::{Reader, Record};
 use wire::quorum::{Revalidate, Revalidated};
@@ -35,14 +35,16 @@ pub(super) struct Renewal {
 enum Asker {
     /// A client of the leader itself.
     Client(Arc<Connection>),
-    Learner(Sid),
+    /// A learner, over this connection: what it asked for over an earlier one is not confirmed over
+    /// the next.
+    Learner(Link),
 }
 
 impl Asker {
     fn owner(&self) -> Owner {
         match self {
             Self::Client(_) => LOCAL,
-            Self::Learner(peer) => owner(*peer),
+            Self::Learner(link) => owner(link.peer),
         }
     }
 }
@@ -78,15 +80,15 @@ impl Engine {
     }
 
     /// What comes in a REVALIDATE.
-    pub(super) fn revalidate(&mut self, peer: Sid, body: &Bytes) {
+    pub(super) fn revalidate(&mut self, link: Link, body: &Bytes) {
         let mut reader = Reader::new(body);
         match &self.service {
             Service::None => {}
             Service::Leader(_) => match Revalidate::decode(&mut reader) {
                 Ok(Revalidate { session_id, timeout_ms }) => {
-                    self.renew(Asker::Learner(peer), session_id, timeout_ms);
+                    self.renew(Asker::Learner(link), session_id, timeout_ms);
                 }
-                Err(error) => warn!("REVALIDATE of {peer}: {error}"),
+                Err(error) => warn!("REVALIDATE of {}: {error}", link.peer),
             },
             Service::Learner(_) => match Revalidated::decode(&mut reader) {
                 Ok(Revalidated::Answer { session_id, valid }) => {
@@ -162,9 +164,10 @@ impl Engine {
                 self.apply_committed();
                 self.renewed(connection, session, valid);
             }
-            Asker::Learner(peer) => {
-                self.tell(peer, Revalidated::Answer { session_id: session, valid });
+            Asker::Learner(link) if self.host.is_link(link) => {
+                self.tell(link.peer, Revalidated::Answer { session_id: session, valid });
             }
+            Asker::Learner(_) => {}
         }
     }
 

@@ -188,7 +188,7 @@ impl Engine {
     pub(super) fn session_message(&mut self, link: Link, message: SessionMessage<Bytes>) {
         match message {
             SessionMessage::Request(packets) => self.forwarded(link, &packets),
-            SessionMessage::Revalidate(body) => self.revalidate(link.peer, &body),
+            SessionMessage::Revalidate(body) => self.revalidate(link, &body),
             SessionMessage::Sync(_) => {
                 if let Service::Learner(learning) = &mut self.service
                     && let Some(connection) = learning.syncs.pop_front()
