@@ -280,8 +280,12 @@ impl Engine {
 
     /// What takes long is left to the next turn: timers, PINGs and what waits to leave come in
     /// between.
+    ///
+    /// While transactions of an earlier turn wait to be applied, nothing more is served: who serves
+    /// faster than it applies would keep its own clients waiting for longer and longer.
     fn begin_turn(&mut self) {
-        self.turn_ends = Instant::now() + TURN_MAX;
+        let time = if self.committed.is_empty() { TURN_MAX } else { Duration::ZERO };
+        self.turn_ends = Instant::now() + time;
     }
 
     fn turn_is_over(&self) -> bool {
@@ -443,7 +447,7 @@ impl Engine {
             if !self.record() {
                 return;
             }
-            self.begin_turn();
+            self.turn_ends = Instant::now() + TURN_MAX;
             self.apply_some();
             if !self.jobs.is_empty() {
                 self.disk.submit(std::mem::take(&mut self.jobs));
