@@ -103,10 +103,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             "X0",
             "Two servers, election and all.",
             vec![
-                (
-                    quick,
-                    Preset { elections: 4, connections: 2, early: true, ..preset(2, 1, 2, 1, 1) },
-                ),
+                (quick, Preset { elections: 4, early: true, ..preset(2, 1, 2, 1, 1) }),
                 (standard, Preset { elections: 6, ..preset(2, 2, 2, 2, 1) }),
             ],
         ),
