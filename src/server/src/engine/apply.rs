@@ -32,7 +32,11 @@ impl Engine {
         let mut tree = shared.write_tree();
         let (mut applied, mut last) = (0, Zxid::ZERO);
         while let Some(txn) = self.committed.pop_front() {
-            self.apply(txn.zxid, &txn.payload, &mut tree, &shared);
+            if !self.apply(txn.zxid, &txn.payload, &mut tree, &shared) {
+                // Nothing behind it is applied, answered, or kept in a snapshot.
+                self.committed.clear();
+                return;
+            }
             (applied, last) = (applied + 1, txn.zxid);
             if is_over(self) {
                 break;
@@ -44,7 +48,8 @@ impl Engine {
         self.snapshots.applied(applied, &tree, &mut self.jobs);
     }
 
-    fn apply(&mut self, zxid: Zxid, payload: &Bytes, tree: &mut Tree, shared: &Shared) {
+    /// False if this server must stop: the tree is not what a quorum has agreed on.
+    fn apply(&mut self, zxid: Zxid, payload: &Bytes, tree: &mut Tree, shared: &Shared) -> bool {
         let blob = match TxnBlob::decode(&mut Reader::with_limit(payload, payload.len())) {
             Ok(blob) => blob,
             Err(error) => {
@@ -52,7 +57,7 @@ impl Engine {
                 error!("transaction {zxid} cannot be read, so this server stops: {error}");
                 let text = format!("transaction {zxid} cannot be read: {error}");
                 self.end.get_or_insert(super::End::Halt(text));
-                return;
+                return false;
             }
         };
         let applied = tree.apply(&blob.header, &blob.txn);
@@ -63,13 +68,14 @@ impl Engine {
             let text = crate::digests::stops(&mismatch);
             error!("{text}");
             self.end.get_or_insert(super::End::Halt(text));
-            return;
+            return false;
         }
         shared.keep_digest(blob.header.zxid, tree.digest());
         for change in &applied.changes {
             self.trigger(change, blob.header.zxid, shared);
         }
         self.answer(&blob, &applied.outcome, tree, shared);
+        true
     }
 
     /// Tells those who watch. Whoever is told was told before an answer shows the change.
