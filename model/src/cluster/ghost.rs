@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zab::{Epoch, Quorum, Sid, SidSet, Zxid};
+use zab::{Epoch, Fact, Quorum, Sid, SidSet, Zxid};
 
-use super::machine::Txn;
+use super::machine::{Origin, Txn};
 use super::property::Property;
-use super::refinement::{self, OnDisk};
+use super::refinement::{self, Held, Step};
+use crate::spec::action::Action;
 use crate::spec::histories::Histories;
 use crate::spec::summary::Summary;
 
@@ -55,31 +56,24 @@ pub struct EpochGhost {
 
 /// What a step tells the ghosts.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-#[allow(missing_docs, reason = "the variants carry the fields of the steps they are named after")]
 pub enum GhostEvent {
-    /// A leader has its quorum of promises: its history is the initial history of the epoch.
-    Elected { leader: Sid, epoch: Epoch, initial: Vec<Txn> },
-    /// A leader has its quorum of accepted NEWLEADERs.
-    Established { leader: Sid, epoch: Epoch },
-    /// A leader proposes; `applied` is what it has delivered.
-    Proposed { leader: Sid, txn: Txn, applied: Vec<Txn> },
-    /// An ACK of NEWLEADER leaves, and this is on the sender's disk.
-    AckedInitial { sid: Sid, epoch: Epoch, disk: OnDisk },
-    /// An ACK leaves, and this is on the sender's disk.
-    Acked { sid: Sid, zxid: Zxid, disk: OnDisk },
-    /// One more record is durable, or a snapshot was written. If it is a promise, it is one to
-    /// `candidate`.
-    Disk { sid: Sid, before: OnDisk, after: OnDisk, candidate: Sid },
-    /// A server's state machine holds this now.
-    Delivered(Sid, Vec<Txn>),
+    /// What a server has done: the facts that its core has reported.
+    Step(Step),
     /// A leader was asked for a sync.
     SyncAsked(Sid),
     /// A leader, whose state machine holds this, answers the oldest sync.
     Synced(Sid, Vec<Txn>),
-    /// A leader leads no longer: its syncs will not be answered.
-    LeadershipEnded(Sid),
-    /// A server has crashed, and starts with a state machine that holds its snapshot.
-    Crashed { sid: Sid, snapshot: Vec<Txn> },
+}
+
+/// What came of it when ghosts were told of a step.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recorded {
+    /// Properties that the step violates.
+    pub violated: u64,
+    /// The actions of abstract Zab that it is, a bit for each kind.
+    pub kinds: u64,
+    /// Why it is none of abstract Zab, if that is so.
+    pub refused: Option<String>,
 }
 
 /// What of a server decides in which epochs it can still do something.
@@ -200,94 +194,141 @@ impl Ghost {
         epoch <= self.settled && self.elected.contains(&epoch)
     }
 
-    /// Takes note of what a step did; returns the properties that this violates, and why it is none
-    /// of abstract Zab, if that is among them.
+    /// Takes note of what a step did.
     pub fn record(
         &mut self,
         events: &[GhostEvent],
         quorum: &Quorum,
         histories: &Histories<u8>,
-    ) -> (u64, Option<String>) {
-        let mut refused = None;
+    ) -> Recorded {
+        let (mut refused, mut kinds) = (None, 0);
+        let mut taken = |action: &Action<u8>| kinds |= 1 << action.kind() as u32;
         let violated = events.iter().fold(0, |violated, event| {
             if let (Some(summary), None) = (&mut self.summary, &refused) {
-                refused = refinement::follow(summary, event, histories, quorum).err();
+                refused = refinement::follow(summary, event, histories, quorum, &mut taken).err();
             }
             violated | self.record_one(event, quorum)
         });
         let refines = if refused.is_some() { Property::Refines.bit() } else { 0 };
-        (violated | refines, refused)
+        Recorded { violated: violated | refines, kinds, refused }
     }
 
     fn record_one(&mut self, event: &GhostEvent, quorum: &Quorum) -> u64 {
+        let violated = match event {
+            GhostEvent::Step(step) => {
+                let mut violated = 0;
+                step.each(|fact, before, after| {
+                    violated |= self.record_fact(step.sid, fact, before, after, quorum);
+                });
+                violated
+            }
+            GhostEvent::SyncAsked(leader) => {
+                let known = length(&self.delivered);
+                self.syncs.entry(*leader).or_default().push(known);
+                0
+            }
+            GhostEvent::Synced(leader, applied) => {
+                let syncs = self.syncs.get_mut(leader).filter(|syncs| !syncs.is_empty());
+                let known = syncs.map(|syncs| usize::from(syncs.remove(0)));
+                self.syncs.retain(|_, syncs| !syncs.is_empty());
+                let fresh = known.is_some_and(|known| applied.len() >= known);
+                if fresh { 0 } else { Property::C4.bit() }
+            }
+        };
+        violated | self.chosen_begins_everything()
+    }
+
+    /// Chosen prefixes of all epochs are comparable, and begin every later initial history.
+    fn chosen_begins_everything(&self) -> u64 {
+        let chosen = self.longest_chosen();
+        let holds = self.epochs.iter().all(|(epoch, ghost)| {
+            let mut later = self.epochs.range(Epoch(epoch.0 + 1)..);
+            comparable(ghost.chosen(), chosen)
+                && later.all(|(_, later)| is_prefix(ghost.chosen(), later.initial()))
+        });
+        if holds { 0 } else { Property::Z4.bit() }
+    }
+
+    fn record_fact(
+        &mut self,
+        sid: Sid,
+        fact: &Fact<Origin>,
+        before: &Held,
+        after: &Held,
+        quorum: &Quorum,
+    ) -> u64 {
         let mut violated = 0;
         let mut check = |holds: bool, property: Property| {
             if !holds {
                 violated |= property.bit();
             }
         };
-        match event {
-            GhostEvent::Elected { leader, epoch, initial } => {
+        match fact {
+            Fact::Elected { epoch, last } => {
                 check(self.elected.insert(*epoch), Property::Z1);
                 if *epoch > self.settled {
-                    check(is_prefix(&self.settled_chosen, initial), Property::Z4);
+                    let log = &after.disk.log;
+                    let initial: Vec<_> =
+                        log.iter().take_while(|txn| txn.zxid <= *last).cloned().collect();
+                    check(is_prefix(&self.settled_chosen, &initial), Property::Z4);
                     self.epochs.entry(*epoch).or_insert_with(|| EpochGhost {
-                        leader: *leader,
+                        leader: sid,
                         established: false,
-                        history: initial.clone(),
-                        initial: length(initial),
+                        initial: length(&initial),
+                        history: initial,
                         acks: BTreeMap::new(),
                         chosen: None,
                     });
                 }
             }
-            GhostEvent::Established { leader, epoch } => match self.epochs.get_mut(epoch) {
+            Fact::Established { epoch } => match self.epochs.get_mut(epoch) {
                 Some(ghost) => {
-                    check(ghost.leader == *leader && !ghost.established, Property::Z1);
+                    check(ghost.leader == sid && !ghost.established, Property::Z1);
                     check(ghost.chosen.is_some(), Property::Z5);
                     ghost.established = true;
                 }
                 None => check(self.is_settled(*epoch), Property::Z1),
             },
-            GhostEvent::Proposed { leader, txn, applied } => {
+            Fact::Proposed(txn) => {
                 let epoch = txn.zxid.epoch();
                 let twice = self
                     .epochs
                     .values()
                     .any(|ghost| ghost.history.iter().any(|old| old.zxid == txn.zxid));
                 check(!twice, Property::Z2);
-                let older = self.delivered.iter().filter(|old| old.zxid.epoch() < epoch);
-                check(older.into_iter().all(|old| applied.contains(old)), Property::Z10);
+                let mut older = self.delivered.iter().filter(|old| old.zxid.epoch() < epoch);
+                check(older.all(|old| before.applied.contains(old)), Property::Z10);
                 match self.epochs.get_mut(&epoch) {
                     Some(ghost) => {
-                        check(ghost.leader == *leader && ghost.established, Property::Z1);
+                        check(ghost.leader == sid && ghost.established, Property::Z1);
                         ghost.history.push(txn.clone());
                     }
                     None => check(self.is_settled(epoch), Property::Z1),
                 }
             }
-            GhostEvent::AckedInitial { sid, epoch, disk } => match self.epochs.get_mut(epoch) {
+            Fact::Accepted { epoch } => match self.epochs.get_mut(epoch) {
                 Some(ghost) => {
-                    check(is_prefix(ghost.initial(), &disk.log), Property::Z6);
-                    ghost.acknowledge(*sid, ghost.initial, quorum);
+                    check(is_prefix(ghost.initial(), &after.disk.log), Property::Z6);
+                    ghost.acknowledge(sid, ghost.initial, quorum);
                 }
                 None => check(self.is_settled(*epoch), Property::Z6),
             },
-            GhostEvent::Acked { sid, zxid, disk } => {
+            Fact::Acknowledged { zxid } => {
                 let ghost = self.epochs.get_mut(&zxid.epoch());
                 let at = ghost
                     .as_ref()
                     .and_then(|ghost| ghost.history.iter().position(|txn| txn.zxid == *zxid));
                 match (ghost, at) {
                     (Some(ghost), Some(at)) => {
-                        check(is_prefix(&ghost.history[..=at], &disk.log), Property::Z6);
-                        ghost.acknowledge(*sid, length(&ghost.history[..=at]), quorum);
+                        check(is_prefix(&ghost.history[..=at], &after.disk.log), Property::Z6);
+                        ghost.acknowledge(sid, length(&ghost.history[..=at]), quorum);
                     }
                     (Some(_), None) => check(false, Property::Z6),
                     (None, _) => check(self.is_settled(zxid.epoch()), Property::Z6),
                 }
             }
-            GhostEvent::Delivered(_, applied) => {
+            Fact::Delivered(_) | Fact::Installed { .. } => {
+                let applied = &after.applied;
                 check(comparable(applied, &self.delivered), Property::Z3);
                 check(is_prefix(applied, self.longest_chosen()), Property::Z5);
                 check(in_primary_order(applied), Property::Z9);
@@ -295,40 +336,17 @@ impl Ghost {
                     self.delivered.clone_from(applied);
                 }
             }
-            GhostEvent::SyncAsked(leader) => {
-                let known = length(&self.delivered);
-                self.syncs.entry(*leader).or_default().push(known);
+            Fact::LeadershipEnded | Fact::Started { .. } => {
+                self.syncs.remove(&sid);
             }
-            GhostEvent::Synced(leader, applied) => {
-                let asked = self.syncs.get_mut(leader).filter(|syncs| !syncs.is_empty());
-                match asked {
-                    Some(syncs) => {
-                        let known = usize::from(syncs.remove(0));
-                        if syncs.is_empty() {
-                            self.syncs.remove(leader);
-                        }
-                        check(applied.len() >= known, Property::C4);
-                    }
-                    None => check(false, Property::C4),
-                }
-            }
-            GhostEvent::LeadershipEnded(leader) => {
-                self.syncs.remove(leader);
-            }
-            GhostEvent::Disk { .. } | GhostEvent::Crashed { .. } => return 0,
-        }
-        let chosen = self.longest_chosen().to_vec();
-        for (epoch, ghost) in &self.epochs {
-            // Chosen prefixes of all epochs are comparable, and begin every later initial history.
-            check(comparable(ghost.chosen(), &chosen), Property::Z4);
-            for (_, later) in self.epochs.range(Epoch(epoch.0 + 1)..) {
-                check(is_prefix(ghost.chosen(), later.initial()), Property::Z4);
-            }
+            Fact::Promised { .. }
+            | Fact::Appended(_)
+            | Fact::Truncated { .. }
+            | Fact::Replaced { .. } => {}
         }
         violated
     }
 }
-
 /// Local and global primary order of one sequence: epochs ascend, and within an epoch no counter is
 /// left out.
 fn in_primary_order(sequence: &[Txn]) -> bool {

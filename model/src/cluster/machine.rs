@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use host::{Core, Effect, Host, Silent};
-use zab::{Config, Decision, Epoch, Peer, Sid, Zab, Zxid};
+use host::{Core, Effect, Host, Shell};
+use zab::{Config, Decision, Epoch, Fact, Input, Outputs, Peer, Sid, Zab, Zxid};
 
 /// What transactions carry in a model: a number that is another one for each.
 pub type Origin = u8;
@@ -14,6 +14,20 @@ pub type Txn = zab::Txn<Origin>;
 
 /// What a host asks for in a model: state machines are sequences of transactions.
 pub type Asked = Vec<Effect<Origin, Vec<Txn>>>;
+
+/// A shell that keeps the facts of a step, and has no session.
+pub struct Facts<'a>(pub &'a mut Vec<Fact<Origin>>);
+
+impl Shell<Origin> for Facts<'_> {
+    fn begins(&mut self, _: &Input<Origin>) {}
+    fn ended(&mut self, _: &Outputs<Origin>) {}
+    fn report(&mut self) -> Option<Origin> {
+        None
+    }
+    fn fact(&mut self, fact: Fact<Origin>) {
+        self.0.push(fact);
+    }
+}
 
 /// A machine of the core that a cluster can be made of. The models call its host and nothing else.
 pub trait Machine:
@@ -25,7 +39,7 @@ pub trait Machine:
     /// A server that waits for its start.
     fn new(config: Config) -> Self;
     /// What the oracle decides.
-    fn decide(host: &mut Host<Self>, decision: Decision, asked: &mut Asked);
+    fn decide(host: &mut Host<Self>, decision: Decision, shell: &mut Facts<'_>, asked: &mut Asked);
     /// Zab proper.
     fn zab(&self) -> &Zab<Origin>;
     /// The epoch in which it serves clients, as the shell asks for it.
@@ -44,8 +58,8 @@ impl Machine for Zab<Origin> {
         Zab::new(config)
     }
 
-    fn decide(host: &mut Host<Self>, decision: Decision, asked: &mut Asked) {
-        host.elected(decision, &mut Silent, asked);
+    fn decide(host: &mut Host<Self>, decision: Decision, shell: &mut Facts<'_>, asked: &mut Asked) {
+        host.elected(decision, shell, asked);
     }
 
     fn zab(&self) -> &Zab<Origin> {
@@ -73,7 +87,7 @@ impl Machine for Peer<Origin> {
     }
 
     /// The election decides here: an oracle is not asked.
-    fn decide(_: &mut Host<Self>, _: Decision, _: &mut Asked) {}
+    fn decide(_: &mut Host<Self>, _: Decision, _: &mut Facts<'_>, _: &mut Asked) {}
 
     fn zab(&self) -> &Zab<Origin> {
         Peer::zab(self)

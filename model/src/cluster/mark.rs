@@ -30,9 +30,9 @@ impl Mark {
         1 << (96 + self as u32)
     }
 
-    /// The bit of an action of abstract Zab.
-    pub const fn of(kind: Kind) -> u128 {
-        1 << Self::at(kind)
+    /// The bits of actions of abstract Zab, given a bit for each kind.
+    pub const fn of_kinds(kinds: u64) -> u128 {
+        (kinds as u128) << Self::at(Kind::ALL[0])
     }
 
     /// The place of that bit.

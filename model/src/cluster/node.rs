@@ -2,21 +2,22 @@
 //! around them.
 
 use std::collections::BTreeSet;
+use std::mem;
 
-use host::{Effect, Host, Link, Silent, Timer};
+use host::{Effect, Host, Link, Timer};
 use zab::{
-    Action, Config, Decision, Halt, Message, Note, Notification, Record, Refusal, Role, Sid,
+    Action, Config, Decision, Fact, Halt, Message, Note, Notification, Record, Refusal, Sid,
     WriteNo, Zxid,
 };
 
 use super::disk::{Disk, Write};
 use super::frame::Frame;
 use super::ghost::GhostEvent;
-use super::machine::{Machine, Origin, Txn};
+use super::machine::{Facts, Machine, Origin, Txn};
 use super::mark::Mark;
 use super::property::Property;
 use super::quiet::caught;
-use super::refinement::{self, OnDisk};
+use super::refinement::{Held, OnDisk, Step};
 
 /// A server. Everything outside `host` is what surrounds a deployed server.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -79,6 +80,10 @@ pub struct Effects {
     pub closes: Vec<Link>,
     /// Election messages.
     pub notifications: Vec<(Sid, Notification)>,
+    /// What the core has reported.
+    pub facts: Vec<Fact<Origin>>,
+    /// The disk after each record that became durable.
+    pub disks: Vec<OnDisk>,
     /// What the ghosts have to know.
     pub ghost: Vec<GhostEvent>,
     /// Coverage: actions of the core, and companions.
@@ -113,7 +118,8 @@ impl<M: Machine> Node<M> {
         match event {
             Event::Elected(decision) => {
                 let mut asked = Vec::new();
-                M::decide(&mut node.host, *decision, &mut asked);
+                let mut shell = Facts(&mut effects.facts);
+                M::decide(&mut node.host, *decision, &mut shell, &mut asked);
                 node.host.flush(&mut asked);
                 node.carry_out(me, self, asked, &mut effects);
             }
@@ -155,7 +161,7 @@ impl<M: Machine> Node<M> {
                 node.happens(me, host::Event::Timer(*timer), &mut effects);
             }
             Event::Disk => {
-                if !node.advance(me, WriteNo(1), &mut effects) {
+                if !node.advance(&mut effects) {
                     return None;
                 }
                 node.happens(me, host::Event::Durable(WriteNo(1)), &mut effects);
@@ -166,9 +172,7 @@ impl<M: Machine> Node<M> {
                     return None;
                 }
                 let records = WriteNo(records as u64);
-                for no in 1..=records.0 {
-                    node.advance(me, WriteNo(no), &mut effects);
-                }
+                while node.advance(&mut effects) {}
                 node.happens(me, host::Event::Durable(records), &mut effects);
             }
             Event::Propose(number) => {
@@ -181,8 +185,6 @@ impl<M: Machine> Node<M> {
                 if !node.disk.compact(&self.applied) {
                     return None;
                 }
-                let (before, after) = (OnDisk::of(&self.disk), OnDisk::of(&node.disk));
-                effects.ghost.push(GhostEvent::Disk { sid: me, before, after, candidate: me });
             }
             Event::Crash => {
                 let mut disk = self.disk.clone();
@@ -192,20 +194,21 @@ impl<M: Machine> Node<M> {
                 }
                 disk.pending.clear();
                 let (fresh, started) = Self::start(config, disk);
-                effects.marks |= started.marks;
-                effects.violated |= started.violated;
-                effects.notifications = started.notifications;
-                if let Role::Leading = self.core().zab().role() {
-                    effects.ghost.push(GhostEvent::LeadershipEnded(me));
-                }
-                let snapshot = fresh.disk.snapshot.clone();
-                effects.ghost.push(GhostEvent::Crashed { sid: me, snapshot });
+                effects = Effects { marks: effects.marks | started.marks, ..started };
                 node = fresh;
             }
         }
-        let kinds = effects.ghost.iter().filter_map(refinement::kind);
-        effects.marks |= kinds.fold(0, |marks, kind| marks | Mark::of(kind));
+        let (before, after) = (self.held(), node.held());
+        let (facts, disks) = (mem::take(&mut effects.facts), mem::take(&mut effects.disks));
+        if !facts.is_empty() || !disks.is_empty() || before != after {
+            let step = Step { sid: me, before, facts, disks, after };
+            effects.ghost.insert(0, GhostEvent::Step(step));
+        }
         Some((node, effects))
+    }
+
+    fn held(&self) -> Held {
+        Held { disk: OnDisk::of(&self.disk), applied: self.applied.clone() }
     }
 
     /// The core.
@@ -213,32 +216,18 @@ impl<M: Machine> Node<M> {
         self.host.core()
     }
 
-    /// The messages that wait for the disk.
-    pub fn waiting(&self) -> impl Iterator<Item = (Sid, &(WriteNo, Message<Origin>))> {
-        let peers = self.host.peers();
-        peers.flat_map(|peer| self.host.gated(peer).map(move |gated| (peer, gated)))
+    /// How many messages wait for the disk.
+    pub fn waiting(&self) -> usize {
+        self.host.peers().map(|peer| self.host.gated(peer).count()).sum()
     }
 
-    /// One more record, with this number, is durable; false if there is none.
-    fn advance(&mut self, me: Sid, no: WriteNo, effects: &mut Effects) -> bool {
-        let (before, candidate) = (OnDisk::of(&self.disk), self.promises_to(me, no));
-        if !self.disk.advance() {
-            return false;
+    /// One more record is durable; false if there is none.
+    fn advance(&mut self, effects: &mut Effects) -> bool {
+        let advances = self.disk.advance();
+        if advances {
+            effects.disks.push(OnDisk::of(&self.disk));
         }
-        let after = OnDisk::of(&self.disk);
-        effects.ghost.push(GhostEvent::Disk { sid: me, before, after, candidate });
-        self.own_acknowledgement(me, effects);
-        true
-    }
-
-    /// To whom a promise that is durable now was made: whoever the ACKEPOCH that waits for it goes
-    /// to. A candidate promises to itself; and so, as good as to nobody, does a server that has
-    /// lost its leader meanwhile.
-    fn promises_to(&self, me: Sid, durable: WriteNo) -> Sid {
-        let promise = self.waiting().find(|(_, (no, message))| {
-            *no == durable && matches!(message, Message::AckEpoch { .. })
-        });
-        promise.map_or(me, |(to, _)| to)
+        advances
     }
 
     /// The same server under other names; `None` if names matter to it.
@@ -278,7 +267,7 @@ impl<M: Machine> Node<M> {
         let mut asked = Vec::new();
         let host = &mut self.host;
         let handled = caught(|| {
-            host.handle(event, &mut Silent, &mut asked);
+            host.handle(event, &mut Facts(&mut effects.facts), &mut asked);
             host.flush(&mut asked);
         });
         if let Err(said) = handled {
@@ -300,13 +289,13 @@ impl<M: Machine> Node<M> {
         effects: &mut Effects,
     ) {
         self.host.renumber();
-        let (mut delivers, mut synced, mut notes) = (false, 0, Vec::new());
+        let (mut synced, mut notes) = (0, Vec::new());
         for effect in asked {
             match effect {
                 Effect::Install { zxid, state } => {
                     self.holds(me, &state, zxid, effects);
                     self.applied = state;
-                    delivers = true;
+                    effects.marks |= Mark::Delivered.bit();
                 }
                 Effect::Write(_, record) => {
                     let content = match record {
@@ -320,7 +309,7 @@ impl<M: Machine> Node<M> {
                 }
                 Effect::Deliver(txn) => {
                     self.applied.push(txn);
-                    delivers = true;
+                    effects.marks |= Mark::Delivered.bit();
                 }
                 Effect::Frames { link, bytes } => {
                     for frame in Frame::of(&bytes) {
@@ -357,28 +346,16 @@ impl<M: Machine> Node<M> {
             match note {
                 Note::Action(action) => {
                     effects.marks |= 1 << (action as u32);
-                    self.ghost_of(me, action, &before.applied, effects);
-                }
-                Note::Established(epoch) => {
-                    if let Role::Leading = self.core().zab().role() {
-                        effects.ghost.push(GhostEvent::Established { leader: me, epoch });
+                    if action == Action::LeaderSyncRequest {
+                        effects.ghost.push(GhostEvent::SyncAsked(me));
                     }
                 }
                 Note::Refused(peer, refusal) if is_fault(refusal) => {
                     effects.complaint = Some(format!("{me} refuses {peer}: {refusal:?}"));
                     effects.violated |= Property::Z13.bit();
                 }
-                Note::Refused(..) | Note::Role(..) | Note::Ignored(_) => {}
+                Note::Refused(..) | Note::Role(..) | Note::Established(_) | Note::Ignored(_) => {}
             }
-        }
-        if let (Role::Leading, false) =
-            (before.core().zab().role(), self.core().zab().role() == Role::Leading)
-        {
-            effects.ghost.push(GhostEvent::LeadershipEnded(me));
-        }
-        if delivers {
-            effects.marks |= Mark::Delivered.bit();
-            effects.ghost.push(GhostEvent::Delivered(me, self.applied.clone()));
         }
         for _ in 0..synced {
             effects.ghost.push(GhostEvent::Synced(me, self.applied.clone()));
@@ -402,77 +379,9 @@ impl<M: Machine> Node<M> {
         }
     }
 
-    fn ghost_of(&self, me: Sid, action: Action, applied: &[Txn], effects: &mut Effects) {
-        let history = || self.disk.issued_history();
-        match action {
-            Action::LeaderElected => effects.ghost.push(GhostEvent::Elected {
-                leader: me,
-                epoch: self.core().zab().accepted_epoch().unwrap_or_default(),
-                initial: history(),
-            }),
-            Action::LeaderPropose => {
-                if let Some(txn) = history().pop() {
-                    let applied = applied.to_vec();
-                    effects.ghost.push(GhostEvent::Proposed { leader: me, txn, applied });
-                }
-            }
-            Action::LeaderSyncRequest => effects.ghost.push(GhostEvent::SyncAsked(me)),
-            Action::Start
-            | Action::ElectionStartRound
-            | Action::ElectionJoinRound
-            | Action::ElectionAdoptVote
-            | Action::ElectionCountVote
-            | Action::ElectionResend
-            | Action::ElectionAnswer
-            | Action::ElectionFinalize
-            | Action::ElectionElectSelf
-            | Action::ElectionElectOther
-            | Action::ElectionJoinEstablished
-            | Action::BecomeLeading
-            | Action::BecomeLearner
-            | Action::LeaderAcceptLink
-            | Action::LeaderProcessLearnerInfo
-            | Action::LeaderChooseEpoch
-            | Action::LeaderProcessAckEpoch
-            | Action::LeaderSyncDiff
-            | Action::LeaderSyncTrunc
-            | Action::LeaderSyncTruncDiff
-            | Action::LeaderSyncSnap
-            | Action::LeaderProcessAckNewLeader
-            | Action::LeaderEstablished
-            | Action::LeaderUpToDate
-            | Action::LeaderRollOver
-            | Action::LeaderProcessAck
-            | Action::LeaderCommit
-            | Action::LeaderPing
-            | Action::LeaderProcessPing
-            | Action::LeaderSyncConfirmed
-            | Action::LeaderLearnerGone
-            | Action::LeaderStepDown
-            | Action::LearnerSendInfo
-            | Action::LearnerPromise
-            | Action::LearnerPromiseAgain
-            | Action::LearnerProcessDiff
-            | Action::LearnerProcessTrunc
-            | Action::LearnerProcessSnap
-            | Action::LearnerProcessNewLeader
-            | Action::LearnerProcessUpToDate
-            | Action::LearnerProcessProposal
-            | Action::LearnerProcessCommit
-            | Action::LearnerProcessInform
-            | Action::LearnerProcessPing
-            | Action::LearnerLeave
-            | Action::SessionForward
-            | Action::SessionDeliver
-            | Action::Durable => {}
-        }
-    }
-
     /// A packet leaves: what it says about this disk has to be true.
     fn leaves(&self, link: Link, frame: Frame, effects: &mut Effects) {
-        let disk = &self.disk;
-        let image = &disk.image;
-        let me = self.core().zab().me();
+        let image = &self.disk.image;
         let message = frame.message();
         if let Message::AckEpoch { .. } | Message::AckNewLeader { .. } | Message::Ack { .. } =
             message
@@ -495,8 +404,6 @@ impl<M: Machine> Node<M> {
                 if image.current != *epoch || image.accepted != *epoch {
                     effects.violated |= Property::Z6.bit();
                 }
-                let disk = OnDisk::of(disk);
-                effects.ghost.push(GhostEvent::AckedInitial { sid: me, epoch: *epoch, disk });
             }
             Message::Ack { zxid } => {
                 let durable =
@@ -504,8 +411,6 @@ impl<M: Machine> Node<M> {
                 if !durable || image.current != zxid.epoch() || image.accepted != zxid.epoch() {
                     effects.violated |= Property::Z6.bit();
                 }
-                let disk = OnDisk::of(disk);
-                effects.ghost.push(GhostEvent::Acked { sid: me, zxid: *zxid, disk });
             }
             Message::LearnerInfo { .. }
             | Message::LeaderInfo { .. }
@@ -521,25 +426,6 @@ impl<M: Machine> Node<M> {
             | Message::Session(_) => {}
         }
         effects.sends.push((link, frame));
-    }
-
-    /// A leader acknowledges its own transactions by having them on disk.
-    fn own_acknowledgement(&self, me: Sid, effects: &mut Effects) {
-        let zab = self.core().zab();
-        let image = &self.disk.image;
-        let epochs = (zab.accepted_epoch(), zab.current_epoch());
-        let epoch = image.current;
-        if zab.role() == Role::Leading
-            && image.accepted == epoch
-            && epochs == (Some(epoch), Some(epoch))
-        {
-            let (disk, zxid) = (OnDisk::of(&self.disk), image.last());
-            if zxid.epoch() == epoch && zxid != Zxid::ZERO {
-                let disk = disk.clone();
-                effects.ghost.push(GhostEvent::Acked { sid: me, zxid, disk });
-            }
-            effects.ghost.push(GhostEvent::AckedInitial { sid: me, epoch, disk });
-        }
     }
 }
 

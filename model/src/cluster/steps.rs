@@ -9,6 +9,7 @@ use super::info::Info;
 use super::limits::{Budget, votes};
 use super::link::{End, Wire, generation, number};
 use super::machine::Machine;
+use super::mark::Mark;
 use super::node::Event;
 use super::tables::{Cache, Code, NONE};
 
@@ -518,7 +519,7 @@ impl<M: Machine> Cluster<M> {
         compiled: u32,
     ) -> Taken {
         let compiled = self.tables.compiled.get(compiled);
-        let mut violated = compiled.violated;
+        let (mut marks, mut violated) = (compiled.marks, compiled.violated);
         // What was said leaves before a connection is closed.
         for &(link, op) in compiled.sends.iter().chain(&compiled.closes) {
             let j = self.index(link.peer);
@@ -534,11 +535,13 @@ impl<M: Machine> Cluster<M> {
         }
         if let Some(events) = compiled.ghost {
             let at = self.ghost_at();
-            let (ghost, broken) = self.tables.ghost_after(cache, words[at], events, &self.quorum);
+            let (ghost, broken, kinds) =
+                self.tables.ghost_after(cache, words[at], events, &self.quorum);
             words[at] = ghost;
             violated |= broken;
+            marks |= Mark::of_kinds(kinds);
         }
-        (compiled.marks, violated)
+        (marks, violated)
     }
 }
 

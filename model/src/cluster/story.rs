@@ -262,8 +262,8 @@ fn memory<M: Machine>(old: &Node<M>, new: &Node<M>) -> Vec<String> {
     changed("delivered", history(&old.applied), history(&new.applied));
     changed(
         "messages that wait for the disk",
-        old.waiting().count().to_string(),
-        new.waiting().count().to_string(),
+        old.waiting().to_string(),
+        new.waiting().to_string(),
     );
     changes.into_iter().map(|change| change.trim().to_owned()).collect()
 }

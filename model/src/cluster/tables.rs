@@ -9,14 +9,16 @@ use host::{Generation, Link};
 use zab::{Config, Epoch, Notification, Quorum, Sid};
 
 use super::frame::Frame;
-use super::ghost::{Busy, Ghost, GhostEvent};
+use super::ghost::{Busy, Ghost, GhostEvent, Recorded};
 use super::info::Info;
 use super::link::{Conn, ConnOp, Slot, SlotOp, number};
 use super::machine::{Machine, Txn};
 use super::node::{Effects, Event, Node};
+use super::property::Property;
 use super::symmetry::Renaming;
 use crate::search::intern::Interner;
 use crate::search::memo::{Memo, MemoCache};
+use crate::spec::action::Kind;
 use crate::spec::histories::Histories;
 
 /// The effects of a step, in ids.
@@ -111,6 +113,10 @@ impl Code {
         kind << 28 | from << 24 | id
     }
 }
+
+/// Where in a packed outcome the kinds of abstract actions are: behind a bit for each property.
+const KINDS_AT: usize = 20;
+const _: () = assert!(Property::ALL.len() <= KINDS_AT && KINDS_AT + Kind::ALL.len() <= 32);
 
 /// No such step.
 pub const NONE: u32 = u32::MAX;
@@ -290,27 +296,29 @@ impl<M: Machine> Tables<M> {
         }) as u32
     }
 
-    /// The ghosts after events, and the properties that these violate.
+    /// The ghosts after events, the properties that these violate, and the actions of abstract Zab
+    /// that they are, a bit for each kind.
     pub fn ghost_after(
         &self,
         cache: &mut Cache,
         ghost: u32,
         events: u32,
         quorum: &Quorum,
-    ) -> (u32, u64) {
+    ) -> (u32, u64, u64) {
         if let Some(heard) = &mut cache.heard {
             heard.extend_from_slice(self.ghost_events.get(events));
         }
         let packed = self.pair(cache, Pair::Ghost, ghost, events, || {
             let mut after = self.ghosts.get(ghost).clone();
             let events = self.ghost_events.get(events);
-            let (violated, refused) = after.record(events, quorum, &self.histories);
+            let Recorded { violated, kinds, refused } =
+                after.record(events, quorum, &self.histories);
             if let (Some(refused), Ok(mut refusals)) = (refused, self.refusals.lock()) {
                 refusals.push((ghost, refused));
             }
-            u64::from(self.ghosts.intern(after)) << 32 | violated
+            u64::from(self.ghosts.intern(after)) << 32 | kinds << KINDS_AT | violated
         });
-        ((packed >> 32) as u32, packed & 0xffff_ffff)
+        ((packed >> 32) as u32, packed & ((1 << KINDS_AT) - 1), packed as u32 as u64 >> KINDS_AT)
     }
 
     /// Why a step from these ghosts is none of abstract Zab, if one was met.

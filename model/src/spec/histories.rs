@@ -97,6 +97,15 @@ impl<P: Clone + Eq + Hash> Histories<P> {
         history
     }
 
+    /// The prefix that ends with this zxid, if there is one. Zxids ascend in a history.
+    pub fn ending_at(&self, mut history: History, zxid: Zxid) -> Option<History> {
+        while let Some(link) = self.link(history).filter(|link| link.last.zxid > zxid) {
+            let jumps = self.last_zxid(link.jump) >= zxid;
+            history = if jumps { link.jump } else { link.before };
+        }
+        (self.last_zxid(history) == zxid).then_some(history)
+    }
+
     /// `short ⊑ long`.
     pub fn begins(&self, short: History, long: History) -> bool {
         self.length(short) <= self.length(long) && self.prefix(long, self.length(short)) == short

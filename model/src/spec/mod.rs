@@ -8,6 +8,7 @@
 //! | [`state`] | the state as the specification has it, and `next` |
 //! | [`space`] | its exploration: state counts that those of `spec/Zab.tla` have to equal |
 //! | [`summary`] | as much of a state as guards can still depend on: for refinement and recorded runs |
+//! | [`fold`] | what servers report, as actions: for refinement and recorded runs |
 //! | [`histories`] | histories as ids |
 //! | [`run`] | runs as text, for the trace checker that is extracted from the proof |
 
@@ -15,6 +16,7 @@ pub mod action;
 mod checkable;
 #[cfg(test)]
 mod counts;
+pub mod fold;
 pub mod histories;
 pub mod run;
 pub mod space;

@@ -43,6 +43,7 @@ impl Difference {
             synced,
             halt,
             notes,
+            facts: _,
         } = recorded;
         let first = list("writes", writes, &replayed.writes)
             .or_else(|| list("sends", sends, &replayed.sends))

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use zab::{
-    Input, LinkCmd, Message, Note, Notification, Outputs, Role, Send, ServerState, SessionMessage,
-    Sid, TimerCmd, Txn, WriteNo,
+    Input, LinkCmd, Message, Note, Notification, Outputs, Role, Send, ServerState, Sid, TimerCmd,
+    Txn, WriteNo,
 };
 
 use crate::claims::{Claims, Turned};
 use crate::coalescing::says_all_of;
 use crate::connection::Connection;
 use crate::election::{Said, encode_notification};
-use crate::io::{Effect, Event, Generation, Link, Remark, Shell, Timer};
+use crate::io::{Effect, Event, Link, Remark, Shell, Timer};
 use crate::machine::{Core, Elected};
 use crate::packets::Payload;
 
@@ -150,7 +150,7 @@ impl<C: Core> Host<C> {
                 self.step(Input::Sync { origin, body }, None, to);
             }
             Event::SyncFor(link) if self.is_link(link) => {
-                let body = C::Payload::of_generation(link.generation);
+                let Some(body) = C::Payload::from_bytes(Bytes::new()) else { return };
                 self.step(Input::Sync { origin: link.peer, body }, None, to);
             }
             Event::SyncFor(_) => {}
@@ -214,6 +214,9 @@ impl<C: Core> Host<C> {
         state: Option<S>,
         to: &mut To<'_, C::Payload, S, H>,
     ) {
+        for fact in out.facts.drain(..) {
+            to.shell.fact(fact);
+        }
         if let Some(halt) = out.halt.take() {
             to.ask(Effect::Halt(halt));
         }
@@ -300,7 +303,6 @@ impl<C: Core> Host<C> {
         }
         let durable = self.durable;
         if let Some(connection) = self.links.get_mut(&peer)
-            && !answers_another(&message, connection.generation)
             && let Some(message) = connection.pass(message, after, durable)
         {
             say(peer, connection, &message, to);
@@ -509,15 +511,6 @@ impl<C: Core> Host<C> {
                 to.ask(Effect::Close(link));
             }
         }
-    }
-}
-
-/// Whether it is the answer to a sync that was asked for over another connection.
-fn answers_another<P: Payload>(message: &Message<P>, generation: Generation) -> bool {
-    if let Message::Session(SessionMessage::Sync(body)) = message {
-        *body != P::of_generation(generation)
-    } else {
-        false
     }
 }
 

@@ -1,8 +1,8 @@
 //! What happens to a host, and what it asks for.
 
 use zab::{
-    DiskImage, Halt, Input, Message, Note, Notification, Outputs, Record, SessionMessage, Sid, Txn,
-    WriteNo, Zxid,
+    DiskImage, Fact, Halt, Input, Message, Note, Notification, Outputs, Record, SessionMessage,
+    Sid, Txn, WriteNo, Zxid,
 };
 
 use crate::claims::Turned;
@@ -214,6 +214,8 @@ pub trait Shell<P> {
     fn ended(&mut self, out: &Outputs<P>);
     /// The sessions that this learner reports with a PING.
     fn report(&mut self) -> Option<P>;
+    /// What the core did, in the words of the abstract protocol, in order.
+    fn fact(&mut self, _: Fact<P>) {}
 }
 
 /// Records nothing, and has no session.

@@ -28,7 +28,6 @@
 
 use std::collections::VecDeque;
 
-use crate::io::Generation;
 use bytes::Bytes;
 use wire::Id;
 use wire::jute::{Error, Field, Reader, Record, Writer};
@@ -41,8 +40,6 @@ pub trait Payload: zab::Payload {
     fn as_bytes(&self) -> &[u8];
     /// The other way; `None` if they are none that [`Self::as_bytes`] makes.
     fn from_bytes(bytes: Bytes) -> Option<Self>;
-    /// What tells a connection from others to the same server, as a payload.
-    fn of_generation(generation: Generation) -> Self;
 }
 
 /// A number, as models have it; what is empty is 0.
@@ -58,10 +55,6 @@ impl Payload for u8 {
             _ => None,
         }
     }
-
-    fn of_generation(generation: Generation) -> Self {
-        generation.0.to_be_bytes()[7]
-    }
 }
 
 impl Payload for Bytes {
@@ -71,10 +64,6 @@ impl Payload for Bytes {
 
     fn from_bytes(bytes: Bytes) -> Option<Self> {
         Some(bytes)
-    }
-
-    fn of_generation(generation: Generation) -> Self {
-        Self::copy_from_slice(&generation.0.to_be_bytes())
     }
 }
 

@@ -278,6 +278,7 @@ impl Buffer {
             synced,
             halt,
             notes,
+            facts: _,
         } = outputs;
         // Known at the end only.
         let place = self.shape.reserve();

@@ -62,6 +62,7 @@ impl Came {
             synced,
             halt,
             notes: _,
+            facts: _,
         } = outputs;
         let [(write, Record::Txn(txn))] = &writes[..] else {
             return None;

@@ -490,8 +490,83 @@ pub enum Note {
     Ignored(Ignored),
 }
 
+/// What a server has done as far as the abstract protocol knows of it: the typed report that checkers read. Each fact is
+/// what an action of `spec/Zab.tla` does, or a part of it. What is on disk counts from the moment when the core has
+/// heard that it is durable.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub enum Fact<P> {
+    /// The server has started with this on its disk. Whatever it knew besides is gone, and it leads nothing.
+    Started {
+        /// `acceptedEpoch`.
+        accepted: Epoch,
+        /// `currentEpoch`.
+        current: Epoch,
+        /// What the newest snapshot holds, and the state machine with it.
+        snapshot: Zxid,
+        /// The end of the history.
+        last: Zxid,
+    },
+    /// The promise of an epoch is on disk.
+    Promised {
+        /// The epoch.
+        epoch: Epoch,
+        /// To whom: the leader that wanted it, or this server itself.
+        candidate: Sid,
+    },
+    /// This server leads the epoch: a quorum has promised it, and nobody in it knows more. Its history, as it was
+    /// when its own promise became durable, is the initial history of the epoch.
+    Elected {
+        /// The epoch.
+        epoch: Epoch,
+        /// The end of the initial history.
+        last: Zxid,
+    },
+    /// `currentEpoch` is on disk, and with it the initial history of the epoch, which counts as acknowledged.
+    Accepted {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// A transaction is on disk, behind what was there.
+    Appended(Txn<P>),
+    /// The history on disk ends here now.
+    Truncated {
+        /// Its end.
+        to: Zxid,
+    },
+    /// The history on disk is what a snapshot holds now.
+    Replaced {
+        /// Its end.
+        zxid: Zxid,
+    },
+    /// The history on disk up to here may be acknowledged: its last transaction is of the epoch that is promised and
+    /// accepted there. An ACK leaves behind this; a leader counts itself by it.
+    Acknowledged {
+        /// The end of the history on disk.
+        zxid: Zxid,
+    },
+    /// A quorum has accepted the initial history of the epoch that this server leads.
+    Established {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// This server, which leads, broadcasts a transaction.
+    Proposed(Txn<P>),
+    /// The state machine is replaced by one that holds the history up to here.
+    Installed {
+        /// The label of the snapshot.
+        zxid: Zxid,
+    },
+    /// A transaction is given to the state machine.
+    Delivered(Txn<P>),
+    /// This server leads no longer, whether it was elected or not.
+    LeadershipEnded,
+}
+
 /// What the shell has to do after a step. Owned by the caller and used again, so that a step allocates nothing in
-/// steady state. The fields are independent of each other, but each is in order.
+/// steady state. Each field is in order. Between the fields an order is needed too, and the host (`src/host`), the one
+/// caller that carries outputs out, keeps it: what was installed comes before its record; what a SNAP carries is the
+/// state with everything delivered up to its label and nothing behind it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Outputs<P> {
@@ -518,6 +593,8 @@ pub struct Outputs<P> {
     pub halt: Option<Halt>,
     /// What happened.
     pub notes: Vec<Note>,
+    /// What happened, in the words of the abstract protocol.
+    pub facts: Vec<Fact<P>>,
 }
 
 impl<P> Default for Outputs<P> {
@@ -534,6 +611,7 @@ impl<P> Default for Outputs<P> {
             synced: Vec::new(),
             halt: None,
             notes: Vec::new(),
+            facts: Vec::new(),
         }
     }
 }
@@ -557,6 +635,7 @@ impl<P> Outputs<P> {
         self.synced.clear();
         self.halt = None;
         self.notes.clear();
+        self.facts.clear();
     }
 
     pub(crate) fn action(&mut self, action: Action) {

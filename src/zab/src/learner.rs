@@ -175,7 +175,7 @@ impl Learner {
             }
             core::cmp::Ordering::Greater => {
                 out.action(Action::LearnerPromise);
-                replica.promise(epoch, out);
+                replica.promise(epoch, self.leader, out);
                 Some(replica.current)
             }
         };

@@ -23,8 +23,8 @@ mod zab;
 pub use config::Config;
 pub use election::Election;
 pub use io::{
-    Action, After, DiskImage, Halt, Ignored, Input, LinkCmd, Note, Outputs, Record, Refusal, Role,
-    Send, Timer, TimerCmd,
+    Action, After, DiskImage, Fact, Halt, Ignored, Input, LinkCmd, Note, Outputs, Record, Refusal,
+    Role, Send, Timer, TimerCmd,
 };
 pub use message::{
     LearnerKind, Message, MessageKind, Notification, Payload, ServerState, SessionMessage, Txn,

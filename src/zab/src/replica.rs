@@ -4,9 +4,9 @@ use alloc::collections::VecDeque;
 
 use crate::config::Config;
 use crate::history::History;
-use crate::io::{After, DiskImage, Halt, Outputs, Record};
+use crate::io::{After, DiskImage, Fact, Halt, Outputs, Record};
 use crate::message::{Payload, Txn};
-use crate::types::{Epoch, WriteNo, Zxid};
+use crate::types::{Epoch, Sid, WriteNo, Zxid};
 
 /// Epochs and history as *issued*: what memory knows, and what the disk will hold once it has caught up.
 /// Invariant: `current <= accepted`, and no transaction has an epoch above `accepted`.
@@ -20,26 +20,28 @@ pub(crate) struct Replica<P> {
     pub(crate) history: History<P>,
     /// The state machine holds exactly the transactions up to here. At least the history's base.
     pub(crate) delivered: Zxid,
-    writes: Writes,
+    writes: Writes<P>,
 }
 
 /// The records on their way to the disk, and what the disk holds.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Writes {
+struct Writes<P> {
     durable: WriteNo,
-    pending: VecDeque<Pending>,
+    pending: VecDeque<Pending<P>>,
     durable_accepted: Epoch,
     durable_current: Epoch,
     durable_last: Zxid,
 }
 
-/// The part of an issued record that matters when it becomes durable.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-enum Pending {
-    AcceptedEpoch(Epoch),
+/// An issued record, as it is reported when it becomes durable.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Pending<P> {
+    /// A promise, and to whom.
+    AcceptedEpoch(Epoch, Sid),
     CurrentEpoch(Epoch),
-    /// The history ends here: a transaction, a truncation or a snapshot.
-    Last(Zxid),
+    Txn(Txn<P>),
+    Truncate(Zxid),
+    Snapshot(Zxid),
 }
 
 impl<P: Payload> Replica<P> {
@@ -84,16 +86,28 @@ impl<P: Payload> Replica<P> {
         })
     }
 
-    /// The same replica with other constants.
-    pub(crate) fn with(&self, config: Config) -> Self {
-        Self { config, ..self.clone() }
+    /// What a start finds, and nobody has changed yet.
+    pub(crate) fn started(&self) -> Fact<P> {
+        let (accepted, current, snapshot) = (self.accepted, self.current, self.delivered);
+        Fact::Started { accepted, current, snapshot, last: self.history.last() }
     }
 
-    /// Promises an epoch. `Promise` of the abstract protocol: strictly greater than any promised before.
-    pub(crate) fn promise(&mut self, epoch: Epoch, out: &mut Outputs<P>) {
+    /// The same replica with other constants, under other names.
+    pub(crate) fn renamed(&self, config: Config, name: impl Fn(Sid) -> Sid) -> Self {
+        let mut renamed = Self { config, ..self.clone() };
+        for pending in &mut renamed.writes.pending {
+            if let Pending::AcceptedEpoch(_, candidate) = pending {
+                *candidate = name(*candidate);
+            }
+        }
+        renamed
+    }
+
+    /// Promises an epoch to a candidate. `Promise` of the abstract protocol: strictly greater than any promised before.
+    pub(crate) fn promise(&mut self, epoch: Epoch, candidate: Sid, out: &mut Outputs<P>) {
         assert!(epoch > self.accepted, "a promise is strict");
         self.accepted = epoch;
-        self.write(Record::AcceptedEpoch(epoch), Pending::AcceptedEpoch(epoch), out);
+        self.write(Record::AcceptedEpoch(epoch), Pending::AcceptedEpoch(epoch, candidate), out);
     }
 
     /// Accepts the promised epoch. `SetEpoch`: every record of the initial history was issued before this one, so
@@ -108,16 +122,15 @@ impl<P: Payload> Replica<P> {
 
     /// Appends to the history.
     pub(crate) fn append(&mut self, txn: Txn<P>, out: &mut Outputs<P>) {
-        let zxid = txn.zxid;
         self.history.append(txn.clone());
-        self.write(Record::Txn(txn), Pending::Last(zxid), out);
+        self.write(Record::Txn(txn.clone()), Pending::Txn(txn), out);
     }
 
     /// Cuts the history behind `to`.
     pub(crate) fn truncate(&mut self, to: Zxid, out: &mut Outputs<P>) {
         assert!(self.delivered <= to, "what was delivered stays");
         self.history.truncate(to);
-        self.write(Record::Truncate { to }, Pending::Last(to), out);
+        self.write(Record::Truncate { to }, Pending::Truncate(to), out);
     }
 
     /// Replaces the history and the state machine by a snapshot.
@@ -126,7 +139,8 @@ impl<P: Payload> Replica<P> {
         self.history.replace(zxid);
         self.delivered = zxid;
         out.install = Some(zxid);
-        self.write(Record::Snapshot { zxid }, Pending::Last(zxid), out);
+        out.facts.push(Fact::Installed { zxid });
+        self.write(Record::Snapshot { zxid }, Pending::Snapshot(zxid), out);
     }
 
     /// Delivers the transactions up to `upto`, as far as they are here.
@@ -134,6 +148,7 @@ impl<P: Payload> Replica<P> {
         for txn in self.history.between(self.delivered, upto) {
             self.delivered = txn.zxid;
             out.deliver.push(txn.clone());
+            out.facts.push(Fact::Delivered(txn.clone()));
         }
         self.history.trim(self.delivered, self.config.window as usize);
     }
@@ -144,20 +159,48 @@ impl<P: Payload> Replica<P> {
     }
 
     /// Takes note that the disk has caught up to `upto`; false if that says nothing new, or cannot be.
-    pub(crate) fn durable(&mut self, upto: WriteNo) -> bool {
+    pub(crate) fn durable(&mut self, upto: WriteNo, out: &mut Outputs<P>) -> bool {
         if upto <= self.writes.durable || upto > self.issued() {
             return false;
         }
         while self.writes.durable < upto {
             self.writes.durable.0 += 1;
             match self.writes.pending.pop_front() {
-                Some(Pending::AcceptedEpoch(epoch)) => self.writes.durable_accepted = epoch,
-                Some(Pending::CurrentEpoch(epoch)) => self.writes.durable_current = epoch,
-                Some(Pending::Last(zxid)) => self.writes.durable_last = zxid,
+                Some(Pending::AcceptedEpoch(epoch, candidate)) => {
+                    self.writes.durable_accepted = epoch;
+                    out.facts.push(Fact::Promised { epoch, candidate });
+                }
+                Some(Pending::CurrentEpoch(epoch)) => {
+                    self.writes.durable_current = epoch;
+                    out.facts.push(Fact::Accepted { epoch });
+                    self.acknowledge(out);
+                }
+                Some(Pending::Txn(txn)) => {
+                    self.writes.durable_last = txn.zxid;
+                    out.facts.push(Fact::Appended(txn));
+                    self.acknowledge(out);
+                }
+                Some(Pending::Truncate(to)) => {
+                    self.writes.durable_last = to;
+                    out.facts.push(Fact::Truncated { to });
+                }
+                Some(Pending::Snapshot(zxid)) => {
+                    self.writes.durable_last = zxid;
+                    out.facts.push(Fact::Replaced { zxid });
+                }
                 None => unreachable!("issued = durable + pending"),
             }
         }
         true
+    }
+
+    /// `Ack` of the abstract protocol: what is on disk may be acknowledged in the epoch that is promised and accepted
+    /// there.
+    fn acknowledge(&self, out: &mut Outputs<P>) {
+        let Writes { durable_accepted, durable_current, durable_last: zxid, .. } = self.writes;
+        if durable_accepted == durable_current && zxid.epoch() == durable_current {
+            out.facts.push(Fact::Acknowledged { zxid });
+        }
     }
 
     /// True once the promise of `epoch` is on this disk, and with it the history as it was then.
@@ -179,7 +222,7 @@ impl<P: Payload> Replica<P> {
         WriteNo(self.writes.durable.0 + self.writes.pending.len() as u64)
     }
 
-    fn write(&mut self, record: Record<P>, pending: Pending, out: &mut Outputs<P>) {
+    fn write(&mut self, record: Record<P>, pending: Pending<P>, out: &mut Outputs<P>) {
         self.writes.pending.push_back(pending);
         out.writes.push((self.issued(), record));
     }
@@ -191,7 +234,7 @@ mod tests {
 
     use super::*;
     use crate::quorum::Quorum;
-    use crate::types::{Sid, SidSet};
+    use crate::types::SidSet;
 
     fn zxid(epoch: u32, counter: u32) -> Zxid {
         Zxid::new(Epoch(epoch), counter)
@@ -270,7 +313,7 @@ mod tests {
     fn the_disk_follows_the_records_in_their_order() {
         let mut out = Outputs::new();
         let mut replica = start((0, 0), Zxid::ZERO, []).expect("an empty disk");
-        replica.promise(Epoch(1), &mut out);
+        replica.promise(Epoch(1), Sid(2), &mut out);
         replica.append(txn(1, 1), &mut out);
         replica.accept(Epoch(1), &mut out);
         replica.append(txn(1, 2), &mut out);
@@ -279,33 +322,62 @@ mod tests {
         assert_eq!(numbers, [1, 2, 3, 4, 5]);
         assert_eq!(replica.gate(), After::Durable(WriteNo(5)));
 
+        assert!(out.facts.is_empty(), "nothing of it is on disk");
         assert!(!replica.promise_is_durable(Epoch(1)));
-        assert!(replica.durable(WriteNo(1)));
+        assert!(replica.durable(WriteNo(1), &mut out));
         assert!(replica.promise_is_durable(Epoch(1)));
-        assert!(replica.durable(WriteNo(2)));
+        assert!(replica.durable(WriteNo(2), &mut out));
         assert_eq!(replica.durable_in(Epoch(1)), None, "the transaction is, the epoch is not");
-        assert!(replica.durable(WriteNo(3)));
+        assert!(replica.durable(WriteNo(3), &mut out));
         assert_eq!(replica.durable_in(Epoch(1)), Some(zxid(1, 1)));
 
         // Nothing new, and what was never issued.
         for stale in [0, 2, 3, 6, u64::MAX] {
-            assert!(!replica.durable(WriteNo(stale)), "{stale}");
+            assert!(!replica.durable(WriteNo(stale), &mut out), "{stale}");
         }
-        assert!(replica.durable(WriteNo(5)), "cumulative");
+        assert!(replica.durable(WriteNo(5), &mut out), "cumulative");
         assert_eq!(replica.durable_in(Epoch(1)), Some(zxid(1, 1)), "cut off again");
         assert_eq!(replica.gate(), After::Now);
+        let acknowledged = |counter| Fact::Acknowledged { zxid: zxid(1, counter) };
+        let facts = [
+            Fact::Promised { epoch: Epoch(1), candidate: Sid(2) },
+            Fact::Appended(txn(1, 1)),
+            Fact::Accepted { epoch: Epoch(1) },
+            acknowledged(1),
+            Fact::Appended(txn(1, 2)),
+            acknowledged(2),
+            Fact::Truncated { to: zxid(1, 1) },
+        ];
+        assert_eq!(out.facts, facts);
+    }
+
+    #[test]
+    fn what_is_on_disk_is_not_acknowledged_in_an_epoch_that_is_only_promised() {
+        let mut out = Outputs::new();
+        let mut replica = start((1, 1), Zxid::ZERO, [(1, 1)]).expect("a sound disk");
+        replica.promise(Epoch(2), Sid(3), &mut out);
+        replica.append(txn(1, 2), &mut out);
+        replica.install(zxid(1, 3), &mut out);
+        assert!(replica.durable(WriteNo(3), &mut out));
+        let facts = [
+            Fact::Installed { zxid: zxid(1, 3) },
+            Fact::Promised { epoch: Epoch(2), candidate: Sid(3) },
+            Fact::Appended(txn(1, 2)),
+            Fact::Replaced { zxid: zxid(1, 3) },
+        ];
+        assert_eq!(out.facts, facts);
     }
 
     #[test]
     fn renumbering_changes_the_numbers_and_nothing_else() {
         let mut out = Outputs::new();
         let mut replica = start((0, 0), Zxid::ZERO, []).expect("an empty disk");
-        replica.promise(Epoch(1), &mut out);
+        replica.promise(Epoch(1), Sid(1), &mut out);
         replica.append(txn(1, 1), &mut out);
-        assert!(replica.durable(WriteNo(1)));
+        assert!(replica.durable(WriteNo(1), &mut out));
         assert_eq!(replica.renumber(), WriteNo(1));
         assert_eq!(replica.gate(), After::Durable(WriteNo(1)));
-        assert!(replica.durable(WriteNo(1)));
+        assert!(replica.durable(WriteNo(1), &mut out));
         assert_eq!(replica.renumber(), WriteNo(1));
         assert_eq!(replica.gate(), After::Now);
     }

@@ -81,11 +81,21 @@ impl<P> Syncs<P> {
         }
     }
 
-    /// The learner's link is gone: what it still owed will not come.
+    /// The learner's link is gone: what it still owed will not come, and what it asked for over that link is not
+    /// answered over another one.
     pub(crate) fn forget(&mut self, sid: Sid) {
         if let Some(round) = &mut self.round {
             round.answers_due.remove(&sid);
         }
+        let (confirmed, asked) = (self.confirmed, self.confirmed + self.asked);
+        let mut at = 0..;
+        self.requests.retain(|request| {
+            let at = at.next().unwrap_or(usize::MAX);
+            let stays = request.origin != sid;
+            self.confirmed -= usize::from(!stays && at < confirmed);
+            self.asked -= usize::from(!stays && (confirmed..asked).contains(&at));
+            stays
+        });
     }
 
     pub(crate) fn renamed(&self, name: impl Fn(Sid) -> Sid) -> Self
@@ -122,5 +132,42 @@ impl<P> Syncs<P> {
         }
         self.confirmed -= 1;
         self.requests.pop_front().map(|request| (request.origin, request.body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two confirmed, two asked, two waiting, in turn of server 2 and server 3.
+    #[test]
+    fn what_a_learner_asked_over_a_link_that_is_gone_is_forgotten_and_nothing_else() {
+        let quorum = Quorum::majority((1..=3).map(Sid).collect());
+        let mut syncs = Syncs::new();
+        let mut body = 0..;
+        let mut push = |syncs: &mut Syncs<u8>| {
+            for sid in [Sid(2), Sid(3)] {
+                syncs.push(sid, body.next().unwrap_or(u8::MAX), Zxid::ZERO);
+            }
+        };
+        push(&mut syncs);
+        syncs.begin(Sid(1));
+        syncs.ask(Sid(3), 1);
+        assert!(syncs.heard(Sid(3), true) && syncs.try_confirm(&quorum));
+        push(&mut syncs);
+        syncs.begin(Sid(1));
+        syncs.ask(Sid(2), 1);
+        push(&mut syncs);
+
+        syncs.forget(Sid(2));
+        assert!(!syncs.heard(Sid(2), true), "its answer is due no more");
+        assert_eq!(syncs.pop(Zxid::ZERO), Some((Sid(3), 1)));
+        assert_eq!(syncs.pop(Zxid::ZERO), None, "the others are not confirmed");
+        assert!(syncs.is_waiting());
+        syncs.ask(Sid(3), 1);
+        assert!(syncs.heard(Sid(3), true) && syncs.try_confirm(&quorum));
+        assert_eq!(syncs.pop(Zxid::ZERO), Some((Sid(3), 3)));
+        assert_eq!(syncs.pop(Zxid::ZERO), None, "the last one is not asked for yet");
+        assert!(syncs.is_waiting());
     }
 }

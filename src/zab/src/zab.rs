@@ -1,7 +1,7 @@
 //! Zab proper: a replica and the role that it plays.
 
 use crate::config::Config;
-use crate::io::{Action, Ignored, Input, Note, Outputs, Refusal, Role, Timer};
+use crate::io::{Action, Fact, Ignored, Input, Note, Outputs, Refusal, Role, Timer};
 use crate::leader::Leader;
 use crate::learner::Learner;
 use crate::message::{LearnerKind, Payload};
@@ -59,6 +59,7 @@ impl<P: Payload> Zab<P> {
                 match Replica::start(self.config, image) {
                     Ok(replica) => {
                         out.action(Action::Start);
+                        out.facts.push(replica.started());
                         self.phase = Phase::Looking(replica);
                         self.note_role(out);
                     }
@@ -223,7 +224,7 @@ impl<P: Payload> Zab<P> {
     #[must_use]
     pub fn renamed(&self, name: impl Fn(Sid) -> Sid) -> Self {
         let config = self.config.renamed(&name);
-        let of = |replica: &Replica<P>| replica.with(config);
+        let of = |replica: &Replica<P>| replica.renamed(config, &name);
         let phase = match &self.phase {
             Phase::Down => Phase::Down,
             Phase::Looking(replica) => Phase::Looking(of(replica)),
@@ -279,7 +280,7 @@ impl<P: Payload> Zab<P> {
         let news = match &mut self.phase {
             Phase::Down => false,
             Phase::Looking(replica) | Phase::Leading(replica, _) | Phase::Learning(replica, _) => {
-                replica.durable(upto)
+                replica.durable(upto, out)
             }
         };
         if !news {
@@ -299,6 +300,7 @@ impl<P: Payload> Zab<P> {
             Phase::Looking(replica) => Phase::Looking(replica),
             Phase::Leading(replica, mut leader) => {
                 leader.end(out);
+                out.facts.push(Fact::LeadershipEnded);
                 Phase::Looking(replica)
             }
             Phase::Learning(replica, mut learner) => {

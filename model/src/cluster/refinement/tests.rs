@@ -1,12 +1,13 @@
 //! The refinement check can fail: whatever part of the abstraction is distorted, some step is
 //! refused.
 
-use zab::{Epoch, Txn, Zab, Zxid};
+use zab::{Epoch, Fact, Sid, Txn, Zab, Zxid};
 
 use super::super::Cluster;
 use super::super::ghost::GhostEvent;
 use super::super::limits::Limits;
 use super::super::property::Property;
+use super::{OnDisk, Step};
 use crate::cluster::mark::Mark;
 use crate::search::{Options, Outcome, explore};
 use crate::spec::action::Kind;
@@ -46,6 +47,26 @@ fn is_refused(distortion: fn(GhostEvent) -> GhostEvent) -> bool {
     violations.iter().any(|violation| 1 << violation.property == Property::Refines.bit())
 }
 
+/// What steps tell, with this done to each fact.
+fn facts(event: GhostEvent, distort: impl Fn(Sid, Fact<u8>) -> Option<Fact<u8>>) -> GhostEvent {
+    steps(event, |step| {
+        let facts = std::mem::take(&mut step.facts);
+        step.facts = facts.into_iter().filter_map(|fact| distort(step.sid, fact)).collect();
+    })
+}
+
+fn steps(mut event: GhostEvent, distort: impl Fn(&mut Step)) -> GhostEvent {
+    if let GhostEvent::Step(step) = &mut event {
+        distort(step);
+    }
+    event
+}
+
+/// What is on the disk after a step, and after each of its records.
+fn disks(step: &mut Step) -> impl Iterator<Item = &mut OnDisk> {
+    step.disks.iter_mut().chain([&mut step.after.disk])
+}
+
 fn next(zxid: Zxid) -> Zxid {
     Zxid(zxid.0 + 1)
 }
@@ -60,144 +81,148 @@ fn every_abstract_action_is_taken_and_nothing_else() {
 }
 
 #[test]
-fn a_promise_that_is_read_from_the_disk_one_too_high_is_refused() {
-    assert!(is_refused(|mut event| {
-        if let GhostEvent::Disk { after, .. } = &mut event {
-            after.promised = Epoch(after.promised.0 + 1);
+fn a_promise_that_is_not_the_one_on_disk_is_refused() {
+    assert!(is_refused(|event| facts(event, |_, fact| Some(match fact {
+        Fact::Promised { epoch, candidate } => {
+            Fact::Promised { epoch: Epoch(epoch.0 + 1), candidate }
         }
-        event
-    }));
+        other => other,
+    }))));
 }
 
 #[test]
 fn an_accepted_epoch_that_is_taken_from_the_promise_is_refused() {
-    assert!(is_refused(|mut event| {
-        if let GhostEvent::Disk { after, .. } = &mut event {
-            after.accepted = after.promised;
-        }
-        event
-    }));
+    assert!(is_refused(|event| steps(event, |step| {
+        disks(step).for_each(|disk| disk.accepted = disk.promised);
+    })));
 }
 
 #[test]
 fn a_log_that_misses_its_end_is_refused() {
-    assert!(is_refused(|mut event| {
-        if let GhostEvent::Disk { before, after, .. } = &mut event {
-            before.log.pop();
-            after.log.pop();
-        }
-        event
-    }));
+    assert!(is_refused(|event| steps(event, |step| {
+        step.before.disk.log.pop();
+        disks(step).for_each(|disk| drop(disk.log.pop()));
+    })));
 }
 
+/// The report and the disk agree: only abstract Zab refuses that.
 #[test]
 fn a_log_that_holds_what_nobody_proposed_is_refused() {
-    assert!(is_refused(|mut event| {
-        if let GhostEvent::Disk { after, .. } = &mut event
-            && let Some(last) = after.log.last_mut()
-        {
-            last.zxid = next(last.zxid);
+    assert!(is_refused(|event| steps(event, |step| {
+        let mut appended = false;
+        for fact in &mut step.facts {
+            if let Fact::Appended(txn) = fact {
+                txn.zxid = next(txn.zxid);
+                appended = true;
+            }
         }
-        event
-    }));
+        for disk in disks(step).filter(|_| appended) {
+            if let Some(last) = disk.log.last_mut() {
+                last.zxid = next(last.zxid);
+            }
+        }
+    })));
 }
 
 #[test]
 fn promises_to_the_wrong_candidate_elect_nobody() {
-    assert!(is_refused(|mut event| {
-        if let GhostEvent::Disk { sid, candidate, .. } = &mut event {
-            *candidate = *sid;
-        }
-        event
-    }));
+    assert!(is_refused(|event| facts(event, |sid, fact| Some(match fact {
+        Fact::Promised { epoch, .. } => Fact::Promised { epoch, candidate: sid },
+        other => other,
+    }))));
 }
 
 #[test]
 fn an_initial_history_that_differs_from_the_promised_one_is_refused() {
-    assert!(is_refused(|mut event| {
-        if let GhostEvent::Elected { initial, .. } = &mut event {
-            initial.pop();
-        }
-        event
-    }));
+    assert!(is_refused(|event| facts(event, |_, fact| Some(match fact {
+        Fact::Elected { epoch, .. } => Fact::Elected { epoch, last: Zxid::ZERO },
+        other => other,
+    }))));
 }
 
 #[test]
 fn an_election_for_an_epoch_that_nobody_promised_is_refused() {
-    assert!(is_refused(|mut event| {
-        if let GhostEvent::Elected { epoch, .. } = &mut event {
-            *epoch = Epoch(epoch.0 + 1);
-        }
-        event
-    }));
+    assert!(is_refused(|event| facts(event, |_, fact| Some(match fact {
+        Fact::Elected { epoch, last } => Fact::Elected { epoch: Epoch(epoch.0 + 1), last },
+        other => other,
+    }))));
 }
 
 #[test]
 fn an_acknowledgement_of_what_is_not_on_the_disk_is_refused() {
-    assert!(is_refused(|mut event| {
-        if let GhostEvent::Acked { zxid, .. } = &mut event {
-            *zxid = next(*zxid);
-        }
-        event
-    }));
+    assert!(is_refused(|event| facts(event, |_, fact| Some(match fact {
+        Fact::Acknowledged { zxid } => Fact::Acknowledged { zxid: next(zxid) },
+        other => other,
+    }))));
 }
 
 #[test]
-fn an_acknowledgement_under_a_newer_promise_is_refused() {
-    assert!(is_refused(|mut event| {
-        if let GhostEvent::AckedInitial { disk, .. } = &mut event {
-            disk.promised = Epoch(disk.promised.0 + 1);
-        }
-        event
-    }));
+fn an_epoch_that_is_accepted_without_a_promise_is_refused() {
+    assert!(is_refused(|event| facts(event, |_, fact| Some(match fact {
+        Fact::Accepted { epoch } => Fact::Accepted { epoch: Epoch(epoch.0 + 1) },
+        other => other,
+    }))));
 }
 
 #[test]
 fn a_zxid_that_leaves_one_out_is_refused() {
-    assert!(is_refused(|mut event| {
-        if let GhostEvent::Proposed { txn, .. } = &mut event {
-            txn.zxid = next(txn.zxid);
-        }
-        event
-    }));
+    assert!(is_refused(|event| facts(event, |_, fact| Some(match fact {
+        Fact::Proposed(txn) => Fact::Proposed(Txn { zxid: next(txn.zxid), ..txn }),
+        other => other,
+    }))));
 }
 
 #[test]
 fn a_delivery_of_more_than_was_chosen_is_refused() {
-    assert!(is_refused(|mut event| {
-        if let GhostEvent::Delivered(_, applied) = &mut event {
+    assert!(is_refused(|event| steps(event, |step| {
+        if step.facts.iter().any(|fact| matches!(fact, Fact::Delivered(_))) {
+            let applied = &mut step.after.applied;
             let last = applied.last().map_or(Zxid::new(Epoch(1), 0), |txn| txn.zxid);
-            applied.push(Txn { zxid: next(last), payload: 0 });
+            let more = Txn { zxid: next(last), payload: 0 };
+            applied.push(more.clone());
+            step.facts.push(Fact::Delivered(more));
         }
-        event
-    }));
+    })));
 }
 
 #[test]
 fn a_proposal_before_the_leader_has_delivered_its_initial_history_is_refused() {
-    assert!(is_refused(|event| match event {
-        GhostEvent::Established { leader, .. } => GhostEvent::SyncAsked(leader),
-        GhostEvent::Elected { .. }
-        | GhostEvent::Proposed { .. }
-        | GhostEvent::AckedInitial { .. }
-        | GhostEvent::Acked { .. }
-        | GhostEvent::Disk { .. }
-        | GhostEvent::Delivered(..)
-        | GhostEvent::SyncAsked(_)
-        | GhostEvent::Synced(..)
-        | GhostEvent::LeadershipEnded(_)
-        | GhostEvent::Crashed { .. } => event,
-    }));
+    assert!(is_refused(|event| facts(event, |_, fact| match fact {
+        Fact::Established { .. } => None,
+        other => Some(other),
+    })));
+}
+
+#[test]
+fn a_record_that_nobody_reports_is_refused() {
+    assert!(is_refused(|event| facts(event, |_, fact| match fact {
+        Fact::Appended(_) => None,
+        other => Some(other),
+    })));
+}
+
+#[test]
+fn a_start_with_another_disk_is_refused() {
+    assert!(is_refused(|event| facts(event, |_, fact| Some(match fact {
+        Fact::Started { accepted, current, snapshot, last } => {
+            Fact::Started { accepted: Epoch(accepted.0 + 1), current, snapshot, last }
+        }
+        other => other,
+    }))));
 }
 
 #[test]
 fn without_the_check_the_distorted_run_is_a_run() {
     let limits = Limits { refinement: false, ..LIMITS };
-    let outcome = run(limits, |mut event| {
-        if let GhostEvent::Disk { after, .. } = &mut event {
-            after.promised = Epoch(after.promised.0 + 1);
-        }
-        event
+    let outcome = run(limits, |event| {
+        facts(event, |_, fact| {
+            Some(match fact {
+                Fact::Promised { epoch, candidate } => {
+                    Fact::Promised { epoch: Epoch(epoch.0 + 1), candidate }
+                }
+                other => other,
+            })
+        })
     });
     assert!(outcome.complete && outcome.violations.is_empty());
 }

@@ -1,7 +1,7 @@
 //! Phase 3: proposals, their acknowledgements and commits, and the session layer's own messages.
 
 use super::{Leader, Learner, Progress, Stage, send};
-use crate::io::{Action, After, Ignored, Outputs, Refusal};
+use crate::io::{Action, After, Fact, Ignored, Outputs, Refusal};
 use crate::message::{LearnerKind, Message, MessageKind, Payload, SessionMessage, Txn};
 use crate::replica::Replica;
 use crate::types::{Sid, SidSet, Zxid};
@@ -32,6 +32,7 @@ impl<P: Payload> Leader<P> {
                 send(sid, Message::Proposal(txn.clone()), After::Now, out);
             }
         }
+        out.facts.push(Fact::Proposed(txn.clone()));
         replica.append(txn, out);
         Next::Stay
     }

@@ -1,7 +1,7 @@
 //! Phase 1: a quorum's promises for an epoch above all that were promised before.
 
 use super::{Leader, Learner, Progress, Stage, send};
-use crate::io::{Action, Outputs, Refusal};
+use crate::io::{Action, Fact, Outputs, Refusal};
 use crate::message::{LearnerKind, Message, MessageKind, Payload};
 use crate::replica::Replica;
 use crate::types::{Epoch, Sid, SidSet, Zxid};
@@ -63,7 +63,7 @@ impl<P: Payload> Leader<P> {
         }
         out.action(Action::LeaderChooseEpoch);
         let epoch = Epoch(highest.0 + 1).min(replica.config.epoch_after(replica.accepted));
-        replica.promise(epoch, out);
+        replica.promise(epoch, replica.config.me, out);
         self.stage = Stage::AwaitAckEpoch { epoch, promised: SidSet::EMPTY };
         for (&sid, learner) in &self.learners {
             if let Progress::Informed { .. } = learner.progress {
@@ -121,6 +121,7 @@ impl<P: Payload> Leader<P> {
             return;
         }
         out.action(Action::LeaderElected);
+        out.facts.push(Fact::Elected { epoch, last: replica.history.last() });
         replica.accept(epoch, out);
         self.stage = Stage::AwaitAckNewLeader { epoch, accepted: SidSet::EMPTY };
         let promised: alloc::vec::Vec<_> = self

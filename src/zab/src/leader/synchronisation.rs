@@ -2,7 +2,7 @@
 
 use super::confirmation::ping;
 use super::{Leader, Learner, Progress, Stage, send};
-use crate::io::{Action, After, Ignored, Note, Outputs, Refusal, Timer};
+use crate::io::{Action, After, Fact, Ignored, Note, Outputs, Refusal, Timer};
 use crate::message::{LearnerKind, Message, MessageKind, Payload};
 use crate::plan::SyncPlan;
 use crate::replica::Replica;
@@ -104,6 +104,7 @@ impl<P: Payload> Leader<P> {
         }
         out.action(Action::LeaderEstablished);
         out.notes.push(Note::Established(epoch));
+        out.facts.push(Fact::Established { epoch });
         out.disarm(Timer::InitLimit);
         out.arm(Timer::Ping);
         let committed = replica.history.last();

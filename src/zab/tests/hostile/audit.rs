@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use zab::{
-    After, Decision, DiskImage, Input, LinkCmd, Message, Note, Outputs, Role, Send, Sid, Timer,
-    TimerCmd, WriteNo, Zab, Zxid,
+    After, Decision, DiskImage, Fact, Input, LinkCmd, Message, Note, Outputs, Role, Send, Sid,
+    Timer, TimerCmd, WriteNo, Zab, Zxid,
 };
 
 use crate::cluster::{Given, Machine, Out, P, Stepped};
@@ -349,6 +349,11 @@ fn rename_outputs(mut out: Out) -> Out {
             TimerCmd::Arm(timer) => TimerCmd::Arm(rename_timer(timer)),
             TimerCmd::Disarm(timer) => TimerCmd::Disarm(rename_timer(timer)),
         };
+    }
+    for fact in &mut out.facts {
+        if let Fact::Promised { candidate, .. } = fact {
+            *candidate = name(*candidate);
+        }
     }
     for note in &mut out.notes {
         *note = match *note {
