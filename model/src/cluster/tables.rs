@@ -15,9 +15,9 @@ use super::link::{Conn, ConnOp, Slot, SlotOp, number};
 use super::machine::{Machine, Txn};
 use super::node::{Effects, Event, Node};
 use super::symmetry::Renaming;
-use crate::search::intern::Interner;
-use crate::search::memo::{Memo, MemoCache};
 use crate::spec::histories::Histories;
+use search::intern::Interner;
+use search::memo::{Memo, MemoCache};
 
 /// The effects of a step, in ids.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
