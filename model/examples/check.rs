@@ -8,8 +8,8 @@
 use std::io::{stderr, stdout};
 use std::process::ExitCode;
 
+use checker::{BuildInfo, CheckOptions, CheckRequest, Console, Engine, ProgressMode, check};
 use model::registry;
-use model::report::{BuildInfo, CheckOptions, CheckRequest, Console, Engine, ProgressMode, check};
 
 fn main() -> ExitCode {
     match request() {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use stateright::{Checker as _, Model};
 
-use crate::report::{CheckOptions, Completion, Phase, Progress, Verdict, Violated};
-use crate::search::{self, Options, Outcome, Space, explore};
+use checker::{CheckOptions, Completion, Phase, Progress, Verdict, Violated};
+use search::{self, Options, Outcome, Space, explore};
 
 /// What the front end asks, as the search takes it.
 pub(crate) fn options(opts: &CheckOptions) -> Options<'_> {

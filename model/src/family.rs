@@ -15,13 +15,13 @@ use crate::cluster::property::Property;
 use crate::cluster::story::tell;
 use crate::cluster::walk::Walk;
 use crate::engine;
-use crate::report::{
+use crate::spec::action::Kind;
+use checker::{
     AbstractRun, ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Engine, ModelInfo,
     Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds,
     TraceFile, Verdict, Violated, Violation,
 };
-use crate::search::{Outcome, Space};
-use crate::spec::action::Kind;
+use search::{Outcome, Space};
 
 /// A family of clusters under one name: the same machine, under bounds that depend on the tier.
 #[derive(Clone, Debug)]

@@ -8,8 +8,6 @@ pub mod flaws;
 mod hostile;
 pub mod liveness;
 mod registry;
-pub mod report;
-pub mod search;
 pub mod spec;
 
 pub use registry::{flaw_runner, registry};

@@ -7,7 +7,7 @@ use zab::{Peer, Zab};
 use crate::cluster::property::Property;
 use crate::family::{Family, Preset};
 use crate::flaws::Runner;
-use crate::report::{CheckableModel, FlawRunner, Tier};
+use checker::{CheckableModel, FlawRunner, Tier};
 
 /// Every model, in the order in which lists show them and `check all` runs them.
 pub fn registry() -> Vec<Box<dyn CheckableModel>> {

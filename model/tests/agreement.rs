@@ -1,11 +1,11 @@
 //! Independent ways to count the same states have to agree: the own search and stateright's, one
 //! thread and two, with symmetry and without, with reductions and without.
 
-use model::registry;
-use model::report::{
+use checker::{
     Bounds, BuildInfo, CheckOptions, CheckRequest, CheckableModel, Completion, Console, Engine,
     Exit, ProgressMode, PropertyVerdict, Verdict, check,
 };
+use model::registry;
 
 fn named(name: &str) -> Box<dyn CheckableModel> {
     registry().into_iter().find(|model| model.info().name == name).expect("a registered model")

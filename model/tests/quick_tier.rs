@@ -4,8 +4,8 @@
 //! A number that changes means that the model or the core behaves differently. When that is meant,
 //! the new number belongs in the commit that changes it, with the reason.
 
+use checker::{CheckOptions, Completion, Engine, Tier, Verdict};
 use model::registry;
-use model::report::{CheckOptions, Completion, Engine, Tier, Verdict};
 
 /// Model, distinct states, generated states, depth.
 const PINNED: &[(&str, u64, u64, u64)] = &[

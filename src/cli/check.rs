@@ -4,8 +4,8 @@ use super::bounds::BoundArgs;
 use super::checkout;
 use super::context::Context;
 use super::stop::stop_flag;
+use checker::{AbstractRuns, CheckOptions, CheckRequest, Engine, FlawRequest, Tier};
 use clap::{Args, ValueEnum};
-use model::report::{AbstractRuns, CheckOptions, CheckRequest, Engine, FlawRequest, Tier};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -122,7 +122,7 @@ impl From<EngineArg> for Engine {
 /// Runs `check`.
 pub(crate) fn run(arguments: CheckArgs, mut context: Context<'_>) -> u8 {
     if arguments.list {
-        let list = model::report::list_text(&context.registry);
+        let list = checker::list_text(&context.registry);
         let _ = context.console.out.write_all(list.as_bytes());
         return 0;
     }
@@ -144,7 +144,7 @@ pub(crate) fn run(arguments: CheckArgs, mut context: Context<'_>) -> u8 {
             }
         };
         let request = FlawRequest { names, threads, repo, out: arguments.out, stop };
-        return model::report::run_flaws(runner.as_ref(), &request, &mut context.console).code();
+        return checker::run_flaws(runner.as_ref(), &request, &mut context.console).code();
     }
     let request = CheckRequest {
         model: arguments.model,
@@ -163,5 +163,5 @@ pub(crate) fn run(arguments: CheckArgs, mut context: Context<'_>) -> u8 {
         },
     };
     let console = &mut context.console;
-    model::report::check(&context.registry, &request, &context.build, console).code()
+    checker::check(&context.registry, &request, &context.build, console).code()
 }

@@ -1,6 +1,6 @@
 //! What a command works with.
 
-use model::report::{BuildInfo, CheckableModel, Console, FlawRunner, ProgressMode};
+use checker::{BuildInfo, CheckableModel, Console, FlawRunner, ProgressMode};
 use std::io::IsTerminal;
 
 /// Models, outputs, and the flag that Ctrl-C sets.

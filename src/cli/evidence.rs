@@ -15,10 +15,10 @@ mod tree;
 use super::check::TierArg;
 use super::context::Context;
 use super::stop::stop_flag;
+use checker::{FlawRunner, Tier};
 use clap::{Args, ValueEnum};
 use evidence::{FORMAT, Identity, NotCovered, Part, Report, VERSION};
 use flaws::Sample;
-use model::report::{FlawRunner, Tier};
 use part::Run;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -108,7 +108,7 @@ pub(crate) fn run(arguments: &EvidenceArgs, context: Context<'_>) -> u8 {
     };
     let tier = Tier::from(arguments.tier);
     let name = arguments.model.as_deref().unwrap_or("all");
-    if let Err(error) = model::report::select(&registry, name, Some(tier), &[]) {
+    if let Err(error) = checker::select(&registry, name, Some(tier), &[]) {
         return fail(2, &error.to_string());
     }
     let prepared = prepare(arguments);

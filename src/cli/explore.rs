@@ -2,8 +2,8 @@
 
 use super::bounds::BoundArgs;
 use super::context::Context;
+use checker::select;
 use clap::Args;
-use model::report::select;
 use std::net::SocketAddr;
 
 const EXAMPLES: &str = "\
@@ -34,7 +34,7 @@ pub(crate) struct ExploreArgs {
 /// Runs `explore`.
 pub(crate) fn run(arguments: &ExploreArgs, context: Context<'_>) -> u8 {
     let console = context.console;
-    let selected = match model::report::find_model(&context.registry, &arguments.model)
+    let selected = match checker::find_model(&context.registry, &arguments.model)
         .and_then(|_| select(&context.registry, &arguments.model, None, &arguments.bounds.given()))
     {
         Ok(selected) => selected,

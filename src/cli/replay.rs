@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &ReplayArgs, mut context: Context<'_>) -> u8 {
         status = replay_recordings(&recordings, &asked, &mut context);
     }
     if !traces.is_empty() {
-        let traces = model::report::replay(&context.registry, &traces, &mut context.console);
+        let traces = checker::replay(&context.registry, &traces, &mut context.console);
         status = worse(status, traces.code());
     }
     status

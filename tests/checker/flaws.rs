@@ -1,7 +1,7 @@
 //! `check --flaws`, with a runner that finds what it is told to find.
 
 use crate::harness::{vivarium, vivarium_with};
-use model::report::{FlawFound, FlawInfo, FlawRequest, FlawRow, FlawRunner};
+use checker::{FlawFound, FlawInfo, FlawRequest, FlawRow, FlawRunner};
 
 /// Finds what it is told to find.
 struct Flaws;

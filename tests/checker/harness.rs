@@ -1,7 +1,7 @@
 //! Calling the command line with a model made for tests.
 
 use crate::{cli, ring};
-use model::report::{BuildInfo, CheckableModel, Console, FlawRunner, ProgressMode, Record};
+use checker::{BuildInfo, CheckableModel, Console, FlawRunner, ProgressMode, Record};
 use std::path::{Path, PathBuf};
 
 /// Exit status, standard output, standard error.

@@ -10,11 +10,11 @@ mod cli;
 mod flaws;
 mod harness;
 mod process;
-#[path = "../../model/tests/ring/mod.rs"]
+#[path = "../../src/checker/tests/ring/mod.rs"]
 mod ring;
 
+use checker::TraceFile;
 use harness::{directory, records, vivarium, vivarium_twice};
-use model::report::TraceFile;
 use std::path::Path;
 
 #[test]
@@ -145,7 +145,7 @@ fn replays_accept_and_refuse() {
         let bounds =
             [("servers", 3), ("laps", 1), ("timeouts", 1), ("crashes", 0), ("delay-ms", 0)];
         let actions = vec![serde_json::json!(["Pass", 0]), serde_json::json!(["Receive", 1])];
-        let mut trace = TraceFile::new("Ring", model::report::Bounds::new(bounds), actions);
+        let mut trace = TraceFile::new("Ring", checker::Bounds::new(bounds), actions);
         edit(&mut trace);
         let path = dir.join(name);
         trace.write(&path).expect("writable");

@@ -1,7 +1,7 @@
 //! The process itself: the binary, and a signal.
 
 use crate::harness::{directory, records, vivarium};
-use model::report::Answer;
+use checker::Answer;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use zab::Action;
 
 use super::limits::Limits;
-use crate::report::ActionCount;
-use crate::search::Outcome;
 use crate::spec::action::Kind;
+use checker::ActionCount;
+use search::Outcome;
 
 /// Companions of the properties: situations that a run has to reach, or its silence means little.
 /// The low bits of a set of marks are the actions of the core.

@@ -37,7 +37,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use host::{Link, Timer};
 use zab::{Config, Decision, Quorum, Role, Sid};
 
-use crate::search::{Judgement, Space, Successors};
 use crate::spec::summary::Summary;
 use disk::Disk;
 use ghost::Ghost;
@@ -47,6 +46,7 @@ use link::{CONNECTIONS_MAX, Conn, ConnOp, Slot, SlotOp, generation, number};
 use machine::Machine;
 use node::{Event, Node};
 use property::Property;
+use search::{Judgement, Space, Successors};
 use symmetry::{Renaming, renamings};
 use tables::{Cache, Tables};
 

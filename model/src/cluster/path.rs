@@ -10,7 +10,7 @@ use super::link::generation;
 use super::machine::Machine;
 use super::node::Event;
 use super::tables::Cache;
-use crate::search::{Space, Successors, replay};
+use search::{Space, Successors, replay};
 
 /// One step of a run.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -13,7 +13,7 @@ use super::machine::{Machine, Txn};
 use super::node::Node;
 use super::path::Taken;
 use super::property::Property;
-use crate::report::{Arrow, Bounds, Fate, Step, StepKind, Story};
+use checker::{Arrow, Bounds, Fate, Step, StepKind, Story};
 
 /// Tells a run.
 pub fn tell<M: Machine>(

@@ -16,10 +16,10 @@ use super::machine::{Machine, Txn};
 use super::node::{Effects, Event, Node};
 use super::property::Property;
 use super::symmetry::Renaming;
-use crate::search::intern::Interner;
-use crate::search::memo::{Memo, MemoCache};
 use crate::spec::action::Kind;
 use crate::spec::histories::Histories;
+use search::intern::Interner;
+use search::memo::{Memo, MemoCache};
 
 /// The effects of a step, in ids.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -117,7 +117,7 @@ fn is_fault(act: &Act) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::registry;
-    use crate::report::{CheckableModel, Tier};
+    use checker::{CheckableModel, Tier};
     use std::collections::BTreeSet;
 
     fn model(name: &str) -> Box<dyn CheckableModel> {

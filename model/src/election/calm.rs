@@ -15,7 +15,7 @@ use super::limits::{BUDGET_MAX, Budget, Limits};
 use super::node::Standing;
 use super::tables::{Cache, Info};
 use crate::liveness::{Calms, Overtaken, STRONG_FROM};
-use crate::search::Successors;
+use search::Successors;
 
 /// No server begins a round after this one in a calm run. The first phase of a run of the bounds
 /// checked ends by round 4 at the latest.

@@ -14,12 +14,12 @@ use super::reference::Reference;
 use super::story::story;
 use crate::engine;
 use crate::liveness::{Entry, Found, Z15, find, walk};
-use crate::report::{
+use checker::{
     ActionCount, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo, Progress,
     PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds, TraceFile,
     Verdict, Violated, Violation,
 };
-use crate::search::{self, Outcome, Trace};
+use search::{self, Outcome, Trace};
 
 /// The models of family F.
 pub fn models() -> Vec<Box<dyn CheckableModel>> {

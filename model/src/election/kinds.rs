@@ -2,7 +2,7 @@
 
 use super::limits::{BUDGET_MAX, Limits};
 use super::property::Companion;
-use crate::report::{BoundInfo, Bounds, Tier};
+use checker::{BoundInfo, Bounds, Tier};
 
 /// One model: the same ensemble, looked at with other bounds and properties.
 pub(super) struct Kind {

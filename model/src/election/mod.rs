@@ -36,12 +36,12 @@ mod tests;
 use zab::{Config, Quorum, Sid, SidSet, Timer};
 
 use crate::cluster::link::{Slot, SlotOp};
-use crate::search::{Judgement, Space, Successors};
 use action::Act;
 pub use checkable::models;
 use limits::{Budget, Limits};
 use node::{Event, Node, Standing};
 use property::Property;
+use search::{Judgement, Space, Successors};
 use tables::{Cache, Info, Tables};
 
 /// The ids of the events and operations that need no look-up.

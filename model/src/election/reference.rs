@@ -11,7 +11,7 @@ use super::node::Node;
 use super::property::{Companion, Property, Seen};
 use super::tables::Cache;
 use crate::cluster::link::Slot;
-use crate::search::{Edge, Space, Successors};
+use search::{Edge, Space, Successors};
 
 /// An [`Ensemble`] that stateright explores.
 #[derive(Clone)]

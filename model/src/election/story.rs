@@ -6,7 +6,7 @@ use super::Ensemble;
 use super::action::Act;
 use super::node::{Event, Node, Standing};
 use crate::liveness::{Entry, Walk};
-use crate::report::{Arrow, Bounds, Fate, PropertyInfo, Step, StepKind, Story};
+use checker::{Arrow, Bounds, Fate, PropertyInfo, Step, StepKind, Story};
 
 /// Where the messages on their way were sent: step and place among what the step sent.
 type Flight = Option<(usize, usize)>;

@@ -6,8 +6,8 @@ use super::limits::Own;
 use super::node::{Effects, Event, Node, Standing};
 use super::property::Property;
 use crate::cluster::link::{Slot, SlotOp};
-use crate::search::intern::Interner;
-use crate::search::memo::{Memo, MemoCache};
+use search::intern::Interner;
+use search::memo::{Memo, MemoCache};
 
 /// The effects of a step, in ids.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

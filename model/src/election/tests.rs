@@ -14,8 +14,8 @@ use super::reference::Reference;
 use super::tables::is_strict_total_order;
 use crate::liveness::tests::Without;
 use crate::liveness::{Calms, Entry, Found, find, walk};
-use crate::report::{CheckOptions, Completion, Engine, Tier, TraceFile, Verdict};
-use crate::search::{Options, Outcome, explore};
+use checker::{CheckOptions, Completion, Engine, Tier, TraceFile, Verdict};
+use search::{Options, Outcome, explore};
 
 const ALONE: Limits = Limits {
     servers: 3,

@@ -1,6 +1,6 @@
 //! The list of flaws, `model/flaws/flaws.json`.
 
-use crate::report::{Bounds, FlawInfo};
+use checker::{Bounds, FlawInfo};
 use serde::{Deserialize, Serialize};
 
 /// A seeded flaw.

@@ -3,7 +3,7 @@
 use super::list::{Case, Flaw, Measured, flaws};
 use super::patch::Patch;
 use super::readme;
-use crate::report::{
+use checker::{
     Bounds, FlawFound, FlawInfo, FlawRequest, FlawRow, FlawRunner, PropertyKind, Record, TraceFile,
 };
 use std::collections::BTreeSet;

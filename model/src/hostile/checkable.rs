@@ -13,11 +13,11 @@ use super::machine::{Companion, Kind, Machine, Seen, TakenBy};
 use super::proper::Proper;
 use super::story::story;
 use crate::engine;
-use crate::report::{
+use checker::{
     ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Engine, ModelInfo, Progress,
     PropertyVerdict, ReplayOutcome, TierBounds, TraceFile, Verdict, Violated, Violation,
 };
-use crate::search::Outcome;
+use search::Outcome;
 
 /// The models of family H.
 pub(crate) fn models() -> Vec<Box<dyn CheckableModel>> {

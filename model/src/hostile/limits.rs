@@ -3,7 +3,7 @@
 use zab::{Config, DiskImage, Epoch, Quorum, Sid, SidSet, Txn, Zxid};
 
 use super::machine::{Kind, bound};
-use crate::report::{BoundInfo, Bounds, Tier};
+use checker::{BoundInfo, Bounds, Tier};
 
 /// The server that is explored.
 pub(super) const ME: Sid = Sid(1);

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zab::Sid;
 
-use crate::report::{BoundInfo, Bounds, PropertyInfo, PropertyKind, Step, Tier};
-use crate::search::{Judgement, Outcome};
+use checker::{BoundInfo, Bounds, PropertyInfo, PropertyKind, Step, Tier};
+use search::{Judgement, Outcome};
 
 /// A machine of the core whose peers may say anything, under some limits.
 pub(super) trait Machine: Sized + Send + Sync + 'static {

@@ -34,10 +34,10 @@ mod syncs;
 #[cfg(test)]
 mod tests;
 
-use crate::search::intern::Interner;
-use crate::search::{Judgement, Space, Successors};
 pub(crate) use checkable::models;
 use machine::Machine;
+use search::intern::Interner;
+use search::{Judgement, Space, Successors};
 
 /// A machine and its alphabet, under some limits: a [`Space`].
 struct Hostile<M: Machine> {

@@ -9,8 +9,8 @@ use super::machine::{Companion, Kind, Machine, Seen};
 use super::property::{Property, companions, mark};
 use super::server::{Server, Taken};
 use super::story;
-use crate::report::{BoundInfo, Bounds, PropertyInfo, PropertyKind, Step};
-use crate::search::{Judgement, Outcome};
+use checker::{BoundInfo, Bounds, PropertyInfo, PropertyKind, Step};
+use search::{Judgement, Outcome};
 
 /// A server of Zab proper under some limits.
 pub(super) struct Proper {

@@ -19,7 +19,7 @@ use super::machine;
 use super::property::{self, Property, mark};
 use crate::cluster::limits::votes;
 use crate::cluster::quiet::caught;
-use crate::search::Judgement;
+use search::Judgement;
 
 /// A server, and what is known of it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -7,7 +7,7 @@ use super::event::{Event, label};
 use super::limits::{KINDS_OF_EVENTS, ME};
 use super::machine::{Machine, TakenBy};
 use super::server::{Server, Taken};
-use crate::report::{Arrow, Bounds, Fate, PropertyInfo, Step, StepKind, Story};
+use checker::{Arrow, Bounds, Fate, PropertyInfo, Step, StepKind, Story};
 
 /// Tells a run: what the server begins with, and each event with the step that it caused.
 pub(super) fn story<M: Machine>(

@@ -8,7 +8,7 @@ use zab::{Decision, Epoch, Message, MessageKind, Sid, Txn, Zxid};
 use super::checkable::models;
 use super::event::{Event, alphabet};
 use super::limits::{KINDS, KINDS_OF_EVENTS, Limits};
-use crate::report::{CheckableModel, Tier, TraceFile};
+use checker::{CheckableModel, Tier, TraceFile};
 
 fn limits(name: &str) -> Limits {
     let kind = KINDS.iter().find(|kind| kind.name == name).expect("there is one");

@@ -15,7 +15,7 @@ use crate::cluster::path::Taken;
 use crate::cluster::property::Property;
 use crate::cluster::story::tell;
 use crate::engine;
-use crate::report::{
+use checker::{
     BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo, Progress,
     PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Story, Tier, TierBounds, TraceFile,
     Verdict, Violated, Violation,

@@ -25,7 +25,7 @@ use crate::cluster::info::Info;
 use crate::cluster::limits::{BUDGET_MAX, Budget, Limits};
 use crate::cluster::machine::Origin;
 use crate::cluster::tables::Cache;
-use crate::search::Successors;
+use search::Successors;
 
 /// No server begins a round after this one in a calm run.
 pub const ROUND_MAX: u64 = 16;

@@ -2,7 +2,7 @@
 //!
 //! The check has two halves. The first explores a model as for safety and keeps every state. The
 //! second starts from all of them at once, with what the model may do when no more faults happen
-//! ([`Calms`]), and looks for a fair run that never reaches the goal ([`crate::search::fair`]).
+//! ([`Calms`]), and looks for a fair run that never reaches the goal ([`search::fair`]).
 //!
 //! *Calm* means partial synchrony after some moment. Messages, disks and the noticing of what is
 //! broken are always possible. Timers run out only when nothing else can happen: they are longer
@@ -28,7 +28,7 @@ pub use overtaken::Overtaken;
 pub use pass::{Found, Half, Lasso, find};
 pub use walk::{Stride, Walk, walk};
 
-use crate::search::{Space, Successors};
+use search::{Space, Successors};
 
 /// A model, and what it does once faults stop.
 pub trait Calms: Space {

@@ -7,9 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Calms, STRONG_FROM};
-use crate::report::{Completion, Phase};
-use crate::search::fair::{Counterexample, FairOptions, FairOutcome, fair_within};
-use crate::search::{
+use checker::{Completion, Phase};
+use search::fair::{Counterexample, FairOptions, FairOutcome, fair_within};
+use search::{
     Incomplete, Judgement, Options, Outcome, Progress, Space, Successors, Trace, explore, replay,
 };
 

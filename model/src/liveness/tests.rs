@@ -6,8 +6,8 @@ use super::{Calms, Entry, Found, find, models, walk};
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
 use crate::cluster::limits::Limits;
-use crate::report::{Mark, Tier, TraceFile, html_page, story_text};
-use crate::search::{Judgement, Options, Space, Successors};
+use checker::{Mark, Tier, TraceFile, html_page, story_text};
+use search::{Judgement, Options, Space, Successors};
 
 /// A model whose calm runs lack some steps.
 pub(crate) struct Without<S, F>(pub(crate) S, pub(crate) F);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Calms, Entry, STRONG_FROM};
-use crate::search::Successors;
+use search::Successors;
 
 /// A step of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::action::Action;
 use super::space::{Abstract, Claim, names};
 use super::state::{self, State};
 use crate::engine;
-use crate::report::{
+use checker::{
     ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Engine, ModelInfo, Progress,
     PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Step, StepKind, Story, Tier,
     TierBounds, TraceFile, Verdict, Violated, Violation,

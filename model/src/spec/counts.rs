@@ -3,7 +3,7 @@
 
 use super::space::Abstract;
 use super::state::Bounds;
-use crate::search::{Options, explore};
+use search::{Options, explore};
 
 /// Counted by tools that read TLA+: `spec/check.sh`.
 const COUNTS: &str = include_str!("../../../spec/counts.tsv");

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use zab::{Txn, Zxid};
 
-use crate::search::intern::Interner;
+use search::intern::Interner;
 
 /// A history: a sequence of transactions, by its id in [`Histories`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]

@@ -7,8 +7,8 @@ use zab::{Epoch, Quorum, Sid};
 use super::action::{Action, Kind, View};
 use super::histories::{Histories, History};
 use super::state::{Bounds, State};
-use crate::search::intern::Interner;
-use crate::search::{Judgement, Space, Successors};
+use search::intern::Interner;
+use search::{Judgement, Space, Successors};
 
 /// What is checked of every state. The number is its bit in verdicts. Invariants and the paper's
 /// properties, as far as `spec/Zab.tla` has them as invariants of single states.

@@ -9,7 +9,7 @@ use super::histories::{Histories, History};
 use super::space::Abstract;
 use super::state::{Bounds, State};
 use super::summary::{Local, Reign, Seen, Summary};
-use crate::search::{Options, Space, explore};
+use search::{Options, Space, explore};
 
 /// Every state of abstract Zab within bounds.
 fn each_state(space: &Abstract, mut f: impl FnMut(&State)) -> u64 {

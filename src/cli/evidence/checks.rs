@@ -1,11 +1,11 @@
 //! Model checking, in this process.
 
 use super::part::{Done, Run};
-use evidence::{Checks, ModelRun, PropertyText};
-use model::report::{
+use checker::{
     BuildInfo, CheckOptions, CheckRequest, CheckableModel, Console, Engine, ProgressMode, Record,
     Tier, closing_line, select,
 };
+use evidence::{Checks, ModelRun, PropertyText};
 use std::sync::Arc;
 
 /// What to check.
@@ -85,7 +85,7 @@ fn check_one(
         },
     };
     let mut console = Console { out: &mut std::io::sink(), err: &mut *run.err, progress };
-    model::report::check(asked.registry, &request, asked.build, &mut console);
+    checker::check(asked.registry, &request, asked.build, &mut console);
     let records = std::fs::read_to_string(&json)
         .map_err(|error| format!("{}: {error}", json.display()))
         .and_then(|text| {

@@ -1,9 +1,9 @@
 //! Seeded flaws: the table on record, and some of them built and run again.
 
 use super::part::{Done, Run, rounded};
+use checker::{FlawFound, FlawRequest, FlawRow, FlawRunner};
 use evidence::{FlawHere, FlawRun, Flaws};
 use model::flaws::{Case, Flaw, flaws};
-use model::report::{FlawFound, FlawRequest, FlawRow, FlawRunner};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

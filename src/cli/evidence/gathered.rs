@@ -1,8 +1,8 @@
 //! What is on record and not run here: long runs, and mutants.
 
 use super::part::{Done, Run};
+use checker::Record;
 use evidence::{Ledger, LedgerEntry, Mutant, Mutants};
-use model::report::Record;
 use std::path::{Path, PathBuf};
 
 pub(super) const LEDGER: &str = "proofs/ledger/*.json, as recorded";

@@ -2,8 +2,8 @@
 
 use super::child;
 use super::part::Run;
+use checker::{BuildInfo, Machine};
 use evidence::{Identity, Tool};
-use model::report::{BuildInfo, Machine};
 use std::path::PathBuf;
 
 /// Name, program, arguments, and what it is for.

@@ -3,9 +3,9 @@
 use super::child::{self, Trouble};
 use super::kills::kill_under_load;
 use super::part::{Done, Run, rounded};
+use checker::ActionCount;
 use conformance::{End, FileReport};
 use evidence::{Conformance, Part, Recording, RunProperty};
-use model::report::ActionCount;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use super::child::{self, Trouble};
 use super::part::{Done, Run, rounded};
+use checker::{Bounds, CheckOptions, CheckableModel, Completion, Engine};
 use evidence::{Count, Specification};
-use model::report::{Bounds, CheckOptions, CheckableModel, Completion, Engine};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The chain of evidence: what is relied upon, down to what real servers did.
 
-use model::report::PropertyKind;
+use checker::PropertyKind;
 
 use crate::schema::{Checks, Conformance, Link, ModelRun, Outcome, Part, Report, Status};
 use crate::text::{counted, grouped, seconds};

@@ -1,7 +1,7 @@
 //! What this very run leaves open.
 
+use checker::Tier;
 use model::flaws::Case;
-use model::report::Tier;
 
 use crate::chain::{REFINES, abstract_actions, compared, is_abstract, short, vacuous};
 use crate::schema::{

@@ -6,7 +6,7 @@
 
 mod facts;
 
-use model::report::Machine;
+use checker::Machine;
 use serde::{Deserialize, Serialize};
 
 pub use facts::*;

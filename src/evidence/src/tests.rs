@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::flaws::{Case, Flaw, Measured};
-use model::report::{
+use checker::{
     ActionCount, Bounds, Engine, Machine, PropertyKind, PropertyRecord, Record, Tier, Versions,
 };
+use model::flaws::{Case, Flaw, Measured};
 
 use crate::schema::*;
 use crate::{chain, gaps, limits, page};

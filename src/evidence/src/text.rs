@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-pub(crate) use model::report::grouped;
+pub(crate) use checker::grouped;
 
 /// `1 server`, `2 servers`.
 pub(crate) fn counted(count: usize, singular: &str, plural: &str) -> String {

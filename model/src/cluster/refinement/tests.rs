@@ -9,8 +9,8 @@ use super::super::limits::Limits;
 use super::super::property::Property;
 use super::{OnDisk, Step};
 use crate::cluster::mark::Mark;
-use crate::search::{Options, Outcome, explore};
 use crate::spec::action::Kind;
+use search::{Options, Outcome, explore};
 
 /// Small, and large enough for every abstract action.
 const LIMITS: Limits = Limits {

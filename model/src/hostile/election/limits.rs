@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use zab::{Election, Epoch, Sid, Vote, Zxid};
 
 use super::super::machine::{Kind, bound};
-use crate::report::{BoundInfo, Bounds, Tier};
+use checker::{BoundInfo, Bounds, Tier};
 
 /// The server that is explored. It stands between its peers in the order of ids.
 pub(super) const ME: Sid = Sid(2);

@@ -23,11 +23,11 @@ use std::collections::BTreeSet;
 use zab::{Action, Sid};
 
 use super::machine::{Companion, Kind, Machine};
-use crate::report::{BoundInfo, Bounds, PropertyInfo, Step};
-use crate::search::{Judgement, Outcome};
+use checker::{BoundInfo, Bounds, PropertyInfo, Step};
 use event::{Event, alphabet};
 use limits::{BOUNDS, KINDS, KINDS_OF_EVENTS, Limits, ME, STRANGER, Subject, VOTELESS};
 use property::{Property, REASONS, companions, mark};
+use search::{Judgement, Outcome};
 use server::{Server, Taken};
 
 /// A server in an election, under some limits.

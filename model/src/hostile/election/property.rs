@@ -4,7 +4,7 @@ use zab::Ignored;
 
 use super::super::machine::{Companion, Seen};
 use super::limits::Subject;
-use crate::report::{PropertyInfo, PropertyKind};
+use checker::{PropertyInfo, PropertyKind};
 
 /// A property that has to hold always. The number is its bit in verdicts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -14,7 +14,7 @@ use super::event::{Event, label};
 use super::limits::{Limits, ME};
 use super::property::{Property, mark, reason};
 use crate::cluster::quiet::caught;
-use crate::search::Judgement;
+use search::Judgement;
 
 /// A server, and what is known of it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -4,7 +4,7 @@ use super::book::{Book, Heard, Standing};
 use super::event::{Event, label, told};
 use super::limits::{KINDS_OF_EVENTS, ME};
 use super::server::{Server, Taken};
-use crate::report::{Arrow, Fate, Step, StepKind};
+use checker::{Arrow, Fate, Step, StepKind};
 
 /// A step.
 pub(super) fn tell(number: usize, event: &Event, before: &Server, taken: &Taken) -> Step {

@@ -9,7 +9,7 @@ use super::book::Book;
 use super::event::{Event, alphabet};
 use super::limits::{HIGH, KINDS, KINDS_OF_EVENTS, Limits, ME, zxid};
 use crate::hostile::models;
-use crate::report::{CheckableModel, Tier, TraceFile};
+use checker::{CheckableModel, Tier, TraceFile};
 
 const LOOKING: ServerState = ServerState::Looking;
 const FOLLOWING: ServerState = ServerState::Following;

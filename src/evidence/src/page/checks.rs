@@ -1,7 +1,7 @@
 //! Model checking.
 
+use checker::Answer;
 use maud::{Markup, html};
-use model::report::Answer;
 
 use super::how;
 use crate::chain::{ABSTRACT, REFINES, abstract_actions, compared};

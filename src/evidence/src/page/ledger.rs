@@ -1,7 +1,7 @@
 //! Records of long runs.
 
+use checker::Answer;
 use maud::{Markup, html};
-use model::report::Answer;
 
 use super::how;
 use crate::chain::short;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use checker::{ActionCount, PropertyKind, Record, Tier};
 use model::flaws::Flaw;
-use model::report::{ActionCount, PropertyKind, Record, Tier};
 use serde::{Deserialize, Serialize};
 
 use super::Part;

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::FairOptions;
-use crate::search::{Incomplete, Space, Successors, Trace, replay};
+use crate::{Incomplete, Space, Successors, Trace, replay};
 
 /// A goal, as the target of an edge.
 pub(super) const GOAL: u32 = u32::MAX;

@@ -2,7 +2,7 @@
 //! ring of servers. The flaw in it: a server that times out makes a new token without asking
 //! anybody.
 
-use model::report::{
+use checker::{
     ActionCount, Arrow, BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Fate,
     ModelInfo, Phase, Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Step,
     StepKind, Story, Tier, TierBounds, TraceFile, Verdict, Violated, Violation,

@@ -1,7 +1,7 @@
 //! What a person sees of the checker: bounds, progress, summaries, JSON records and counterexamples
 //! told as stories (text, JSON, HTML).
 //!
-//! A model joins in by implementing [`CheckableModel`] and being listed in [`crate::registry()`].
+//! A model joins in by implementing [`CheckableModel`] and being listed in a registry of models.
 //! Nothing here knows how a search works, and nothing here knows what a particular model contains:
 //! the search answers with a [`Verdict`], and everything shown is computed from that.
 

@@ -2,7 +2,7 @@
 
 mod stories;
 
-use model::report::{Fate, html_page, story_text};
+use checker::{Fate, html_page, story_text};
 use std::path::{Path, PathBuf};
 
 /// Compares with a golden file; `UPDATE_GOLDEN=1 cargo test` writes it anew.

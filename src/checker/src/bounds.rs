@@ -47,7 +47,7 @@ impl Bounds {
     /// The value of a bound that is known to be there.
     ///
     /// # Panics
-    /// If it is not. Bounds handed to [`crate::report::CheckableModel::check`] have every name that
+    /// If it is not. Bounds handed to [`crate::CheckableModel::check`] have every name that
     /// the model declares, within its range.
     pub fn value(&self, name: &str) -> u64 {
         self.get(name).unwrap_or_else(|| panic!("bound `{name}` is not among [{self}]"))

@@ -1,6 +1,6 @@
 //! Stories for the tests of the renderers.
 
-use model::report::{Arrow, Bounds, Fate, Step, StepKind, Story};
+use checker::{Arrow, Bounds, Fate, Step, StepKind, Story};
 
 /// A message.
 pub(crate) fn arrow(from: &str, to: &str, label: &str, fate: Fate, until: Option<usize>) -> Arrow {
