@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Keeps the abstract protocol the same in three languages: proofs/theories (Coq), spec (TLA+), model/src/spec (Rust).
+# Keeps the abstract protocol the same in three languages: proofs/theories (Coq), spec (TLA+), src/abstract-zab (Rust).
 #
 #   spec/correspondence.sh            fails if any of the three is not what correspondence.tsv says
 #   spec/correspondence.sh --update   writes the table anew, for a person to read: each line must say one thing three times
@@ -12,7 +12,7 @@
 #     // guard: p s f < e          // update: log := upd (log s) f l
 set -euo pipefail
 cd "$(dirname "$0")"
-coq=../proofs/theories rust=../model/src/spec table=correspondence.tsv
+coq=../proofs/theories table=correspondence.tsv
 
 # Each of the three prints: name, kind, text.
 coq_actions() {
@@ -64,7 +64,7 @@ rust_actions() {
     }
     /^ *$/ || /^ *\}$/ { if (code != "") flush(); next }
     marks > 0 { code = code " " $0 }
-    END { flush() }' $rust/action.rs $rust/state.rs
+    END { flush() }' ../src/abstract-zab/src/action.rs ../model/src/spec/state.rs
 }
 
 pairs='prefix Lists.v preceq Histories.tla

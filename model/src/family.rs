@@ -15,7 +15,7 @@ use crate::cluster::property::Property;
 use crate::cluster::story::tell;
 use crate::cluster::walk::Walk;
 use crate::engine;
-use crate::spec::action::Kind;
+use abstract_zab::action::Kind;
 use checker::{
     AbstractRun, ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Engine, ModelInfo,
     Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds,

@@ -10,9 +10,9 @@ use zab::{Epoch, Fact, Quorum, Sid, SidSet, Zxid};
 use super::machine::{Origin, Txn};
 use super::property::Property;
 use super::refinement::{self, Held, Step};
-use crate::spec::action::Action;
-use crate::spec::histories::Histories;
-use crate::spec::summary::Summary;
+use abstract_zab::action::Action;
+use abstract_zab::histories::Histories;
+use abstract_zab::summary::Summary;
 
 /// What has happened so far, as far as any property can tell. Nothing in it is ever forgotten by a
 /// crash.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use zab::Action;
 
 use super::limits::Limits;
-use crate::spec::action::Kind;
+use abstract_zab::action::Kind;
 use checker::ActionCount;
 use search::Outcome;
 

@@ -37,7 +37,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use host::{Link, Timer};
 use zab::{Config, Decision, Quorum, Role, Sid};
 
-use crate::spec::summary::Summary;
+use abstract_zab::summary::Summary;
 use disk::Disk;
 use ghost::Ghost;
 use info::Info;

@@ -10,10 +10,10 @@ use zab::{Epoch, Fact, Quorum, Sid};
 use super::disk::Disk;
 use super::ghost::GhostEvent;
 use super::machine::{Origin, Txn};
-use crate::spec::action::Action;
-use crate::spec::fold::{Actor, Fold, Own};
-use crate::spec::histories::Histories;
-use crate::spec::summary::{Local, Summary};
+use abstract_zab::action::Action;
+use abstract_zab::fold::{Actor, Fold, Own};
+use abstract_zab::histories::Histories;
+use abstract_zab::summary::{Local, Summary};
 
 /// A server's own variables in abstract Zab, spelt out.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

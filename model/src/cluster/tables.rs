@@ -16,8 +16,8 @@ use super::machine::{Machine, Txn};
 use super::node::{Effects, Event, Node};
 use super::property::Property;
 use super::symmetry::Renaming;
-use crate::spec::action::Kind;
-use crate::spec::histories::Histories;
+use abstract_zab::action::Kind;
+use abstract_zab::histories::Histories;
 use search::intern::Interner;
 use search::memo::{Memo, MemoCache};
 

@@ -5,9 +5,9 @@ use super::Cluster;
 use super::action::Act;
 use super::machine::Machine;
 use super::refinement::{self, OnDisk};
-use crate::spec::action::Action;
-use crate::spec::run::AbstractRun;
-use crate::spec::summary::Summary;
+use abstract_zab::action::Action;
+use abstract_zab::run::AbstractRun;
+use abstract_zab::summary::Summary;
 
 /// Longer runs are cut here. Only those of an oracle that keeps electing without a crash or a
 /// time-out are so long.

@@ -82,8 +82,10 @@ impl Syncs {
         }
     }
 
-    /// A link is gone: over another one, the first answer is to a PING of this round.
+    /// A link is gone: over another one, the first answer is to a PING of this round, and what was
+    /// asked over it is not answered.
     pub(super) fn forget(&mut self, peer: Sid) {
+        self.all.retain(|sync| sync.origin != peer);
         if let Some(round) = &mut self.round {
             round.owed.remove(&peer);
         }

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use serde_json::Value;
 use stateright::{Model, Property};
 
-use super::action::Action;
 use super::space::{Abstract, Claim, names};
 use super::state::{self, State};
 use crate::engine;
+use abstract_zab::action::Action;
 use checker::{
     ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Engine, ModelInfo, Progress,
     PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Step, StepKind, Story, Tier,
@@ -261,7 +261,7 @@ fn tell(space: &Abstract, number: usize, action: &Action<()>, was: &State, is: &
     }
 }
 
-fn histories(space: &Abstract, history: super::histories::History) -> String {
+fn histories(space: &Abstract, history: abstract_zab::histories::History) -> String {
     let zxids = space.histories.txns(history).into_iter().map(|txn| format!("{:?}", txn.zxid));
     format!("[{}]", zxids.collect::<Vec<_>>().join(" "))
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use zab::{Epoch, Quorum, Sid};
 
-use super::action::{Action, Kind, View};
-use super::histories::{Histories, History};
 use super::state::{Bounds, State};
+use abstract_zab::action::{Action, Kind, View};
+use abstract_zab::histories::{Histories, History};
 use search::intern::Interner;
 use search::{Judgement, Space, Successors};
 

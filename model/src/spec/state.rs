@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zab::{Epoch, Quorum, Sid, SidSet, Txn, Zxid};
 
-use super::action::{Action, Promise, Refused, View, allowed};
-use super::histories::{Histories, History};
+use abstract_zab::action::{Action, Promise, Refused, View, allowed};
+use abstract_zab::histories::{Histories, History};
 
 /// What transactions carry here: nothing. A zxid stands for its transaction.
 type Nothing = ();

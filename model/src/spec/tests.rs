@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zab::Sid;
 
-use super::action::{Action, Kind, allowed};
-use super::histories::{Histories, History};
 use super::space::Abstract;
 use super::state::{Bounds, State};
-use super::summary::{Local, Reign, Seen, Summary};
+use abstract_zab::action::{Action, Kind, allowed};
+use abstract_zab::histories::{Histories, History};
+use abstract_zab::summary::{Local, Reign, Seen, Summary};
 use search::{Options, Space, explore};
 
 /// Every state of abstract Zab within bounds.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use model::spec::action::Kind;
+use abstract_zab::action::Kind;
 use recording::{Digest, Header, Reader, Refused, Tail};
 use zab::{Action, Input, Note, Outputs, Peer, Quorum, Sid, Zxid};
 

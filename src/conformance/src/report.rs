@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use model::spec::action::Kind;
+use abstract_zab::action::Kind;
 use serde::Serialize;
 use zab::{Action, Sid};
 

@@ -9,7 +9,7 @@ use super::super::limits::Limits;
 use super::super::property::Property;
 use super::{OnDisk, Step};
 use crate::cluster::mark::Mark;
-use crate::spec::action::Kind;
+use abstract_zab::action::Kind;
 use search::{Options, Outcome, explore};
 
 /// Small, and large enough for every abstract action.

@@ -1,8 +1,8 @@
 //! Happenings as actions of abstract Zab, and whether these are allowed now.
 
-use model::spec::action::Action;
-use model::spec::histories::History;
-use model::spec::summary::Local;
+use abstract_zab::action::Action;
+use abstract_zab::histories::History;
+use abstract_zab::summary::Local;
 use recording::Digest;
 use zab::{Epoch, Sid, Zxid};
 

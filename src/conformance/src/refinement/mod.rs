@@ -19,10 +19,10 @@ mod stream;
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
-use model::spec::action::Kind;
-use model::spec::histories::{Histories, History};
-pub(crate) use model::spec::run::AbstractRun;
-use model::spec::summary::{Local, Summary};
+use abstract_zab::action::Kind;
+use abstract_zab::histories::{Histories, History};
+pub(crate) use abstract_zab::run::AbstractRun;
+use abstract_zab::summary::{Local, Summary};
 use recording::Digest;
 use zab::{Quorum, Sid};
 
