@@ -26,6 +26,11 @@ impl Impostor {
     /// FOLLOWERINFO, or OBSERVERINFO, under the id of a member. `None` if the server does not
     /// listen.
     pub(crate) fn introduce(to: &Server, kind: PacketType, sid: u8, accepted: u32) -> Option<Self> {
+        Self::at(to.quorum_port, kind, sid, accepted)
+    }
+
+    /// As [`Self::introduce`], at this port.
+    pub(crate) fn at(port: u16, kind: PacketType, sid: u8, accepted: u32) -> Option<Self> {
         let info = LearnerInfo {
             server_id: i64::from(sid),
             protocol_version: PROTOCOL_VERSION,
@@ -34,7 +39,7 @@ impl Impostor {
         let mut data = Vec::new();
         info.encode(&mut data);
         let hello = Packet::with_data(kind, i64::from(accepted) << 32, data);
-        let stream = TcpStream::connect(at(to.quorum_port)).ok()?;
+        let stream = TcpStream::connect(at(port)).ok()?;
         let mut impostor = Self { stream, buffer: BytesMut::new(), packets: Packets::new(1 << 24) };
         impostor.say(&hello).then_some(impostor)
     }

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wire::election::{Notification, ServerState};
@@ -397,6 +398,55 @@ fn floods_under_the_ids_of_members_do_not_keep_them_from_serving_and_electing() 
     cluster.servers[leader].start();
     cluster.wait_until_all_serve();
     drop(held);
+    check_everything(&cluster.addresses(), load.stop());
+}
+
+/// Introduces itself, and holds some connections: hundreds of new ones every second.
+fn flood(quorum_port: u16, sid: u8, accepted: u32, ends: &AtomicBool) {
+    let mut held = VecDeque::new();
+    while !ends.load(Ordering::Relaxed) {
+        let kind = PacketType::FollowerInfo;
+        held.extend(Impostor::at(quorum_port, kind, sid, accepted));
+        if held.len() > 100 {
+            held.pop_front();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Within so many ticks a member that starts is a follower.
+const TICKS_MAX: u32 = 10;
+
+#[test]
+fn a_member_joins_its_leader_while_hundreds_a_second_come_from_its_address_in_its_name() {
+    let mut cluster = Cluster::start(3);
+    let load = Load::start(&cluster.addresses(), 2);
+    let (leader, follower) = (cluster.leader(), cluster.follower());
+    let promised = accepted_epoch(&cluster.servers[leader]);
+    let sid = cluster.servers[follower].sid;
+    let ends = AtomicBool::new(false);
+    let port = cluster.servers[leader].quorum_port;
+    std::thread::scope(|scope| {
+        scope.spawn(|| flood(port, sid, promised, &ends));
+        for _ in 0..3 {
+            cluster.servers[follower].kill();
+            // Strangers have its place.
+            load.wait_for_progress(100);
+            cluster.servers[follower].start();
+            let begun = Instant::now();
+            let tick = Duration::from_millis(2000);
+            while cluster.servers[follower].mode().as_deref() != Some("follower") {
+                if begun.elapsed() > TICKS_MAX * tick {
+                    ends.store(true, Ordering::Relaxed);
+                    panic!("no follower within {TICKS_MAX} ticks\n{}", cluster.logs());
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            println!("a follower after {:?}", begun.elapsed());
+            load.wait_for_progress(100);
+        }
+        ends.store(true, Ordering::Relaxed);
+    });
     check_everything(&cluster.addresses(), load.stop());
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use zab::{After, Message, Sid, WriteNo};
+use zab::{After, Epoch, Message, Sid, WriteNo};
 
 use crate::io::Generation;
 use crate::packets::{Encoder, Payload};
@@ -25,6 +25,11 @@ pub(crate) struct Connection<P> {
     asked: bool,
     /// For a tick.
     pub(crate) overdue: bool,
+    /// The open question is LEADERINFO of this epoch: nothing has been heard since the learner
+    /// introduced itself.
+    proposed: Option<Epoch>,
+    /// The learner was told this epoch over this connection while it waited to become the link.
+    told: Option<Epoch>,
 }
 
 impl<P: Payload> Connection<P> {
@@ -36,7 +41,25 @@ impl<P: Payload> Connection<P> {
             staged: Vec::new(),
             asked: false,
             overdue: false,
+            proposed: None,
+            told: None,
         }
+    }
+
+    /// The same over a connection whose learner was told this epoch before it became the link.
+    pub(crate) fn told(self, told: Option<Epoch>) -> Self {
+        Self { told, ..self }
+    }
+
+    /// The epoch that was proposed, if that is the last word: whoever is at the other end has not
+    /// proved yet that it takes part in the protocol.
+    pub(crate) fn unanswered_proposal(&self) -> Option<Epoch> {
+        self.proposed
+    }
+
+    /// Whether the message has been said over this connection already, before it was the link.
+    pub(crate) fn was_told(&self, message: &Message<P>) -> bool {
+        if let Message::LeaderInfo { epoch } = message { self.told == Some(*epoch) } else { false }
     }
 
     /// The message, if it may leave now; or it waits for the disk.
@@ -63,12 +86,21 @@ impl<P: Payload> Connection<P> {
     /// Says a message. True if it is the first open question.
     pub(crate) fn say(&mut self, message: &Message<P>) -> bool {
         self.encoder.encode(message, &mut self.staged);
-        is_question(message) && !std::mem::replace(&mut self.asked, true)
+        self.has_said(message)
+    }
+
+    /// A message has left. True if it is the first open question.
+    pub(crate) fn has_said(&mut self, message: &Message<P>) -> bool {
+        if let Message::LeaderInfo { epoch } = message {
+            self.proposed = Some(*epoch);
+        }
+        message.is_question() && !std::mem::replace(&mut self.asked, true)
     }
 
     /// The peer was heard. True if a question was open.
     pub(crate) fn answered(&mut self) -> bool {
         self.overdue = false;
+        self.proposed = None;
         std::mem::take(&mut self.asked)
     }
 
@@ -96,26 +128,5 @@ impl<P: Payload> Connection<P> {
     /// The messages that wait, and for which record.
     pub(crate) fn gated(&self) -> impl Iterator<Item = &(WriteNo, Message<P>)> {
         self.gated.iter()
-    }
-}
-
-/// Whether a learner that is alive answers the message at once. It answers NEWLEADER too, but only
-/// when the history that came before is on its disk.
-fn is_question<P>(message: &Message<P>) -> bool {
-    match message {
-        Message::LeaderInfo { .. } | Message::Ping { .. } => true,
-        Message::LearnerInfo { .. }
-        | Message::AckEpoch { .. }
-        | Message::Diff { .. }
-        | Message::Trunc { .. }
-        | Message::Snap { .. }
-        | Message::NewLeader { .. }
-        | Message::AckNewLeader { .. }
-        | Message::UpToDate
-        | Message::Proposal(_)
-        | Message::Ack { .. }
-        | Message::Commit { .. }
-        | Message::Inform(_)
-        | Message::Session(_) => false,
     }
 }

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use zab::{
-    Input, LinkCmd, Message, Note, Notification, Outputs, Role, Send, ServerState, Sid, TimerCmd,
-    Txn, WriteNo,
+    Epoch, Input, LinkCmd, Message, Note, Notification, Outputs, Role, Send, ServerState, Sid,
+    TimerCmd, Txn, WriteNo,
 };
 
-use crate::claims::{Claims, Turned};
-use crate::coalescing::says_all_of;
+use crate::claims::{Claims, Heard};
 use crate::connection::Connection;
 use crate::election::{Said, encode_notification};
 use crate::io::{Effect, Event, Link, Remark, Shell, Timer};
 use crate::machine::{Core, Elected};
 use crate::packets::Payload;
+use claiming::turn_away;
 
 /// A server's core, and everything that is between its messages and bytes, its records and a disk,
 /// its timers and a clock.
@@ -84,7 +84,7 @@ impl<C: Elected> Host<C> {
         self.core.elected(decision, &mut out);
         self.carry_out(&mut out, None, &mut to);
         self.out = out;
-        self.admit_claims(&mut to);
+        self.look_at_claims(&mut to);
     }
 }
 
@@ -159,7 +159,7 @@ impl<C: Core> Host<C> {
             }
             Event::Resign => self.step(Input::Resign, None, to),
         }
-        self.admit_claims(to);
+        self.look_at_claims(to);
     }
 
     /// Lets leave what was said since the last time: everything over one connection at once, and to
@@ -256,8 +256,8 @@ impl<C: Core> Host<C> {
             self.said.say(peer, notification);
         }
         for note in out.notes.drain(..) {
-            if let Note::Role(Role::Following(_) | Role::Observing(_), _) = note {
-                self.turn_all_away(to);
+            if let Note::Role(role, _) = note {
+                self.turn_away_for(role, to);
             }
             to.ask(Effect::Note(note));
         }
@@ -284,28 +284,23 @@ impl<C: Core> Host<C> {
         {
             *body = to.shell.report();
         }
-        match message {
-            Message::Diff { committed } => to.remark(Remark::SendsDiff(peer, committed)),
-            Message::Trunc { to: last, .. } => to.remark(Remark::SendsTrunc(peer, last)),
-            Message::Snap { zxid } => to.remark(Remark::SendsSnap(peer, zxid)),
-            Message::LearnerInfo { .. }
-            | Message::LeaderInfo { .. }
-            | Message::AckEpoch { .. }
-            | Message::NewLeader { .. }
-            | Message::AckNewLeader { .. }
-            | Message::UpToDate
-            | Message::Proposal(_)
-            | Message::Ack { .. }
-            | Message::Commit { .. }
-            | Message::Inform(_)
-            | Message::Ping { .. }
-            | Message::Session(_) => {}
+        if let Message::Diff { committed } = message {
+            to.remark(Remark::SendsDiff(peer, committed));
+        } else if let Message::Trunc { to: last, .. } = message {
+            to.remark(Remark::SendsTrunc(peer, last));
+        } else if let Message::Snap { zxid } = message {
+            to.remark(Remark::SendsSnap(peer, zxid));
         }
         let durable = self.durable;
         if let Some(connection) = self.links.get_mut(&peer)
-            && let Some(message) = connection.pass(message, after, durable)
         {
-            say(peer, connection, &message, to);
+            if connection.was_told(&message) {
+                if connection.has_said(&message) {
+                    to.ask(Effect::Arm(Timer::Answer(peer)));
+                }
+            } else if let Some(message) = connection.pass(message, after, durable) {
+                say(peer, connection, &message, to);
+            }
         }
     }
 
@@ -334,27 +329,27 @@ impl<C: Core> Host<C> {
         to: &mut To<'_, C::Payload, S, H>,
     ) {
         if !dialled {
-            match self.claims.arrive(link) {
-                Ok(()) => to.ask(Effect::Arm(Timer::Claim(link))),
-                Err(turned) => return turn_away(link, turned, to),
-            }
-            if self.links.get(&link.peer).is_some_and(|it| it.overdue) {
-                self.replace(link.peer, to);
-            }
+            self.wait(link, to);
         } else if self.is_leading() {
             // An attempt to reach a leader may succeed when this server leads itself; the peer's
             // own link stays then.
             to.ask(Effect::Close(link));
         } else {
             self.retire(link.peer, to);
-            self.admit(link, to);
+            self.admit(link, None, to);
         }
     }
 
-    fn admit<S, H: Shell<C::Payload>>(&mut self, link: Link, to: &mut To<'_, C::Payload, S, H>) {
+    /// A connection becomes the core's link. `told`: the epoch that its learner knows already.
+    fn admit<S, H: Shell<C::Payload>>(
+        &mut self,
+        link: Link,
+        told: Option<Epoch>,
+        to: &mut To<'_, C::Payload, S, H>,
+    ) {
         let Link { peer, generation } = link;
         let connection = Connection::new(generation, self.core.me(), self.config_text.clone());
-        self.links.insert(peer, connection);
+        self.links.insert(peer, connection.told(told));
         self.step(Input::Link { peer, up: true }, None, to);
         let is_of_use = match self.core.role() {
             Role::Leading => true,
@@ -363,23 +358,6 @@ impl<C: Core> Host<C> {
         };
         if !is_of_use {
             self.retire(peer, to);
-        }
-    }
-
-    /// A leader takes in those that wait under the id of a learner without a link.
-    fn admit_claims<S, H: Shell<C::Payload>>(&mut self, to: &mut To<'_, C::Payload, S, H>) {
-        if self.claims.is_empty() {
-            return;
-        }
-        for peer in self.claims.peers() {
-            while self.is_leading()
-                && !self.links.contains_key(&peer)
-                && let Some(claim) = self.claims.next(peer)
-            {
-                to.ask(Effect::Disarm(Timer::Claim(claim.link)));
-                self.admit(claim.link, to);
-                self.received(claim.link, claim.said, to);
-            }
         }
     }
 
@@ -433,13 +411,6 @@ impl<C: Core> Host<C> {
         }
     }
 
-    fn turn_all_away<S, H>(&mut self, to: &mut To<'_, C::Payload, S, H>) {
-        for link in self.claims.clear() {
-            to.ask(Effect::Disarm(Timer::Claim(link)));
-            to.ask(Effect::Close(link));
-        }
-    }
-
     // ---- messages
 
     fn received<S, H: Shell<C::Payload>>(
@@ -449,8 +420,9 @@ impl<C: Core> Host<C> {
         to: &mut To<'_, C::Payload, S, H>,
     ) {
         match self.claims.heard(link, &mut messages) {
-            Ok(false) => {}
-            Ok(true) => return,
+            Ok(Heard::Elsewhere) => {}
+            Ok(Heard::Waits) => return,
+            Ok(Heard::Answered(claim)) => return self.proved(claim, to),
             Err(turned) => {
                 to.ask(Effect::Disarm(Timer::Claim(link)));
                 return turn_away(link, turned, to);
@@ -471,32 +443,16 @@ impl<C: Core> Host<C> {
             if !self.is_link(link) {
                 return;
             }
-            if messages.peek().is_some_and(|next| says_all_of(next, &message)) {
+            if messages.peek().is_some_and(|next| next.includes(&message)) {
                 continue;
             }
-            match &message {
-                Message::Ping { body: Some(sessions) } => {
-                    to.ask(Effect::Reported(peer, sessions.clone()));
-                }
-                Message::Snap { .. } if !self.is_leading() => {
-                    to.remark(Remark::NoState(peer));
-                    return self.broke(peer, to);
-                }
-                Message::LearnerInfo { .. }
-                | Message::LeaderInfo { .. }
-                | Message::AckEpoch { .. }
-                | Message::Diff { .. }
-                | Message::Trunc { .. }
-                | Message::Snap { .. }
-                | Message::NewLeader { .. }
-                | Message::AckNewLeader { .. }
-                | Message::UpToDate
-                | Message::Proposal(_)
-                | Message::Ack { .. }
-                | Message::Commit { .. }
-                | Message::Inform(_)
-                | Message::Ping { body: None }
-                | Message::Session(_) => {}
+            if let Message::Ping { body: Some(sessions) } = &message {
+                to.ask(Effect::Reported(peer, sessions.clone()));
+            } else if let Message::Snap { .. } = message
+                && !self.is_leading()
+            {
+                to.remark(Remark::NoState(peer));
+                return self.broke(peer, to);
             }
             self.step(Input::Recv { peer, message }, None, to);
         }
@@ -512,11 +468,6 @@ impl<C: Core> Host<C> {
             }
         }
     }
-}
-
-fn turn_away<P, S, H>(link: Link, turned: Turned, to: &mut To<'_, P, S, H>) {
-    to.remark(Remark::TurnedAway(link.peer, turned));
-    to.ask(Effect::Close(link));
 }
 
 /// Says a message over a connection; the state that belongs to a SNAP behind it.
@@ -538,6 +489,7 @@ fn say<P: Payload, S, H>(
     }
 }
 
+mod claiming;
 mod look;
 #[cfg(test)]
 mod tests;

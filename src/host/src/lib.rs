@@ -10,7 +10,6 @@
 //! event.
 
 mod claims;
-mod coalescing;
 mod connection;
 mod election;
 #[allow(clippy::module_inception, reason = "the crate is its one type")]
@@ -19,7 +18,7 @@ mod io;
 mod machine;
 mod packets;
 
-pub use claims::Turned;
+pub use claims::{CLAIMS_MAX, Turned};
 pub use election::{decode_notification, encode_notification};
 pub use host::Host;
 pub use io::{Effect, Event, Generation, Link, Remark, Shell, Silent, Timer};

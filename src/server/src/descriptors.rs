@@ -11,7 +11,7 @@ const OWN: u64 = 64;
 
 /// For a member: its connections at both ports, those that wait to become its link, and an attempt
 /// to dial at each port.
-const PER_MEMBER: u64 = 12;
+const PER_MEMBER: u64 = 8 + host::CLAIMS_MAX as u64;
 
 /// However few descriptors there are.
 const CLIENTS_MIN: u64 = 16;
@@ -49,11 +49,11 @@ mod tests {
     #[test]
     fn clients_get_what_the_server_does_not_need_itself() {
         for (descriptors, members, clients) in [
-            (1024, 3, 796),
-            (256, 3, 28),
+            (1024, 3, 712),
+            (256, 3, 16),
             (64, 3, 16),
             (0, 0, 16),
-            (1 << 20, 5, 1_048_324),
+            (1 << 20, 5, 1_048_184),
             (u64::MAX, 3, u32::MAX),
         ] {
             assert_eq!(clients_max(descriptors, members), clients, "{descriptors}");

@@ -202,4 +202,61 @@ impl<P> Message<P> {
             Self::Session(_) => MessageKind::Session,
         }
     }
+
+    /// Whether a learner that is alive answers the message at once. It answers NEWLEADER too, but
+    /// only when the history that came before is on its disk.
+    pub const fn is_question(&self) -> bool {
+        matches!(self, Self::LeaderInfo { .. } | Self::Ping { .. })
+    }
+
+    /// Whether the message says all that an earlier one of the same sender says: acknowledgements
+    /// and commits of one epoch are cumulative.
+    pub fn includes(&self, earlier: &Self) -> bool {
+        if let (Self::Ack { zxid: later }, Self::Ack { zxid: earlier })
+        | (Self::Commit { zxid: later }, Self::Commit { zxid: earlier }) = (self, earlier)
+        {
+            earlier < later && earlier.epoch() == later.epoch()
+        } else {
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ack(epoch: u32, counter: u32) -> Message<u8> {
+        Message::Ack { zxid: Zxid::new(Epoch(epoch), counter) }
+    }
+
+    fn commit(epoch: u32, counter: u32) -> Message<u8> {
+        Message::Commit { zxid: Zxid::new(Epoch(epoch), counter) }
+    }
+
+    #[test]
+    fn a_later_acknowledgement_or_commit_of_the_same_epoch_includes_an_earlier_one() {
+        for (later, earlier, includes) in [
+            (ack(1, 2), ack(1, 1), true),
+            (commit(1, 2), commit(1, 1), true),
+            (ack(1, 1), ack(1, 1), false),
+            (ack(1, 1), ack(1, 2), false),
+            (ack(2, 2), ack(1, 1), false),
+            (ack(1, 2), commit(1, 1), false),
+            (commit(1, 2), ack(1, 1), false),
+            (Message::UpToDate, ack(1, 1), false),
+            (Message::UpToDate, Message::UpToDate, false),
+        ] {
+            assert_eq!(later.includes(&earlier), includes, "{later:?} {earlier:?}");
+        }
+    }
+
+    #[test]
+    fn leaders_ask_for_promises_and_for_signs_of_life() {
+        let epoch = Epoch(1);
+        assert!(Message::<u8>::LeaderInfo { epoch }.is_question());
+        assert!(Message::Ping { body: Some(1_u8) }.is_question());
+        assert!(!Message::<u8>::NewLeader { epoch }.is_question());
+        assert!(!ack(1, 1).is_question());
+    }
 }

@@ -183,6 +183,82 @@ fn a_member_that_answers_refutes_those_who_claim_to_be_it() {
     assert!(leader.host.is_link(member));
 }
 
+fn promise() -> Message<u8> {
+    Message::AckEpoch { current: Some(Epoch(0)), last: Zxid::ZERO }
+}
+
+/// Which of the connections were told something, and what.
+fn told(effects: &[Effect<u8, State>], over: &[Link]) -> Vec<(Link, PacketType)> {
+    let of = |&link| effects.iter().flat_map(move |it| packets(it, link)).map(move |it| (link, it));
+    over.iter().flat_map(of).collect()
+}
+
+#[test]
+fn when_several_claim_to_be_a_member_all_are_asked_and_the_first_that_answers_is_it() {
+    let [silent, other, member] = [0, 1, 2].map(|generation| link(MEMBER, generation));
+    let mut leader = leader_with(silent);
+    leader.is_reached(other);
+    leader.hears(other, info());
+    assert_eq!(told(&leader.asked(), &[silent, other]), [], "one may be the member's next");
+    leader.is_reached(member);
+    leader.hears(member, info());
+    let asked = [(other, PacketType::LeaderInfo), (member, PacketType::LeaderInfo)];
+    assert_eq!(told(&leader.asked(), &[silent, other, member]), asked);
+
+    leader.hears(member, promise());
+    let effects = leader.asked();
+    assert_eq!(closes(&effects), [silent, other]);
+    assert!(effects.contains(&Effect::Remark(Remark::Replaced(MEMBER))));
+    let sent = [PacketType::Diff, PacketType::NewLeader].map(|kind| (member, kind));
+    assert_eq!(told(&effects, &[member]), sent, "it is not asked again");
+    assert!(leader.host.is_link(member) && leader.host.claims().next().is_none());
+    // It is a learner like any other.
+    leader.writes_up_to(2);
+    leader.hears(member, Message::AckNewLeader { epoch: Epoch(1) });
+    assert!(leader.said(member).contains(&PacketType::UpToDate));
+}
+
+#[test]
+fn a_member_gets_in_while_any_number_of_strangers_come_in_its_name() {
+    let mut leader = leader_with(link(MEMBER, 0));
+    let mut strangers = 1_u64..;
+    let mut come = |leader: &mut Server, number| {
+        for generation in strangers.by_ref().take(number) {
+            leader.is_reached(link(MEMBER, generation));
+            leader.hears(link(MEMBER, generation), info());
+        }
+    };
+    come(&mut leader, 500);
+    assert_eq!(leader.host.claims().count(), 32, "they are bounded");
+    let member = link(MEMBER, 1_000_000);
+    leader.is_reached(member);
+    leader.hears(member, info());
+    come(&mut leader, 31);
+    leader.hears(member, promise());
+    assert!(leader.host.is_link(member));
+    // Nobody replaces it, or is asked in its stead, from now on.
+    leader.asked();
+    come(&mut leader, 500);
+    let asked = |effect: &Effect<u8, State>| matches!(effect, Effect::Frames { .. });
+    assert!(leader.host.is_link(member) && !leader.asked().iter().any(asked));
+}
+
+#[test]
+fn who_was_asked_by_a_leader_that_gave_up_does_not_answer_the_next_one() {
+    let waiting = [1, 2].map(|generation| link(MEMBER, generation));
+    let mut leader = leader_with(link(MEMBER, 0));
+    for claim in waiting {
+        leader.is_reached(claim);
+        leader.hears(claim, info());
+    }
+    leader.asked();
+    leader.happens(Event::Resign);
+    let effects = leader.asked();
+    assert!(waiting.iter().all(|claim| closes(&effects).contains(claim)), "{effects:?}");
+    leader.hears(waiting[0], promise());
+    assert_eq!((leader.asked(), leader.host.claims().count()), (vec![], 0));
+}
+
 #[test]
 fn who_dials_before_the_leader_knows_that_it_leads_is_heard_then() {
     let early = link(MEMBER, 0);

@@ -75,11 +75,15 @@ impl Engine {
 
     pub(super) fn remark(&mut self, remark: Remark) {
         match remark {
-            Remark::TurnedAway(peer, Turned::NoPlace) => {
-                debug!("a connection that claims to be {peer} is closed: enough of them wait");
+            Remark::TurnedAway(peer, Turned::MadeRoom) => {
+                debug!("a connection that claims to be {peer} is closed: too many newer ones wait");
+            }
+            Remark::TurnedAway(peer, Turned::Outdated) => {
+                debug!("a connection that claims to be {peer} is closed: this leadership is over");
             }
             Remark::TurnedAway(peer, Turned::TooTalkative) => warn!(
-                "a connection that claims to be {peer} is closed: it does not wait for LEADERINFO"
+                "a connection that claims to be {peer} is closed: it does not wait for LEADERINFO, \
+                 or answers something else"
             ),
             Remark::Refuted(peer, number) => {
                 warn!(
