@@ -1,11 +1,12 @@
 //! Servers that end, and servers that hang: the others go on.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use wire::client::CreateMode;
 
 use crate::client::Client;
-use crate::cluster::{Cluster, wait_until};
+use crate::cluster::{Cluster, configuration, wait_until};
 use crate::load::{Load, check_everything, tree_of};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -83,6 +84,31 @@ fn a_follower_that_hangs_stops_nobody_and_catches_up() {
     wait_until("it has caught up", || hung.word("srvr").is_some_and(|srvr| zxid(&srvr) >= target));
     assert_eq!(snapshots(), before + 1, "it lacked too much for anything else");
     check_everything(&cluster.addresses(), load.stop());
+}
+
+/// What its leader has said meanwhile lies in its socket, and is read before the leader is judged by
+/// its silence.
+#[test]
+fn a_follower_that_was_paused_for_longer_than_its_patience_keeps_a_leader_that_has_more() {
+    let mut cluster = Cluster::start_with(3, "syncLimit=50");
+    let index = cluster.follower();
+    let paused = &mut cluster.servers[index];
+    let path = configuration(&paused.directory);
+    let text = fs::read_to_string(&path).expect("zoo.cfg");
+    fs::write(&path, text.replace("syncLimit=50", "syncLimit=2")).expect("zoo.cfg");
+    paused.kill();
+    paused.start();
+    cluster.wait_until_all_serve();
+    let paused = &cluster.servers[index];
+    let elections = || paused.log().matches("looking for a leader").count();
+    let before = elections();
+    paused.signal("STOP");
+    // Twice its syncLimit.
+    std::thread::sleep(Duration::from_secs(8));
+    paused.signal("CONT");
+    let mut client = Client::connect(&[paused.address()], TIMEOUT);
+    client.sync().expect("it follows");
+    assert_eq!(elections(), before, "{}", paused.log());
 }
 
 /// `Zxid` of `srvr`; 0 while it does not serve.

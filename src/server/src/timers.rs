@@ -1,6 +1,6 @@
 //! How long the host's timers last, and which of them run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use host::Timer;
@@ -23,6 +23,8 @@ impl Durations {
     const RESEND_MIN: Duration = Duration::from_millis(50);
     /// ZooKeeper backs off to a minute; a partition that heals should not be noticed so late.
     const RESEND_MAX: Duration = Duration::from_secs(5);
+    /// A timer that runs out later than this, and a quarter of a tick, was not looked at in time.
+    const LATE_MIN: Duration = Duration::from_millis(50);
     /// `FastLeaderElection.finalizeWait`, where it is 200 ms. A better vote that comes later than
     /// this costs time, never safety.
     const FINALIZE_MAX: Duration = Duration::from_millis(200);
@@ -30,18 +32,33 @@ impl Durations {
     fn finalize(&self) -> Duration {
         (self.tick / 40).min(Self::FINALIZE_MAX)
     }
+
+    fn late(&self) -> Duration {
+        (self.tick / 4).max(Self::LATE_MIN)
+    }
 }
 
 /// The timers that run. Arming is cheap, because most are armed again by every message.
+///
+/// A timer that judges a peer by its silence does not run out as soon as somebody looks, if nobody
+/// did when it was due: this server was paused, or had much to do, and what the peer has said
+/// meanwhile lies unread. It gets half a tick more, once.
 pub(crate) struct Timers {
     durations: Durations,
     armed: BTreeMap<Timer, Instant>,
+    /// Those of them that got more time.
+    excused: BTreeSet<Timer>,
     resend: Duration,
 }
 
 impl Timers {
     pub(crate) fn new(durations: Durations) -> Self {
-        Self { durations, armed: BTreeMap::new(), resend: Durations::RESEND_MIN }
+        Self {
+            durations,
+            armed: BTreeMap::new(),
+            excused: BTreeSet::new(),
+            resend: Durations::RESEND_MIN,
+        }
     }
 
     /// Starts a timer, or starts it again from the beginning.
@@ -52,10 +69,12 @@ impl Timers {
         }
         let after = self.duration(timer);
         self.armed.insert(timer, now + after);
+        self.excused.remove(&timer);
     }
 
     pub(crate) fn disarm(&mut self, timer: Timer) {
         self.armed.remove(&timer);
+        self.excused.remove(&timer);
         // The election is over: the next one begins quickly again.
         if timer == RESEND {
             self.resend = Durations::RESEND_MIN;
@@ -69,9 +88,17 @@ impl Timers {
 
     /// A timer that has run out; it runs no longer.
     pub(crate) fn expired(&mut self, now: Instant) -> Option<Timer> {
-        let timer = *self.armed.iter().find(|(_, at)| **at <= now)?.0;
-        self.armed.remove(&timer);
-        Some(timer)
+        loop {
+            let (&timer, &at) = self.armed.iter().find(|(_, at)| **at <= now)?;
+            let is_late = now - at > self.durations.late();
+            if is_late && judges_silence(timer) && self.excused.insert(timer) {
+                self.armed.insert(timer, now + self.durations.tick / 2);
+                continue;
+            }
+            self.armed.remove(&timer);
+            self.excused.remove(&timer);
+            return Some(timer);
+        }
     }
 
     fn duration(&mut self, timer: Timer) -> Duration {
@@ -93,6 +120,22 @@ impl Timers {
             Timer::Answer(_) => tick,
             Timer::Claim(_) => tick * init_limit,
         }
+    }
+}
+
+/// Whether the timer runs out because somebody was not heard.
+fn judges_silence(timer: Timer) -> bool {
+    match timer {
+        Timer::Core(timer) => match timer {
+            zab::Timer::InitLimit
+            | zab::Timer::SyncLimit
+            | zab::Timer::LearnerInitLimit(_)
+            | zab::Timer::LearnerSyncLimit(_)
+            | zab::Timer::QuorumLoss => true,
+            zab::Timer::Resend | zab::Timer::Finalize | zab::Timer::Ping => false,
+        },
+        Timer::Answer(_) => true,
+        Timer::Claim(_) => false,
     }
 }
 
@@ -123,6 +166,27 @@ mod tests {
         assert_eq!(timers.expired(start + 6 * TICK), None);
         timers.disarm(LEARNER);
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn a_peer_is_not_judged_by_the_silence_of_a_time_in_which_nobody_listened() {
+        let (mut timers, start) = (timers(), Instant::now());
+        let ping = Timer::Core(zab::Timer::Ping);
+        timers.arm(SYNC_LIMIT, start);
+        timers.arm(ping, start);
+        // It was due after 5 ticks, and nobody looked.
+        let resumed = start + 8 * TICK;
+        assert_eq!(timers.expired(resumed), Some(ping), "it is about nobody else");
+        assert_eq!(timers.expired(resumed), None, "what lies unread is read first");
+        assert_eq!(timers.next(), Some(resumed + TICK / 2));
+        // Nothing was there. Whoever is late again gets no more time.
+        assert_eq!(timers.expired(resumed + 2 * TICK), Some(SYNC_LIMIT));
+        // Something was there.
+        timers.arm(SYNC_LIMIT, start);
+        assert_eq!(timers.expired(resumed), None);
+        timers.arm(SYNC_LIMIT, resumed);
+        assert_eq!(timers.next(), Some(resumed + 5 * TICK));
+        assert_eq!(timers.expired(resumed + 8 * TICK), None, "it gets time anew");
     }
 
     #[test]
