@@ -233,18 +233,48 @@ fn a_snapshot_whose_tree_is_not_the_one_of_its_digest_is_refused_and_an_older_on
     assert_eq!(&client.get("/acknowledged", false).expect("it is there").0[..], b"precious");
 }
 
-/// The last record of a log: where it begins, and how long its transaction is.
-fn last_record(log: &[u8]) -> (usize, usize) {
-    let mut at = 16;
-    let mut last = None;
+/// The records of a log: where each begins, and how long its transaction is.
+fn records(log: &[u8]) -> Vec<(usize, usize)> {
+    let (mut at, mut found) = (16, Vec::new());
     loop {
         let length = u32::from_be_bytes(log[at + 8..at + 12].try_into().expect("four bytes"));
         if length == 0 {
-            return last.expect("there is one");
+            return found;
         }
-        last = Some((at, length as usize));
+        found.push((at, length as usize));
         at += 12 + length as usize + 1;
     }
+}
+
+/// Lets a record say that the leader's tree had another digest; it is whole all the same.
+fn falsify_digest(log: &mut [u8], (at, length): (usize, usize)) {
+    let end = at + 12 + length;
+    log[end - 1] ^= 1;
+    let sum = u64::from(adler32(&log[at + 12..end])).to_be_bytes();
+    log[at..at + 8].copy_from_slice(&sum);
+}
+
+#[test]
+fn nothing_behind_a_transaction_that_stops_the_server_is_kept_in_a_snapshot() {
+    let mut cluster = Cluster::start(1);
+    let mut client = Client::connect(&cluster.addresses(), TIMEOUT);
+    for value in 0..50 {
+        client.create(&format!("/n{value}"), b"", CreateMode::Persistent).expect("created");
+    }
+    let server = &mut cluster.servers[0];
+    server.kill();
+    let path = file(server, "log.");
+    let mut bytes = fs::read(&path).expect("it is there");
+    let all = records(&bytes);
+    falsify_digest(&mut bytes, all[all.len() - 40]);
+    fs::write(&path, &bytes).expect("written");
+    // A snapshot is due after a few transactions.
+    let settings = configuration(&server.directory);
+    let text = fs::read_to_string(&settings).expect("zoo.cfg") + "\nsnapCount=20\n";
+    fs::write(&settings, text).expect("written");
+    let before = paths(&server.data());
+    ends_with(server, 1, &["after transaction 0x", "its leader's had 0x"]);
+    assert_eq!(paths(&server.data()), before);
 }
 
 #[test]
@@ -258,11 +288,8 @@ fn a_server_whose_tree_is_not_the_leaders_stops_unless_digests_are_switched_off(
     server.kill();
     let path = file(server, "log.");
     let mut bytes = fs::read(&path).expect("it is there");
-    let (at, length) = last_record(&bytes);
-    let end = at + 12 + length;
-    bytes[end - 1] ^= 1;
-    let sum = u64::from(adler32(&bytes[at + 12..end])).to_be_bytes();
-    bytes[at..at + 8].copy_from_slice(&sum);
+    let last = *records(&bytes).last().expect("there is one");
+    falsify_digest(&mut bytes, last);
     fs::write(&path, &bytes).expect("written");
     let words = [
         "after transaction 0x",
