@@ -86,10 +86,10 @@ fn a_follower_that_hangs_stops_nobody_and_catches_up() {
     check_everything(&cluster.addresses(), load.stop());
 }
 
-/// What its leader has said meanwhile lies in its socket, and is read before the leader is judged by
-/// its silence.
+/// What its leader has said meanwhile lies in its socket, and is read before the leader is judged
+/// by its silence.
 #[test]
-fn a_follower_that_was_paused_for_longer_than_its_patience_keeps_a_leader_that_has_more() {
+fn a_follower_that_was_paused_for_longer_than_its_patience_keeps_its_leader() {
     let mut cluster = Cluster::start_with(3, "syncLimit=50");
     let index = cluster.follower();
     let paused = &mut cluster.servers[index];

@@ -106,6 +106,10 @@ impl Engine {
     /// From here on clients are served.
     fn established(&mut self, epoch: Epoch) {
         self.apply_committed();
+        if self.end.is_some() {
+            // The tree may not be what a quorum has agreed on: nobody reads it.
+            return;
+        }
         // What a snapshot held in part was committed before.
         self.shared.write_tree().settle();
         let sid = self.config.me;
