@@ -26,7 +26,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zab::{LearnerKind, Quorum, Sid};
-use znode::ReapLimits;
+use znode::{ReapLimits, WatchLimits};
 
 /// The configuration of one server. Defaults are ZooKeeper's.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,9 +100,10 @@ pub struct Config {
     /// `digest.enabled`: a server whose tree is not that of its snapshot's digest, or of the
     /// leader's digest in a transaction, stops. False: nothing is compared.
     pub digest_enabled: bool,
-    /// What the watches of one connection may take in bytes (`vivarium.maxWatchBytes`), where each
-    /// counts with its path and 256 bytes more. What would set one more gets an error instead.
-    pub watch_bytes_max: u32,
+    /// What the watches of one connection (`vivarium.maxWatchBytes`), and those of all connections
+    /// (`vivarium.maxTotalWatchBytes`), may take in bytes, where each counts with its path and 256
+    /// bytes more. What would set one more gets an error instead.
+    pub watch_limits: WatchLimits,
     /// Which four-letter words are answered.
     pub four_letter_words: FourLetterWords,
     /// Whether a server that connects to the quorum or election port must come from the address of
@@ -248,10 +249,10 @@ const ANSWER_BYTES_DEFAULT: u32 = 16 << 20;
 /// The largest value of [`Config::answer_bytes_max`].
 const ANSWER_BYTES_LIMIT: u32 = 1 << 30;
 
-/// [`Config::watch_bytes_max`] unless given: 800,000 watches of paths of 60 bytes. The largest
-/// caches, which watch whole subtrees of a hundred thousand nodes, data and children, take a
-/// quarter.
-const WATCH_BYTES_DEFAULT: u32 = 256 << 20;
+/// [`Config::watch_limits`] unless given. Of one connection: 800,000 watches of paths of 60 bytes.
+/// The largest caches, which watch whole subtrees of a hundred thousand nodes, data and children,
+/// take a quarter. Of all: the connections of a server seldom have more than a few million watches.
+const WATCH_LIMITS_DEFAULT: WatchLimits = WatchLimits { of_connection: 256 << 20, of_all: 4 << 30 };
 
 // Whatever jute.maxbuffer is, there is an answer limit that goes with it.
 const _: () = assert!(

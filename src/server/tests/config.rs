@@ -4,7 +4,7 @@ use server::{ClientAddress, Config, ConfigError, DirSizes, FourLetterWords, Snap
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zab::{LearnerKind, Sid};
-use znode::{NeverUsed, ReapLimits};
+use znode::{NeverUsed, ReapLimits, WatchLimits};
 
 const ENSEMBLE: &str = "\
 # The example of ZooKeeper's administrator's guide.
@@ -78,7 +78,9 @@ fn what_is_not_set_has_the_default_of_zookeeper() {
     assert_eq!((config.client_connections_max, config.client_backlog), (None, None));
     assert_eq!((config.global_outstanding_limit, config.outstanding_limit()), (1_000, 1_000));
     assert_eq!(config.jute_max_buffer, 1_048_575);
-    assert_eq!((config.answer_bytes_max, config.watch_bytes_max), (16 << 20, 256 << 20));
+    assert_eq!(config.answer_bytes_max, 16 << 20);
+    let watches = WatchLimits { of_connection: 256 << 20, of_all: 4 << 30 };
+    assert_eq!(config.watch_limits, watches);
     assert_eq!(config.connect_timeout, Duration::from_secs(5));
     assert_eq!((config.record, config.quorum_listen_on_all_ips), (None, false));
     assert!(!config.extended_types);
@@ -98,6 +100,7 @@ fn every_key_is_taken() {
          forceSync=yes\nstandaloneEnabled=false\nquorumListenOnAllIPs=true\ncommitLogCount=1\n\
          cnxTimeout=10\nelectionAlg=3\nclientPortListenBacklog=11\nclientPortAddress=[::1]\n\
          vivarium.record=/rec\nvivarium.peerAddressCheck=false\nvivarium.maxWatchBytes=65536\n\
+         vivarium.maxTotalWatchBytes=65537\n\
          digest.enabled=false\nextendedTypesEnabled=true\nznode.container.checkIntervalMs=5\n\
          znode.container.maxPerMinute=6\nznode.container.maxNeverUsedIntervalMs=7\n",
     );
@@ -121,7 +124,8 @@ fn every_key_is_taken() {
     assert_eq!((config.global_outstanding_limit, config.outstanding_limit()), (7, 3));
     assert_eq!(config.jute_max_buffer, 4_194_304);
     assert_eq!(config.answer_bytes_max, 8 * 4_194_304, "what a request may cause fits");
-    assert_eq!(config.watch_bytes_max, 65_536);
+    let watches = WatchLimits { of_connection: 65_536, of_all: 65_537 };
+    assert_eq!(config.watch_limits, watches);
     assert_eq!(config.snapshot_compression, SnapshotCompression::Snappy);
     assert_eq!((config.commit_log_count, config.connect_timeout.as_millis()), (1, 10));
     assert_eq!(config.client, address("::1", 2181));
@@ -204,8 +208,8 @@ fn a_wrong_value_says_key_line_what_was_found_and_what_is_allowed() {
         ("dataDir=", "dataDir: found ``, allowed: a directory"),
         (
             "vivarium.recrod=x",
-            "vivarium.recrod: found `x`, allowed: one of vivarium.maxAnswerBytes, vivarium.maxWatchBytes, \
-             vivarium.peerAddressCheck, vivarium.record",
+            "vivarium.recrod: found `x`, allowed: one of vivarium.maxAnswerBytes, \
+             vivarium.maxTotalWatchBytes, vivarium.maxWatchBytes, vivarium.peerAddressCheck, vivarium.record",
         ),
         ("znode.container.maxPerMinute=0", "found `0`, allowed: a whole number from 1"),
         (

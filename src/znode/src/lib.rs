@@ -41,6 +41,6 @@ pub use tree::{
     Tree, TreeBuilder,
 };
 pub use watches::{
-    Change, ChangeKind, Event, Notification, TooManyWatches, WatchCounts, WatchLists, WatchMode,
-    WatchTable, Watches,
+    Change, ChangeKind, Event, Notification, TooManyWatches, WatchCounts, WatchLimits, WatchLists,
+    WatchMode, WatchTable, Watchers, Watches,
 };

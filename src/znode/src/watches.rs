@@ -5,6 +5,7 @@
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -122,17 +123,51 @@ pub enum WatchTable {
 pub struct Watches {
     data: Table,
     child: Table,
-    /// What the watches of one connection may take, as [`watch_bytes`] counts.
-    connection_bytes_max: usize,
+    limits: WatchLimits,
 }
 
-/// A connection wants more watches than it may have.
+/// What watches may take in bytes. Each counts with the bytes of its path and 256 more; a
+/// persistent one, which is in both tables, twice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WatchLimits {
+    /// Those of one connection.
+    pub of_connection: usize,
+    /// Those of all connections together.
+    pub of_all: usize,
+}
+
+impl WatchLimits {
+    /// No limits.
+    pub const NONE: Self = Self { of_connection: usize::MAX, of_all: usize::MAX };
+}
+
+/// Whose watches are too many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Watchers {
+    /// Those of the connection that asks.
+    Connection,
+    /// Those of all connections.
+    All,
+}
+
+impl fmt::Display for Watchers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection => "a connection",
+            Self::All => "all connections together",
+        })
+    }
+}
+
+/// A connection wants more watches than there is room for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error(
-    "the watches of a connection take at most {max} bytes, it has {has} and wants {wants} more"
+    "the watches of {of} take at most {max} bytes: they take {has}, and {wants} more are asked for"
 )]
 pub struct TooManyWatches {
-    /// Bytes that its watches may take.
+    /// Whose.
+    pub of: Watchers,
+    /// Bytes that their watches may take.
     pub max: usize,
     /// Bytes that they take.
     pub has: usize,
@@ -161,10 +196,9 @@ pub struct WatchCounts {
 }
 
 impl Watches {
-    /// None. `connection_bytes_max`: what the watches of one connection may take, where each counts
-    /// with the bytes of its path and 256 more; a persistent one, which is in both tables, twice.
-    pub fn new(connection_bytes_max: usize) -> Self {
-        Self { data: Table::default(), child: Table::default(), connection_bytes_max }
+    /// No watches.
+    pub fn new(limits: WatchLimits) -> Self {
+        Self { data: Table::default(), child: Table::default(), limits }
     }
 
     /// Sets a watch; setting it twice changes nothing.
@@ -214,12 +248,19 @@ impl Watches {
     }
 
     fn check_room(&self, connection: u64, wants: usize) -> Result<(), TooManyWatches> {
-        let (max, has) = (self.connection_bytes_max, self.bytes(connection));
-        if wants == 0 || has.saturating_add(wants) <= max {
-            Ok(())
-        } else {
-            Err(TooManyWatches { max, has, wants })
+        if wants == 0 {
+            return Ok(());
         }
+        let WatchLimits { of_connection, of_all } = self.limits;
+        for (of, max, has) in [
+            (Watchers::Connection, of_connection, self.bytes(connection)),
+            (Watchers::All, of_all, self.data.bytes + self.child.bytes),
+        ] {
+            if has.saturating_add(wants) > max {
+                return Err(TooManyWatches { of, max, has, wants });
+            }
+        }
+        Ok(())
     }
 
     /// What the watches of a connection take.

@@ -75,7 +75,7 @@ impl Shared {
         Self {
             build,
             tree: RwLock::new(tree),
-            watches: Mutex::new(Watches::new(config.watch_bytes_max as usize)),
+            watches: Mutex::new(Watches::new(config.watch_limits)),
             config,
             connections: Mutex::default(),
             auth_failures: Mutex::default(),

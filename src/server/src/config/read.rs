@@ -3,7 +3,7 @@
 use super::keys::{Keys, integer, port, wrong};
 use super::{
     ANSWER_BYTES_DEFAULT, ANSWER_BYTES_LIMIT, ANSWER_BYTES_PER_BYTE_MAX, ClientAddress, Config,
-    ConfigError, FourLetterWords, Member, SnapshotCompression, WATCH_BYTES_DEFAULT, member,
+    ConfigError, FourLetterWords, Member, SnapshotCompression, WATCH_LIMITS_DEFAULT, member,
     properties,
 };
 use crate::compat;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use wire::client::FourLetterWord;
 use wire::limits::CLIENT_MESSAGE_BYTES_MAX;
 use zab::{LearnerKind, Sid};
-use znode::{NeverUsed, ReapLimits};
+use znode::{NeverUsed, ReapLimits, WatchLimits};
 
 impl Config {
     /// Reads the content of a configuration file. `read_myid` is asked for the content of
@@ -110,8 +110,7 @@ impl Config {
                 .unwrap_or(1_000),
             jute_max_buffer,
             answer_bytes_max: answer_bytes_max(&mut keys, jute_max_buffer)?,
-            watch_bytes_max: small(&mut keys, "vivarium.maxWatchBytes", 65_536, " (bytes)")?
-                .unwrap_or(WATCH_BYTES_DEFAULT),
+            watch_limits: watch_limits(&mut keys)?,
             digest_enabled: keys.boolean("digest.enabled", true)?,
             extended_types: extended_types(&mut keys, me)?,
             reap: reap_limits(&mut keys)?,
@@ -396,6 +395,17 @@ fn directory(keys: &mut Keys, key: &'static str) -> Result<Option<PathBuf>, Conf
         Some(entry) if entry.value.is_empty() => Err(wrong(key, &entry, "a directory")),
         entry => Ok(entry.map(|entry| PathBuf::from(entry.value))),
     }
+}
+
+fn watch_limits(keys: &mut Keys) -> Result<WatchLimits, ConfigError> {
+    let mut bytes = |key, default| -> Result<usize, ConfigError> {
+        let found = keys.number(key, 65_536..=i64_max(), " (bytes)")?;
+        Ok(found.map_or(default, |found| usize::try_from(found).unwrap_or(usize::MAX)))
+    };
+    Ok(WatchLimits {
+        of_connection: bytes("vivarium.maxWatchBytes", WATCH_LIMITS_DEFAULT.of_connection)?,
+        of_all: bytes("vivarium.maxTotalWatchBytes", WATCH_LIMITS_DEFAULT.of_all)?,
+    })
 }
 
 /// A number from `low` to the largest that Java's int holds.

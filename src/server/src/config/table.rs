@@ -108,6 +108,7 @@ const GROUPS: &[Group] = &[
         Key("syncLimit", "", "syncLimit=9"),
         Key("tickTime", "", "tickTime=900"),
         Key("vivarium.maxAnswerBytes", "", "vivarium.maxAnswerBytes=67108864"),
+        Key("vivarium.maxTotalWatchBytes", "", "vivarium.maxTotalWatchBytes=1048576"),
         Key("vivarium.maxWatchBytes", "", "vivarium.maxWatchBytes=1048576"),
         Key("vivarium.peerAddressCheck", "", "vivarium.peerAddressCheck=false"),
         Key("vivarium.record", "", "vivarium.record=/record"),

@@ -14,6 +14,8 @@ pub(super) struct Table {
     pub(super) by_connection: HashMap<u64, Watched>,
     /// The number of those pairs.
     pub(super) watches: usize,
+    /// The sum of their [`watch_bytes`].
+    pub(super) bytes: usize,
     /// The lengths of the paths with a recursive mode, and the number of such pairs for each: only
     /// ancestors of such a length matter.
     pub(super) recursive: BTreeMap<usize, usize>,
@@ -58,6 +60,7 @@ impl Table {
             self.watches += 1;
             let watched = self.by_connection.entry(connection).or_default();
             watched.bytes += watch_bytes(&path);
+            self.bytes += watch_bytes(&path);
             watched.paths.insert(path);
         }
         let is_new = mode & !*modes & RECURSIVE != 0;
@@ -99,6 +102,7 @@ impl Table {
     pub(super) fn remove_connection(&mut self, connection: u64) {
         for path in self.by_connection.remove(&connection).unwrap_or_default().paths {
             self.watches -= 1;
+            self.bytes -= watch_bytes(&path);
             let Some(watchers) = self.by_path.get_mut(&path) else { continue };
             let modes = watchers.remove(&connection).unwrap_or(0);
             if watchers.is_empty() {
@@ -120,14 +124,20 @@ impl Table {
             return;
         }
         let mut told = self.use_up(path);
-        let lengths = self.recursive.range(..path.len());
-        for ancestor in lengths.filter_map(|(&length, _)| path::ancestor(path, length)) {
+        for ancestor in self.ancestors(path) {
             let watchers = self.by_path.get(ancestor).into_iter().flatten();
             told.extend(watchers.filter(|(_, modes)| **modes & RECURSIVE != 0).map(|(id, _)| *id));
         }
         told.sort_unstable();
         told.dedup();
         told.into_iter().for_each(tell);
+    }
+
+    /// The paths above this one that may have a recursive watcher. Not more than there are lengths
+    /// of paths that have one, however deep the path is.
+    pub(super) fn ancestors<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a str> {
+        let lengths = self.recursive.range(..path.len());
+        lengths.filter_map(|(&length, _)| path::ancestor(path, length))
     }
 
     /// All watchers of exactly this path, ascending; their standard watches are removed.
@@ -152,6 +162,7 @@ impl Table {
     /// The pair is no longer in `by_path`.
     pub(super) fn forget(&mut self, connection: u64, path: &str) {
         self.watches -= 1;
+        self.bytes -= watch_bytes(path);
         if let Some(watched) = self.by_connection.get_mut(&connection) {
             watched.paths.remove(path);
             watched.bytes -= watch_bytes(path);

@@ -79,7 +79,7 @@ fn who_reconnects_is_told_what_was_missed_and_watches_the_rest() {
         persistent_watches: paths(&["/changed", "/gone"]),
         persistent_recursive_watches: paths(&["/parent"]),
     };
-    let mut watches = Watches::new(usize::MAX);
+    let mut watches = Watches::new(znode::WatchLimits::NONE);
     let mut events = Vec::new();
     let missed = |kind, path: &str| events.push((kind, path.to_owned()));
     watches.set_watches(&leader.tree, 7, (&lists).into(), missed).expect("room");
