@@ -292,8 +292,7 @@ impl<C: Core> Host<C> {
             to.remark(Remark::SendsSnap(peer, zxid));
         }
         let durable = self.durable;
-        if let Some(connection) = self.links.get_mut(&peer)
-        {
+        if let Some(connection) = self.links.get_mut(&peer) {
             if connection.was_told(&message) {
                 if connection.has_said(&message) {
                     to.ask(Effect::Arm(Timer::Answer(peer)));
