@@ -97,6 +97,11 @@ impl<P: Payload> Connection<P> {
         message.is_question() && !std::mem::replace(&mut self.asked, true)
     }
 
+    /// Whether a question is open. The timer may run out although it was stopped.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked
+    }
+
     /// The peer was heard. True if a question was open.
     pub(crate) fn answered(&mut self) -> bool {
         self.overdue = false;

@@ -49,6 +49,8 @@ pub struct Host<C: Core> {
     /// Connections that wait to become the link of a learner.
     claims: Claims<C::Payload>,
     said: Said,
+    /// The last record that was issued.
+    issued: WriteNo,
     /// The last record that is known to be durable.
     durable: WriteNo,
     /// Empty between two steps: memory that is used again.
@@ -98,6 +100,7 @@ impl<C: Core> Host<C> {
             links: BTreeMap::new(),
             claims: Claims::default(),
             said: Said::default(),
+            issued: WriteNo(0),
             durable: WriteNo(0),
             out: Outputs::new(),
         }
@@ -225,6 +228,7 @@ impl<C: Core> Host<C> {
             to.ask(Effect::Install { zxid, state });
         }
         for (no, record) in out.writes.drain(..) {
+            self.issued = no;
             to.ask(Effect::Write(no, record));
         }
         let mut deliver = out.deliver.drain(..).peekable();
@@ -308,10 +312,14 @@ impl<C: Core> Host<C> {
         upto: WriteNo,
         to: &mut To<'_, C::Payload, S, H>,
     ) {
-        self.durable = upto;
-        for (&peer, connection) in &mut self.links {
-            while let Some(message) = connection.released(upto) {
-                say(peer, connection, &message, to);
+        // A record that was never issued is on no disk, nor is one that will have its number: the
+        // core says so by name, and nothing leaves.
+        if upto <= self.issued {
+            self.durable = self.durable.max(upto);
+            for (&peer, connection) in &mut self.links {
+                while let Some(message) = connection.released(upto) {
+                    say(peer, connection, &message, to);
+                }
             }
         }
         self.step(Input::Durable { upto }, None, to);
@@ -395,7 +403,7 @@ impl<C: Core> Host<C> {
         peer: Sid,
         to: &mut To<'_, C::Payload, S, H>,
     ) {
-        if let Some(connection) = self.links.get_mut(&peer) {
+        if let Some(connection) = self.links.get_mut(&peer).filter(|it| it.is_asked()) {
             connection.overdue = true;
             if self.claims.waits(peer) {
                 self.replace(peer, to);

@@ -47,6 +47,7 @@ impl<C: Core> Host<C> {
     /// number that became zero.
     pub fn renumber(&mut self) -> WriteNo {
         let shift = self.core.renumber();
+        self.issued.0 = self.issued.0.saturating_sub(shift.0);
         self.durable.0 = self.durable.0.saturating_sub(shift.0);
         for connection in self.links.values_mut() {
             connection.renumber(shift);
@@ -69,6 +70,7 @@ impl<C: Elected> Host<C> {
             links: links.map(|(&peer, it)| (name(peer), it.renamed(me))).collect(),
             claims: self.claims.renamed(name),
             said: self.said.renamed(name),
+            issued: self.issued,
             durable: self.durable,
             out: Outputs::new(),
         }

@@ -422,3 +422,27 @@ fn a_new_connection_of_the_election_begins_with_what_was_said_last() {
     host.flush(&mut effects);
     assert_eq!(effects.len(), 1, "the others hear it once");
 }
+
+#[test]
+fn a_record_that_was_never_issued_is_on_no_disk_and_nothing_leaves_for_it() {
+    let learner = link(MEMBER, 7);
+    let mut leader = server(LEADER);
+    leader.happens(Event::Durable(WriteNo(1)));
+    leader.is_elected(Decision::Lead);
+    leader.is_reached(learner);
+    leader.hears(learner, info());
+    leader.happens(Event::Durable(WriteNo(2)));
+    assert_eq!(leader.said(learner), []);
+    leader.writes_up_to(1);
+    assert_eq!(leader.said(learner), [PacketType::LeaderInfo]);
+}
+
+#[test]
+fn who_has_answered_in_time_is_not_replaced_by_a_timer_that_was_stopped() {
+    let (member, newcomer) = (link(MEMBER, 7), link(MEMBER, 8));
+    let mut leader = established_with(member);
+    leader.happens(Event::Timer(Timer::Answer(MEMBER)));
+    leader.is_reached(newcomer);
+    assert!(leader.host.is_link(member), "nothing was asked since it answered");
+    assert_eq!(leader.host.claims().collect::<Vec<_>>(), [newcomer]);
+}
