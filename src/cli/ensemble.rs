@@ -57,7 +57,8 @@ pub(crate) struct EnsembleArgs {
     /// Length of a tick [default: 2000, or what DIR has]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
     tick_time: Option<u32>,
-    /// Record every step of the servers' cores into this directory, for `vivarium replay`
+    /// Record what each server's host is given and asks for into this directory, for `vivarium
+    /// replay`
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
 }

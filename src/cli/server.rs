@@ -29,7 +29,8 @@ Exit status:
 pub(crate) struct ServerArgs {
     /// ZooKeeper's configuration file
     config: PathBuf,
-    /// Record every step of the core into this directory, for `vivarium replay`
+    /// Record what the host of the core is given and asks for into this directory, for `vivarium
+    /// replay`
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
     /// How much to log

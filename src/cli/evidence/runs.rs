@@ -89,16 +89,16 @@ pub(super) fn check(
     Done::holds(facts)
 }
 
-/// A recording that cannot be read to its end, or is not the core's.
+/// A recording that cannot be read to its end, or is not the host's.
 fn wrong(file: &FileReport) -> Option<String> {
     if let Some(refusal) = &file.refusal {
         return Some(format!("refused: {refusal}"));
     }
     let difference = file.difference.as_ref()?;
     Some(format!(
-        "differs from the core at step {}, {}: {} as recorded {}, by the core {}",
+        "differs from the host at step {}, {}: {} as recorded {}, by the host {}",
         difference.step,
-        difference.input,
+        difference.event,
         difference.field,
         difference.recorded,
         difference.replayed

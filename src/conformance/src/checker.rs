@@ -1,17 +1,17 @@
-//! Recordings one by one through the core, and what they show.
+//! Recordings one by one through the host, and what they show.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use abstract_zab::action::Kind;
-use recording::{Digest, Header, Reader, Refused, Tail};
-use zab::{Action, Input, Note, Outputs, Peer, Quorum, Sid, Zxid};
+use recording::{Effect, Event, Header, Other, Reader, Refused, Step, Tail};
+use zab::{Action, Note, Quorum, Sid, Zxid};
 
 use crate::difference::Difference;
 use crate::merged::{Merged, Restart};
 use crate::property::Property;
 use crate::refinement::{self, Source};
+use crate::replay::{Keeps, Replay};
 use crate::report::{End, FileReport, Report};
 use crate::shadow::{Disk, Shadow};
 use crate::verdict::{Fact, Witness};
@@ -107,30 +107,28 @@ impl Checker {
     ) -> Option<Left> {
         let header = reader.header().clone();
         report.commit.clone_from(&header.commit);
+        report.core.clone_from(&header.core);
         if let Err(why) = self.admit(file, &header, report) {
             report.refusal = Some(why);
             report.end = End::Refused;
             return None;
         }
-        let mut run = Run {
-            report,
-            peer: Some(Peer::new(header.config)),
-            shadow: None,
-            replayed: Outputs::new(),
-        };
+        self.merged.wire.begin();
+        let replay = Some(Replay::new(&header, Keeps::Commits));
+        let mut run = Run { report, replay, shadow: None };
         let outcome = loop {
             match reader.step() {
                 Ok(Some(step)) => {
                     let at = Fact::new(file, step.number);
                     if step.number == 0
-                        && let Err(why) = self.start(&step.input, &mut run, at)
+                        && let Err(why) = self.start(&step.event, &mut run, at)
                     {
                         run.report.refusal = Some(why);
                         run.report.end = End::Refused;
                         return None;
                     }
                     run.report.steps += 1;
-                    self.step(&mut run, at, &step.input, &step.outputs);
+                    self.step(&mut run, at, &step);
                 }
                 Ok(None) => break Ok(()),
                 Err(refused) => break Err(refused),
@@ -146,6 +144,10 @@ impl Checker {
         };
         let shadow = shadow?;
         let at = Fact::new(file, report.steps.saturating_sub(1));
+        if closed {
+            let Merged { wire, tallies, .. } = &mut self.merged;
+            wire.flushed(tallies, at);
+        }
         self.merged.ends.push((shadow.delivered(), at));
         Some(Left {
             at,
@@ -177,9 +179,9 @@ impl Checker {
     }
 
     /// The first step, and what the recordings before it demand of it.
-    fn start(&mut self, input: &Input<Digest>, run: &mut Run<'_>, at: Fact) -> Result<(), String> {
-        let Input::Start(image) = input else {
-            return Err(format!("it begins with {input:?}, allowed: Start"));
+    fn start(&mut self, event: &Event, run: &mut Run<'_>, at: Fact) -> Result<(), String> {
+        let Event::Start(image) = event else {
+            return Err(format!("it begins with {event:?}, allowed: Start"));
         };
         let (me, number) = (run.report.server, run.report.number);
         let found = Disk::of(image);
@@ -226,54 +228,45 @@ impl Checker {
         Ok(())
     }
 
-    fn step(
-        &mut self,
-        run: &mut Run<'_>,
-        at: Fact,
-        input: &Input<Digest>,
-        recorded: &Outputs<Digest>,
-    ) {
-        run.replayed.clear();
-        let mut said = None;
-        if let Some(peer) = &mut run.peer {
-            let replayed = &mut run.replayed;
-            let outcome = catch_unwind(AssertUnwindSafe(|| peer.step(input.clone(), replayed)));
-            if let Err(panic) = outcome {
-                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                said = Some(text.unwrap_or_default());
-            }
-        }
-        self.merged.tallies.check(Property::Z13, said.is_none(), || {
-            vec![Witness(at, format!("the core panics: {}", said.clone().unwrap_or_default()))]
-        });
-        if run.peer.is_some() {
-            // A step has one encoding: the same values are the same bytes.
-            run.report.difference = match said {
-                Some(said) => Some(Difference::panicked(at.step(), input, said)),
-                None => Difference::find(at.step(), input, recorded, &run.replayed),
+    fn step(&mut self, run: &mut Run<'_>, at: Fact, step: &Step) {
+        let Merged { tallies, wire, .. } = &mut self.merged;
+        let (event, effects) = (&step.event, &step.effects);
+        if let Some(replay) = &mut run.replay {
+            let did = replay.step(step);
+            tallies.check(Property::Z13, did.is_ok(), || {
+                let said = did.as_ref().err().cloned().unwrap_or_default();
+                vec![Witness(at, format!("the host panics: {said}"))]
+            });
+            run.report.difference = match did {
+                Ok(did) => {
+                    wire.said(&did, replay.host());
+                    Difference::find(step, &did)
+                }
+                Err(said) => Some(Difference::panicked(step, said)),
             };
             if run.report.difference.is_some() {
-                // From here on the core is somewhere else.
-                run.peer = None;
+                // From here on the host is somewhere else.
+                run.replay = None;
             }
         }
-        for note in &recorded.notes {
-            match note {
-                Note::Action(action) => *self.actions.entry(*action).or_default() += 1,
-                Note::Role(..) | Note::Established(_) | Note::Refused(..) | Note::Ignored(_) => {}
+        for effect in effects {
+            if let Effect::Note(Note::Action(action)) = effect {
+                *self.actions.entry(*action).or_default() += 1;
             }
         }
+        wire.step(run.report.server, event, effects, tallies, at);
         let Some(shadow) = &mut run.shadow else { return };
-        shadow.step(input, recorded, &mut self.merged, at);
-        if let Some(peer) = &run.peer {
-            shadow.compare(peer, &mut self.merged, at);
+        shadow.step(event, effects, &mut self.merged, at);
+        if let Some(replay) = &run.replay {
+            shadow.compare(replay.host().core(), &mut self.merged, at);
         }
-        if let Input::Start(_) = input
+        if let Event::Start(_) = event
             && at.step() == 0
         {
-            self.merged.tallies.check(Property::Z12, recorded.halt.is_none(), || {
-                vec![Witness(at, format!("the core refuses to start: {:?}", recorded.halt))]
+            let is_halt = |effect: &&Effect| matches!(effect, Effect::Other(Other::Halt(_)));
+            let halt = effects.iter().find(is_halt);
+            self.merged.tallies.check(Property::Z12, halt.is_none(), || {
+                vec![Witness(at, format!("the core refuses to start: {halt:?}"))]
             });
         }
     }
@@ -336,9 +329,8 @@ impl Checker {
 struct Run<'a> {
     report: &'a mut FileReport,
     /// `None` behind the first difference.
-    peer: Option<Peer<Digest>>,
+    replay: Option<Replay>,
     shadow: Option<Shadow>,
-    replayed: Outputs<Digest>,
 }
 
 impl FileReport {

@@ -5,9 +5,9 @@ use std::ops::Bound::{Excluded, Unbounded};
 use zab::{Epoch, Sid, SidSet, Zxid};
 
 use crate::checker::Checker;
-use crate::merged::At;
+use crate::merged::{At, Merged};
 use crate::property::Property;
-use crate::report::End;
+use crate::report::{End, FileReport};
 use crate::verdict::{Fact, Witness};
 
 /// What a quorum had on disk under one epoch.
@@ -44,6 +44,7 @@ impl Checker {
         self.proposals();
         self.acknowledgements();
         self.messages();
+        self.connections();
     }
 
     /// What is missing of the recordings of voters, in words; empty if nothing is.
@@ -305,5 +306,16 @@ impl Checker {
                 vec![Witness(at, format!("{to} receives {message:?} from {from}, {received} in all, and {from} sends it {sent} times"))]
             });
         }
+    }
+
+    /// R4 and R5.
+    fn connections(&mut self) {
+        let Merged { wire, mut tallies, .. } = std::mem::take(&mut self.merged);
+        let missing = |sid, file: Option<usize>| match file {
+            Some(file) => self.files.get(file).and_then(FileReport::missing),
+            None => self.missing_of(sid),
+        };
+        wire.conclude(&mut tallies, &missing);
+        (self.merged.tallies, self.merged.wire) = (tallies, wire);
     }
 }

@@ -1,94 +1,86 @@
-//! Where a core's outputs are not the recorded ones, in words.
+//! Where a host's effects are not the recorded ones, in words.
 
-use recording::Digest;
-use serde::Serialize;
 use std::fmt::Debug;
-use zab::{Input, Outputs};
 
-/// The first step of a recording whose outputs are not what the core of this build answers.
+use host::Link;
+use recording::{Effect, Packet, Step};
+use serde::Serialize;
+
+use crate::replay::Did;
+
+/// The first step of a recording whose effects are not those of the host of this build.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Difference {
     /// The number of the step, from 0.
     pub step: u64,
-    /// Its input.
-    pub input: String,
-    /// The first field of the outputs that differs, and where in it.
+    /// Its event.
+    pub event: String,
+    /// The first of the effects that differs; of packets that leave together, which one.
     pub field: String,
     /// As recorded.
     pub recorded: String,
-    /// As the core of this build says.
+    /// As the host of this build says.
     pub replayed: String,
 }
 
 impl Difference {
-    /// Compares field by field; `None` if all are the same.
-    pub(crate) fn find(
-        step: u64,
-        input: &Input<Digest>,
-        recorded: &Outputs<Digest>,
-        replayed: &Outputs<Digest>,
-    ) -> Option<Self> {
-        if recorded == replayed {
-            return None;
-        }
-        let Outputs {
-            writes,
-            sends,
-            notifications,
-            deliver,
-            install,
-            links,
-            timers,
-            session,
-            synced,
-            halt,
-            notes,
-            facts: _,
-        } = recorded;
-        let first = list("writes", writes, &replayed.writes)
-            .or_else(|| list("sends", sends, &replayed.sends))
-            .or_else(|| list("notifications", notifications, &replayed.notifications))
-            .or_else(|| list("deliver", deliver, &replayed.deliver))
-            .or_else(|| one("install", install, &replayed.install))
-            .or_else(|| list("links", links, &replayed.links))
-            .or_else(|| list("timers", timers, &replayed.timers))
-            .or_else(|| list("session", session, &replayed.session))
-            .or_else(|| list("synced", synced, &replayed.synced))
-            .or_else(|| one("halt", halt, &replayed.halt))
-            .or_else(|| list("notes", notes, &replayed.notes));
-        first.map(|(field, recorded, replayed)| Self {
-            step,
-            input: format!("{input:?}"),
-            field,
-            recorded,
-            replayed,
-        })
+    /// Compares effect by effect; `None` if all are the same.
+    pub(crate) fn find(step: &Step, did: &Did) -> Option<Self> {
+        let first = effects(&step.effects, &did.effects).or_else(|| {
+            let asked = did.reports.clone()?;
+            Some(("reports".to_owned(), format!("there are {}", step.reports.len()), asked))
+        });
+        first.map(|(field, recorded, replayed)| Self::at(step, field, recorded, replayed))
     }
 
-    pub(crate) fn panicked(step: u64, input: &Input<Digest>, said: String) -> Self {
-        Self {
-            step,
-            input: format!("{input:?}"),
-            field: "everything".to_owned(),
-            recorded: "outputs".to_owned(),
-            replayed: format!("a panic: {said}"),
+    pub(crate) fn panicked(step: &Step, said: String) -> Self {
+        let (field, recorded) = ("everything".to_owned(), "effects".to_owned());
+        Self::at(step, field, recorded, format!("a panic: {said}"))
+    }
+
+    fn at(step: &Step, field: String, recorded: String, replayed: String) -> Self {
+        let mut event = format!("{:?}", step.event);
+        if let Some((end, _)) = event.char_indices().nth(EVENT_CHARACTERS_MAX) {
+            event.truncate(end);
+            event.push('…');
         }
+        Self { step: step.number, event, field, recorded, replayed }
     }
 }
+
+/// An event may bring a whole history.
+const EVENT_CHARACTERS_MAX: usize = 300;
 
 type Found = Option<(String, String, String)>;
 
-fn one<T: PartialEq + Debug>(field: &str, recorded: &T, replayed: &T) -> Found {
-    (recorded != replayed)
-        .then(|| (field.to_owned(), format!("{recorded:?}"), format!("{replayed:?}")))
+fn effects(recorded: &[Effect], replayed: &[Effect]) -> Found {
+    let at = first(recorded, replayed)?;
+    if let (
+        Some(Effect::Frames { link, packets }),
+        Some(Effect::Frames { link: other, packets: others }),
+    ) = (recorded.get(at), replayed.get(at))
+        && link == other
+    {
+        return frames(*link, packets, others);
+    }
+    Some((format!("effects[{at}]"), say(recorded, at), say(replayed, at)))
 }
 
-fn list<T: PartialEq + Debug>(field: &str, recorded: &[T], replayed: &[T]) -> Found {
-    let at =
-        (0..recorded.len().max(replayed.len())).find(|&at| recorded.get(at) != replayed.get(at))?;
-    let say = |list: &[T]| match list.get(at) {
+fn frames(link: Link, recorded: &[Packet], replayed: &[Packet]) -> Found {
+    let at = first(recorded, replayed)?;
+    let Link { peer, generation } = link;
+    let which = format!("packet {at} of those that leave for {peer} (connection {})", generation.0);
+    Some((which, say(recorded, at), say(replayed, at)))
+}
+
+/// Where two lists begin to differ.
+fn first<T: PartialEq>(recorded: &[T], replayed: &[T]) -> Option<usize> {
+    (0..recorded.len().max(replayed.len())).find(|&at| recorded.get(at) != replayed.get(at))
+}
+
+fn say<T: Debug>(list: &[T], at: usize) -> String {
+    match list.get(at) {
         Some(item) => format!("{item:?}"),
         None => format!("nothing, there are {}", list.len()),
-    };
-    Some((format!("{field}[{at}]"), say(recorded), say(replayed)))
+    }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use recording::Digest;
-use zab::{Epoch, Message, Sid, Zxid};
+use recording::{Digest, Packet};
+use zab::{Epoch, Sid, Zxid};
 
 use crate::property::Property;
 use crate::table::Table;
 use crate::verdict::{Fact, Tallies, Witness};
+use crate::wire::Wire;
 
 /// A zxid, and where that was recorded.
 pub(crate) type At = (Zxid, Fact);
@@ -36,14 +37,15 @@ pub(crate) struct Merged {
     pub(crate) durable: BTreeMap<(Sid, Epoch), At>,
     /// The largest zxid that was received as acknowledged by this server, in its epoch.
     pub(crate) acknowledged: BTreeMap<(Sid, Epoch), At>,
-    /// Messages of discovery and synchronisation, from and to.
-    pub(crate) messages: HashMap<(Sid, Sid, Message<Digest>), Passed>,
+    /// Packets of discovery and synchronisation, from and to.
+    pub(crate) messages: HashMap<(Sid, Sid, Packet), Passed>,
+    pub(crate) wire: Wire,
     /// The last transaction that each start of a server delivered.
     pub(crate) ends: Vec<At>,
     pub(crate) restarts: Vec<Restart>,
 }
 
-/// How often a message was sent and received, and where it was received last.
+/// How often a packet was sent and received, and where it was received last.
 pub(crate) type Passed = (u64, u64, Option<Fact>);
 
 /// An elected leader.

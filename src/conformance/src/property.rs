@@ -28,11 +28,14 @@ pub enum Property {
     R1,
     R2,
     R3,
+    R4,
+    R5,
+    R6,
 }
 
 impl Property {
     /// All of them, in order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Z1,
         Self::Z2,
         Self::Z3,
@@ -52,6 +55,9 @@ impl Property {
         Self::R1,
         Self::R2,
         Self::R3,
+        Self::R4,
+        Self::R5,
+        Self::R6,
     ];
 
     /// Its name; where the model has the property, the model's.
@@ -76,6 +82,9 @@ impl Property {
             Self::R1 => "R1 delivered-was-proposed",
             Self::R2 => "R2 durable-survives-restart",
             Self::R3 => "R3 received-was-sent",
+            Self::R4 => "R4 received-is-prefix-of-sent",
+            Self::R5 => "R5 heard-was-said",
+            Self::R6 => "R6 commit-reaches-the-wire",
         }
     }
 
@@ -131,7 +140,16 @@ impl Property {
                 "a start finds a prefix of the records that were issued before, with everything in it that was durable"
             }
             Self::R3 => {
-                "a message of discovery or synchronisation that was received was sent, as often, by the server at the other end"
+                "a packet of discovery or synchronisation that was received was sent, as often, by the server at the other end"
+            }
+            Self::R4 => {
+                "the packets that were received over a connection are, one by one, those that the other end sent over it, up to some packet"
+            }
+            Self::R5 => {
+                "the election messages that were heard over a connection are the one that it began with, and behind it some of those that were said to that server, in their order"
+            }
+            Self::R6 => {
+                "once everything that was said has left, the packets to a learner say that all is committed of which the core has said so"
             }
         }
     }
@@ -161,7 +179,10 @@ impl Property {
             | Self::Zab
             | Self::R1
             | Self::R2
-            | Self::R3 => None,
+            | Self::R3
+            | Self::R4
+            | Self::R5
+            | Self::R6 => None,
         }
     }
 }

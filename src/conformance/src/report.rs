@@ -4,12 +4,14 @@ use std::fmt::{self, Write};
 
 use abstract_zab::action::Kind;
 use serde::Serialize;
+use wire::quorum::PacketType;
 use zab::{Action, Sid};
 
 use crate::checker::Checker;
 use crate::difference::Difference;
 use crate::property::Property;
 use crate::verdict::Witness;
+use crate::wire::Wire;
 
 /// How a recording ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -39,6 +41,8 @@ pub struct FileReport {
     pub number: u64,
     /// The commit of the build that recorded.
     pub commit: String,
+    /// The hash of the sources of that build's core and host.
+    pub core: String,
     /// How many steps were replayed.
     pub steps: u64,
     /// How it ends.
@@ -47,7 +51,7 @@ pub struct FileReport {
     pub remark: Option<String>,
     /// Why it was refused.
     pub refusal: Option<String>,
-    /// The first step whose outputs are not the core's.
+    /// The first step whose effects are not the host's.
     pub difference: Option<Difference>,
 }
 
@@ -63,6 +67,7 @@ impl FileReport {
             server,
             number,
             commit: String::new(),
+            core: String::new(),
             steps: 0,
             end: End::Open,
             remark: None,
@@ -128,6 +133,17 @@ pub struct ActionReport {
     pub count: u64,
 }
 
+/// How often packets of a kind crossed connections.
+#[derive(Clone, Debug, Serialize)]
+pub struct PacketReport {
+    /// ZooKeeper's name of it; `NOTIFICATION` is a message of the election port.
+    pub name: &'static str,
+    /// How many servers that recorded let leave.
+    pub sent: u64,
+    /// How many they were given.
+    pub received: u64,
+}
+
 /// Everything.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -146,6 +162,8 @@ pub struct Report {
     pub properties: Vec<PropertyReport>,
     /// Every action, of the core and then of abstract Zab (`Zab!`), those never taken included.
     pub actions: Vec<ActionReport>,
+    /// Every kind of packet, those that never occurred included.
+    pub packets: Vec<PacketReport>,
 }
 
 impl Report {
@@ -206,11 +224,12 @@ impl Report {
                 .into_iter()
                 .chain(Kind::ALL.map(abstract_action))
                 .collect(),
+            packets: packets(&merged.wire),
             recordings: files,
         }
     }
 
-    /// True if every recording is the core's, and no property is violated. What is not decided does
+    /// True if every recording is the host's, and no property is violated. What is not decided does
     /// not count.
     pub fn passes(&self) -> bool {
         !self.recordings.iter().any(FileReport::fails)
@@ -229,6 +248,25 @@ impl Report {
     }
 }
 
+fn packets(wire: &Wire) -> Vec<PacketReport> {
+    let mut packets: Vec<_> = PacketType::ALL
+        .iter()
+        .map(|kind| {
+            let (sent, received) = wire.kinds.get(kind).copied().unwrap_or_default();
+            PacketReport { name: kind.name(), sent, received }
+        })
+        .collect();
+    let (sent, received) = wire.notifications;
+    packets.push(PacketReport { name: "NOTIFICATION", sent, received });
+    packets
+}
+
+/// The names of things that never occurred.
+fn never<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count: usize, word: &str| {
@@ -244,10 +282,10 @@ impl fmt::Display for Report {
         let width = self.recordings.iter().map(|file| file.file.len()).max().unwrap_or(0);
         for file in &self.recordings {
             writeln!(f, "  {:width$}  {}", file.file, Line(file))?;
-            if let Some(Difference { step, input, field, recorded, replayed }) = &file.difference {
-                writeln!(f, "      step {step}, {input}")?;
+            if let Some(Difference { step, event, field, recorded, replayed }) = &file.difference {
+                writeln!(f, "      step {step}, {event}")?;
                 writeln!(f, "      {field} as recorded:  {recorded}")?;
-                writeln!(f, "      {field} by the core:  {replayed}")?;
+                writeln!(f, "      {field} by the host:  {replayed}")?;
             }
         }
         for missing in &self.missing {
@@ -261,7 +299,17 @@ impl fmt::Display for Report {
                 writeln!(f, "      {file} step {step}: {fact}")?;
             }
         }
-        Ok(())
+        writeln!(f, "packets")?;
+        for PacketReport { name, sent, received } in &self.packets {
+            if sent + received > 0 {
+                writeln!(f, "  {name:17}  {sent} sent, {received} received")?;
+            }
+        }
+        let missing = self.packets.iter().filter(|packet| packet.sent + packet.received == 0);
+        writeln!(f, "  never: {}", never(missing.map(|packet| packet.name)))?;
+        let missing = self.actions.iter().filter(|action| action.count == 0);
+        let missing = never(missing.map(|action| action.name.as_str()));
+        writeln!(f, "actions that were never taken: {missing}")
     }
 }
 
@@ -282,8 +330,8 @@ impl fmt::Display for Line<'_> {
             write!(f, " ({said})")?;
         }
         match difference {
-            Some(difference) => write!(f, ", DIFFERS from the core at step {}", difference.step),
-            None if *steps > 0 => f.write_str(", every output is the core's"),
+            Some(difference) => write!(f, ", DIFFERS from the host at step {}", difference.step),
+            None if *steps > 0 => f.write_str(", every effect is the host's"),
             None => Ok(()),
         }
     }

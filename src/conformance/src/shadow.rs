@@ -1,13 +1,12 @@
-//! One server over one recording: what its inputs and recorded outputs add up to, without looking
-//! at the core's state.
+//! One server over one recording: what its events and recorded effects add up to, without looking
+//! at the host's state.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use recording::Digest;
-use zab::{
-    Action, After, DiskImage, Epoch, Input, Message, Note, Outputs, Peer, Record, Refusal, Role,
-    Send, Sid, WriteNo, Zxid,
-};
+use bytes::Bytes;
+use recording::{Digest, Effect, Event, Other, Packet};
+use wire::quorum::PacketType;
+use zab::{Action, DiskImage, Epoch, Note, Peer, Record, Refusal, Role, Sid, WriteNo, Zxid};
 
 use crate::merged::Merged;
 use crate::property::Property;
@@ -64,6 +63,8 @@ pub(crate) struct Shadow {
     /// The epoch in which this server is elected, from then to the end of its leadership.
     elected: Option<Epoch>,
     proposed: bool,
+    /// The epoch that each server wanted to establish last, by its LEADERINFO.
+    wanted: BTreeMap<Sid, Epoch>,
 }
 
 impl Shadow {
@@ -86,6 +87,7 @@ impl Shadow {
             role: Role::Looking,
             elected: None,
             proposed: false,
+            wanted: BTreeMap::new(),
         };
         shadow.epochs(merged, at);
         shadow.settle(merged, at);
@@ -123,51 +125,78 @@ impl Shadow {
     /// A step, as it was recorded.
     pub(crate) fn step(
         &mut self,
-        input: &Input<Digest>,
-        out: &Outputs<Digest>,
+        event: &Event,
+        effects: &[Effect],
         merged: &mut Merged,
         at: Fact,
     ) {
-        let delivered_before = self.delivered;
-        match input {
-            Input::Recv { peer, message } => self.received(*peer, message, merged, at),
-            Input::Durable { upto } => self.on_durable(*upto, merged, at),
-            Input::Start(_)
-            | Input::Notify { .. }
-            | Input::Link { .. }
-            | Input::Timer(_)
-            | Input::Propose(_)
-            | Input::Sync { .. }
-            | Input::Session { .. }
-            | Input::Resign => {}
-        }
-        for (no, record) in &out.writes {
-            self.written(*no, record, merged, at);
-            if let (Record::Txn(txn), Input::Propose(_)) = (record, input) {
-                merged.propose(self.me, txn.zxid, txn.payload, at);
-                if !std::mem::replace(&mut self.proposed, true) {
-                    merged.broadcasts.push((txn.zxid.epoch(), delivered_before, at));
-                }
+        match event {
+            Event::Received { link, packets } => {
+                packets.iter().for_each(|packet| self.received(link.peer, packet, merged, at));
             }
+            Event::State { link, zxid } => {
+                self.received(link.peer, &Packet::bare(PacketType::Snap, *zxid), merged, at);
+            }
+            Event::Durable(upto) => self.on_durable(*upto, merged, at),
+            Event::Start(_)
+            | Event::Opened { .. }
+            | Event::Closed(_)
+            | Event::Unreachable(_)
+            | Event::Notified { .. }
+            | Event::ElectionOpened { .. }
+            | Event::Timer(_)
+            | Event::Propose(_)
+            | Event::Sync(_)
+            | Event::SyncFor(_)
+            | Event::Session { .. }
+            | Event::Resign
+            | Event::Flush => {}
         }
-        if let Some(zxid) = out.install {
-            self.delivered = zxid;
-            merged.bases.push((zxid, at));
-        }
-        for txn in &out.deliver {
-            merged.deliver(self.delivered, txn.zxid, txn.payload, at);
-            self.delivered = txn.zxid;
-        }
-        for send in &out.sends {
-            self.sent(send, merged, at);
-        }
-        for note in &out.notes {
-            self.noted(*note, merged, at);
+        let delivered_before = self.delivered;
+        for effect in effects {
+            match effect {
+                Effect::Write(no, record) => {
+                    self.written(*no, record, merged, at);
+                    if let (Record::Txn(txn), Event::Propose(_)) = (record, event) {
+                        merged.propose(self.me, txn.zxid, txn.payload, at);
+                        if !std::mem::replace(&mut self.proposed, true) {
+                            merged.broadcasts.push((txn.zxid.epoch(), delivered_before, at));
+                        }
+                    }
+                }
+                Effect::Deliver(txn) => {
+                    merged.deliver(self.delivered, txn.zxid, txn.payload, at);
+                    self.delivered = txn.zxid;
+                }
+                Effect::Frames { link, packets } => {
+                    packets.iter().for_each(|packet| self.sent(link.peer, packet, merged, at));
+                }
+                Effect::Note(note) => self.noted(*note, merged, at),
+                Effect::Other(Other::Install(zxid)) => {
+                    self.delivered = *zxid;
+                    merged.bases.push((*zxid, at));
+                }
+                Effect::Session { .. }
+                | Effect::Arm(_)
+                | Effect::Disarm(_)
+                | Effect::Other(
+                    Other::SendState { .. }
+                    | Other::Close(_)
+                    | Other::Dial(_)
+                    | Other::StopDialling(_)
+                    | Other::Notify { .. }
+                    | Other::Greet(_)
+                    | Other::Reported(..)
+                    | Other::Synced(_)
+                    | Other::Halt(_)
+                    | Other::Remark(_),
+                ) => {}
+            }
         }
     }
 
     /// The replayed core has to be where this shadow is.
-    pub(crate) fn compare(&self, peer: &Peer<Digest>, merged: &mut Merged, at: Fact) {
+    pub(crate) fn compare(&self, peer: &Peer<Bytes>, merged: &mut Merged, at: Fact) {
         let zab = peer.zab();
         let memory = (zab.accepted_epoch(), zab.current_epoch(), zab.last(), zab.delivered());
         let (Some(accepted), Some(current), Some(last), Some(delivered)) = memory else {
@@ -189,30 +218,41 @@ impl Shadow {
         });
     }
 
-    fn received(&self, peer: Sid, message: &Message<Digest>, merged: &mut Merged, at: Fact) {
-        match message {
-            Message::Proposal(txn) | Message::Inform(txn) => {
-                merged.see(txn.zxid, txn.payload, at);
+    fn received(&mut self, peer: Sid, packet: &Packet, merged: &mut Merged, at: Fact) {
+        let zxid = packet.zxid;
+        match packet.kind {
+            PacketType::Proposal | PacketType::Inform => {
+                packet.content.into_iter().for_each(|content| merged.see(zxid, content, at));
             }
-            Message::Ack { zxid } => {
-                let known = merged.acknowledged.entry((peer, zxid.epoch())).or_insert((*zxid, at));
-                if known.0 < *zxid {
-                    *known = (*zxid, at);
+            PacketType::Ack if zxid.counter() != 0 => {
+                let known = merged.acknowledged.entry((peer, zxid.epoch())).or_insert((zxid, at));
+                if known.0 < zxid {
+                    *known = (zxid, at);
                 }
             }
-            Message::LearnerInfo { .. }
-            | Message::LeaderInfo { .. }
-            | Message::AckEpoch { .. }
-            | Message::Diff { .. }
-            | Message::Trunc { .. }
-            | Message::Snap { .. }
-            | Message::NewLeader { .. }
-            | Message::AckNewLeader { .. }
-            | Message::UpToDate => {
-                let count = merged.messages.entry((peer, self.me, message.clone())).or_default();
-                *count = (count.0, count.1 + 1, Some(at));
+            PacketType::LeaderInfo => {
+                self.wanted.insert(peer, zxid.epoch());
             }
-            Message::Commit { .. } | Message::Ping { .. } | Message::Session(_) => {}
+            PacketType::Ack
+            | PacketType::FollowerInfo
+            | PacketType::ObserverInfo
+            | PacketType::AckEpoch
+            | PacketType::Diff
+            | PacketType::Trunc
+            | PacketType::Snap
+            | PacketType::NewLeader
+            | PacketType::UpToDate
+            | PacketType::Request
+            | PacketType::Commit
+            | PacketType::Ping
+            | PacketType::Revalidate
+            | PacketType::Sync
+            | PacketType::CommitAndActivate
+            | PacketType::InformAndActivate => {}
+        }
+        if is_synchronisation(packet) {
+            let count = merged.messages.entry((peer, self.me, *packet)).or_default();
+            *count = (count.0, count.1 + 1, Some(at));
         }
     }
 
@@ -283,104 +323,64 @@ impl Shadow {
         self.epochs(merged, at);
     }
 
-    fn sent(&self, send: &Send<Digest>, merged: &mut Merged, at: Fact) {
-        let message = &send.message;
-        match message {
-            Message::Proposal(txn) | Message::Inform(txn) => {
-                merged.see(txn.zxid, txn.payload, at);
+    fn sent(&self, to: Sid, packet: &Packet, merged: &mut Merged, at: Fact) {
+        let zxid = packet.zxid;
+        let Disk { accepted, .. } = self.durable;
+        match packet.kind {
+            PacketType::Proposal | PacketType::Inform => {
+                packet.content.into_iter().for_each(|content| merged.see(zxid, content, at));
             }
-            Message::Ack { zxid } => {
-                let speaks = zxid.epoch() == self.issued.current && *zxid <= self.issued.last;
-                self.gated(send, speaks, self.needed(*zxid), merged, at);
+            // Of a transaction, or of NEWLEADER: then the initial history is on disk with the
+            // epoch.
+            PacketType::Ack => {
+                let durable = merged.durable.get(&(self.me, zxid.epoch()));
+                let waits = durable.is_some_and(|(last, _)| zxid.counter() == 0 || *last >= zxid);
+                self.gated(to, packet, waits, merged, at);
             }
-            Message::AckNewLeader { epoch } => {
-                let speaks = *epoch == self.issued.current && *epoch == self.issued.accepted;
-                self.gated(send, speaks, self.pending.len(), merged, at);
-            }
-            Message::AckEpoch { current, last } => {
-                self.gated(send, true, self.pending.len(), merged, at);
-                let Disk { current: issued, last: end, .. } = self.issued;
-                let reports = *last == end && current.is_none_or(|current| current == issued);
+            PacketType::AckEpoch => {
+                let waits = self.wanted.get(&to).is_some_and(|epoch| accepted >= *epoch);
+                self.gated(to, packet, waits, merged, at);
+                let Disk { current, last, .. } = self.issued;
+                let told = packet.content.map(|content| u64::from_be_bytes(content.0));
+                let reports = zxid == last
+                    && told.is_some_and(|told| told == u64::MAX || told == u64::from(current.0));
                 merged.tallies.check(Property::Z11, reports, || {
                     vec![Witness(at, format!(
-                        "{message:?} is sent with currentEpoch {issued} and a history to {end:?}"
+                        "{packet:?} is sent with currentEpoch {current} and a history to {last:?}"
                     ))]
                 });
             }
-            Message::LeaderInfo { epoch } => {
-                let promise = self.pending.iter().rposition(
-                    |pending| matches!(pending, Pending::Accepted(accepted) if accepted == epoch),
-                );
-                let speaks = *epoch == self.issued.accepted;
-                self.gated(send, speaks, promise.map_or(0, |at| at + 1), merged, at);
+            PacketType::LeaderInfo => {
+                self.gated(to, packet, accepted >= zxid.epoch(), merged, at);
             }
-            Message::LearnerInfo { .. }
-            | Message::Diff { .. }
-            | Message::Trunc { .. }
-            | Message::Snap { .. }
-            | Message::NewLeader { .. }
-            | Message::UpToDate
-            | Message::Commit { .. }
-            | Message::Ping { .. }
-            | Message::Session(_) => {}
+            PacketType::FollowerInfo
+            | PacketType::ObserverInfo
+            | PacketType::Diff
+            | PacketType::Trunc
+            | PacketType::Snap
+            | PacketType::NewLeader
+            | PacketType::UpToDate
+            | PacketType::Request
+            | PacketType::Commit
+            | PacketType::Ping
+            | PacketType::Revalidate
+            | PacketType::Sync
+            | PacketType::CommitAndActivate
+            | PacketType::InformAndActivate => {}
         }
-        match message {
-            Message::LearnerInfo { .. }
-            | Message::LeaderInfo { .. }
-            | Message::AckEpoch { .. }
-            | Message::Diff { .. }
-            | Message::Trunc { .. }
-            | Message::Snap { .. }
-            | Message::NewLeader { .. }
-            | Message::AckNewLeader { .. }
-            | Message::UpToDate => {
-                merged.messages.entry((self.me, send.to, message.clone())).or_default().0 += 1;
-            }
-            Message::Proposal(_)
-            | Message::Ack { .. }
-            | Message::Commit { .. }
-            | Message::Inform(_)
-            | Message::Ping { .. }
-            | Message::Session(_) => {}
+        if is_synchronisation(packet) {
+            merged.messages.entry((self.me, to, *packet)).or_default().0 += 1;
         }
     }
 
-    /// How many of the pending records an ACK of `zxid` has to wait for: all but transactions
-    /// behind it.
-    fn needed(&self, zxid: Zxid) -> usize {
-        let speaks_of = |pending: &Pending| match pending {
-            Pending::Txn(written) => *written <= zxid,
-            Pending::Accepted(_)
-            | Pending::Current(_)
-            | Pending::Truncate(_)
-            | Pending::Snapshot { .. } => true,
-        };
-        self.pending.iter().rposition(speaks_of).map_or(0, |at| at + 1)
-    }
-
-    /// `speaks`: what the message says is so, once the first `needed` of the pending records are
-    /// durable.
-    fn gated(
-        &self,
-        send: &Send<Digest>,
-        speaks: bool,
-        needed: usize,
-        merged: &mut Merged,
-        at: Fact,
-    ) {
-        let due = self.upto + needed as u64;
-        let waits = match send.after {
-            After::Now => needed == 0,
-            After::Durable(no) => no.0 >= due,
-        };
-        merged.tallies.check(Property::Z6, speaks && waits, || {
-            let Disk { accepted, current, last } = self.issued;
-            let (to, message, after) = (send.to, &send.message, send.after);
+    /// `waits`: what the packet says is on disk when it leaves.
+    fn gated(&self, to: Sid, packet: &Packet, waits: bool, merged: &mut Merged, at: Fact) {
+        merged.tallies.check(Property::Z6, waits, || {
+            let Disk { accepted, current, last } = self.durable;
             vec![
-                Witness(at, format!("{message:?} to {to} may leave {after:?}")),
+                Witness(at, format!("{packet:?} leaves for {to}")),
                 Witness(at, format!(
-                    "records are durable up to {}, it speaks of those up to {due}, acceptedEpoch is {accepted}, currentEpoch {current}, history to {last:?}",
-                    self.upto
+                    "on disk are acceptedEpoch {accepted}, currentEpoch {current}, the history to {last:?}"
                 )),
             ]
         });
@@ -417,6 +417,31 @@ impl Shadow {
             }
             Note::Action(_) | Note::Ignored(_) => {}
         }
+    }
+}
+
+/// Whether the packet belongs to discovery or synchronisation, history apart.
+fn is_synchronisation(packet: &Packet) -> bool {
+    match packet.kind {
+        PacketType::FollowerInfo
+        | PacketType::ObserverInfo
+        | PacketType::LeaderInfo
+        | PacketType::AckEpoch
+        | PacketType::Diff
+        | PacketType::Trunc
+        | PacketType::Snap
+        | PacketType::NewLeader
+        | PacketType::UpToDate => true,
+        PacketType::Ack => packet.zxid.counter() == 0,
+        PacketType::Request
+        | PacketType::Proposal
+        | PacketType::Commit
+        | PacketType::Ping
+        | PacketType::Revalidate
+        | PacketType::Sync
+        | PacketType::Inform
+        | PacketType::CommitAndActivate
+        | PacketType::InformAndActivate => false,
     }
 }
 

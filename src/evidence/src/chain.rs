@@ -289,7 +289,7 @@ fn conformance(part: &Part<Conformance>) -> Link {
     });
     link(
         (CODE, SERVERS),
-        "What real servers did is, step by step and byte for byte, what the core does; put together it has the properties, and is a run \
+        "What real servers did is, step by step and packet by packet, what the host does with its core; put together it has the properties, and is a run \
          of abstract Zab.",
         within,
         part,

@@ -52,6 +52,7 @@ pub(crate) enum Heard<P> {
 
 /// Why a connection does not wait any longer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Turned {
     /// As many newer connections as may wait under one id wait.
     MadeRoom,

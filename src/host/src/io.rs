@@ -11,10 +11,12 @@ use crate::claims::Turned;
 /// may be that of another connection to the same server that the host, or a message on its way to
 /// it, still knows of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Generation(pub u64);
 
 /// A connection of the quorum port whose other end is known.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Link {
     /// The other end.
     pub peer: Sid,
@@ -176,6 +178,7 @@ pub enum Effect<P, S> {
 
 /// The kinds of timers. How long they last is the business of whoever drives the host.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Timer {
     /// One of the core's.
     Core(zab::Timer),
@@ -188,6 +191,7 @@ pub enum Timer {
 
 /// What the host decided about connections.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Remark {
     /// The connection that claims to be this member does not wait any longer.
     TurnedAway(Sid, Turned),

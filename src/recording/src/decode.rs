@@ -1,14 +1,14 @@
 //! Reading a step: what [`crate::encode`] says, backwards.
 
-use zab::{
-    Action, After, Input, LinkCmd, Message, Note, Outputs, Record, Send, SessionMessage, Sid,
-    Timer, TimerCmd, Txn, WriteNo, Zxid,
-};
+use host::{Generation, Link};
+use wire::quorum::PacketType;
+use zab::{Action, Note, Record, Sid, Txn, WriteNo, Zxid};
 
-use crate::Digest;
-use crate::context::Context;
-use crate::shapes::{Shape, Shapes};
-use crate::tags::{self, ANY, DISARM, MANY, NEXT, OTHER, SAME};
+use crate::context::{Context, Way};
+use crate::encode::{expected_content, expected_zxid};
+use crate::step::{Effect, Event, are_session};
+use crate::tags;
+use crate::{Digest, Packet};
 
 /// Why bytes are no step.
 #[derive(thiserror::Error, Clone, PartialEq, Eq, Debug)]
@@ -16,271 +16,252 @@ pub(crate) enum Fault {
     #[error("the bytes of {0} end within it")]
     Short(&'static str),
     #[error("{field} is {found}, allowed: {allowed}")]
-    Field { field: &'static str, found: String, allowed: String },
+    Field { field: &'static str, found: String, allowed: &'static str },
     #[error("{0} cannot be decoded: {1}")]
     Plain(&'static str, postcard::Error),
 }
 
-fn odd<T>(field: &'static str, found: u64, allowed: &str) -> Result<T, Fault> {
-    Err(Fault::Field { field, found: found.to_string(), allowed: allowed.to_owned() })
+fn odd<T>(field: &'static str, found: u64, allowed: &'static str) -> Result<T, Fault> {
+    Err(Fault::Field { field, found: found.to_string(), allowed })
 }
 
-/// What happened, and what the core answered.
-pub(crate) type Decoded = (Input<Digest>, Outputs<Digest>);
+/// What happened, what was reported, and what the host asked for.
+pub(crate) type Decoded = (Event, Vec<Digest>, Vec<Effect>);
 
 /// The steps of one recording, in their order.
 #[derive(Debug)]
 pub(crate) struct Decoder {
-    shapes: Shapes,
-    context: Context<Digest>,
-    /// The shape of the step that is being read.
-    shape: Shape,
+    context: Context,
 }
 
 impl Decoder {
     pub(crate) fn new() -> Self {
-        Self { shapes: Shapes::new(), context: Context::new(), shape: Shape::default() }
+        Self { context: Context::new() }
     }
 
     /// The step at the begin of `bytes`, and what stands behind it.
     pub(crate) fn step<'a>(&mut self, bytes: &'a [u8]) -> Result<(Decoded, &'a [u8]), Fault> {
-        let mut shape = std::mem::take(&mut self.shape);
-        let read = self.shape(bytes, &mut shape).and_then(|bytes| {
-            let mut parts = Parts { context: &mut self.context, shape: shape.words(), bytes };
-            let (input, outputs) = (parts.input()?, parts.outputs()?);
-            match parts.shape {
-                [] => Ok(((input, outputs), parts.bytes)),
-                [word, ..] => odd("the word behind a shape", *word, "none"),
+        let mut parts = Parts { context: &mut self.context, bytes };
+        let told = parts.byte("an event")?;
+        let kind = told & !tags::REPORTS;
+        let event = parts.event(kind)?;
+        let mut reports = Vec::new();
+        if told & tags::REPORTS != 0 {
+            for _ in 0..parts.varint("the number of reports")? {
+                reports.push(parts.digest("a report")?);
             }
-        });
-        self.shape = shape;
-        read
-    }
-
-    fn shape<'a>(&mut self, bytes: &'a [u8], shape: &mut Shape) -> Result<&'a [u8], Fault> {
-        let (number, mut bytes) = bytes.split_first().ok_or(Fault::Short("a step"))?;
-        shape.clear();
-        if *number != tags::NEW_SHAPE {
-            let Some(known) = self.shapes.get(*number) else {
-                return odd("the shape", (*number).into(), "the number of one that came before");
-            };
-            shape.extend(known.iter().copied());
-            return Ok(bytes);
         }
-        for _ in 0..varint(&mut bytes, "the length of a shape")? {
-            let (word, rest) = bytes.split_first_chunk().ok_or(Fault::Short("a shape"))?;
-            shape.extend(std::iter::once(u64::from_le_bytes(*word)));
-            bytes = rest;
-        }
-        self.shapes.number(shape);
-        Ok(bytes)
+        let effects = if parts.bytes.first() == Some(&tags::LIKE) {
+            let rest = &parts.bytes[1..];
+            let like = parts.context.like(kind).to_vec();
+            let effects = Parts { context: parts.context, bytes: &like }.effects()?;
+            parts.bytes = rest;
+            effects
+        } else {
+            let before = parts.bytes;
+            let effects = parts.effects()?;
+            parts.context.keep_like(kind, &before[..before.len() - parts.bytes.len()]);
+            effects
+        };
+        Ok(((event, reports, effects), parts.bytes))
     }
 }
 
 /// What is left of a step.
 struct Parts<'a, 'b> {
-    context: &'b mut Context<Digest>,
-    shape: &'b [u64],
+    context: &'b mut Context,
     bytes: &'a [u8],
 }
 
 impl Parts<'_, '_> {
-    fn input(&mut self) -> Result<Input<Digest>, Fault> {
-        let [kind, peer, one, two, ..] = self.word("an input")?;
-        let from = |message| Input::Recv { peer: Sid(peer), message };
+    fn event(&mut self, kind: u8) -> Result<Event, Fault> {
         Ok(match kind {
-            ANY => self.plain("an input")?,
-            tags::PROPOSE => Input::Propose(self.payload(peer)?),
+            tags::START => Event::Start(self.plain("a disk image")?),
+            tags::OPENED => {
+                let link = self.link()?;
+                let (dialled, over) = self.plain("a connection")?;
+                Event::Opened { link, dialled, over }
+            }
+            tags::CLOSED => Event::Closed(self.link()?),
+            tags::UNREACHABLE => Event::Unreachable(Sid(self.byte("a server")?)),
+            tags::RECEIVED => {
+                let link = self.link()?;
+                Event::Received { link, packets: self.packets(link, Way::In)? }
+            }
+            tags::STATE => Event::State { link: self.link()?, zxid: self.plain("a label")? },
+            tags::NOTIFIED => {
+                let (from, notification, over) = self.plain("an election message")?;
+                Event::Notified { from, notification, over }
+            }
+            tags::ELECTION_OPENED => {
+                let (peer, over) = self.plain("a connection")?;
+                Event::ElectionOpened { peer, over }
+            }
             tags::DURABLE => {
                 self.context.durable = self.difference(self.context.durable)?;
-                Input::Durable { upto: WriteNo(self.context.durable) }
+                Event::Durable(WriteNo(self.context.durable))
             }
-            tags::TO_PEER => Input::Session { peer: Sid(peer), message: self.session([one, two])? },
-            tags::PROPOSAL => from(Message::Proposal(self.txn([one, two])?)),
-            tags::INFORM => from(Message::Inform(self.txn([one, two])?)),
-            tags::ACK => {
-                from(Message::Ack { zxid: Zxid(self.difference(self.context.delivered)?) })
+            tags::TIMER => Event::Timer(self.plain("a timer")?),
+            tags::PROPOSE => {
+                let payload = self.digest("a proposal")?;
+                self.context.digest = payload;
+                Event::Propose(payload)
             }
-            tags::COMMIT => {
-                from(Message::Commit { zxid: Zxid(self.difference(self.context.delivered)?) })
+            tags::SYNC => Event::Sync(self.digest("a sync")?),
+            tags::SYNC_FOR => Event::SyncFor(self.link()?),
+            tags::SESSION => {
+                let peer = Sid(self.byte("a server")?);
+                let link = Link { peer, generation: self.context.last_generation(peer) };
+                Event::Session { peer, packets: self.of_session(link, Way::Out)? }
             }
-            tags::FROM_PEER => from(Message::Session(self.session([one, two])?)),
-            other => return odd("the kind of an input", other.into(), "0 to 8"),
+            tags::RESIGN => Event::Resign,
+            tags::FLUSH => Event::Flush,
+            other => return odd("the kind of an event", other.into(), "0 to 15"),
         })
     }
 
-    fn outputs(&mut self) -> Result<Outputs<Digest>, Fault> {
-        let [writes, deliver, sends, session, timers, notes, rest, _] = self.word("the outputs")?;
-        let mut outputs = Outputs::new();
-        outputs.writes = self.list(writes, Self::write)?;
-        outputs.deliver = self.deliver(deliver)?;
-        outputs.sends = self.list(sends, Self::send)?;
-        outputs.session = self.list(session, |parts| {
-            let [peer, kind, relation, ..] = parts.word("a message for the session layer")?;
-            Ok((Sid(peer), parts.session([kind, relation])?))
-        })?;
-        outputs.timers = self.list(timers, Self::timer)?;
-        outputs.notes = self.list(notes, Self::note)?;
-        if rest != 0 {
-            type Rest = tags::Rest<Vec<tags::Notified>, Vec<LinkCmd>, Vec<Digest>>;
-            let rest: Rest = self.plain("the other outputs")?;
-            (outputs.notifications, outputs.install, outputs.links, outputs.synced, outputs.halt) =
-                rest;
-        }
-        Ok(outputs)
-    }
-
-    /// Nothing is reserved: each item takes a word of the shape.
-    fn list<T>(
-        &mut self,
-        length: u8,
-        mut item: impl FnMut(&mut Self) -> Result<T, Fault>,
-    ) -> Result<Vec<T>, Fault> {
-        let length = match length {
-            MANY => varint(&mut self.bytes, "the length of a list")?,
-            few => few.into(),
-        };
-        (0..length).map(|_| item(self)).collect()
-    }
-
-    fn write(&mut self) -> Result<(WriteNo, Record<Digest>), Fault> {
-        let [kind, relation, zxid, payload, ..] = self.word("a record")?;
-        let no = WriteNo(self.near(relation, self.context.write)?);
-        match kind {
-            tags::TXN => {
-                let txn = self.txn([zxid, payload])?;
-                self.context.written(no, txn.zxid, txn.payload);
-                Ok((no, Record::Txn(txn)))
-            }
-            ANY => {
-                self.context.write = no.0;
-                Ok((no, self.plain("a record")?))
-            }
-            other => odd("the kind of a record", other.into(), "0 or 1"),
-        }
-    }
-
-    fn deliver(&mut self, how: u8) -> Result<Vec<Txn<Digest>>, Fault> {
-        let mut deliver = Vec::new();
-        if how == 0 {
-            return Ok(deliver);
-        }
-        let count = varint(&mut self.bytes, "the number of deliveries")?;
-        for done in 0..count {
-            let Some((zxid, payload)) = self.context.due() else {
-                return odd("the number of deliveries", count, &format!("{done}"));
-            };
-            deliver.push(Txn { zxid, payload });
-            self.context.delivered(zxid);
-        }
-        match how {
-            tags::DUE => {}
-            tags::OTHERS => {
-                for _ in 0..varint(&mut self.bytes, "the number of deliveries")? {
-                    let [zxid, payload, ..] = self.word("a delivery")?;
-                    let txn = self.txn([zxid, payload])?;
-                    self.context.delivered(txn.zxid);
-                    deliver.push(txn);
+    fn effects(&mut self) -> Result<Vec<Effect>, Fault> {
+        let mut effects = Vec::new();
+        loop {
+            effects.push(match self.byte("the effects")? {
+                tags::END => return Ok(effects),
+                tags::WRITE_NEXT => {
+                    let txn = self.context.next_written();
+                    self.next_record(txn)
                 }
+                tags::WRITE_TXN => {
+                    let zxid = Zxid(self.difference(self.context.zxid)?);
+                    let txn = Txn { zxid, payload: self.digest("a transaction")? };
+                    self.next_record(txn)
+                }
+                tags::WRITE => {
+                    self.context.write = self.difference(self.context.write)?;
+                    let record = self.plain("a record")?;
+                    if let Record::Txn(txn) = &record {
+                        self.context.written(txn);
+                    }
+                    Effect::Write(WriteNo(self.context.write), record)
+                }
+                tags::DELIVER_NEXT => {
+                    for _ in 0..self.varint("the number of deliveries")? {
+                        let Some(txn) = self.context.next_delivered() else {
+                            let zxid = self.context.delivered.wrapping_add(1);
+                            return odd("a delivery", zxid, "one whose content is known");
+                        };
+                        self.context.delivered = txn.zxid.0;
+                        effects.push(Effect::Deliver(txn));
+                    }
+                    continue;
+                }
+                tags::DELIVER => {
+                    self.context.delivered = self.difference(self.context.delivered)?;
+                    let zxid = Zxid(self.context.delivered);
+                    Effect::Deliver(Txn { zxid, payload: self.digest("a delivery")? })
+                }
+                tags::FRAMES => {
+                    let link = self.link()?;
+                    Effect::Frames { link, packets: self.packets(link, Way::Out)? }
+                }
+                tags::TO_SESSION => {
+                    let link = self.link()?;
+                    Effect::Session { link, packets: self.of_session(link, Way::In)? }
+                }
+                tags::ACTION => {
+                    let action = self.byte("an action")?;
+                    match Action::ALL.get(usize::from(action)) {
+                        Some(action) => Effect::Note(Note::Action(*action)),
+                        None => return odd("an action", action.into(), "the number of one"),
+                    }
+                }
+                tags::NOTE => Effect::Note(self.plain("a note")?),
+                tags::ARM => Effect::Arm(self.plain("a timer")?),
+                tags::DISARM => Effect::Disarm(self.plain("a timer")?),
+                tags::OTHER => Effect::Other(self.plain("an effect")?),
+                other => return odd("the kind of an effect", other.into(), "0 to 12, or 255"),
+            });
+        }
+    }
+
+    fn next_record(&mut self, txn: Txn<Digest>) -> Effect {
+        self.context.write = self.context.write.wrapping_add(1);
+        self.context.written(&txn);
+        Effect::Write(WriteNo(self.context.write), Record::Txn(txn))
+    }
+
+    fn link(&mut self) -> Result<Link, Fault> {
+        let peer = Sid(self.byte("a connection")?);
+        let Generation(base) = self.context.last_generation(peer);
+        let link = Link { peer, generation: Generation(self.difference(base)?) };
+        self.context.generation(link);
+        Ok(link)
+    }
+
+    /// The packets of one message of the session layer.
+    fn of_session(&mut self, link: Link, way: Way) -> Result<Vec<Packet>, Fault> {
+        let packets = self.packets(link, way)?;
+        match are_session(&packets) {
+            true => Ok(packets),
+            false => {
+                odd("the number of messages", packets.len() as u64, "one of the session layer")
             }
-            other => return odd("the kind of deliveries", other.into(), "0 to 2"),
-        }
-        Ok(deliver)
-    }
-
-    fn send(&mut self) -> Result<Send<Digest>, Fault> {
-        let [kind, to, after, one, two, ..] = self.word("a message")?;
-        let after = match after {
-            tags::NOW => After::Now,
-            relation => After::Durable(WriteNo(self.near(relation, self.context.write)?)),
-        };
-        let message = match kind {
-            ANY => self.plain("a message")?,
-            tags::PROPOSAL => Message::Proposal(self.txn([one, two])?),
-            tags::INFORM => Message::Inform(self.txn([one, two])?),
-            tags::ACK => Message::Ack { zxid: Zxid(self.near(one, self.context.zxid)?) },
-            tags::COMMIT => Message::Commit { zxid: Zxid(self.near(one, self.context.delivered)?) },
-            tags::TO_PEER => Message::Session(self.session([one, two])?),
-            other => return odd("the kind of a message", other.into(), "0 to 4, or 6"),
-        };
-        Ok(Send { to: Sid(to), message, after })
-    }
-
-    fn session(&mut self, [kind, relation]: [u8; 2]) -> Result<SessionMessage<Digest>, Fault> {
-        let make = match kind {
-            tags::REQUEST => SessionMessage::Request,
-            tags::REVALIDATE => SessionMessage::Revalidate,
-            tags::SYNC => SessionMessage::Sync,
-            other => return odd("the kind of a session message", other.into(), "0 to 2"),
-        };
-        self.payload(relation).map(make)
-    }
-
-    fn timer(&mut self) -> Result<TimerCmd, Fault> {
-        let [told, sid, ..] = self.word("a timer")?;
-        let timer = match told & !DISARM {
-            0 => Timer::Resend,
-            1 => Timer::Finalize,
-            2 => Timer::InitLimit,
-            3 => Timer::SyncLimit,
-            4 => Timer::QuorumLoss,
-            5 => Timer::Ping,
-            6 => Timer::LearnerInitLimit(Sid(sid)),
-            7 => Timer::LearnerSyncLimit(Sid(sid)),
-            _ => return odd("a timer", told.into(), "0 to 15"),
-        };
-        Ok(if told & DISARM == 0 { TimerCmd::Arm(timer) } else { TimerCmd::Disarm(timer) })
-    }
-
-    fn note(&mut self) -> Result<Note, Fault> {
-        let [kind, action, ..] = self.word("a note")?;
-        match kind {
-            ANY => self.plain("a note"),
-            tags::ACTION => match Action::ALL.get(usize::from(action)) {
-                Some(action) => Ok(Note::Action(*action)),
-                None => odd("an action", action.into(), "the number of one"),
-            },
-            other => odd("the kind of a note", other.into(), "0 or 1"),
         }
     }
 
-    fn txn(&mut self, [zxid, payload]: [u8; 2]) -> Result<Txn<Digest>, Fault> {
-        self.context.zxid = self.near(zxid, self.context.zxid)?;
-        Ok(Txn { zxid: Zxid(self.context.zxid), payload: self.payload(payload)? })
-    }
-
-    fn payload(&mut self, relation: u8) -> Result<Digest, Fault> {
-        match relation {
-            SAME => {}
-            OTHER => {
-                let (digest, bytes) =
-                    self.bytes.split_first_chunk().ok_or(Fault::Short("a digest"))?;
-                self.bytes = bytes;
-                self.context.digest = Digest(*digest);
+    fn packets(&mut self, link: Link, way: Way) -> Result<Vec<Packet>, Fault> {
+        let mut packets = Vec::new();
+        loop {
+            let told = self.byte("a packet")?;
+            if told == tags::NO_PACKET {
+                return Ok(packets);
             }
-            other => return odd("a digest", other.into(), "0 or 2"),
+            let how = told & !tags::KIND;
+            let code = told & tags::KIND;
+            let Some(kind) = PacketType::from_code(code.into()) else {
+                return odd("the type of a packet", code.into(), "1 to 19");
+            };
+            let is_run = how == tags::AS_EXPECTED || how == tags::CONTENT;
+            let count = if is_run { self.varint("the number of packets")? } else { 1 };
+            for _ in 0..count {
+                let zxid = if is_run {
+                    expected_zxid(self.context, link, way, kind)
+                } else {
+                    let base = self.context.last(link.peer, way, kind);
+                    self.difference(base)?
+                };
+                let content = match how {
+                    tags::AS_EXPECTED | tags::ZXID => expected_content(self.context, kind, zxid),
+                    tags::CONTENT | tags::BOTH => Some(self.digest("a packet")?),
+                    other => return odd("how a packet is told", other.into(), "0, 32, 64 or 96"),
+                };
+                let packet = Packet { kind, zxid: Zxid(zxid), content };
+                if !packet.is_possible() {
+                    let (field, allowed) = ("a packet", "what a host can be given");
+                    return Err(Fault::Field { field, found: format!("{packet:?}"), allowed });
+                }
+                if packets.len() == PACKETS_MAX {
+                    return odd("the number of packets", count, "2^24 at once");
+                }
+                self.context.passed(link.peer, way, &packet);
+                packets.push(packet);
+            }
         }
-        Ok(self.context.digest)
     }
 
-    fn near(&mut self, code: u8, base: u64) -> Result<u64, Fault> {
-        match code {
-            SAME => Ok(base),
-            NEXT => Ok(base.wrapping_add(1)),
-            OTHER => self.difference(base),
-            other => odd("how a number is told", other.into(), "0 to 2"),
-        }
+    fn digest(&mut self, what: &'static str) -> Result<Digest, Fault> {
+        let (digest, bytes) = self.bytes.split_first_chunk().ok_or(Fault::Short(what))?;
+        self.bytes = bytes;
+        Ok(Digest(*digest))
     }
 
     fn difference(&mut self, base: u64) -> Result<u64, Fault> {
-        let told = varint(&mut self.bytes, "a number")?;
+        let told = self.varint("a number")?;
         Ok(base.wrapping_add((told >> 1) ^ (told & 1).wrapping_neg()))
     }
 
-    fn word(&mut self, what: &'static str) -> Result<[u8; 8], Fault> {
-        let (word, rest) = self.shape.split_first().ok_or(Fault::Short(what))?;
-        self.shape = rest;
-        Ok(word.to_le_bytes())
+    fn byte(&mut self, what: &'static str) -> Result<u8, Fault> {
+        let (byte, rest) = self.bytes.split_first().ok_or(Fault::Short(what))?;
+        self.bytes = rest;
+        Ok(*byte)
     }
 
     fn plain<T: serde::de::DeserializeOwned>(&mut self, what: &'static str) -> Result<T, Fault> {
@@ -289,17 +270,20 @@ impl Parts<'_, '_> {
         self.bytes = rest;
         Ok(value)
     }
+
+    fn varint(&mut self, what: &'static str) -> Result<u64, Fault> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte(what)?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        odd(what, value, "10 bytes at most")
+    }
 }
 
-fn varint(bytes: &mut &[u8], what: &'static str) -> Result<u64, Fault> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first().ok_or(Fault::Short(what))?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    odd(what, value, "10 bytes at most")
-}
+/// How many packets a step may tell, so that a few bytes cannot ask for all memory. What is read at
+/// once is 64 KiB, but a history that a learner has missed leaves at once too.
+const PACKETS_MAX: usize = 1 << 24;

@@ -1,75 +1,66 @@
-//! Recordings of the core's steps: the format, for the server that writes and the checker that
+//! Recordings of what a host did: the format, for the server that writes and the checker that
 //! reads.
 //!
-//! One file holds one incarnation of one server, from [`zab::Input::Start`] to its end: every input
-//! of [`zab::Peer::step`] in order, and the outputs of each. Running them through the same function
-//! again must give the same outputs; and what the servers of an ensemble recorded, put together,
-//! must have the properties of the protocol.
+//! One file holds one incarnation of one server, from [`Event::Start`] to its end: every event that
+//! its [`host::Host`] was given, in order, and the effects of each. Running them through the same
+//! host again must give the same effects; what the servers of an ensemble recorded, put together,
+//! must have the properties of the protocol; and what one server was given over a connection is
+//! what the other end let leave over it.
 //!
-//! *No data of clients.* The core never looks into a payload, so a recording holds a [`Digest`] in
-//! the place of each. The digest has no key: who holds a recording can test a guess of a payload,
-//! and nothing else.
+//! *No data of clients.* Core and host never look into a payload, so a recording holds a [`Digest`]
+//! in the place of each. The digest has no key: who holds a recording can test a guess of a
+//! payload, and nothing else.
+//!
+//! *What the host is given* is all that it depends on: the events with what came over connections
+//! packet by packet, the points at which it was told to let leave what was said
+//! ([`Event::Flush`]), the sessions that it was told to report, and the configuration that it
+//! sends, which stands in the header. What it does with messages that arrive together depends on
+//! which ones did: an event has all of them.
 //!
 //! # The format
 //!
 //! ```text
-//! file    "VIVTRACE" · version u32 = 4 · length u32 · Header, postcard · XXH3-64 of everything before
+//! file    "VIVTRACE" · version u32 = 5 · length u32 · Header, postcard · XXH3-64 of everything before
 //! chunk*  "VCHK" · kind u32 (0: more may come, 1: the last) · first step u64, counted from 0 · steps u32
 //!         · length u32 · XXH3-64 of the 24 bytes before and the steps · the steps
-//! step    shape: its number u8, or 255 · words varint · the words, u64 each; then the values
+//! step    kind of the event u8 (128 more: reports follow) · event · [number · digest*] · effects
 //! ```
 //!
-//! Numbers of file and chunk, and words, are little-endian. A varint has seven bits a byte, the
-//! lowest first.
+//! Numbers of file and chunk are little-endian. Numbers of steps are varints: seven bits a byte,
+//! the lowest first; those called a difference are the zigzag of it, modulo 2^64.
 //!
 //! # Steps
 //!
-//! Nothing is left out, but most steps are alike but for one digest and two or three numbers that
-//! go up. So a step is told relative to what the steps before it have said, in two parts. Its
-//! *shape* is what is alike: kinds, servers, timers, actions, and *relations*: that a number, or a
-//! digest, is the one before (0), one more (1, numbers only) or another (2). Its *values* are what
-//! a shape does not say, in the order in which it asks for them. A shape that came before is a
-//! byte.
-//!
-//! A word of a shape is eight bytes, here those up to the last that may be other than 0. The first
-//! is that of the input, the second that of the outputs, and behind it is a word for each item of
-//! the lists, in the order of the fields.
-//!
 //! ```text
-//! input    0, value: Input                Propose    7 digest
-//!          Recv Proposal 1 sid txn        Durable    8, value: difference
-//!          Recv Inform   2 sid txn        Recv Ack   3 sid, value: difference
-//!          Recv Session  5 sid session    Recv Commit 4 sid, value: difference
-//!          Session       6 sid session
-//! outputs  writes · deliver · sends · session · timers · notes · rest; of lists the length, 255: value: length
-//! writes   1 relation txn, or 0 relation, value: Record
-//! deliver  as field 1: value: how many that are due; 2: behind that, value: how many others, and each txn
-//! sends    kind sid wait: 0, value: Message; 1 .. txn; 2 .. txn; 3 .. relation (Ack); 4 .. relation (Commit); 6 .. session.
-//!          wait: the relation of the record that it waits for, or 3: none
-//! session  sid session
-//! timers   0 to 7: Resend, Finalize, InitLimit, SyncLimit, QuorumLoss, Ping, LearnerInitLimit sid,
-//!          LearnerSyncLimit sid; 8 more to disarm
-//! notes    1 and the number of the action, or 0, value: Note
-//! rest     as field 1: value: notifications, install, links, synced, halt
-//! txn      relation of the zxid · digest
-//! session  (the message) 0 Request, 1 Revalidate, 2 Sync · digest
-//! digest   relation to the digest told last; 2: value: 8 bytes
+//! event    0 Start image           1 Opened link (dialled, ports)    2 Closed link
+//!          3 Unreachable sid       4 Received link packets           5 State link zxid
+//!          6 Notified (sid, notification, ports)                     7 ElectionOpened (sid, ports)
+//!          8 Durable difference    9 Timer timer                    10 Propose digest
+//!         11 Sync digest          12 SyncFor link                   13 Session sid packets
+//!         14 Resign               15 Flush
+//! effects  effect* 0, or 255: the same bytes as those of the last event of this kind, if these were 64 at most
+//! effect   1 the next record, with the next transaction; 2 difference digest: the next record, with another one
+//!          3 Write difference record     4 number: so many of the next transactions are delivered
+//!          5 Deliver difference digest   6 Frames link packets   7 Session link packets
+//!          8 action u8                   9 Note                 10 Arm timer    11 Disarm timer
+//!         12 Other
+//! link     sid · difference of the generation to that of the link to this peer that was told last
+//! packets  packet* 0
+//! packet   type · number: so many with the expected zxid and content
+//!          32 + type · number · digest*: so many with the expected zxid
+//!          64 + type · difference: with another zxid, and the content that is expected with it
+//!          96 + type · difference · digest
 //! ```
 //!
-//! A value is a varint if it is a length; a varint of the zigzag of the difference, modulo 2^64, if
-//! it is a number that has a relation or is called a difference; and else postcard.
+//! What is not named is postcard. The *next* record has a number that is one more than that of the
+//! last one. The next transaction to write is one behind the last one written; to deliver, one
+//! behind the last one delivered. The expected zxid of a packet is one more than that of the last
+//! packet of its type to, or from, this peer, or 0 if its type names none. The *content of a zxid*
+//! is known from the last record, PROPOSAL or INFORM of it that was told, if none of a zxid that is
+//! the same modulo 8192 was told since; the next transaction to write may also have the digest
+//! that was proposed, or written, last. Other packets are expected without content.
 //!
-//! Numbers are relative to: zxids of transactions, and of ACKs that are sent, to that of the
-//! transaction told last; of ACKs that are received, and of COMMITs, to the last delivery; records
-//! to the record told last; Durable to the last Durable. All begin with 0. *Due* are the
-//! transactions that were written and not delivered, in their order, the last 65536 at most. A
-//! delivery takes out those up to its zxid.
-//!
-//! A shape of at most 32 words gets a number, from 0 on in the order in which they come; the 255th
-//! makes all before it forgotten, and is number
-//! 0. There is one way to write a step: a relation is 2 only if it is not another, what is due is
-//!    told as due, and what has a
-//! word is not told as postcard.
+//! There is one way to write a step: whatever can be told shorter is.
 //!
 //! # Crashes
 //!
@@ -85,34 +76,40 @@ mod decode;
 mod digest;
 mod encode;
 mod files;
-mod payload;
+mod packets;
 mod read;
-mod shapes;
+mod step;
 mod tags;
-mod usual;
+mod translate;
 mod write;
 
 pub use digest::Digest;
 pub use encode::Buffer;
 pub use files::{file_name, next_number, parse_file_name};
-pub use payload::{Content, Payload};
-pub use read::{Reader, Refused, Step, Tail};
+pub use packets::{Packet, Payloads, messages};
+pub use read::{Reader, Refused, Tail};
+pub use step::{Effect, Event, Other, Ports, Said, Step};
+pub use translate::Translator;
 pub use write::{chunk, header};
 
 use serde::{Deserialize, Serialize};
 
 /// The version of the format that this crate writes, and the only one that it reads.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// What stands at the begin of a recording.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Header {
     /// The commit of the build that recorded.
     pub commit: String,
+    /// The hash of the sources of core and host of that build, in hexadecimal.
+    pub core: String,
     /// The number of this start of this server, as in the name of the file: from 1 on.
     pub number: u64,
     /// What the core was made with; says which server it was.
     pub config: zab::Config,
+    /// The configuration as the host sends it to peers.
+    pub config_text: Vec<u8>,
 }
 
 const MAGIC: &[u8; 8] = b"VIVTRACE";

@@ -3,12 +3,11 @@
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use xxhash_rust::xxh3::xxh3_64;
-use zab::{Input, Outputs};
 
 use crate::decode::Decoder;
-use crate::encode::Buffer;
+use crate::encode::Encoder;
 use crate::write::chunk_sum;
-use crate::{CHUNK_HEAD, CHUNK_MAGIC, Digest, Header, MAGIC, SUM, VERSION};
+use crate::{CHUNK_HEAD, CHUNK_MAGIC, Header, MAGIC, SUM, Step, VERSION};
 
 /// Why a recording is not accepted. Offsets count bytes from the begin of the file.
 #[derive(thiserror::Error, Debug)]
@@ -71,17 +70,6 @@ pub enum Tail {
     },
 }
 
-/// One recorded step.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Step {
-    /// Its number, from 0.
-    pub number: u64,
-    /// What happened.
-    pub input: Input<Digest>,
-    /// What the core answered then.
-    pub outputs: Outputs<Digest>,
-}
-
 /// A recording, read step by step: only one chunk is in memory.
 #[derive(Debug)]
 pub struct Reader<R> {
@@ -98,7 +86,7 @@ pub struct Reader<R> {
     step: u64,
     decoder: Decoder,
     /// Writes every step again.
-    again: Buffer,
+    again: Encoder,
     tail: Option<Tail>,
     last: bool,
 }
@@ -138,7 +126,7 @@ impl<R: Read + Seek> Reader<R> {
             left: 0,
             step: 0,
             decoder: Decoder::new(),
-            again: Buffer::new(),
+            again: Encoder::new(),
             tail: None,
             last: false,
         }))
@@ -166,14 +154,13 @@ impl<R: Read + Seek> Reader<R> {
             }
         }
         let bytes = self.chunk.get(self.at..).unwrap_or_default();
-        let ((input, outputs), rest) = match self.decoder.step(bytes) {
+        let ((event, reports, effects), rest) = match self.decoder.step(bytes) {
             Ok(read) => read,
             Err(fault) => return Err(self.content(fault.to_string())),
         };
         self.again.clear();
-        self.again.begin(&input);
-        self.again.end(&outputs);
-        if self.again.bytes() != &bytes[..bytes.len() - rest.len()] {
+        self.again.push(&event, &reports, &effects);
+        if self.again.bytes != bytes[..bytes.len() - rest.len()] {
             return Err(self.content("it is not written as this version writes it".to_owned()));
         }
         self.left -= 1;
@@ -184,7 +171,7 @@ impl<R: Read + Seek> Reader<R> {
         self.at = self.chunk.len() - rest.len();
         let number = self.step;
         self.step += 1;
-        Ok(Some(Step { number, input, outputs }))
+        Ok(Some(Step { number, event, reports, effects }))
     }
 
     fn content(&self, rule: String) -> Refused {

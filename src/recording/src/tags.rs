@@ -1,56 +1,55 @@
-//! The bytes of shapes.
+//! The bytes that say what follows.
 
-use zab::{Halt, Notification, Sid, Zxid};
-
-/// In the place of the number of a shape: here it comes itself.
-pub(crate) const NEW_SHAPE: u8 = 255;
-
-/// How a number relates to the one that it is told relative to; how a digest relates to the last
-/// one.
-pub(crate) const SAME: u8 = 0;
-/// One more.
-pub(crate) const NEXT: u8 = 1;
-/// A value.
-pub(crate) const OTHER: u8 = 2;
-/// In the place of a relation: a message that waits for no record.
-pub(crate) const NOW: u8 = 3;
-
-/// Any input, message, record or note: a value, as postcard.
-pub(crate) const ANY: u8 = 0;
-
-/// Kinds of inputs and messages.
-pub(crate) const PROPOSAL: u8 = 1;
-pub(crate) const INFORM: u8 = 2;
-pub(crate) const ACK: u8 = 3;
-pub(crate) const COMMIT: u8 = 4;
-/// A message of the session layer that came.
-pub(crate) const FROM_PEER: u8 = 5;
-/// A message of the session layer that goes, or is to go.
-pub(crate) const TO_PEER: u8 = 6;
-pub(crate) const PROPOSE: u8 = 7;
+/// Kinds of events.
+pub(crate) const START: u8 = 0;
+pub(crate) const OPENED: u8 = 1;
+pub(crate) const CLOSED: u8 = 2;
+pub(crate) const UNREACHABLE: u8 = 3;
+pub(crate) const RECEIVED: u8 = 4;
+pub(crate) const STATE: u8 = 5;
+pub(crate) const NOTIFIED: u8 = 6;
+pub(crate) const ELECTION_OPENED: u8 = 7;
 pub(crate) const DURABLE: u8 = 8;
+pub(crate) const TIMER: u8 = 9;
+pub(crate) const PROPOSE: u8 = 10;
+pub(crate) const SYNC: u8 = 11;
+pub(crate) const SYNC_FOR: u8 = 12;
+pub(crate) const SESSION: u8 = 13;
+pub(crate) const RESIGN: u8 = 14;
+pub(crate) const FLUSH: u8 = 15;
+/// Added to the kind of an event: reports follow.
+pub(crate) const REPORTS: u8 = 0x80;
 
-/// Kinds of messages of the session layer.
-pub(crate) const REQUEST: u8 = 0;
-pub(crate) const REVALIDATE: u8 = 1;
-pub(crate) const SYNC: u8 = 2;
+/// Kinds of effects.
+pub(crate) const END: u8 = 0;
+/// The next record, with the next transaction.
+pub(crate) const WRITE_NEXT: u8 = 1;
+/// The next record, with another transaction.
+pub(crate) const WRITE_TXN: u8 = 2;
+pub(crate) const WRITE: u8 = 3;
+/// So many of the next transactions, whose contents are known.
+pub(crate) const DELIVER_NEXT: u8 = 4;
+pub(crate) const DELIVER: u8 = 5;
+pub(crate) const FRAMES: u8 = 6;
+pub(crate) const TO_SESSION: u8 = 7;
+pub(crate) const ACTION: u8 = 8;
+pub(crate) const NOTE: u8 = 9;
+pub(crate) const ARM: u8 = 10;
+pub(crate) const DISARM: u8 = 11;
+pub(crate) const OTHER: u8 = 12;
+/// In the place of all effects: they are told as those of the last event of its kind.
+pub(crate) const LIKE: u8 = 255;
 
-/// A record, or a note, of the usual kind.
-pub(crate) const TXN: u8 = 1;
-pub(crate) const ACTION: u8 = 1;
-
-/// Transactions that are delivered: only such as were due, or others behind them.
-pub(crate) const DUE: u8 = 1;
-pub(crate) const OTHERS: u8 = 2;
-
-/// Added to the kind of a timer.
-pub(crate) const DISARM: u8 = 8;
-
-/// The length of a list that has this many items, or more, is a value.
-pub(crate) const MANY: u8 = 255;
-
-/// Notifications, install, links, synced, halt: what few steps have.
-pub(crate) type Rest<N, L, D> = (N, Option<Zxid>, L, D, Option<Halt>);
-
-/// An election message, and to whom.
-pub(crate) type Notified = (Sid, Notification);
+/// How a packet is told, in the upper bits of the byte whose lower bits are its kind.
+///
+/// So many packets with the expected zxid and content.
+pub(crate) const AS_EXPECTED: u8 = 0 << 5;
+/// So many with the expected zxid, and their contents.
+pub(crate) const CONTENT: u8 = 1 << 5;
+/// One with another zxid, and the expected content.
+pub(crate) const ZXID: u8 = 2 << 5;
+/// One with another zxid, and its content.
+pub(crate) const BOTH: u8 = 3 << 5;
+pub(crate) const KIND: u8 = 0x1f;
+/// No more packets: no kind has the number 0.
+pub(crate) const NO_PACKET: u8 = 0;

@@ -2,56 +2,65 @@
 
 use std::io::Cursor;
 
+use bytes::Bytes;
+use host::{Effect, Event, Host, Silent, Timer};
 use quickcheck::quickcheck;
 use recording::{
-    Buffer, Digest, Header, Reader, Refused, Tail, chunk, file_name, header, next_number,
-    parse_file_name,
+    Buffer, Digest, Header, Payloads, Reader, Refused, Tail, Translator, chunk, file_name, header,
+    next_number, parse_file_name,
 };
-use zab::{
-    Action, Config, DiskImage, Epoch, Input, Note, Outputs, Peer, Quorum, Sid, Timer, Txn, WriteNo,
-    Zxid,
-};
+use zab::{Action, Config, DiskImage, Epoch, Note, Peer, Quorum, Sid, Txn, WriteNo, Zxid};
 
 fn config() -> Config {
     Config::new(Sid(1), Quorum::majority([Sid(1)].into_iter().collect()))
 }
 
 fn first() -> Header {
-    Header { commit: "0123abc".to_owned(), number: 7, config: config() }
+    Header {
+        commit: "0123abc".to_owned(),
+        core: "beef".to_owned(),
+        number: 7,
+        config: config(),
+        config_text: b"version=0".to_vec(),
+    }
 }
 
-/// The steps of a server alone, which elects itself and commits two transactions.
-fn inputs() -> Vec<Input<&'static str>> {
-    let durable = |upto| Input::Durable { upto: WriteNo(upto) };
+/// The events of a server alone, which elects itself and commits two transactions.
+fn events() -> Vec<Event<Bytes, ()>> {
+    let durable = |upto| Event::Durable(WriteNo(upto));
     vec![
-        Input::Start(DiskImage {
+        Event::Start(DiskImage {
             accepted: Epoch(1),
             current: Epoch(1),
             snapshot: Zxid::new(Epoch(1), 1),
-            log: vec![Txn { zxid: Zxid::new(Epoch(1), 2), payload: "old" }],
+            log: vec![Txn { zxid: Zxid::new(Epoch(1), 2), payload: "old".into() }],
         }),
-        Input::Timer(Timer::Finalize),
+        Event::Timer(Timer::Core(zab::Timer::Finalize)),
         durable(1),
         durable(2),
-        Input::Propose("hello"),
-        Input::Propose("world"),
+        Event::Propose("hello".into()),
+        Event::Propose("world".into()),
         durable(4),
-        Input::Resign,
+        Event::Resign,
     ]
+}
+
+fn host(header: &Header) -> Host<Peer<Bytes>> {
+    Host::new(Peer::new(header.config), header.config_text.clone().into())
 }
 
 /// A recording with a chunk for each step, and where the chunks end.
 fn recorded() -> (Vec<u8>, Vec<usize>) {
-    let (mut peer, mut out, mut buffer) = (Peer::new(config()), Outputs::new(), Buffer::new());
+    let (mut host, mut effects, mut buffer) = (host(&first()), Vec::new(), Buffer::new());
     let mut bytes = header(&first());
     let mut ends = vec![bytes.len()];
-    let inputs = inputs();
-    for (number, input) in inputs.iter().enumerate() {
-        out.clear();
-        buffer.begin(input);
-        peer.step(input.clone(), &mut out);
-        buffer.end(&out);
-        let last = number + 1 == inputs.len();
+    let events = events();
+    for (number, event) in events.iter().enumerate() {
+        effects.clear();
+        buffer.begin(event, None);
+        host.handle(event.clone(), &mut Silent, &mut effects);
+        buffer.end(&effects);
+        let last = number + 1 == events.len();
         chunk(number as u64, buffer.count(), buffer.bytes(), last, &mut bytes);
         buffer.clear();
         ends.push(bytes.len());
@@ -70,21 +79,26 @@ fn read(bytes: &[u8]) -> Result<Option<(usize, Tail)>, Refused> {
 }
 
 #[test]
-fn what_was_recorded_is_read_and_the_core_answers_the_same() {
+fn what_was_recorded_is_read_and_a_host_does_the_same_again() {
     let (bytes, _) = recorded();
     let mut reader = Reader::open(Cursor::new(&bytes)).expect("sound").expect("whole");
     assert_eq!(*reader.header(), first());
-    let mut peer = Peer::new(reader.header().config);
+    let (mut host, mut effects) = (host(reader.header()), Vec::<Effect<_, ()>>::new());
+    let mut translator = Translator::new(Payloads::StandIns);
     let mut proposed = Vec::new();
-    for number in 0..inputs().len() {
+    for number in 0..events().len() {
         let step = reader.step().expect("sound").expect("one more");
         assert_eq!(step.number, number as u64);
-        if let Input::Propose(payload) = &step.input {
+        if let recording::Event::Propose(payload) = &step.event {
             proposed.push(*payload);
         }
-        let mut out = Outputs::new();
-        peer.step(step.input, &mut out);
-        assert_eq!(step.outputs, out, "step {number}");
+        effects.clear();
+        let event = step.event.again().expect("it is no flush");
+        translator.event(&event, None);
+        host.handle(event, &mut Silent, &mut effects);
+        let mut again = Vec::new();
+        effects.iter().for_each(|effect| translator.effect(effect, &mut again));
+        assert_eq!(step.effects, again, "step {number}");
     }
     assert!(reader.step().expect("sound").is_none());
     assert_eq!(reader.tail(), Some(&Tail::Closed));
@@ -112,7 +126,7 @@ fn a_recording_that_ends_anywhere_is_read_up_to_there() {
             }
         }
     }
-    assert_eq!(read(&bytes).expect("sound"), Some((inputs().len(), Tail::Closed)));
+    assert_eq!(read(&bytes).expect("sound"), Some((events().len(), Tail::Closed)));
 }
 
 #[test]
@@ -125,7 +139,7 @@ fn damage_in_the_middle_is_refused_and_damage_at_the_end_is_a_torn_tail() {
         match read(&damaged) {
             Ok(Some((count, Tail::Torn { offset, .. }))) => {
                 assert!(at >= last, "byte {at} is before a sound chunk");
-                assert_eq!((count, offset as usize), (inputs().len() - 1, last));
+                assert_eq!((count, offset as usize), (events().len() - 1, last));
             }
             // Its length says that it goes on behind the end of the file.
             Ok(None) => assert!((12..16).contains(&at), "{at}"),
@@ -164,9 +178,9 @@ fn chunks_that_do_not_follow_each_other_are_refused() {
 fn another_version_and_another_file_are_refused_by_name() {
     let (bytes, _) = recorded();
     let mut other = bytes.clone();
-    other[8] = 1;
+    other[8] = 4;
     let error = read(&other).expect_err("an older version").to_string();
-    assert_eq!(error, "offset 8: the version is 1, allowed: 4");
+    assert_eq!(error, "offset 8: the version is 4, allowed: 5");
     let error = read(b"PK\x03\x04 and so on").expect_err("another file").to_string();
     assert!(error.starts_with("offset 0: the magic is [50, 4b, 03, 04"), "{error}");
     assert!(read(b"").expect("killed before it wrote").is_none());
@@ -174,57 +188,46 @@ fn another_version_and_another_file_are_refused_by_name() {
 
 #[test]
 fn a_checksum_does_not_make_steps() {
-    const NONE: [u8; 8] = [0; 8];
-    let outputs = |field: usize, told: u8| {
-        let mut word = NONE;
-        word[field] = told;
-        word
-    };
-    let step = |words: &[[u8; 8]], values: &[u8]| {
-        [&[255, words.len() as u8], words.concat().as_slice(), values].concat()
-    };
-    let input = |bytes: [u8; 4]| [bytes[0], bytes[1], bytes[2], bytes[3], 0, 0, 0, 0];
-    // Resign is 9 as postcard.
-    let cases: [(Vec<u8>, &str); 18] = [
-        (vec![], "the bytes of a step end within it"),
-        (vec![7], "the shape is 7, allowed: the number of one that came before"),
-        (vec![255, 2, 0, 0], "the bytes of a shape end within it"),
-        (step(&[NONE], &[9]), "the bytes of the outputs end within it"),
-        (step(&[input([9, 0, 0, 0])], &[]), "the kind of an input is 9, allowed: 0 to 8"),
-        (step(&[NONE; 3], &[9]), "the word behind a shape is 0, allowed: none"),
-        (step(&[NONE, NONE], &[0xee]), "an input cannot be decoded: "),
-        (step(&[input([7, 2, 0, 0])], &[1, 1]), "the bytes of a digest end within it"),
-        (step(&[input([7, 1, 0, 0])], &[]), "a digest is 1, allowed: 0 or 2"),
-        (
-            step(&[NONE, outputs(5, 1), input([1, 200, 0, 0])], &[9]),
-            "an action is 200, allowed: the number of one",
-        ),
-        (step(&[NONE, outputs(5, 1), input([2, 0, 0, 0])], &[9]), "the kind of a note is 2"),
-        (step(&[NONE, outputs(1, 1)], &[9, 3]), "the number of deliveries is 3, allowed: 0"),
-        (step(&[NONE, outputs(1, 3)], &[9, 0]), "the kind of deliveries is 3, allowed: 0 to 2"),
-        (
-            step(&[NONE, outputs(5, 255)], &[9, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1]),
-            "the bytes of a note end within it",
-        ),
-        (step(&[NONE, outputs(0, 255)], &[9, 255]), "the bytes of the length of a list end"),
+    const FLUSH: u8 = 15;
+    let cases: [(&[u8], &str); 24] = [
+        (&[], "the bytes of an event end within it"),
+        (&[16, 0], "the kind of an event is 16, allowed: 0 to 15"),
+        (&[FLUSH], "the bytes of the effects end within it"),
+        (&[FLUSH, 13], "the kind of an effect is 13, allowed: 0 to 12, or 255"),
+        (&[10, 1, 1], "the bytes of a proposal end within it"),
+        (&[0, 0xee], "a disk image cannot be decoded: "),
+        (&[2, 1], "the bytes of a number end within it"),
+        (&[2, 1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255], "a number is "),
+        (&[FLUSH, 8, 200, 0], "an action is 200, allowed: the number of one"),
+        (&[FLUSH, 4, 1, 0], "a delivery is 1, allowed: one whose content is known"),
+        (&[FLUSH, 6, 1, 0, 20, 1, 0, 0], "the type of a packet is 20, allowed: 1 to 19"),
+        (&[FLUSH, 6, 1, 0, 0x84, 0, 0, 0], "how a packet is told is 128, allowed: 0, 32, 64 or 96"),
+        // A PROPOSAL without content, a COMMIT with some, a COMMITANDACTIVATE, a zxid of a PING.
+        (&[FLUSH, 6, 1, 0, 2, 1, 0, 0], "a packet is Packet { kind: Proposal"),
+        (&[FLUSH, 6, 1, 0, 0x24, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "a packet is Packet { kind: C"),
+        (&[FLUSH, 6, 1, 0, 9, 1, 0, 0], "a packet is Packet { kind: CommitAndActivate"),
+        (&[FLUSH, 6, 1, 0, 0x45, 4, 0, 0], "a packet is Packet { kind: Ping"),
+        // An ACKEPOCH with an epoch that is none.
+        (&[FLUSH, 6, 1, 0, 0x32, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0], "a packet is Packet { kind: Ac"),
+        (&[FLUSH, 6, 1, 0, 5, 255, 255, 255, 127, 0, 0], "the number of packets is 268435455"),
+        // Two messages, and none of the session layer.
+        (&[13, 1, 7, 2, 0, 0], "the number of messages is 2, allowed: one of the session layer"),
+        (&[13, 1, 5, 1, 0, 0], "the number of messages is 1, allowed: one of the session layer"),
         // Others say the same in another way.
-        (step(&[NONE, outputs(5, 255)], &[9, 0]), "it is not written as this version writes it"),
-        (step(&[NONE, outputs(7, 1)], &[9]), "it is not written as this version writes it"),
-        (
-            // An ACK of 1, which is one more than 0, as the difference 1.
-            step(&[NONE, outputs(2, 1), input([3, 1, 3, 2])], &[9, 2]),
-            "it is not written as this version writes it",
-        ),
+        (&[FLUSH, 255], "the bytes of the effects end within it"),
+        (&[FLUSH, 6, 1, 0, 5, 1, 5, 1, 0, 0], "it is not written as this version writes it"),
+        (&[FLUSH, 6, 1, 0, 0x44, 2, 0, 0], "it is not written as this version writes it"),
+        (&[FLUSH | 128, 0, 0], "it is not written as this version writes it"),
     ];
     for (step, rule) in cases {
         let mut bytes = header(&first());
-        chunk(0, 1, &step, true, &mut bytes);
+        chunk(0, 1, step, true, &mut bytes);
         let error = read(&bytes).expect_err("no step").to_string();
         assert!(error.contains(&format!("step 0: {rule}")), "{step:?}: {error}");
     }
-    let (mut bytes, resign) = (header(&first()), step(&[NONE, NONE], &[9]));
-    chunk(0, 1, &resign, false, &mut bytes);
-    chunk(1, 1, &[0, 9, 7], true, &mut bytes);
+    let mut bytes = header(&first());
+    chunk(0, 1, &[FLUSH, 0], false, &mut bytes);
+    chunk(1, 1, &[FLUSH, 0, 7], true, &mut bytes);
     let error = read(&bytes).expect_err("one byte too many").to_string();
     assert!(error.contains("step 1: 1 bytes stand behind it, allowed: none"), "{error}");
 }
@@ -234,10 +237,8 @@ fn a_checksum_does_not_make_steps() {
 fn the_bytes_stay_what_they_are() {
     let mut buffer = Buffer::new();
     for payload in ["hello", "world"] {
-        buffer.begin(&Input::Propose(payload));
-        let mut out = Outputs::<&str>::new();
-        out.notes.push(Note::Action(Action::LeaderPropose));
-        buffer.end(&out);
+        buffer.begin::<()>(&Event::Propose(payload.into()), None);
+        buffer.end::<()>(&[Effect::Note(Note::Action(Action::LeaderPropose))]);
     }
     let mut bytes = header(&first());
     chunk(0, buffer.count(), buffer.bytes(), true, &mut bytes);
@@ -245,26 +246,21 @@ fn the_bytes_stay_what_they_are() {
     assert_eq!(hex, GOLDEN.concat());
 }
 
-const GOLDEN: [&str; 11] = [
+const GOLDEN: [&str; 7] = [
     // Magic, version, length of the header.
-    "56495654524143450400000022000000",
-    // Commit, number, configuration.
-    "073031323361626307010200000000feffffff0fffffffff078008ffffffff03f403",
+    "56495654524143450500000031000000",
+    // Commit, hash of the core, number, configuration, its text.
+    "0730313233616263046265656607010200000000feffffff0fffffffff078008ffffffff03f4030976657273696f6e3d30",
     // XXH3-64 of all that.
-    "ec152a676716cf04",
-    // Chunk, the last, first step 0, two steps of 43 bytes.
-    "5643484b010000000000000000000000020000002b000000",
-    // XXH3-64 of the chunk.
-    "395313ece166fe1a",
-    // A new shape of three words: Propose, another digest; one note; it is LeaderPropose.
-    "ff03",
-    "0702000000000000",
-    "0000000000010000",
-    "0119000000000000",
-    // The digest.
-    "2e2d7651b45f7946",
-    // The first shape again, the digest.
-    "00429d731a76527fab",
+    "050e337da21f68a4",
+    // Chunk, the last, first step 0, two steps of 22 bytes; XXH3-64 of the chunk.
+    "5643484b010000000000000000000000020000001600000\
+0a06e10d0b3499334",
+    // Propose, the digest; LeaderPropose, the end.
+    "0a2e2d7651b45f7946",
+    "081900",
+    // Propose, the digest, the same effects.
+    "0a429d731a76527fabff",
 ];
 
 #[test]

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use recording::Ports;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,6 +24,7 @@ use zab::Sid;
 use crate::engine::{Event, EventSender};
 use crate::greetings::Greetings;
 use crate::peer_address::PeerAddresses;
+use crate::recorder;
 
 /// What the port needs to know.
 #[derive(Clone)]
@@ -96,7 +98,7 @@ impl ElectionPort {
 /// Tells the task of a peer what the listener saw.
 enum Accepted {
     /// The peer, which has the larger id, dialled: this is a connection of the pair.
-    Keep(TcpStream),
+    Keep(TcpStream, Option<Ports>),
     /// The peer, which has the smaller id, knocked: it has to be dialled.
     DialBack,
 }
@@ -120,7 +122,7 @@ async fn accept(
         let (settings, inboxes) = (Arc::clone(&settings), Arc::clone(&inboxes));
         let refusals = greetings.refusals();
         greetings.spawn(async move {
-            if let Err(reason) = greet(stream, from.ip(), &settings, &inboxes).await {
+            if let Err(reason) = greet(stream, from, &settings, &inboxes).await {
                 refusals.tell(&reason);
             }
         });
@@ -129,7 +131,7 @@ async fn accept(
 
 async fn greet(
     mut stream: TcpStream,
-    from: IpAddr,
+    from: SocketAddr,
     settings: &Settings,
     inboxes: &BTreeMap<Sid, mpsc::Sender<Accepted>>,
 ) -> Result<(), String> {
@@ -143,10 +145,11 @@ async fn greet(
         return Err(format!("it claims to be this server, {sid}: is an id used twice?"));
     }
     let inbox = inboxes.get(&sid).ok_or_else(|| format!("{sid} is not a member"))?;
-    settings.addresses.check(sid, from).await?;
+    settings.addresses.check(sid, from.ip()).await?;
     let accepted = if sid > settings.me {
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        Accepted::Keep(stream)
+        let over = recorder::ports(&stream, Some(from.port()));
+        Accepted::Keep(stream, over)
     } else {
         drop(stream);
         Accepted::DialBack
@@ -233,9 +236,9 @@ impl Peer {
             let dials = tokio::select! {
                 accepted = inbox.recv() => match accepted {
                     None => return,
-                    Some(Accepted::Keep(stream)) => {
+                    Some(Accepted::Keep(stream, over)) => {
                         dialling = None;
-                        self.adopt(stream);
+                        self.adopt(stream, over);
                         false
                     }
                     Some(Accepted::DialBack) => self.may_dial_back(),
@@ -258,7 +261,8 @@ impl Peer {
                             // It was reached where its line says it is: no other connection is
                             // better.
                             self.connections.clear();
-                            self.adopt(stream);
+                            let over = recorder::ports(&stream, recorder::port_of(&self.address));
+                            self.adopt(stream, over);
                         }
                         // The election repeats itself: the next message dials again.
                         Err(error) => {
@@ -313,7 +317,7 @@ impl Peer {
     /// ZooKeeper (`QuorumCnxManager.receiveConnection`) closes the connection before it then, so
     /// that anybody can cut a server off from another. Here the one that the peer has given up ends
     /// when the peer closes it.
-    fn adopt(&mut self, stream: TcpStream) {
+    fn adopt(&mut self, stream: TcpStream, over: Option<Ports>) {
         let spoke: Vec<bool> =
             self.connections.iter().map(|c| c.has_spoken.load(Ordering::Relaxed)).collect();
         if let Some(index) = superfluous(&spoke) {
@@ -323,10 +327,11 @@ impl Peer {
         let (number, has_spoken) = (self.numbers, Arc::<AtomicBool>::default());
         let (reading, writing) = stream.into_split();
         let (greeting, first) = oneshot::channel();
-        let opened = Event::ElectionOpened { peer: self.sid, greeting };
+        let opened = Event::ElectionOpened { peer: self.sid, over, greeting };
         let writer = write(writing, self.latest.clone(), first, self.settings.connect_timeout);
         let heard = Heard {
             sid: self.sid,
+            over,
             events: self.events.clone(),
             has_spoken: Arc::clone(&has_spoken),
             unanswered: Arc::clone(&self.unanswered),
@@ -387,6 +392,8 @@ async fn dialled(dialling: &mut Option<Dialling>) -> io::Result<TcpStream> {
 /// Who hears what arrives over a connection.
 struct Heard {
     sid: Sid,
+    /// Names the connection.
+    over: Option<Ports>,
     events: EventSender,
     has_spoken: Arc<AtomicBool>,
     unanswered: Arc<AtomicU32>,
@@ -403,7 +410,8 @@ async fn read(mut reading: OwnedReadHalf, heard: Heard) -> String {
             Ok(notification) => {
                 heard.has_spoken.store(true, Ordering::Relaxed);
                 heard.unanswered.store(0, Ordering::Relaxed);
-                heard.events.send(Event::Notification { from: heard.sid, notification }).await;
+                let (from, over) = (heard.sid, heard.over);
+                heard.events.send(Event::Notification { from, notification, over }).await;
             }
             Err(reason) => debug!("election port: message of {} ignored: {reason}", heard.sid),
         }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use host::{Effect, Host, Link, Shell};
+use recording::Ports;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info};
@@ -43,10 +44,12 @@ pub(crate) enum Event {
     Notification {
         from: Sid,
         notification: Notification,
+        over: Option<Ports>,
     },
     /// A connection of the election port is up: what is it to begin with?
     ElectionOpened {
         peer: Sid,
+        over: Option<Ports>,
         greeting: oneshot::Sender<Vec<u8>>,
     },
     /// `dialled`: by this server, as a learner.
@@ -54,6 +57,7 @@ pub(crate) enum Event {
         link: Link,
         socket: Socket,
         dialled: bool,
+        over: Option<Ports>,
     },
     LinkDown {
         link: Link,
@@ -342,15 +346,17 @@ impl Engine {
 
     fn handle(&mut self, event: Event) {
         match event {
-            Event::Notification { from, notification } => {
-                self.happens(host::Event::Notified { from, notification });
+            Event::Notification { from, notification, over } => {
+                self.happens_over(host::Event::Notified { from, notification }, over);
             }
-            Event::ElectionOpened { peer, greeting } => {
+            Event::ElectionOpened { peer, over, greeting } => {
                 self.greeting = Some(greeting);
-                self.happens(host::Event::ElectionOpened(peer));
+                self.happens_over(host::Event::ElectionOpened(peer), over);
                 self.greeting = None;
             }
-            Event::LinkUp { link, socket, dialled } => self.link_up(link, socket, dialled),
+            Event::LinkUp { link, socket, dialled, over } => {
+                self.link_up(link, socket, dialled, over);
+            }
             Event::LinkDown { link, reason } => self.link_down(link, &reason),
             Event::Unreachable { link, reason } => self.unreachable(link, &reason),
             Event::Messages { link, messages } => {
@@ -378,9 +384,16 @@ impl Engine {
 
     /// Lets the host handle an event, and carries out what it asks for.
     fn happens(&mut self, event: host::Event<Bytes, Box<Tree>>) {
+        self.happens_over(event, None);
+    }
+
+    /// As [`Self::happens`]; the event speaks of a connection that both ends know by these ports.
+    fn happens_over(&mut self, event: host::Event<Bytes, Box<Tree>>, over: Option<Ports>) {
         let mut effects = std::mem::take(&mut self.effects);
+        self.recorder.begin(&event, over);
         let mut asked = Asked { recorder: &mut self.recorder, local: &self.local };
         self.host.handle(event, &mut asked, &mut effects);
+        self.recorder.end(&effects);
         self.carry_out(&mut effects);
         self.effects = effects;
     }
@@ -444,6 +457,9 @@ impl Engine {
         loop {
             self.forward_requests();
             self.confirm_renewals();
+            let mut effects = std::mem::take(&mut self.effects);
+            self.host.flush(&mut effects);
+            self.recorder.end(&effects);
             if !self.record() {
                 return;
             }
@@ -456,8 +472,6 @@ impl Engine {
                 // The connection may be gone.
                 let _ = greeting.send(bytes);
             }
-            let mut effects = std::mem::take(&mut self.effects);
-            self.host.flush(&mut effects);
             self.carry_out(&mut effects);
             self.effects = effects;
             if !self.flush_links() {
@@ -516,16 +530,14 @@ struct Asked<'a> {
 }
 
 impl Shell<Bytes> for Asked<'_> {
-    fn begins(&mut self, input: &Input<Bytes>) {
-        self.recorder.begin(input);
-    }
+    fn begins(&mut self, _: &Input<Bytes>) {}
 
-    fn ended(&mut self, out: &Outputs<Bytes>) {
-        self.recorder.end(out);
-    }
+    fn ended(&mut self, _: &Outputs<Bytes>) {}
 
     fn report(&mut self) -> Option<Bytes> {
-        Some(self.local.touched())
+        let sessions = self.local.touched();
+        self.recorder.report(&sessions);
+        Some(sessions)
     }
 }
 

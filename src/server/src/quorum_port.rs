@@ -2,13 +2,14 @@
 //! (ZooKeeper: `Learner`, `LearnerHandler`, `LearnerCnxAcceptor`.)
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use host::{Decoder, Generation, Link};
+use recording::Ports;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +24,7 @@ use crate::greetings::Greetings;
 use crate::link::{LINK_OUTBOX_LIMIT, LinkOutbox, Socket};
 use crate::outbox::{Chunk, Next};
 use crate::peer_address::PeerAddresses;
-use crate::snapshots;
+use crate::{recorder, snapshots};
 
 /// What the port needs to know.
 #[derive(Clone)]
@@ -111,8 +112,9 @@ impl QuorumPort {
             }
             match connect(&address, settings.connect_timeout).await {
                 Ok(stream) => {
-                    let (side, none) = (Side::Learner, BytesMut::new());
-                    connection(link, side, stream, none, None, &settings, &events).await;
+                    let over = recorder::ports(&stream, recorder::port_of(&address));
+                    let new = New { link, side: Side::Learner, over, stream };
+                    connection(new, BytesMut::new(), None, &settings, &events).await;
                 }
                 Err(reason) => {
                     let reason = format!("{address}: {reason}");
@@ -198,7 +200,7 @@ impl Acceptor {
             };
             let (this, refusals) = (Arc::clone(&this), greetings.refusals());
             greetings.spawn(async move {
-                if let Err(reason) = this.greet(stream, from.ip()).await {
+                if let Err(reason) = this.greet(stream, from).await {
                     refusals.tell(&reason);
                 }
             });
@@ -206,7 +208,7 @@ impl Acceptor {
     }
 
     /// The first packet says who the learner is.
-    async fn greet(&self, mut stream: TcpStream, from: IpAddr) -> Result<(), String> {
+    async fn greet(&self, mut stream: TcpStream, from: SocketAddr) -> Result<(), String> {
         let (mut buffer, mut packets) = (BytesMut::new(), Packets::new(HELLO_BYTES_MAX));
         let first = timeout(self.settings.hello_timeout, async {
             loop {
@@ -225,11 +227,13 @@ impl Acceptor {
         if sid == self.settings.me || !self.settings.peers.contains_key(&sid) {
             return Err(format!("{sid} is not another member"));
         }
-        self.settings.addresses.check(sid, from).await?;
+        self.settings.addresses.check(sid, from.ip()).await?;
         let generation = Generation(self.generations.fetch_add(1, Ordering::Relaxed));
         let link = Link { peer: sid, generation };
         let (settings, events) = (&self.settings, &self.events);
-        connection(link, Side::Leader, stream, buffer, Some(packet), settings, events).await;
+        let over = recorder::ports(&stream, Some(from.port()));
+        let new = New { link, side: Side::Leader, over, stream };
+        connection(new, buffer, Some(packet), settings, events).await;
         Ok(())
     }
 }
@@ -244,11 +248,18 @@ enum Side {
     Learner,
 }
 
-/// Tells the engine of a connection, and moves its bytes in tasks of their own.
-async fn connection(
+/// A connection whose other end is known.
+struct New {
     link: Link,
     side: Side,
+    /// What both ends know it by.
+    over: Option<Ports>,
     stream: TcpStream,
+}
+
+/// Tells the engine of a connection, and moves its bytes in tasks of their own.
+async fn connection(
+    New { link, side, over, stream }: New,
     buffer: BytesMut,
     first: Option<Packet>,
     settings: &Arc<Settings>,
@@ -284,7 +295,7 @@ async fn connection(
     drop(writer);
     let socket = Socket::new(outbox, reader.abort_handle());
     let dialled = side == Side::Learner;
-    events.send(Event::LinkUp { link, socket, dialled }).await;
+    events.send(Event::LinkUp { link, socket, dialled, over }).await;
     let _ = start.send(());
 }
 

@@ -1,5 +1,5 @@
-//! Every step of the core into a file, for `vivarium replay`. The format is the crate
-//! `recording`'s.
+//! What the host was given, and what it asked for, into a file, for `vivarium replay`. The format
+//! is the crate `recording`'s.
 //!
 //! The engine writes what it did in a round before anything of it leaves this server: a server that
 //! is killed has recorded every step that another server, the disk or a client of this one has seen
@@ -10,8 +10,34 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use recording::{Buffer, Header, Payload, chunk, file_name, header, next_number};
-use zab::{Config, Input, Outputs};
+use bytes::Bytes;
+use host::{Effect, Event};
+use recording::{Buffer, Header, Ports, chunk, file_name, header, next_number};
+use tokio::net::TcpStream;
+use zab::Config;
+
+/// What both ends of a connection know it by. `other`: the port of the other end, which a
+/// connection that was reset does not tell any more.
+pub(crate) fn ports(stream: &TcpStream, other: Option<u16>) -> Option<Ports> {
+    Some(Ports { own: stream.local_addr().ok()?.port(), other: other? })
+}
+
+/// The port in `host:port`.
+pub(crate) fn port_of(address: &str) -> Option<u16> {
+    address.rsplit_once(':')?.1.parse().ok()
+}
+
+/// Who records.
+pub(crate) struct Recorded {
+    /// What the core was made with.
+    pub(crate) config: Config,
+    /// The configuration that the host sends.
+    pub(crate) config_text: Bytes,
+    /// The commit of this build.
+    pub(crate) commit: String,
+    /// The hash of the sources of its core and host.
+    pub(crate) core: String,
+}
 
 /// Without a directory it does nothing.
 pub(crate) struct Recorder(Option<Recording>);
@@ -32,30 +58,33 @@ impl Recorder {
     ///
     /// # Errors
     /// The directory or the file cannot be made, or written.
-    pub(crate) fn start(
-        directory: Option<&Path>,
-        config: Config,
-        commit: &str,
-    ) -> io::Result<Self> {
+    pub(crate) fn start(directory: Option<&Path>, recorded: Recorded) -> io::Result<Self> {
         let Some(directory) = directory else {
             return Ok(Self(None));
         };
-        let (mut file, path, first) = create(directory, config, commit)?;
+        let (mut file, path, first) = create(directory, recorded)?;
         file.write_all(&first).map_err(|error| explain(&path, error))?;
         Ok(Self(Some(Recording::new(file, path))))
     }
 
-    /// Before a step.
-    pub(crate) fn begin<P: Payload>(&mut self, input: &Input<P>) {
+    /// Before the host handles an event; `over` names the connection that it speaks of.
+    pub(crate) fn begin<S>(&mut self, event: &Event<Bytes, S>, over: Option<Ports>) {
         if let Some(recording) = &mut self.0 {
-            recording.buffer.begin(input);
+            recording.buffer.begin(event, over);
         }
     }
 
-    /// After it.
-    pub(crate) fn end<P: Payload>(&mut self, outputs: &Outputs<P>) {
+    /// Meanwhile: the sessions that it is told to report.
+    pub(crate) fn report(&mut self, body: &Bytes) {
         if let Some(recording) = &mut self.0 {
-            recording.buffer.end(outputs);
+            recording.buffer.report(body);
+        }
+    }
+
+    /// Afterwards: what it asks for. Without an event before it, what a flush lets leave.
+    pub(crate) fn end<S>(&mut self, effects: &[Effect<Bytes, S>]) {
+        if let Some(recording) = &mut self.0 {
+            recording.buffer.end(effects);
         }
     }
 
@@ -105,13 +134,15 @@ fn explain(path: &Path, error: io::Error) -> io::Error {
 }
 
 /// A file that was not there before, and its header.
-fn create(directory: &Path, config: Config, commit: &str) -> io::Result<(File, PathBuf, Vec<u8>)> {
+fn create(directory: &Path, recorded: Recorded) -> io::Result<(File, PathBuf, Vec<u8>)> {
+    let Recorded { config, config_text, commit, core } = recorded;
     std::fs::create_dir_all(directory).map_err(|error| explain(directory, error))?;
     let number = next_number(directory, config.me).map_err(|error| explain(directory, error))?;
     let path = directory.join(file_name(config.me, number));
     let file = OpenOptions::new().write(true).create_new(true).open(&path);
     let file = file.map_err(|error| explain(&path, error))?;
-    Ok((file, path, header(&Header { commit: commit.to_owned(), number, config })))
+    let header = header(&Header { commit, core, number, config, config_text: config_text.into() });
+    Ok((file, path, header))
 }
 
 #[cfg(test)]
@@ -121,21 +152,23 @@ mod tests {
 
     use super::*;
 
-    fn config() -> Config {
-        Config::new(Sid(1), Quorum::majority([Sid(1)].into_iter().collect()))
+    fn started(directory: &Path) -> Recorder {
+        let config = Config::new(Sid(1), Quorum::majority([Sid(1)].into_iter().collect()));
+        let (commit, core) = ("0123abc".to_owned(), String::new());
+        let recorded = Recorded { config, config_text: Bytes::new(), commit, core };
+        Recorder::start(Some(directory), recorded).expect("started")
     }
 
     fn propose(recorder: &mut Recorder) {
-        recorder.begin(&Input::Propose(b"secret"));
-        recorder.end(&Outputs::<Vec<u8>>::new());
+        recorder.begin::<()>(&Event::Propose("secret".into()), None);
+        recorder.end::<()>(&[]);
     }
 
     #[test]
     fn a_run_that_ends_in_order_is_all_there_and_no_start_overwrites_another() {
         let directory = tempfile::tempdir().expect("a directory");
         for number in 1..=3 {
-            let mut recorder =
-                Recorder::start(Some(directory.path()), config(), "0123abc").expect("started");
+            let mut recorder = started(directory.path());
             for _ in 0..1000 {
                 propose(&mut recorder);
                 recorder.flush().expect("written");
@@ -153,8 +186,7 @@ mod tests {
     #[test]
     fn what_was_flushed_is_in_the_file_of_a_server_that_is_killed() {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut recorder =
-            Recorder::start(Some(directory.path()), config(), "0123abc").expect("started");
+        let mut recorder = started(directory.path());
         propose(&mut recorder);
         propose(&mut recorder);
         recorder.flush().expect("written");

@@ -28,7 +28,7 @@ use crate::engine::{End, Engine, Event, EventSender, Parts};
 use crate::events::Events;
 use crate::peer_address::PeerAddresses;
 use crate::quorum_port::{self, QuorumPort};
-use crate::recorder::Recorder;
+use crate::recorder::{Recorded, Recorder};
 use crate::snapshots::{self, Snapshots};
 
 /// What a server is started with beside its configuration.
@@ -119,10 +119,17 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     tasks.spawn(stopping(stop, sender.clone()));
     let purge = config.purge_interval.map(|_| config.purge_retain as usize);
     let core = core_config(&config);
-    let recorder = Recorder::start(config.record.as_deref(), core, &options.build.commit)?;
+    let config_text: Bytes = config.config_text().into();
+    let recorded = Recorded {
+        config: core,
+        config_text: config_text.clone(),
+        commit: options.build.commit.clone(),
+        core: options.build.core.clone(),
+    };
+    let recorder = Recorder::start(config.record.as_deref(), recorded)?;
     let seed = clock::wall_ms().unsigned_abs().wrapping_add(config.me.0.into());
     let parts = Parts {
-        host: Host::new(Peer::new(core), config.config_text().into()),
+        host: Host::new(Peer::new(core), config_text),
         recorder,
         shared,
         disk: Disk::start(store, purge, sender)?,

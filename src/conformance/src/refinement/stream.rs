@@ -7,6 +7,7 @@ use std::io::{Read, Seek};
 use recording::{Digest, Reader, Tail};
 use zab::{Action, After, Epoch, Input, Message, Note, Outputs, Record, Sid, Txn, WriteNo, Zxid};
 
+use crate::replay::{Keeps, Replay};
 use crate::verdict::Fact;
 
 /// A recording to read: its name, number, and bytes.
@@ -85,7 +86,7 @@ pub(super) enum Happening {
 pub(super) struct Stream<R> {
     pub(super) server: Sid,
     files: VecDeque<(usize, Source<R>)>,
-    reader: Option<(usize, Reader<R>)>,
+    reader: Option<(usize, Reader<R>, Replay)>,
     queue: VecDeque<(Happening, Fact)>,
     /// Records that were issued and are not known to be durable, with their numbers.
     pending: VecDeque<(u64, Written)>,
@@ -148,7 +149,7 @@ impl<R: Read + Seek> Stream<R> {
 
     /// Reads one more step; false if there is none.
     fn read(&mut self) -> Result<bool, String> {
-        let Some((file, reader)) = &mut self.reader else {
+        let Some((file, reader, replay)) = &mut self.reader else {
             let Some((file, source)) = self.files.pop_front() else { return Ok(false) };
             let Source { name, number, bytes, .. } = source;
             let reader = Reader::open(bytes).map_err(|refused| format!("{name}: {refused}"))?;
@@ -158,7 +159,10 @@ impl<R: Read + Seek> Stream<R> {
             self.number = number;
             self.name = name;
             match reader {
-                Some(reader) => self.reader = Some((file, reader)),
+                Some(reader) => {
+                    let replay = Replay::new(reader.header(), Keeps::Steps);
+                    self.reader = Some((file, reader, replay));
+                }
                 None => self.open.push(self.name.clone()),
             }
             return Ok(true);
@@ -178,7 +182,10 @@ impl<R: Read + Seek> Stream<R> {
         };
         let at = Fact::new(file, step.number);
         self.at = at;
-        self.step(&step.input, step.outputs, at);
+        let did = replay.step(&step).map_err(|said| format!("the host panics: {said}"))?;
+        for (input, outputs) in did.steps {
+            self.step(&input, outputs, at);
+        }
         Ok(true)
     }
 

@@ -69,8 +69,8 @@ fn recordings(facts: &Conformance) -> Markup {
     html! {
         h3 { "Recordings" }
         p { (counted(facts.recordings.len(), "recording", "recordings")) " with " (grouped(facts.steps)) " steps, replayed in "
-            (seconds(facts.replay_seconds)) ": " (ends.join(", ")) ". Each step went through the core again. "
-            @if wrong.is_empty() { "Every output is the core's, byte for byte." } }
+            (seconds(facts.replay_seconds)) ": " (ends.join(", ")) ". Each step went through the host again. "
+            @if wrong.is_empty() { "Every effect is the host's, packet by packet." } }
         @if !wrong.is_empty() {
             table { tbody { @for (file, what) in &wrong {
                 tr { td { span.status.failed { "failed" } } td { code { (file) } } td { (what) } }

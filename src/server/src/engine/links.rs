@@ -1,6 +1,7 @@
 //! Connections of the quorum port: what the host is told of them, and what it says over them.
 
 use host::{Event, Link, Remark, Turned};
+use recording::Ports;
 use tracing::{debug, info, warn};
 use zab::Sid;
 
@@ -9,9 +10,15 @@ use crate::link::Socket;
 use crate::outbox::Chunk;
 
 impl Engine {
-    pub(super) fn link_up(&mut self, link: Link, socket: Socket, dialled: bool) {
+    pub(super) fn link_up(
+        &mut self,
+        link: Link,
+        socket: Socket,
+        dialled: bool,
+        over: Option<Ports>,
+    ) {
         self.sockets.insert(link, socket);
-        self.happens(Event::Opened { link, dialled });
+        self.happens_over(Event::Opened { link, dialled }, over);
     }
 
     pub(super) fn link_down(&mut self, link: Link, reason: &str) {
