@@ -226,7 +226,15 @@ impl Cluster {
         self.directory.as_ref().expect("it is there").path().join("record")
     }
 
-    /// Replays what was recorded: every server did what the core does, and together they kept the
+    /// What `vivarium replay` says of what was recorded.
+    #[cfg(feature = "checker")]
+    pub(crate) fn replayed(&self) -> (Option<i32>, String) {
+        let output = Command::new(VIVARIUM).arg("replay").arg(self.record()).output();
+        let output = output.expect("the binary starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Replays what was recorded: every server did what the host does, and together they kept the
     /// properties. A server that was killed has recorded whatever had an effect, so there is
     /// nothing that could not be decided. The run of abstract Zab that it was is left in
     /// `target/tmp/NAME.trace`, for the proved trace checker.

@@ -25,6 +25,8 @@ struct Way {
 #[derive(Default)]
 struct State {
     silent: bool,
+    /// The next COMMIT does not arrive.
+    loses_commit: bool,
     /// Connections under way, to be closed with the way.
     streams: Vec<TcpStream>,
 }
@@ -65,6 +67,18 @@ impl Network {
             self.silence(server, other);
             self.silence(other, server);
         }
+    }
+
+    /// The next COMMIT that `from` sends to `to` does not arrive, and what comes behind it does.
+    #[cfg(feature = "checker")]
+    pub(crate) fn lose_a_commit(&self, from: usize, to: usize) {
+        self.ways[from][to].state.lock().expect("no panic").loses_commit = true;
+    }
+
+    /// Whether that has happened.
+    #[cfg(feature = "checker")]
+    pub(crate) fn has_lost_it(&self, from: usize, to: usize) -> bool {
+        !self.ways[from][to].state.lock().expect("no panic").loses_commit
     }
 
     /// What was held back arrives now.
@@ -133,12 +147,29 @@ fn carry(way: &Arc<Way>, from: &TcpStream, to: &TcpStream) {
         loop {
             let read = from.read(&mut bytes).unwrap_or(0);
             let state = way.state.lock().expect("no panic");
-            drop(way.changed.wait_while(state, |state| state.silent).expect("no panic"));
-            if read == 0 || to.write_all(&bytes[..read]).is_err() {
+            let wait = way.changed.wait_while(state, |state| state.silent);
+            let mut state = wait.expect("no panic");
+            let lost = state.loses_commit.then(|| commit_in(&bytes[..read])).flatten();
+            state.loses_commit &= lost.is_none();
+            drop(state);
+            let (before, behind) = match lost {
+                Some(at) => (&bytes[..at], &bytes[at + COMMIT_BYTES..read]),
+                None => (&bytes[..read], &[][..]),
+            };
+            if read == 0 || to.write_all(before).and_then(|()| to.write_all(behind)).is_err() {
                 let _ = to.shutdown(Shutdown::Both);
                 let _ = from.shutdown(Shutdown::Both);
                 return;
             }
         }
     });
+}
+
+/// A COMMIT: its type, the zxid, and neither data nor identities.
+const COMMIT_BYTES: usize = 20;
+
+/// Where a COMMIT begins.
+fn commit_in(bytes: &[u8]) -> Option<usize> {
+    let is_commit = |packet: &[u8]| packet[..4] == [0, 0, 0, 4] && packet[12..] == [255; 8];
+    bytes.windows(COMMIT_BYTES).position(is_commit)
 }

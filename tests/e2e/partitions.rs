@@ -132,3 +132,47 @@ fn partitions_and_full_disks_lose_nothing() {
     #[cfg(feature = "checker")]
     cluster.replay("partitions");
 }
+
+/// The servers do not notice, for the next COMMIT says all that it said. Their recordings do.
+#[test]
+#[cfg(feature = "checker")]
+fn a_commit_that_is_lost_on_the_way_is_told_by_the_recordings() {
+    use std::time::Duration;
+
+    use wire::client::CreateMode;
+
+    use crate::client::Client;
+
+    let mut cluster = Cluster::new(3, "");
+    cluster.record_starts();
+    let network = Network::between(&cluster);
+    let mut cluster = cluster.started();
+    cluster.wait_until_all_serve();
+    let (leader, follower) = (cluster.leader(), cluster.follower());
+    let connect = |at: usize| {
+        let address = cluster.servers[at].address();
+        Client::connect(&[address], Duration::from_secs(30))
+    };
+    let (mut writer, mut reader) = (connect(leader), connect(follower));
+    writer.create("/register", b"", CreateMode::Persistent).expect("created");
+    network.lose_a_commit(leader, follower);
+    wait_until("a COMMIT is lost", || {
+        writer.set("/register", b"before", -1).expect("it serves");
+        network.has_lost_it(leader, follower)
+    });
+    writer.set("/register", b"behind", -1).expect("it serves");
+    reader.sync().expect("it serves");
+    assert_eq!(reader.get("/register", false).expect("it serves").0.as_ref(), b"behind");
+    for server in &mut cluster.servers {
+        assert!(server.stop().success(), "server {} stops in good order", server.sid);
+    }
+    let (status, text) = cluster.replayed();
+    assert_eq!(status, Some(1), "{text}");
+    let violated = text.lines().filter(|line| line.contains("VIOLATED"));
+    let violated: Vec<_> = violated.collect();
+    assert!(matches!(violated[..], [one] if one.contains("R4 received-is-prefix")), "{text}");
+    let sid = cluster.servers[leader].sid;
+    let says = format!("that s{sid} sends over it is COMMIT <");
+    assert!(text.contains(&says), "{says}: {text}");
+    assert!(!text.contains("DIFFERS"), "{text}");
+}
