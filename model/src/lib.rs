@@ -2,7 +2,6 @@
 
 pub mod cluster;
 pub mod election;
-mod engine;
 mod family;
 pub mod flaws;
 mod hostile;

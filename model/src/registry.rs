@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use zab::{Peer, Zab};
 
 use crate::cluster::property::Property;
-use crate::family::{Family, Preset};
+use crate::family::{Clusters, Preset};
 use crate::flaws::Runner;
 use checker::{CheckableModel, FlawRunner, Tier};
 
@@ -121,7 +121,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             "The budgets of Q2, with the real election.",
             vec![(deep, Preset { elections: 2, ..preset(3, 2, 3, 2, 2) })],
         ),
-        Box::new(Family::<Zab<u8>> {
+        Box::new(Clusters::<Zab<u8>> {
             name: "R",
             letter: "R",
             about: "Recovery is total: a server starts from every durable prefix of every disk met.",
@@ -147,7 +147,7 @@ fn q(
     tiers: Vec<(Tier, Preset)>,
 ) -> Box<dyn CheckableModel> {
     let properties = &SAFETY;
-    Box::new(Family::<Zab<u8>> {
+    Box::new(Clusters::<Zab<u8>> {
         name,
         letter: "Q",
         about,
@@ -164,7 +164,7 @@ fn x(
     tiers: Vec<(Tier, Preset)>,
 ) -> Box<dyn CheckableModel> {
     let properties = &SAFETY;
-    Box::new(Family::<Peer<u8>> {
+    Box::new(Clusters::<Peer<u8>> {
         name,
         letter: "X",
         about,

@@ -200,6 +200,11 @@ impl<M: Machine> Cluster<M> {
         self.unreduced.load(Ordering::Relaxed)
     }
 
+    /// Whether one state of each orbit under renaming stands for all.
+    pub fn is_up_to_symmetry(&self) -> bool {
+        self.symmetric
+    }
+
     /// The limits of this cluster.
     pub fn limits(&self) -> &Limits {
         &self.limits

@@ -146,19 +146,19 @@ impl<M: Machine> Model for Cluster<M> {
                 vec![$(Claim::always(Property::ALL[$bit].name(), holds::<$bit, M>)),*]
             };
         }
-        let mut claims = always!(0 1 2 3 4 5 6 7 8 9 10 11 12 14 15);
+        let mut claims = always!(0 1 2 3 4 5 6 7 8 9 10 11 12 14 15 16);
         let in_state = |companion: &Companion| match companion.seen() {
-            Seen::InState(bit) => Some((companion.sentence(), bit)),
+            Seen::InState(bit) => Some((companion.name(), bit)),
             Seen::OnStep(_) => None,
         };
-        for (sentence, bit) in Companion::ALL.iter().filter_map(in_state) {
+        for (name, bit) in Companion::ALL.iter().filter_map(in_state) {
             let condition = match bit {
                 1 => reached::<0, M>,
                 2 => reached::<1, M>,
                 4 => reached::<2, M>,
                 _ => reached::<3, M>,
             };
-            claims.push(Claim::sometimes(sentence, condition));
+            claims.push(Claim::sometimes(name, condition));
         }
         claims
     }

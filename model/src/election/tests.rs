@@ -13,8 +13,9 @@ use super::models;
 use super::reference::Reference;
 use super::tables::is_strict_total_order;
 use crate::liveness::tests::Without;
-use crate::liveness::{Calms, Entry, Found, find, walk};
 use checker::{CheckOptions, Completion, Engine, Tier, TraceFile, Verdict};
+use checker::{Entry, walk};
+use search::calm::{Calms, Found, find};
 use search::{Options, Outcome, explore};
 
 const ALONE: Limits = Limits {

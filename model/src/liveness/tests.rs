@@ -2,11 +2,13 @@
 
 use zab::Peer;
 
-use super::{Calms, Entry, Found, find, models, walk};
+use super::models;
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
 use crate::cluster::limits::Limits;
+use checker::{Entry, walk};
 use checker::{Mark, Tier, TraceFile, html_page, story_text};
+use search::calm::{Calms, Found, find};
 use search::{Judgement, Options, Space, Successors};
 
 /// A model whose calm runs lack some steps.

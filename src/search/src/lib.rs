@@ -7,6 +7,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`explore()`] | the search for safety: every reachable state, each once, with shortest paths |
+//! | [`calm`] | liveness once faults stop: both searches, one after the other |
 //! | [`fair`] | the search for liveness: every weakly fair run of a finite graph reaches a goal |
 //! | [`replay()`] | walks a path again and hands out its states |
 //! | [`intern`], [`memo`] | concurrent tables for models: values to ids, small keys to results |
@@ -26,6 +27,7 @@
 //!   ([`Outcome::collision_bound`]), and [`Options::seed`] selects another member of the hash
 //!   family, so that a run can be repeated independently.
 
+pub mod calm;
 mod explore;
 pub mod fair;
 mod frontier;

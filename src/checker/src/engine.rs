@@ -1,5 +1,5 @@
-//! The two searches as the families use them: that of this repository, and stateright's, which is
-//! the reference.
+//! The two searches as families use them: that of this repository, and stateright's, which is the
+//! reference.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use stateright::{Checker as _, Model};
 
-use checker::{CheckOptions, Completion, Phase, Progress, Verdict, Violated};
-use search::{self, Options, Outcome, Space, explore};
+use search::{Options, Outcome};
+
+use super::{CheckOptions, Completion, Phase, Progress, Verdict, Violated};
 
 /// What the front end asks, as the search takes it.
 pub(crate) fn options(opts: &CheckOptions) -> Options<'_> {
@@ -32,22 +33,6 @@ pub(crate) fn shown(phase: Phase, seen: &search::Progress) -> Progress {
         frontier: seen.frontier,
         memory_bytes: Some(seen.bytes),
     }
-}
-
-/// Explores all states of `space`.
-pub(crate) fn own(
-    space: &impl Space,
-    opts: &CheckOptions,
-    progress: &dyn Fn(&Progress),
-) -> (Outcome, Completion) {
-    let outcome = explore(space, &options(opts), &mut |seen| {
-        progress(&shown(Phase::Exploring, seen));
-    });
-    let completion = match &outcome.incomplete {
-        None => Completion::Complete,
-        Some(why) => Completion::Incomplete(why.to_string()),
-    };
-    (outcome, completion)
 }
 
 /// What an outcome says by itself. Properties, actions and violations are the family's to add.
