@@ -62,6 +62,8 @@ fn threads_do_not_change_the_numbers() {
     let two = run("Q1", &THREE, Engine::Own, 2);
     assert_eq!((one.distinct, one.generated, one.depth), (two.distinct, two.generated, two.depth));
     assert_eq!((one.levels, one.actions), (two.levels, two.actions));
+    assert!(one.digest.is_some());
+    assert_eq!(one.digest, two.digest);
 }
 
 #[test]

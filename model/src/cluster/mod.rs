@@ -411,6 +411,22 @@ impl<M: Machine> Space for Cluster<M> {
         self.verdict(cache, state)
     }
 
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        let n = self.servers.len();
+        let ghost = self.ghost_at();
+        if place < n {
+            self.tables.nodes.digest(word)
+        } else if place < n * n {
+            self.tables.conns.digest(word)
+        } else if place < ghost {
+            self.tables.slots.digest(word)
+        } else if place == ghost {
+            self.tables.ghosts.digest(word)
+        } else {
+            u128::from(word)
+        }
+    }
+
     fn bytes(&self) -> u64 {
         self.tables.bytes()
     }

@@ -36,6 +36,10 @@ impl<S: Space, F: Fn(u32) -> bool + Sync> Space for Without<S, F> {
     fn judge(&self, worker: &mut Self::Worker, state: &[u32]) -> Judgement {
         self.0.judge(worker, state)
     }
+
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        self.0.digest(place, word)
+    }
 }
 
 impl<S: Calms, F: Fn(u32) -> bool + Sync> Calms for Without<S, F> {

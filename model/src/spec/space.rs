@@ -190,6 +190,10 @@ impl Space for Abstract {
         Judgement { violated: self.violated(self.state(state[0])), reached: 0 }
     }
 
+    fn digest(&self, _: usize, word: u32) -> u128 {
+        self.states.digest(word)
+    }
+
     fn bytes(&self) -> u64 {
         // What states own on the heap is estimated.
         self.states.bytes() + 700 * self.states.len() as u64 + self.histories.bytes()

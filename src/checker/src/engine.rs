@@ -40,6 +40,7 @@ pub(crate) fn verdict(outcome: &Outcome, completion: Completion, opts: &CheckOpt
     Verdict {
         completion,
         distinct: outcome.distinct,
+        digest: Some(outcome.digest),
         generated: outcome.generated,
         depth: u64::from(outcome.depth),
         elapsed: Duration::from_secs_f64(outcome.seconds),
@@ -54,6 +55,7 @@ fn nothing(opts: &CheckOptions, collision_bound: String) -> Verdict {
     Verdict {
         completion: Completion::Complete,
         distinct: 0,
+        digest: None,
         generated: 0,
         depth: 0,
         elapsed: Duration::ZERO,

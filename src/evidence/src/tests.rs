@@ -45,6 +45,7 @@ fn record() -> Record {
         complete: true,
         incomplete: None,
         distinct: 1_234,
+        digest: None,
         distinct_without_symmetry: Some(7_000),
         reductions: vec!["a reduction".to_owned()],
         generated: 5_678,

@@ -265,6 +265,7 @@ impl CheckableModel for Ring {
             properties: judged.collect(),
             completion: completion.clone(),
             distinct: seen.len() as u64,
+            digest: None,
             generated,
             depth: levels.len() as u64 - 1,
             elapsed: started.elapsed(),

@@ -171,6 +171,10 @@ impl<S: Calms> Space for Collector<'_, S> {
         self.space.judge(worker, state)
     }
 
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        self.space.digest(place, word)
+    }
+
     fn bytes(&self) -> u64 {
         let starts = self.starts.lock().expect("no holder panics").capacity() as u64;
         self.space.bytes() + 4 * starts
@@ -209,6 +213,10 @@ impl<S: Calms> Space for Calm<'_, S> {
     fn judge(&self, _: &mut S::Worker, _: &[u32]) -> Judgement {
         Judgement::default()
     }
+
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        self.space.digest(place, word)
+    }
 }
 
 /// A model in which reaching one state, but for its budgets, is the violation.
@@ -240,5 +248,9 @@ impl<S: Calms> Space for Seeker<'_, S> {
         let mut calmed = state.to_vec();
         self.space.calmed(&mut calmed);
         Judgement { violated: u64::from(calmed == self.target), reached: 0 }
+    }
+
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        self.space.digest(place, word)
     }
 }
