@@ -18,6 +18,7 @@ use crate::cluster::path::Taken;
 use crate::cluster::property::Property;
 use crate::cluster::story::tell;
 use crate::cluster::walk::Walk;
+use crate::names;
 use abstract_zab::action::Kind;
 
 /// A family of clusters under one name: the same machine, under bounds that depend on the tier.
@@ -25,8 +26,6 @@ use abstract_zab::action::Kind;
 pub(crate) struct Clusters<M> {
     /// Its name on the command line.
     pub name: &'static str,
-    /// Its letter: Q, X or R.
-    pub letter: &'static str,
     /// What it shows.
     pub about: &'static str,
     /// What is checked.
@@ -222,7 +221,8 @@ impl<M: Machine> Family for Clusters<M> {
         let tiers = self.tiers.iter();
         Row {
             name: self.name,
-            family: self.letter,
+            alias: names::alias(self.name),
+            family: names::family(self.name),
             about: self.about,
             bounds: BOUNDS.iter().map(bound).collect(),
             tiers: tiers.map(|(tier, preset)| (*tier, self.values(*tier, preset))).collect(),

@@ -6,6 +6,7 @@ mod family;
 pub mod flaws;
 mod hostile;
 pub mod liveness;
+mod names;
 mod registry;
 pub mod spec;
 

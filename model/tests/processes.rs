@@ -7,11 +7,11 @@ use model::registry;
 
 /// A small run of each kind of model.
 const RUNS: [(&str, &[(&str, u64)]); 5] = [
-    ("Q1", &[("servers", 3), ("txns", 1), ("leaderships", 1), ("timeouts", 0)]),
-    ("X0", &[("txns", 0), ("leaderships", 1), ("timeouts", 0), ("elections", 1)]),
-    ("F4", &[("crashes", 0), ("faults", 1)]),
-    ("A3", &[]),
-    ("H1", &[("epochs", 1), ("lag", 1), ("crashes", 0), ("disks", 1)]),
+    ("broadcast-1", &[("servers", 3), ("txns", 1), ("leaderships", 1), ("timeouts", 0)]),
+    ("whole-0", &[("txns", 0), ("leaderships", 1), ("timeouts", 0), ("elections", 1)]),
+    ("election-4", &[("crashes", 0), ("faults", 1)]),
+    ("abstract-3", &[]),
+    ("one-server-1", &[("epochs", 1), ("lag", 1), ("crashes", 0), ("disks", 1)]),
 ];
 
 fn digest(name: &str, changes: &[(&str, u64)], threads: usize) -> String {

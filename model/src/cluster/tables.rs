@@ -393,8 +393,8 @@ impl<M: Machine> Tables<M> {
         }) as u32
     }
 
-    /// The server with the least digest among a server's renamings: the same for servers that differ
-    /// in names only.
+    /// The server with the least digest among a server's renamings: the same for servers that
+    /// differ in names only.
     pub fn class(&self, cache: &mut Cache, renamings: &[Renaming], node: u32) -> u32 {
         self.pair(cache, Pair::Class, node, 0, || {
             let all = (0..renamings.len()).map(|index| self.rename(renamings, node, index));

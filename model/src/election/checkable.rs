@@ -18,6 +18,7 @@ use super::property::{Companion, Property, Seen};
 use super::reference::Reference;
 use super::story::story;
 use crate::liveness::Z15;
+use crate::names;
 
 /// The models of family F.
 pub fn models() -> Vec<Box<dyn CheckableModel>> {
@@ -50,7 +51,8 @@ impl Family for Elections {
     fn row(&self) -> Row {
         Row {
             name: self.0.name,
-            family: "F",
+            alias: names::alias(self.0.name),
+            family: names::family(self.0.name),
             about: self.0.about,
             bounds: BOUNDS.to_vec(),
             tiers: self.0.tiers.iter().map(|(tier, values)| (*tier, values.to_vec())).collect(),
@@ -186,15 +188,15 @@ fn precondition(outcome: &Outcome, property: Property) -> u64 {
     let joined = [Action::ElectionJoinEstablished];
     match property {
         Property::QuorumForLeader | Property::VotersOnly => steps(&waited) + steps(&joined),
-        Property::BestVoteOfRound => steps(&waited),
+        Property::BestVoteOfRound | Property::NoVoteCircle => steps(&waited),
         Property::Z13 => outcome.generated,
-        Property::NoVoteCircle | Property::Z14 => outcome.distinct,
+        Property::Z14 => outcome.distinct,
     }
 }
 
 const Z15_ELECTION: PropertyInfo = PropertyInfo {
     name: Z15,
     kind: PropertyKind::Live,
-    source: "Zab liveness; ZOOKEEPER-1419, 1514, 1732",
+    source: "liveness; ZOOKEEPER-1419, 1514, 1732",
     sentence: "from every state, once faults stop, every fair run establishes a leader to which every server is attached",
 };

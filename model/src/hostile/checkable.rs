@@ -16,6 +16,7 @@ use super::election::Ballots;
 use super::machine::{Companion, Kind, Machine, Seen, TakenBy};
 use super::proper::Proper;
 use super::story::story;
+use crate::names;
 
 /// The models of family H.
 pub(crate) fn models() -> Vec<Box<dyn CheckableModel>> {
@@ -23,10 +24,10 @@ pub(crate) fn models() -> Vec<Box<dyn CheckableModel>> {
 }
 
 fn models_of<M: Machine>() -> impl Iterator<Item = Box<dyn CheckableModel>> {
-    M::KINDS.iter().map(|kind| Box::new(Liars::<M>(kind)) as Box<dyn CheckableModel>)
+    M::KINDS.iter().map(|kind| Box::new(Byzantine::<M>(kind)) as Box<dyn CheckableModel>)
 }
 
-struct Liars<M: Machine>(&'static Kind<M::Subject>);
+struct Byzantine<M: Machine>(&'static Kind<M::Subject>);
 
 /// A run: what it begins with, and each event with the step that it caused.
 struct Run<M: Machine> {
@@ -40,13 +41,13 @@ impl<M: Machine> Replayed for Run<M> {
     }
 }
 
-impl<M: Machine> Liars<M> {
+impl<M: Machine> Byzantine<M> {
     fn machine(&self, bounds: &Bounds) -> M {
         M::new(self.0.subject, bounds)
     }
 }
 
-impl<M: Machine> Family for Liars<M> {
+impl<M: Machine> Family for Byzantine<M> {
     type System = Hostile<M>;
     type Reference = Reference<M>;
     type Run = Run<M>;
@@ -54,7 +55,8 @@ impl<M: Machine> Family for Liars<M> {
     fn row(&self) -> Row {
         Row {
             name: self.0.name,
-            family: "H",
+            alias: names::alias(self.0.name),
+            family: names::family(self.0.name),
             about: self.0.about,
             bounds: M::BOUNDS.to_vec(),
             tiers: self.0.tiers.iter().map(|(tier, values)| (*tier, values.to_vec())).collect(),

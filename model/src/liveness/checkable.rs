@@ -18,6 +18,7 @@ use crate::cluster::mark::core_action_names;
 use crate::cluster::path::Taken;
 use crate::cluster::property::Property;
 use crate::cluster::story::tell;
+use crate::names;
 
 /// The models of liveness that belong to no other family's module.
 pub fn models() -> Vec<Box<dyn CheckableModel>> {
@@ -35,7 +36,7 @@ struct Kind {
 
 const KINDS: &[Kind] = &[
     Kind {
-        name: "L3",
+        name: "liveness-3",
         about: "two servers, election and all, come to serve clients: calm runs from every state",
         tiers: &[
             (Tier::Quick, [2, 0, 1, 2, 1, 1, 15, 2, 0, 1, 0]),
@@ -43,7 +44,7 @@ const KINDS: &[Kind] = &[
         ],
     },
     Kind {
-        name: "L4",
+        name: "liveness-4",
         about: "three servers, election and all, come to serve clients: calm runs from every state",
         tiers: &[
             (Tier::Quick, [3, 0, 1, 1, 1, 0, 15, 1, 0, 0, 0]),
@@ -51,7 +52,7 @@ const KINDS: &[Kind] = &[
         ],
     },
     Kind {
-        name: "L5",
+        name: "liveness-5",
         about: "three servers, with a time-out that may lock one out until the next election: calm runs from every state",
         tiers: &[
             (Tier::Quick, [3, 0, 1, 2, 1, 1, 15, 1, 0, 0, 1]),
@@ -95,7 +96,7 @@ const BOUNDS: [BoundInfo; 11] = {
 const PROPERTY: PropertyInfo = PropertyInfo {
     name: Z15,
     kind: PropertyKind::Live,
-    source: "Zab liveness; ZOOKEEPER-790, 1270, 1732, 2247",
+    source: "liveness; ZOOKEEPER-790, 1270, 1732, 2247",
     sentence: "from every state, once faults stop, every fair run establishes a leader with whom a quorum and all servers that are not locked out are up to date, and a write of its epoch that all these have delivered",
 };
 
@@ -149,7 +150,8 @@ impl Family for Live {
     fn row(&self) -> Row {
         Row {
             name: self.0.name,
-            family: "X",
+            alias: names::alias(self.0.name),
+            family: names::family(self.0.name),
             about: self.0.about,
             bounds: BOUNDS.to_vec(),
             tiers: self.0.tiers.iter().map(|(tier, values)| (*tier, values.to_vec())).collect(),

@@ -14,4 +14,4 @@ pub use checkable::models;
 pub use overtaken::Overtaken;
 
 /// The property's name, as on the command line.
-pub const Z15: &str = "Z15 liveness";
+pub const Z15: &str = "liveness";

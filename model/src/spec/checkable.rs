@@ -5,7 +5,8 @@ use stateright::{Model, Property};
 
 use super::space::{Abstract, Claim, names};
 use super::state::{self, State};
-use abstract_zab::action::Action;
+use crate::names;
+use abstract_zab::action::{Action, Kind};
 use checker::{
     BoundInfo, Bounds, CheckableModel, Claim as Claimed, Condition, EVERY_CLAIM, Family, Marked,
     PropertyInfo, PropertyKind, Replayed, Row, Step, StepKind, Story, Tier,
@@ -15,14 +16,14 @@ use search::{Outcome, Trace};
 /// Name, tier, and servers, epochs, transactions, deliveries. `spec/counts.tsv` has the same
 /// configurations.
 const MODELS: [(&str, Tier, [u64; 4]); 8] = [
-    ("A1", Tier::Quick, [1, 2, 1, 1]),
-    ("A2", Tier::Quick, [2, 1, 1, 1]),
-    ("A3", Tier::Quick, [2, 1, 2, 2]),
-    ("A4", Tier::Quick, [2, 2, 0, 1]),
-    ("A5", Tier::Quick, [2, 2, 1, 1]),
-    ("A6", Tier::Quick, [3, 1, 0, 1]),
-    ("A7", Tier::Quick, [3, 1, 1, 1]),
-    ("A8", Tier::Standard, [3, 2, 0, 0]),
+    ("abstract-1", Tier::Quick, [1, 2, 1, 1]),
+    ("abstract-2", Tier::Quick, [2, 1, 1, 1]),
+    ("abstract-3", Tier::Quick, [2, 1, 2, 2]),
+    ("abstract-4", Tier::Quick, [2, 2, 0, 1]),
+    ("abstract-5", Tier::Quick, [2, 2, 1, 1]),
+    ("abstract-6", Tier::Quick, [3, 1, 0, 1]),
+    ("abstract-7", Tier::Quick, [3, 1, 1, 1]),
+    ("abstract-8", Tier::Standard, [3, 2, 0, 0]),
 ];
 
 const BOUNDS: [(&str, &str, u64, u64); 4] = [
@@ -81,7 +82,8 @@ impl Family for Spec {
         let bound = |&(name, about, min, max)| BoundInfo { name, about, min, max };
         Row {
             name: self.name,
-            family: "A",
+            alias: names::alias(self.name),
+            family: names::family(self.name),
             about: "Abstract Zab, as in spec/Zab.tla: its state counts have to equal those of that module.",
             bounds: BOUNDS.iter().map(bound).collect(),
             tiers: vec![(self.tier, self.values.to_vec())],
@@ -113,8 +115,14 @@ impl Family for Spec {
         Reference(space(bounds))
     }
 
-    fn met(&self, _: &Abstract, outcome: &Outcome, _: u32) -> u64 {
-        outcome.distinct
+    fn met(&self, _: &Abstract, outcome: &Outcome, number: u32) -> u64 {
+        let taken = |kind: Kind| outcome.marks[kind as usize];
+        match Claim::ALL[number as usize] {
+            Claim::Key => taken(Kind::Elect),
+            Claim::Order | Claim::PrimaryIntegrity => taken(Kind::Propose),
+            Claim::PrefixConsistency => taken(Kind::Deliver),
+            Claim::EpochsAndLogs => outcome.distinct,
+        }
     }
 
     fn reductions(&self, _: &Bounds) -> Vec<String> {

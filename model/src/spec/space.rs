@@ -40,11 +40,11 @@ impl Claim {
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Key => "Key",
-            Self::PrefixConsistency => "PrefixConsistency",
-            Self::EpochsAndLogs => "I2 I5",
-            Self::Order => "I4",
-            Self::PrimaryIntegrity => "PrimaryIntegrity",
+            Self::Key => "chosen-in-later-initial-history",
+            Self::PrefixConsistency => "prefix-consistency",
+            Self::EpochsAndLogs => "epochs-and-logs",
+            Self::Order => "histories-ascend",
+            Self::PrimaryIntegrity => "primary-integrity",
         }
     }
 

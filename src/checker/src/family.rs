@@ -23,6 +23,8 @@ use super::{
 pub struct Row {
     /// See [`ModelInfo::name`].
     pub name: &'static str,
+    /// See [`ModelInfo::alias`].
+    pub alias: Option<&'static str>,
     /// See [`ModelInfo::family`].
     pub family: &'static str,
     /// See [`ModelInfo::about`].
@@ -215,6 +217,7 @@ impl<F: Family> CheckableModel for F {
         });
         ModelInfo {
             name: row.name,
+            alias: row.alias,
             family: row.family,
             about: row.about,
             properties: properties(self),

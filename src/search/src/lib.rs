@@ -82,8 +82,8 @@ pub trait Space: Sync {
     /// Judges a state. Called once for each distinct state.
     fn judge(&self, worker: &mut Self::Worker, state: &[u32]) -> Judgement;
 
-    /// The digest of what the word at this place of a state stands for: of the interned component if
-    /// it is an id ([`intern::Interner::digest`]), else the word itself. Must depend on content
+    /// The digest of what the word at this place of a state stands for: of the interned component
+    /// if it is an id ([`intern::Interner::digest`]), else the word itself. Must depend on content
     /// alone, never on ids, so that two processes agree on a state.
     fn digest(&self, place: usize, word: u32) -> u128;
 

@@ -162,6 +162,7 @@ impl CheckableModel for Ring {
         };
         ModelInfo {
             name: "Ring",
+            alias: Some("O"),
             family: "T",
             about: "a token on a ring of servers",
             properties: vec![
