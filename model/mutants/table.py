@@ -39,7 +39,7 @@ def found_by(stage, log):
         return "crash", crash.group(1).rstrip(":") if crash else "the checker ended"
     # The small models and the large ones are two tests: one may count what the other says.
     layer, what = next((one for one in said if one[0] != "count"), said[0])
-    if what.endswith("Zab every-step-is-abstract"):
+    if what.endswith("every-step-is-abstract"):
         layer = "refinement"
     return layer, what
 

@@ -1,7 +1,10 @@
 //! Families of clusters as the front end sees them.
 
-use std::net::SocketAddr;
-
+use checker::{
+    AbstractRun, BoundInfo, Bounds, Claim, Condition, Family, Marked, PropertyInfo, PropertyKind,
+    Replayed, Row, Story, Tier,
+};
+use search::{Outcome, Space, Trace};
 use serde_json::Value;
 use zab::Action;
 
@@ -10,26 +13,19 @@ use crate::cluster::action::Act;
 use crate::cluster::limits::{BUDGET_MAX, Limits};
 use crate::cluster::link::CONNECTIONS_MAX;
 use crate::cluster::machine::Machine;
-use crate::cluster::mark::{Companion, Mark, Seen, core_action_names, core_actions};
+use crate::cluster::mark::{Companion, Mark, Seen, core_action_names};
+use crate::cluster::path::Taken;
 use crate::cluster::property::Property;
 use crate::cluster::story::tell;
 use crate::cluster::walk::Walk;
-use crate::engine;
+use crate::names;
 use abstract_zab::action::Kind;
-use checker::{
-    AbstractRun, ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Engine, ModelInfo,
-    Progress, PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Tier, TierBounds,
-    TraceFile, Verdict, Violated, Violation,
-};
-use search::{Outcome, Space};
 
 /// A family of clusters under one name: the same machine, under bounds that depend on the tier.
 #[derive(Clone, Debug)]
-pub(crate) struct Family<M> {
+pub(crate) struct Clusters<M> {
     /// Its name on the command line.
     pub name: &'static str,
-    /// Its letter: Q, X or R.
-    pub letter: &'static str,
     /// What it shows.
     pub about: &'static str,
     /// What is checked.
@@ -122,10 +118,10 @@ const BOUNDS: [(&str, &str, u64, u64); 19] = [
     ("refinement", "1: every step is compared with abstract Zab (spec/Zab.tla)", 0, 1),
 ];
 
-impl<M: Machine> Family<M> {
-    fn bounds(&self, tier: Tier, preset: &Preset) -> Bounds {
+impl<M: Machine> Clusters<M> {
+    fn values(&self, tier: Tier, preset: &Preset) -> Vec<u64> {
         let symmetry = u64::from(!M::REAL_ELECTION);
-        let values = [
+        vec![
             u64::from(preset.servers),
             u64::from(preset.observers),
             u64::from(preset.txns),
@@ -145,50 +141,11 @@ impl<M: Machine> Family<M> {
             0,
             0,
             u64::from(self.refines() && preset.refinement.unwrap_or(tier != Tier::Deep)),
-        ];
-        Bounds::new(BOUNDS.iter().zip(values).map(|((name, ..), value)| (*name, value)))
-    }
-
-    fn cluster(&self, bounds: &Bounds) -> Cluster<M> {
-        let small = |name: &str| u8::try_from(bounds.value(name)).unwrap_or(u8::MAX);
-        let wide = |name: &str| u32::try_from(bounds.value(name)).unwrap_or(u32::MAX);
-        let cluster = Cluster::new(Limits {
-            servers: small("servers"),
-            observers: small("observers"),
-            txns: small("txns"),
-            leaderships: small("leaderships"),
-            crashes: small("crashes"),
-            timeouts: small("timeouts"),
-            connections: small("connections"),
-            early: bounds.value("early") == 1,
-            window: small("window"),
-            snapshots: small("snapshots"),
-            syncs: small("syncs"),
-            elections: small("elections"),
-            resends: small("resends"),
-            stale_votes: bounds.value("stale-votes") == 1,
-            exact_disks: bounds.value("exact-disks") == 1,
-            refinement: bounds.value("refinement") == 1,
-            locked_out: false,
-            counter_max: wide("counter-max"),
-            epoch_max: wide("epoch-max"),
-        });
-        if bounds.value("symmetry") == 1 { cluster.up_to_symmetry() } else { cluster }
+        ]
     }
 
     fn refines(&self) -> bool {
         self.properties.contains(&Property::Refines)
-    }
-
-    /// The comparison with abstract Zab, if the bounds leave it out.
-    fn not_compared(&self, limits: &Limits) -> Option<&'static str> {
-        (self.refines() && !limits.refinement).then(|| Property::Refines.name())
-    }
-
-    /// The properties of this family among those found violated.
-    fn violated(&self, found: u64) -> impl Iterator<Item = &'static str> {
-        let violated = self.properties.iter().filter(move |property| found & property.bit() != 0);
-        violated.map(|property| property.name())
     }
 
     fn property_info(property: Property) -> PropertyInfo {
@@ -212,124 +169,99 @@ impl<M: Machine> Family<M> {
     fn companions(&self) -> &'static [Companion] {
         if self.properties.len() > 1 { &Companion::ALL } else { &[] }
     }
+}
 
-    fn own(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
-        let cluster = self.cluster(bounds);
-        let (outcome, completion) = engine::own(&cluster, opts, progress);
-        let violations = outcome.violations.iter().filter_map(|violation| {
-            let property = Property::ALL[violation.property as usize];
-            self.properties.contains(&property).then(|| {
-                let (start, run) = cluster.path(&violation.trace.ordinals, property.bit());
-                let start = cluster.starts()[start].0.clone();
-                Violation {
-                    property: property.name().to_owned(),
-                    actions: run.iter().map(|taken| value(taken.act)).collect(),
-                    story: tell(&cluster, self.name, bounds, &start, &run, property),
-                }
-            })
-        });
-        let violations: Vec<_> = violations.take(1).collect();
-        let looked_at =
-            |property: &&Property| **property != Property::Refines || cluster.limits().refinement;
-        let always = self.properties.iter().filter(looked_at).map(|&property| {
-            let hit = violations.iter().any(|violation| violation.property == property.name());
-            let met = precondition(&cluster, &outcome, property);
-            PropertyVerdict::judge(&Self::property_info(property), &completion, hit, Some(met))
-        });
-        let limits = *cluster.limits();
-        let sometimes = self.companions().iter().filter_map(|companion| {
-            let seen = seen(&outcome, companion.seen());
-            if !companion.is_due(&limits) && seen == 0 {
-                return None;
-            }
-            let info = Self::companion_info(*companion);
-            Some(PropertyVerdict::judge(&info, &completion, seen > 0, Some(seen)))
-        });
-        let out_of_reach = self.companions().iter().filter(|companion| {
-            !companion.is_due(&limits) && seen(&outcome, companion.seen()) == 0
-        });
-        let symmetric = bounds.value("symmetry") == 1;
-        let abstract_actions: &[Kind] = if limits.refinement { &Kind::ALL } else { &[] };
-        Verdict {
-            properties: always.chain(sometimes).collect(),
-            actions: core_actions(&outcome)
-                .chain(abstract_actions.iter().map(|&kind| ActionCount {
-                    name: kind.qualified().to_owned(),
-                    count: outcome.marks[Mark::at(kind)],
-                }))
-                .collect(),
-            violations,
-            out_of_reach: out_of_reach
-                .map(|companion| companion.name())
-                .chain(self.not_compared(&limits))
-                .collect(),
-            reductions: reductions(symmetric, &limits),
-            distinct_without_symmetry: symmetric.then(|| cluster.unreduced()),
-            ..engine::verdict(&outcome, completion.clone(), opts)
-        }
-    }
-
-    fn stateright(
-        &self,
-        bounds: &Bounds,
-        opts: &CheckOptions,
-        progress: &dyn Fn(&Progress),
-    ) -> Verdict {
-        let cluster = self.cluster(bounds);
-        let limits = *cluster.limits();
-        let always = self.properties.iter().map(|property| property.name());
-        let always: Vec<_> =
-            always.filter(|name| Some(*name) != self.not_compared(&limits)).collect();
-        let violates = |name: &str| always.contains(&name);
-        let engine::Reference { verdict, found } =
-            engine::stateright(cluster, violates, opts, progress);
-        let looked_at = self.properties.iter().filter(|property| violates(property.name()));
-        let properties = looked_at.map(|&property| {
-            let hit = found.contains(property.name());
-            PropertyVerdict::judge(&Self::property_info(property), &verdict.completion, hit, None)
-        });
-        Verdict {
-            properties: properties.collect(),
-            out_of_reach: self
-                .companions()
-                .iter()
-                .map(|companion| companion.name())
-                .chain(self.not_compared(&limits))
-                .collect(),
-            reductions: reductions(bounds.value("symmetry") == 1, &limits),
-            ..verdict
-        }
+/// The limits that bounds mean.
+fn limits(bounds: &Bounds) -> Limits {
+    let small = |name: &str| u8::try_from(bounds.value(name)).unwrap_or(u8::MAX);
+    let wide = |name: &str| u32::try_from(bounds.value(name)).unwrap_or(u32::MAX);
+    Limits {
+        servers: small("servers"),
+        observers: small("observers"),
+        txns: small("txns"),
+        leaderships: small("leaderships"),
+        crashes: small("crashes"),
+        timeouts: small("timeouts"),
+        connections: small("connections"),
+        early: bounds.value("early") == 1,
+        window: small("window"),
+        snapshots: small("snapshots"),
+        syncs: small("syncs"),
+        elections: small("elections"),
+        resends: small("resends"),
+        stale_votes: bounds.value("stale-votes") == 1,
+        exact_disks: bounds.value("exact-disks") == 1,
+        refinement: bounds.value("refinement") == 1,
+        locked_out: false,
+        counter_max: wide("counter-max"),
+        epoch_max: wide("epoch-max"),
     }
 }
 
-impl<M: Machine> CheckableModel for Family<M> {
-    fn info(&self) -> ModelInfo {
-        let always = self.properties.iter().map(|&property| Self::property_info(property));
-        let sometimes = self.companions().iter().map(|&c| Self::companion_info(c));
-        let abstract_actions = Kind::ALL.iter().map(|kind| kind.qualified());
-        let abstract_actions = abstract_actions.filter(|_| self.refines());
-        ModelInfo {
+/// Where a run begins, and its steps.
+pub(crate) struct Run {
+    start: Vec<u32>,
+    steps: Vec<Taken>,
+}
+
+impl Replayed for Run {
+    fn steps(&self) -> usize {
+        self.steps.len()
+    }
+}
+
+impl<M: Machine> Family for Clusters<M> {
+    type System = Cluster<M>;
+    type Reference = Cluster<M>;
+    type Run = Run;
+    const TOLD_MAX: usize = 1;
+
+    fn row(&self) -> Row {
+        let bound = |&(name, about, min, max)| BoundInfo { name, about, min, max };
+        let tiers = self.tiers.iter();
+        Row {
             name: self.name,
-            family: self.letter,
+            alias: names::alias(self.name),
+            family: names::family(self.name),
             about: self.about,
-            properties: always.chain(sometimes).collect(),
-            actions: core_action_names().iter().copied().chain(abstract_actions).collect(),
-            bounds: BOUNDS
-                .iter()
-                .map(|&(name, about, min, max)| BoundInfo { name, about, min, max })
-                .collect(),
-            tiers: self
-                .tiers
-                .iter()
-                .map(|(tier, preset)| TierBounds {
-                    tier: *tier,
-                    bounds: self.bounds(*tier, preset),
-                })
-                .collect(),
+            bounds: BOUNDS.iter().map(bound).collect(),
+            tiers: tiers.map(|(tier, preset)| (*tier, self.values(*tier, preset))).collect(),
         }
     }
 
-    fn admits(&self, bounds: &Bounds) -> Result<(), String> {
+    fn claims(&self) -> Vec<Claim> {
+        let claim = |&property| Claim {
+            info: Self::property_info(property),
+            number: Some(property as u32),
+        };
+        self.properties.iter().map(claim).collect()
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        let condition = |companion: &Companion| Condition {
+            info: Self::companion_info(*companion),
+            seen: match companion.seen() {
+                Seen::InState(bits) => checker::Seen::InState(bits.trailing_zeros()),
+                Seen::OnStep(bits) => checker::Seen::OnStep(bits.trailing_zeros()),
+            },
+        };
+        self.companions().iter().map(condition).collect()
+    }
+
+    fn is_due(&self, bounds: &Bounds, condition: &Condition) -> bool {
+        let limits = limits(bounds);
+        let mut companions = self.companions().iter();
+        companions.any(|one| one.name() == condition.info.name && one.is_due(&limits))
+    }
+
+    fn actions(&self) -> Vec<Marked> {
+        let of_core = core_action_names().iter().copied().zip(0..);
+        let compared = Kind::ALL.iter().filter(|_| self.refines());
+        let of_abstract = compared.map(|&kind| (kind.qualified(), Mark::at(kind) as u32));
+        of_core.chain(of_abstract).collect()
+    }
+
+    fn admissible(&self, bounds: &Bounds) -> Result<(), String> {
         if M::REAL_ELECTION && bounds.value("symmetry") == 1 {
             return Err("symmetry must be 0: the real election compares ids".to_owned());
         }
@@ -339,47 +271,60 @@ impl<M: Machine> CheckableModel for Family<M> {
         Ok(())
     }
 
-    fn check(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
-        match opts.engine {
-            Engine::Own => self.own(bounds, opts, progress),
-            Engine::Stateright => self.stateright(bounds, opts, progress),
+    /// The comparison with abstract Zab, and its actions.
+    fn left_out(&self, bounds: &Bounds) -> Vec<&'static str> {
+        if !self.refines() || bounds.value("refinement") == 1 {
+            return Vec::new();
         }
+        let actions = Kind::ALL.iter().map(|kind| kind.qualified());
+        [Property::Refines.name()].into_iter().chain(actions).collect()
     }
 
-    fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
-        // Under its own name throughout, a server is easier to follow.
+    fn named(&self, bounds: &Bounds) -> Bounds {
         let mut bounds = bounds.clone();
         bounds.set("symmetry", 0);
-        engine::explorer(self.cluster(&bounds), listen)
+        bounds
     }
 
-    fn abstract_run(&self, bounds: &Bounds, seed: u64) -> Option<Result<AbstractRun, String>> {
-        let mut bounds = bounds.clone();
-        bounds.set("symmetry", 0);
-        let cluster = self.cluster(&bounds);
-        if !self.refines() || !cluster.limits().refinement {
-            return None;
-        }
-        Some(cluster.walk(seed).and_then(|Walk { steps, run }| {
-            let mut text = Vec::new();
-            let quorum = &cluster.servers()[0].quorum;
-            run.write(quorum, &mut text).map_err(|error| error.to_string())?;
-            Ok(AbstractRun { steps, commands: run.len(), text })
-        }))
+    fn within(&self, bounds: &Bounds) -> Cluster<M> {
+        let cluster = Cluster::new(limits(bounds));
+        if bounds.value("symmetry") == 1 { cluster.up_to_symmetry() } else { cluster }
     }
 
-    fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {
-        let mut bounds = trace.bounds.clone();
-        bounds.set("symmetry", 0);
-        let cluster = self.cluster(&bounds);
+    fn reference(&self, bounds: &Bounds) -> Cluster<M> {
+        self.within(bounds)
+    }
+
+    fn met(&self, cluster: &Cluster<M>, outcome: &Outcome, number: u32) -> u64 {
+        precondition(cluster, outcome, Property::ALL[number as usize])
+    }
+
+    fn reductions(&self, bounds: &Bounds) -> Vec<String> {
+        reductions(bounds.value("symmetry") == 1, &limits(bounds))
+    }
+
+    fn unreduced(&self, cluster: &Cluster<M>) -> Option<u64> {
+        cluster.is_up_to_symmetry().then(|| cluster.unreduced())
+    }
+
+    fn path(&self, cluster: &Cluster<M>, path: &Trace, violated: u32) -> Vec<Value> {
+        let (_, run) = cluster.path(&path.ordinals, 1 << violated);
+        let value = |taken: &Taken| serde_json::to_value(taken.act).unwrap_or(Value::Null);
+        run.iter().map(value).collect()
+    }
+
+    fn follow(
+        &self,
+        cluster: &Cluster<M>,
+        actions: &[Value],
+        note: &mut dyn FnMut(usize, u64),
+    ) -> Result<Run, String> {
         let mut cache = cluster.worker();
-        let (start, mut found) = cluster.starts().into_iter().next().ok_or("no initial state")?;
-        let mut run = Vec::new();
-        let mut violated: Vec<Violated> = Vec::new();
-        let mut words = start.clone();
-        for (at, action) in trace.actions.iter().enumerate() {
-            engine::note(&mut violated, at, self.violated(found));
-            let step = at + 1;
+        let (start, found) = cluster.starts().into_iter().next().ok_or("no initial state")?;
+        note(0, found);
+        let mut run = Run { start: start.clone(), steps: Vec::new() };
+        let mut words = start;
+        for (step, action) in (1..).zip(actions) {
             let act: Act = serde_json::from_value(action.clone())
                 .map_err(|error| format!("step {step}: {action} is no action: {error}"))?;
             let known = |sid: zab::Sid| cluster.servers().iter().any(|config| config.me == sid);
@@ -389,17 +334,36 @@ impl<M: Machine> CheckableModel for Family<M> {
             let taken = cluster
                 .after(&mut cache, &words, act)
                 .ok_or_else(|| format!("step {step}: {act:?} is not possible there"))?;
-            found = taken.violated;
+            note(step, taken.violated);
             words.clone_from(&taken.words);
-            run.push(taken);
+            run.steps.push(taken);
         }
-        engine::note(&mut violated, trace.actions.len(), self.violated(found));
-        let told = violated.first().and_then(|violated| {
-            self.properties.iter().find(|property| property.name() == violated.property)
-        });
-        let property = told.copied().unwrap_or(self.properties[0]);
-        let story = tell(&cluster, self.name, &trace.bounds, &start, &run, property);
-        Ok(ReplayOutcome { steps: run.len(), violated, story: Some(story) })
+        Ok(run)
+    }
+
+    fn tell(
+        &self,
+        cluster: &Cluster<M>,
+        bounds: &Bounds,
+        property: &PropertyInfo,
+        run: &Run,
+    ) -> Story {
+        let mut claimed = self.properties.iter().filter(|known| known.name() == property.name);
+        let property = *claimed.next().unwrap_or(&self.properties[0]);
+        tell(cluster, self.name, bounds, &run.start, &run.steps, property)
+    }
+
+    fn abstraction(&self, bounds: &Bounds, seed: u64) -> Option<Result<AbstractRun, String>> {
+        let cluster = self.within(bounds);
+        if !self.refines() || !cluster.limits().refinement {
+            return None;
+        }
+        Some(cluster.walk(seed).and_then(|Walk { steps, run }| {
+            let mut text = Vec::new();
+            let quorum = &cluster.servers()[0].quorum;
+            run.write(quorum, &mut text).map_err(|error| error.to_string())?;
+            Ok(AbstractRun { steps, commands: run.len(), text })
+        }))
     }
 }
 
@@ -426,10 +390,6 @@ fn reductions(symmetric: bool, limits: &Limits) -> Vec<String> {
     reductions
 }
 
-fn value(act: Act) -> Value {
-    serde_json::to_value(act).unwrap_or(Value::Null)
-}
-
 fn marked(outcome: &Outcome, bits: u128) -> u64 {
     (0..128).filter(|bit| bits & 1 << bit != 0).map(|bit| outcome.marks[bit]).sum()
 }
@@ -437,13 +397,6 @@ fn marked(outcome: &Outcome, bits: u128) -> u64 {
 fn reached(outcome: &Outcome, bits: u64) -> u64 {
     let found = outcome.reached.iter().filter(|reached| bits & 1 << reached.property != 0);
     found.map(|reached| reached.states).sum()
-}
-
-fn seen(outcome: &Outcome, seen: Seen) -> u64 {
-    match seen {
-        Seen::InState(bits) => reached(outcome, bits),
-        Seen::OnStep(bits) => marked(outcome, bits),
-    }
 }
 
 /// How often a property had something to say: steps, or states, in which it could have been

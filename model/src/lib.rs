@@ -2,11 +2,11 @@
 
 pub mod cluster;
 pub mod election;
-mod engine;
 mod family;
 pub mod flaws;
 mod hostile;
 pub mod liveness;
+mod names;
 mod registry;
 pub mod spec;
 

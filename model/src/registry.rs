@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use zab::{Peer, Zab};
 
 use crate::cluster::property::Property;
-use crate::family::{Family, Preset};
+use crate::family::{Clusters, Preset};
 use crate::flaws::Runner;
 use checker::{CheckableModel, FlawRunner, Tier};
 
@@ -26,12 +26,12 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
     let (quick, standard, deep) = (Tier::Quick, Tier::Standard, Tier::Deep);
     vec![
         q(
-            "Q0",
+            "broadcast-0",
             "Two servers: an even quorum, so that both are needed.",
             vec![(quick, preset(2, 2, 2, 2, 2)), (standard, preset(2, 2, 3, 3, 2))],
         ),
         q(
-            "Q1",
+            "broadcast-1",
             "Three servers, one transaction: the smallest that shows the historical losses of data.",
             vec![
                 (quick, Preset { connections: 2, ..preset(3, 1, 2, 1, 1) }),
@@ -40,25 +40,25 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             ],
         ),
         q(
-            "Q2",
+            "broadcast-2",
             "Three servers, two transactions: the headline.",
             vec![(quick, preset(3, 2, 2, 1, 1)), (deep, preset(3, 2, 3, 2, 2))],
         ),
         q(
-            "Q3",
+            "broadcast-3",
             "Three servers, one budget stretched: transactions.",
             vec![(standard, preset(3, 3, 2, 1, 1))],
         ),
         q(
-            "Q8",
-            "As Q1, every step compared with abstract Zab.",
+            "broadcast-8",
+            "As broadcast-1, every step compared with abstract Zab.",
             vec![
                 (standard, preset(3, 1, 3, 1, 2)),
                 (deep, Preset { refinement: Some(true), ..preset(3, 1, 3, 2, 2) }),
             ],
         ),
         q(
-            "Q4",
+            "broadcast-4",
             "Three servers that keep next to nothing in memory and purge their logs: SNAP.",
             vec![
                 (quick, Preset { window: 0, snapshots: 1, ..preset(3, 1, 2, 1, 1) }),
@@ -67,7 +67,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             ],
         ),
         q(
-            "Q5",
+            "broadcast-5",
             "Five servers: disjoint minorities.",
             vec![
                 (quick, preset(5, 0, 1, 1, 0)),
@@ -76,7 +76,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             ],
         ),
         q(
-            "Q6",
+            "broadcast-6",
             "Three servers and an observer.",
             vec![
                 (quick, Preset { observers: 1, ..preset(3, 1, 1, 1, 0) }),
@@ -84,7 +84,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             ],
         ),
         q(
-            "Q7",
+            "broadcast-7",
             "Three servers with zxid counters that end at 1: each write but the first rolls over.",
             vec![
                 (quick, Preset { counter_max: 1, ..preset(3, 2, 2, 1, 0) }),
@@ -92,7 +92,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             ],
         ),
         q(
-            "K1",
+            "sync-reads-1",
             "Three servers asked for confirmed syncs.",
             vec![
                 (quick, Preset { syncs: 1, ..preset(3, 1, 2, 1, 1) }),
@@ -100,7 +100,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             ],
         ),
         x(
-            "X0",
+            "whole-0",
             "Two servers, election and all.",
             vec![
                 (quick, Preset { elections: 4, early: true, ..preset(2, 1, 2, 1, 1) }),
@@ -108,7 +108,7 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             ],
         ),
         x(
-            "X1",
+            "whole-1",
             "Three servers, election and all.",
             vec![
                 (quick, Preset { elections: 1, early: true, ..preset(3, 1, 1, 1, 0) }),
@@ -117,13 +117,12 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             ],
         ),
         x(
-            "X2",
-            "The budgets of Q2, with the real election.",
+            "whole-2",
+            "The budgets of broadcast-2, with the real election.",
             vec![(deep, Preset { elections: 2, ..preset(3, 2, 3, 2, 2) })],
         ),
-        Box::new(Family::<Zab<u8>> {
-            name: "R",
-            letter: "R",
+        Box::new(Clusters::<Zab<u8>> {
+            name: "recovery",
             about: "Recovery is total: a server starts from every durable prefix of every disk met.",
             properties: &[Property::Z12],
             tiers: vec![
@@ -147,14 +146,7 @@ fn q(
     tiers: Vec<(Tier, Preset)>,
 ) -> Box<dyn CheckableModel> {
     let properties = &SAFETY;
-    Box::new(Family::<Zab<u8>> {
-        name,
-        letter: "Q",
-        about,
-        properties,
-        tiers,
-        machine: PhantomData,
-    })
+    Box::new(Clusters::<Zab<u8>> { name, about, properties, tiers, machine: PhantomData })
 }
 
 /// Everything together.
@@ -164,14 +156,7 @@ fn x(
     tiers: Vec<(Tier, Preset)>,
 ) -> Box<dyn CheckableModel> {
     let properties = &SAFETY;
-    Box::new(Family::<Peer<u8>> {
-        name,
-        letter: "X",
-        about,
-        properties,
-        tiers,
-        machine: PhantomData,
-    })
+    Box::new(Clusters::<Peer<u8>> { name, about, properties, tiers, machine: PhantomData })
 }
 
 /// What families Q and X check.

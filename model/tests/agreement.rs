@@ -41,8 +41,8 @@ fn stateright_counts_the_states_of_q_with_and_without_symmetry() {
         with(&SMALL, &[]),
         with(&THREE, &[("txns", 0), ("timeouts", 0)]),
     ] {
-        let own = run("Q1", &bounds, Engine::Own, 1);
-        let reference = run("Q1", &bounds, Engine::Stateright, 1);
+        let own = run("broadcast-1", &bounds, Engine::Own, 1);
+        let reference = run("broadcast-1", &bounds, Engine::Stateright, 1);
         assert_eq!(own.distinct, reference.distinct, "{bounds:?}");
         assert_eq!(own.depth, reference.depth, "{bounds:?}");
     }
@@ -51,24 +51,27 @@ fn stateright_counts_the_states_of_q_with_and_without_symmetry() {
 #[test]
 fn stateright_counts_the_states_of_x() {
     let bounds = with(&SMALL, &[("leaderships", 1), ("timeouts", 0), ("elections", 2)]);
-    let own = run("X1", &bounds, Engine::Own, 1);
-    let reference = run("X1", &bounds, Engine::Stateright, 1);
+    let own = run("whole-1", &bounds, Engine::Own, 1);
+    let reference = run("whole-1", &bounds, Engine::Stateright, 1);
     assert_eq!(own.distinct, reference.distinct);
 }
 
 #[test]
 fn threads_do_not_change_the_numbers() {
-    let one = run("Q1", &THREE, Engine::Own, 1);
-    let two = run("Q1", &THREE, Engine::Own, 2);
+    let one = run("broadcast-1", &THREE, Engine::Own, 1);
+    let two = run("broadcast-1", &THREE, Engine::Own, 2);
     assert_eq!((one.distinct, one.generated, one.depth), (two.distinct, two.generated, two.depth));
     assert_eq!((one.levels, one.actions), (two.levels, two.actions));
+    assert!(one.digest.is_some());
+    assert_eq!(one.digest, two.digest);
 }
 
 #[test]
 fn the_orbits_of_a_symmetric_run_add_up_to_the_run_without_symmetry() {
     for more in [&[][..], &[("observers", 1), ("timeouts", 0), ("crashes", 0)], &[("syncs", 1)]] {
-        let reduced = run("Q1", &with(&THREE, more), Engine::Own, 2);
-        let full = run("Q1", &with(&THREE, &with(more, &[("symmetry", 0)])), Engine::Own, 2);
+        let reduced = run("broadcast-1", &with(&THREE, more), Engine::Own, 2);
+        let full =
+            run("broadcast-1", &with(&THREE, &with(more, &[("symmetry", 0)])), Engine::Own, 2);
         assert_eq!(reduced.distinct_without_symmetry, Some(full.distinct), "{more:?}");
         assert!(reduced.distinct < full.distinct);
     }
@@ -79,17 +82,17 @@ fn disks_that_go_on_lagging_without_crashes_change_no_verdict() {
     let properties = |verdict: &Verdict| -> Vec<_> {
         verdict.properties.iter().map(|p| (p.name.clone(), p.holds)).collect()
     };
-    let prompt = run("Q1", &THREE, Engine::Own, 2);
-    let exact = run("Q1", &with(&THREE, &[("exact-disks", 1)]), Engine::Own, 2);
+    let prompt = run("broadcast-1", &THREE, Engine::Own, 2);
+    let exact = run("broadcast-1", &with(&THREE, &[("exact-disks", 1)]), Engine::Own, 2);
     assert_eq!(properties(&prompt), properties(&exact));
     assert!(prompt.distinct < exact.distinct);
 }
 
 #[test]
 fn comparing_with_abstract_zab_changes_no_verdict() {
-    let plain = run("Q1", &with(&THREE, &[("refinement", 0)]), Engine::Own, 2);
-    let compared = run("Q1", &THREE, Engine::Own, 2);
-    let refines = |p: &&PropertyVerdict| p.name == "Zab every-step-is-abstract";
+    let plain = run("broadcast-1", &with(&THREE, &[("refinement", 0)]), Engine::Own, 2);
+    let compared = run("broadcast-1", &THREE, Engine::Own, 2);
+    let refines = |p: &&PropertyVerdict| p.name == "every-step-is-abstract";
     let properties = |verdict: &Verdict| -> Vec<_> {
         let others = verdict.properties.iter().filter(|p| !refines(p));
         others.map(|p| (p.name.clone(), p.holds)).collect()
@@ -107,14 +110,14 @@ fn a_run_that_leaves_the_comparison_out_is_in_order_by_both_engines() {
         let mut bounds = with(&THREE, &[("refinement", 0), ("txns", 0), ("timeouts", 0)]);
         // Too small for anything interesting to be reached.
         bounds.extend([("crashes", 0), ("exact-disks", 0)]);
-        let verdict = run("Q1", &bounds, engine, 1);
-        let left_out = "Zab every-step-is-abstract";
+        let verdict = run("broadcast-1", &bounds, engine, 1);
+        let left_out = "every-step-is-abstract";
         assert!(verdict.out_of_reach.contains(&left_out), "{engine}");
         assert!(verdict.properties.iter().all(|property| property.name != left_out), "{engine}");
     }
     let overrides = with(&SMALL, &[("refinement", 0)]);
     let request = CheckRequest {
-        model: "Q0".to_owned(),
+        model: "broadcast-0".to_owned(),
         tier: None,
         overrides: overrides.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         json: None,
@@ -137,7 +140,8 @@ fn a_run_that_leaves_the_comparison_out_is_in_order_by_both_engines() {
 
 #[test]
 fn stateright_counts_the_states_of_abstract_zab() {
-    for name in ["A1", "A2", "A3", "A4", "A5", "A6"] {
+    for name in ["abstract-1", "abstract-2", "abstract-3", "abstract-4", "abstract-5", "abstract-6"]
+    {
         let own = run(name, &[], Engine::Own, 2);
         let reference = run(name, &[], Engine::Stateright, 1);
         assert_eq!((own.distinct, own.depth), (reference.distinct, reference.depth), "{name}");
@@ -147,7 +151,7 @@ fn stateright_counts_the_states_of_abstract_zab() {
 #[test]
 fn stateright_counts_the_states_of_servers_whose_peers_say_anything() {
     let small = [("epochs", 1), ("lag", 1), ("crashes", 0), ("disks", 1)];
-    for name in ["H1", "H2", "H3", "H4"] {
+    for name in ["one-server-1", "one-server-2", "one-server-3", "one-server-4"] {
         let own = run(name, &small, Engine::Own, 2);
         let reference = run(name, &small, Engine::Stateright, 1);
         assert_eq!((own.distinct, own.depth), (reference.distinct, reference.depth), "{name}");
@@ -158,7 +162,7 @@ fn stateright_counts_the_states_of_servers_whose_peers_say_anything() {
 #[test]
 fn stateright_counts_the_states_of_elections_whose_peers_say_anything() {
     let small = [("votes", 3), ("rounds", 1), ("high", 1), ("owns", 1)];
-    for name in ["H6", "H7"] {
+    for name in ["one-server-6", "one-server-7"] {
         let own = run(name, &small, Engine::Own, 2);
         let reference = run(name, &small, Engine::Stateright, 1);
         assert_eq!((own.distinct, own.depth), (reference.distinct, reference.depth), "{name}");

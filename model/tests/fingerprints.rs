@@ -9,6 +9,7 @@ use model::cluster::ghost::{EpochGhost, Ghost};
 use model::cluster::link::{Conn, ConnOp, Slot};
 use model::cluster::machine::Txn;
 use model::cluster::node::Node;
+use search::intern::Interner;
 use zab::{
     Config, Decision, Epoch, Input, LearnerKind, Message, Notification, Outputs, Quorum, Record,
     ServerState, Sid, WriteNo, Zab, Zxid,
@@ -150,6 +151,8 @@ fn of_a_leader_at_every_stage() {
 #[test]
 fn of_links() {
     use ConnOp::*;
+    let frames = Interner::new();
+    let frames = |names: &[u32]| names.iter().map(|&name| frames.intern_handle(name)).collect();
     let after = |ops: &[ConnOp]| ops.iter().fold(Conn::default(), |conn, op| conn.after(op));
     all_differ(
         "conn",
@@ -161,10 +164,10 @@ fn of_links() {
             &|c| *c = after(&[Dial(0), Accept(0)]),
             &|c| *c = after(&[Dial(0), Accept(0), LearnerCloses(0)]),
             &|c| *c = after(&[Dial(0), Accept(0), LeaderCloses(0)]),
-            &|c| *c = after(&[Dial(0), Accept(0), ToLeader(0, vec![1])]),
-            &|c| *c = after(&[Dial(0), Accept(0), ToLearner(0, vec![1])]),
-            &|c| *c = after(&[Dial(0), Accept(0), ToLearner(0, vec![1, 2])]),
-            &|c| *c = after(&[Dial(0), ToLeader(0, vec![1])]),
+            &|c| *c = after(&[Dial(0), Accept(0), ToLeader(0, frames(&[1]))]),
+            &|c| *c = after(&[Dial(0), Accept(0), ToLearner(0, frames(&[1]))]),
+            &|c| *c = after(&[Dial(0), Accept(0), ToLearner(0, frames(&[1, 2]))]),
+            &|c| *c = after(&[Dial(0), ToLeader(0, frames(&[1]))]),
         ],
     );
     let notification = Notification { state: ServerState::Looking, vote: None, round: 1 };

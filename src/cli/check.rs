@@ -13,10 +13,10 @@ const EXAMPLES: &str = "\
 Examples:
   vivarium check                                  every model of the quick tier, about a minute
   vivarium check --list                           models, properties and their sources, bounds
-  vivarium check Q1 --tier standard               one model with the bounds of a tier
-  vivarium check Q1 --servers 3 --txns 2 --crashes 1 --json q1.json
+  vivarium check broadcast-1 --tier standard               one model with the bounds of a tier
+  vivarium check broadcast-1 --servers 3 --txns 2 --crashes 1 --json q1.json
   vivarium check all --tier standard --json runs.json --threads 8
-  vivarium check Q1 --abstract-runs runs && proofs/build/check_trace runs/*.trace
+  vivarium check broadcast-1 --abstract-runs runs && proofs/build/check_trace runs/*.trace
                                                   some of its runs through the proved trace checker
   vivarium check --flaws                          every seeded flaw must be caught; needs a clone of Vivarium
 

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 
 const EXAMPLES: &str = "\
 Examples:
-  vivarium explore Q1
-  vivarium explore Q1 --servers 3 --txns 1 --crashes 0 --listen 127.0.0.1:4000
+  vivarium explore broadcast-1
+  vivarium explore broadcast-1 --servers 3 --txns 1 --crashes 0 --listen 127.0.0.1:4000
 
 Open the address in a browser; Ctrl-C ends it. The Explorer has no access control, so it listens on
 this machine only unless --listen says otherwise.

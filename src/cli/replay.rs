@@ -12,7 +12,7 @@ Examples:
   vivarium replay runs                            what `vivarium ensemble --record runs` recorded
   vivarium replay a/record b/record c/record --json replay.json
   vivarium replay runs --strict                   of servers that all stopped in good order
-  vivarium replay vivarium-check/Q1-Z3.json       a counterexample
+  vivarium replay vivarium-check/broadcast-1-prefix-consistency.json   a counterexample
 
 A directory, or a file named *.vtrace, is recordings of servers. All that are given are checked together,
 as one run of one ensemble: each step of each is run through the core of this build and must give the

@@ -40,8 +40,18 @@ fn the_binary_answers() {
 fn runs_of_models_are_written_for_the_proved_trace_checker() {
     let place = directory("abstract-runs");
     let path = place.to_str().expect("UTF-8");
-    let wanted =
-        ["check", "Q0", "--txns", "1", "--crashes", "1", "--abstract-runs", path, "--runs", "3"];
+    let wanted = [
+        "check",
+        "broadcast-0",
+        "--txns",
+        "1",
+        "--crashes",
+        "1",
+        "--abstract-runs",
+        path,
+        "--runs",
+        "3",
+    ];
     let written = binary(&wanted);
     let text = String::from_utf8(written.stdout).expect("UTF-8");
     assert!(text.contains("\nQ0: 3 runs, "), "{text}");
@@ -52,7 +62,7 @@ fn runs_of_models_are_written_for_the_proved_trace_checker() {
         assert!(run.starts_with("ensemble 1 2\n") && run.lines().count() > 3, "{run}");
     }
     assert_eq!(std::fs::read_dir(&place).expect("is there").count(), 3);
-    assert_eq!(binary(&["check", "Q0", "--runs", "3"]).status.code(), Some(2));
+    assert_eq!(binary(&["check", "broadcast-0", "--runs", "3"]).status.code(), Some(2));
     let file = place.join("Q0-1.trace/runs");
     let (status, text, error) =
         vivarium(&["check", "Ring", "--abstract-runs", file.to_str().expect("UTF-8")]);
@@ -67,23 +77,24 @@ fn runs_of_models_are_written_for_the_proved_trace_checker() {
 fn what_never_had_anything_to_say_is_vacuous_and_not_counted() {
     let json = directory("vacuous").join("q0.json");
     let path = json.to_str().expect("UTF-8");
-    let small = ["check", "Q0", "--txns", "1", "--crashes", "0", "--syncs", "0", "--json", path];
+    let small =
+        ["check", "broadcast-0", "--txns", "1", "--crashes", "0", "--syncs", "0", "--json", path];
     let output = binary(&small);
     let out = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{out}");
-    let line = out.lines().find(|line| line.contains("C4 sync-is-linearizable")).expect("listed");
+    let line = out.lines().find(|line| line.contains("sync-is-linearizable")).expect("listed");
     assert!(line.trim_start().starts_with("vacuous "), "no sync was asked for: {line}");
     assert!(line.ends_with("its precondition never occurred"), "{line}");
     let record = &records(&json)[0];
     let of = |answer| record.with(answer).len();
     let (shown, vacuous) = (of(Answer::Holds) + of(Answer::Reached), of(Answer::Vacuous));
-    assert!(record.with(Answer::Vacuous).contains(&"C4 sync-is-linearizable"));
+    assert!(record.with(Answer::Vacuous).contains(&"sync-is-linearizable"));
     let says = format!("bounds: {shown} properties as required, {vacuous} vacuous, ");
     assert!(out.contains(&says), "{says}\n{out}");
     let text = std::fs::read_to_string(&json).expect("written");
     let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let all = value[0]["properties"].as_array().expect("all");
-    let c4 = all.iter().find(|one| one["name"] == "C4 sync-is-linearizable").expect("there");
+    let c4 = all.iter().find(|one| one["name"] == "sync-is-linearizable").expect("there");
     assert_eq!((&c4["holds"], &c4["vacuous"]), (&serde_json::Value::Null, &true.into()));
 }
 

@@ -35,7 +35,8 @@ fn the_core_of_the_report_is_the_one_that_a_server_runs() {
 
     let out = place.path().join("report");
     let path = out.to_str().expect("UTF-8");
-    let output = vivarium(&["evidence", "--only", "checks", "--model", "Q0", "--out", path]);
+    let output =
+        vivarium(&["evidence", "--only", "checks", "--model", "broadcast-0", "--out", path]);
     let (said, progress) = (output.stdout, output.stderr);
     let (said, progress) =
         (String::from_utf8_lossy(&said), String::from_utf8_lossy(&progress).into_owned());
@@ -49,7 +50,7 @@ fn the_core_of_the_report_is_the_one_that_a_server_runs() {
     assert_eq!(report["format"], "vivarium-evidence");
     let models = report["checks"]["facts"]["models"].as_array().expect("models");
     assert_eq!(models.len(), 1);
-    assert_eq!(models[0]["record"]["name"], "Q0");
+    assert_eq!(models[0]["record"]["name"], "broadcast-0");
     assert_eq!(models[0]["record"]["complete"], true);
     let statuses = report["chain"].as_array().expect("links").iter().map(|link| &link["status"]);
     let statuses: Vec<&str> = statuses.map(|status| status.as_str().expect("a word")).collect();

@@ -2,6 +2,7 @@
 //! moments, and the slots of the election port.
 
 use host::Generation;
+use search::intern::Handle;
 use zab::Notification;
 
 /// Connections from one server to another that there may be at once: a new one may be up before the
@@ -32,10 +33,10 @@ pub struct Wire {
     pub learner: End,
     /// The leader reads.
     pub leader: End,
-    /// In flight to the leader: ids of frames. Empty if the leader does not read any more.
-    pub to_leader: Vec<u32>,
+    /// In flight to the leader: frames. Empty if the leader does not read any more.
+    pub to_leader: Vec<Handle>,
     /// In flight to the learner. Empty if the learner does not read any more.
-    pub to_learner: Vec<u32>,
+    pub to_learner: Vec<Handle>,
 }
 
 impl Wire {
@@ -87,9 +88,9 @@ pub enum ConnOp {
     /// The leader learns of this one.
     Accept(u8),
     /// The learner sends over this one.
-    ToLeader(u8, Vec<u32>),
+    ToLeader(u8, Vec<Handle>),
     /// The leader sends.
-    ToLearner(u8, Vec<u32>),
+    ToLearner(u8, Vec<Handle>),
     /// The leader reads.
     LeaderReads(u8),
     /// The learner reads.

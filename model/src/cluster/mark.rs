@@ -6,8 +6,6 @@ use zab::Action;
 
 use super::limits::Limits;
 use abstract_zab::action::Kind;
-use checker::ActionCount;
-use search::Outcome;
 
 /// Companions of the properties: situations that a run has to reach, or its silence means little.
 /// The low bits of a set of marks are the actions of the core.
@@ -49,12 +47,6 @@ pub(crate) fn core_action_names() -> &'static [&'static str] {
         names.map(|name| &*name.leak()).collect()
     });
     &NAMES
-}
-
-/// How often each action of the core was taken.
-pub(crate) fn core_actions(outcome: &Outcome) -> impl Iterator<Item = ActionCount> {
-    let named = core_action_names().iter().zip(outcome.marks.iter());
-    named.map(|(name, &count)| ActionCount { name: (*name).to_owned(), count })
 }
 
 /// A `sometimes` property: a run in whose bounds it can be reached has to reach it.

@@ -200,6 +200,11 @@ impl<M: Machine> Cluster<M> {
         self.unreduced.load(Ordering::Relaxed)
     }
 
+    /// Whether one state of each orbit under renaming stands for all.
+    pub fn is_up_to_symmetry(&self) -> bool {
+        self.symmetric
+    }
+
     /// The limits of this cluster.
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -404,6 +409,22 @@ impl<M: Machine> Space for Cluster<M> {
     fn judge(&self, cache: &mut Cache, state: &[u32]) -> Judgement {
         self.count_orbit(cache, state);
         self.verdict(cache, state)
+    }
+
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        let n = self.servers.len();
+        let ghost = self.ghost_at();
+        if place < n {
+            self.tables.nodes.digest(word)
+        } else if place < n * n {
+            self.tables.conns.digest(word)
+        } else if place < ghost {
+            self.tables.slots.digest(word)
+        } else if place == ghost {
+            self.tables.ghosts.digest(word)
+        } else {
+            u128::from(word)
+        }
     }
 
     fn bytes(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! Runs of a cluster, action by action, with every server under its own name throughout.
 
 use host::Link;
+use search::intern::Handle;
 use zab::Sid;
 
 use super::Cluster;
@@ -98,7 +99,7 @@ impl<M: Machine> Cluster<M> {
     /// What a server complains of when this action is taken, if it does.
     pub fn complaint(&self, state: &[u32], act: Act) -> Option<String> {
         let i = self.index(act.actor());
-        let recv = |peer: Sid, number: u8, learner: bool, id: Option<&u32>| {
+        let recv = |peer: Sid, number: u8, learner: bool, id: Option<&Handle>| {
             let link = Link { peer, generation: generation(number, learner) };
             Some(Event::Recv(link, self.tables.frames.get(*id?).clone()))
         };

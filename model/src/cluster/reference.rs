@@ -5,6 +5,7 @@
 //! nothing of how states are told apart: there are no ids in its states, no fingerprints of ours,
 //! no table of visited states.
 
+use search::intern::Handle;
 use stateright::{Model, Property as Claim};
 
 use super::Cluster;
@@ -51,7 +52,7 @@ pub struct SpeltWire {
 impl<M: Machine> Cluster<M> {
     fn spell(&self, words: &[u32], violated: u64) -> Spelt<M> {
         let n = self.servers.len();
-        let spell = |ids: &[u32]| {
+        let spell = |ids: &[Handle]| {
             ids.iter().map(|&id| self.tables.frames.get(id).clone()).collect::<Vec<_>>()
         };
         let conns = words[n..n * n].iter().map(|&id| {
@@ -78,8 +79,8 @@ impl<M: Machine> Cluster<M> {
 
     fn unspell(&self, state: &Spelt<M>) -> Vec<u32> {
         let tables = &self.tables;
-        let ids =
-            |frames: &[Frame]| frames.iter().map(|frame| tables.frames.intern_ref(frame)).collect();
+        let handle = |frame: &Frame| tables.frames.handle(tables.frames.intern_ref(frame));
+        let ids = |frames: &[Frame]| frames.iter().map(handle).collect();
         let nodes = state.nodes.iter().map(|node| tables.nodes.intern_ref(node));
         let conns = state.conns.iter().map(|conn| {
             let wires = conn.iter().map(|wire| Wire {
@@ -146,19 +147,19 @@ impl<M: Machine> Model for Cluster<M> {
                 vec![$(Claim::always(Property::ALL[$bit].name(), holds::<$bit, M>)),*]
             };
         }
-        let mut claims = always!(0 1 2 3 4 5 6 7 8 9 10 11 12 14 15);
+        let mut claims = always!(0 1 2 3 4 5 6 7 8 9 10 11 12 14 15 16);
         let in_state = |companion: &Companion| match companion.seen() {
-            Seen::InState(bit) => Some((companion.sentence(), bit)),
+            Seen::InState(bit) => Some((companion.name(), bit)),
             Seen::OnStep(_) => None,
         };
-        for (sentence, bit) in Companion::ALL.iter().filter_map(in_state) {
+        for (name, bit) in Companion::ALL.iter().filter_map(in_state) {
             let condition = match bit {
                 1 => reached::<0, M>,
                 2 => reached::<1, M>,
                 4 => reached::<2, M>,
                 _ => reached::<3, M>,
             };
-            claims.push(Claim::sometimes(sentence, condition));
+            claims.push(Claim::sometimes(name, condition));
         }
         claims
     }

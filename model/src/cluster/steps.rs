@@ -1,6 +1,7 @@
 //! Which actions are possible in a state, and what each of them does to it.
 
 use host::{Generation, Link};
+use search::intern::Handle;
 use zab::{Action, Role, Sid};
 
 use super::Cluster;
@@ -269,7 +270,12 @@ impl<M: Machine> Cluster<M> {
                 let frame = *self.conn(state, i, m).wire(number)?.to_learner.first()?;
                 let op = ids.learner_reads[usize::from(number)];
                 words[at] = self.tables.conn_after(cache, words[at], op);
-                self.on(cache, words, i, Code::Recv(m, generation(number, true).0 as u8, frame))
+                self.on(
+                    cache,
+                    words,
+                    i,
+                    Code::Recv(m, generation(number, true).0 as u8, frame.into()),
+                )
             }
             Act::LeaderReads(a, b, number) => {
                 let (m, i) = (self.index(a), self.index(b));
@@ -277,7 +283,12 @@ impl<M: Machine> Cluster<M> {
                 let frame = *self.conn(state, i, m).wire(number)?.to_leader.first()?;
                 let op = ids.leader_reads[usize::from(number)];
                 words[at] = self.tables.conn_after(cache, words[at], op);
-                self.on(cache, words, m, Code::Recv(i, generation(number, false).0 as u8, frame))
+                self.on(
+                    cache,
+                    words,
+                    m,
+                    Code::Recv(i, generation(number, false).0 as u8, frame.into()),
+                )
             }
             Act::LearnerReadsRun(a, b, number) => {
                 let (i, m) = (self.index(a), self.index(b));
@@ -390,7 +401,7 @@ impl<M: Machine> Cluster<M> {
     }
 
     /// How many of the next packets a host may take together.
-    fn run(&self, frames: &[u32]) -> usize {
+    fn run(&self, frames: &[Handle]) -> usize {
         let Some(&first) = frames.first() else { return 0 };
         let first = self.tables.frames.get(first);
         frames.iter().take_while(|&&id| self.tables.frames.get(id).may_stand_for(first)).count()
@@ -404,7 +415,7 @@ impl<M: Machine> Cluster<M> {
         i: usize,
         (at, op): (usize, u32),
         (peer, generation): (Sid, Generation),
-        frames: &[u32],
+        frames: &[Handle],
     ) -> Option<Taken> {
         let run = &frames[..self.run(frames)];
         for _ in run {

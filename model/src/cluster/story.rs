@@ -1,6 +1,7 @@
 //! Counterexamples as stories: who did what, what changed in memory and on disk, which messages
 //! went where.
 
+use search::intern::Handle;
 use std::collections::VecDeque;
 
 use zab::{Action, DiskImage, Message, Record, Role, SessionMessage, Sid};
@@ -184,7 +185,7 @@ fn arrow((from, to): (Sid, Sid), label: String, fate: Fate) -> Arrow {
 /// What is under way from one server to another: over the connection in which it leads, the one in
 /// which it learns, and the election's slot.
 fn labels<M: Machine>(cluster: &Cluster<M>, words: &[u32], from: usize, to: usize) -> Vec<String> {
-    let frame = |id: &u32| label(cluster.tables().frames.get(*id));
+    let frame = |id: &Handle| label(cluster.tables().frames.get(*id));
     let led = cluster.conn(words, to, from).0.iter().flat_map(|wire| &wire.to_learner);
     let learnt = cluster.conn(words, from, to).0.iter().flat_map(|wire| &wire.to_leader);
     let (as_leader, as_learner) = (led.map(frame), learnt.map(frame));

@@ -9,6 +9,7 @@ use zab::Sid;
 use super::Cluster;
 use super::machine::Machine;
 use super::tables::Cache;
+use search::Space;
 
 /// A renaming of servers that keeps voters voters: the server with index `i` becomes the one with
 /// index `self.0[i]`.
@@ -85,9 +86,10 @@ impl<M: Machine> Cluster<M> {
         best: &mut Vec<u32>,
     ) -> usize {
         let n = self.servers.len();
-        let mut classes = [0; 16];
+        let mut classes = [0u128; 16];
         for (server, class) in classes.iter_mut().enumerate().take(n) {
-            *class = self.tables.class(cache, &self.renamings, words[server]);
+            let least = self.tables.class(cache, &self.renamings, words[server]);
+            *class = self.tables.nodes.digest(least);
         }
         let mut chosen = None;
         let mut candidate = std::mem::take(&mut cache.candidate);
@@ -96,7 +98,7 @@ impl<M: Machine> Cluster<M> {
                 continue;
             }
             self.rename(cache, words, index, &mut candidate);
-            if chosen.is_none() || candidate < *best {
+            if chosen.is_none() || self.is_before(&candidate, best) {
                 std::mem::swap(best, &mut candidate);
                 chosen = Some(index);
             }
@@ -105,12 +107,21 @@ impl<M: Machine> Cluster<M> {
         chosen.unwrap_or(0)
     }
 
+    /// Whether the first of two states comes before the other: by content, so that every process
+    /// takes the same representative.
+    fn is_before(&self, a: &[u32], b: &[u32]) -> bool {
+        let mut differing = a.iter().zip(b).enumerate().filter(|(_, (a, b))| a != b);
+        let first = differing.next();
+        first.is_some_and(|(at, (&a, &b))| self.digest(at, a) < self.digest(at, b))
+    }
+
     /// The size of a representative's orbit.
     fn orbit(&self, cache: &mut Cache, words: &[u32]) -> u64 {
         let n = self.servers.len();
-        let mut classes = [0; 16];
+        let mut classes = [0u128; 16];
         for (server, class) in classes.iter_mut().enumerate().take(n) {
-            *class = self.tables.class(cache, &self.renamings, words[server]);
+            let least = self.tables.class(cache, &self.renamings, words[server]);
+            *class = self.tables.nodes.digest(least);
         }
         let mut candidate = std::mem::take(&mut cache.candidate);
         let mut fixed = 0;
@@ -155,7 +166,7 @@ impl<M: Machine> Cluster<M> {
 }
 
 /// True if the renaming puts the classes of voters, and those of the others, into ascending order.
-fn orders(Renaming(to): &Renaming, classes: &[u32], voters: usize) -> bool {
+fn orders(Renaming(to): &Renaming, classes: &[u128], voters: usize) -> bool {
     to.iter().enumerate().all(|(i, &at)| {
         to[..i].iter().enumerate().all(|(j, &other)| {
             (i < voters) != (j < voters)

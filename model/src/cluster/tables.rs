@@ -18,7 +18,7 @@ use super::property::Property;
 use super::symmetry::Renaming;
 use abstract_zab::action::Kind;
 use abstract_zab::histories::Histories;
-use search::intern::Interner;
+use search::intern::{Handle, Interner};
 use search::memo::{Memo, MemoCache};
 
 /// The effects of a step, in ids.
@@ -244,9 +244,9 @@ impl<M: Machine> Tables<M> {
 
     /// Effects as ids.
     pub fn compile(&self, effects: Effects) -> u32 {
-        let mut queues: Vec<(Link, Vec<u32>)> = Vec::new();
+        let mut queues: Vec<(Link, Vec<Handle>)> = Vec::new();
         for (link, frame) in effects.sends {
-            let id = self.frames.intern(frame);
+            let id = self.frames.intern_handle(frame);
             match queues.iter_mut().find(|(over, _)| *over == link) {
                 Some((_, ids)) => ids.push(id),
                 None => queues.push((link, vec![id])),
@@ -393,10 +393,12 @@ impl<M: Machine> Tables<M> {
         }) as u32
     }
 
-    /// The least id among a server's renamings: the same for servers that differ in names only.
+    /// The server with the least digest among a server's renamings: the same for servers that
+    /// differ in names only.
     pub fn class(&self, cache: &mut Cache, renamings: &[Renaming], node: u32) -> u32 {
         self.pair(cache, Pair::Class, node, 0, || {
-            let least = (0..renamings.len()).map(|index| self.rename(renamings, node, index)).min();
+            let all = (0..renamings.len()).map(|index| self.rename(renamings, node, index));
+            let least = all.min_by_key(|&renamed| self.nodes.digest(renamed));
             u64::from(least.unwrap_or(node))
         }) as u32
     }
@@ -431,7 +433,7 @@ impl<M: Machine> Tables<M> {
             let mut renamed = self.conns.get(conn).clone();
             for id in renamed.0.iter_mut().flat_map(|wire| &mut wire.to_leader) {
                 let frame = self.frames.get(*id).renamed(&|sid| renamings[index].name(sid));
-                *id = self.frames.intern(frame);
+                *id = self.frames.intern_handle(frame);
             }
             u64::from(self.conns.intern(renamed))
         }) as u32

@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn runs_are_drawn_from_their_seed_and_take_every_action() {
-        for (name, ensemble) in [("Q2", "ensemble 1 2 3\n"), ("X0", "ensemble 1 2\n")] {
+        for (name, ensemble) in [("broadcast-2", "ensemble 1 2 3\n"), ("whole-0", "ensemble 1 2\n")]
+        {
             let runs: Vec<_> = (1..=40).map(|seed| text(name, seed)).collect();
             assert!(runs.iter().all(|run| run.starts_with(ensemble)));
             assert_eq!(runs[6], text(name, 7));
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn models_that_are_not_compared_with_abstract_zab_have_no_such_runs() {
-        let election = model("F1");
+        let election = model("election-1");
         let info = election.info();
         let bounds = info.tier(Tier::Quick).expect("is in the quick tier");
         assert!(election.abstract_run(bounds, 1).is_none());

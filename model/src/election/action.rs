@@ -74,9 +74,12 @@ impl Act {
         (self.label() >> 16) as usize
     }
 
+    /// The number of the first kind's mark.
+    pub const MARKS_FROM: u32 = 96;
+
     /// The mark of its kind.
     pub fn mark(self) -> u128 {
-        1 << (96 + self.kind())
+        1 << (Self::MARKS_FROM as usize + self.kind())
     }
 
     /// The server that acts.

@@ -14,8 +14,9 @@ use super::action::Act;
 use super::limits::{BUDGET_MAX, Budget, Limits};
 use super::node::Standing;
 use super::tables::{Cache, Info};
-use crate::liveness::{Calms, Overtaken, STRONG_FROM};
+use crate::liveness::Overtaken;
 use search::Successors;
+use search::calm::{Calms, STRONG_FROM};
 
 /// No server begins a round after this one in a calm run. The first phase of a run of the bounds
 /// checked ends by round 4 at the latest.

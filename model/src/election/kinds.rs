@@ -18,7 +18,7 @@ pub(super) struct Kind {
 /// All of them, in the order of lists.
 pub(super) const KINDS: &[Kind] = &[
     Kind {
-        name: "F1",
+        name: "election-1",
         about: "the real election alone, from every initial vector of epochs and zxids, with crashes and lost leaders",
         live: false,
         companions: &[
@@ -36,7 +36,7 @@ pub(super) const KINDS: &[Kind] = &[
         ],
     },
     Kind {
-        name: "F2",
+        name: "election-2",
         about: "the real election alone, in a larger ensemble without faults, from every initial vector up to order",
         live: false,
         companions: &[
@@ -51,7 +51,7 @@ pub(super) const KINDS: &[Kind] = &[
         ],
     },
     Kind {
-        name: "F3",
+        name: "election-3",
         about: "the real election alone: a server joins a running ensemble, with crashes and lost leaders",
         live: false,
         companions: &[Companion::TwoLeaders, Companion::Established, Companion::JoinByAnotherRound],
@@ -62,7 +62,7 @@ pub(super) const KINDS: &[Kind] = &[
         ],
     },
     Kind {
-        name: "F4",
+        name: "election-4",
         about: "the real election alone, with a server without a vote; and calm runs from every state",
         live: true,
         companions: &[
@@ -76,8 +76,8 @@ pub(super) const KINDS: &[Kind] = &[
         ],
     },
     Kind {
-        name: "L1",
-        about: "elections end: calm runs from every state of F1's ensemble, one fault before",
+        name: "liveness-1",
+        about: "elections end: calm runs from every state of election-1, one fault before",
         live: true,
         companions: &[Companion::Established, Companion::Circle],
         tiers: &[
@@ -87,8 +87,8 @@ pub(super) const KINDS: &[Kind] = &[
         ],
     },
     Kind {
-        name: "L2",
-        about: "newcomers get in: calm runs from every state of F3's ensemble",
+        name: "liveness-2",
+        about: "newcomers get in: calm runs from every state of election-3",
         live: true,
         companions: &[Companion::Established, Companion::JoinByAnotherRound],
         tiers: &[

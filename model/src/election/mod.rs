@@ -240,6 +240,17 @@ impl Space for Ensemble {
         Judgement { violated, reached }
     }
 
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        let n = self.servers.len();
+        if place < n {
+            self.tables.nodes.digest(word)
+        } else if place < n * n {
+            self.tables.slots.digest(word)
+        } else {
+            u128::from(word)
+        }
+    }
+
     fn bytes(&self) -> u64 {
         self.tables.bytes()
     }

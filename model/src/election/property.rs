@@ -37,8 +37,8 @@ impl Property {
             Self::BestVoteOfRound => "best-vote-of-the-round",
             Self::VotersOnly => "voters-only",
             Self::NoVoteCircle => "no-vote-circle",
-            Self::Z13 => "Z13 no-abort",
-            Self::Z14 => "Z14 vote-order-is-total",
+            Self::Z13 => "no-abort",
+            Self::Z14 => "vote-order-is-total",
         }
     }
 

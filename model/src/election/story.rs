@@ -5,8 +5,7 @@ use zab::{Notification, ServerState, Sid, Timer, Vote};
 use super::Ensemble;
 use super::action::Act;
 use super::node::{Event, Node, Standing};
-use crate::liveness::{Entry, Walk};
-use checker::{Arrow, Bounds, Fate, PropertyInfo, Step, StepKind, Story};
+use checker::{Arrow, Bounds, Entry, Fate, PropertyInfo, Step, StepKind, Story, Walk};
 
 /// Where the messages on their way were sent: step and place among what the step sent.
 type Flight = Option<(usize, usize)>;

@@ -198,7 +198,7 @@ impl Tables {
     pub fn order(&self, cache: &mut Cache, set: u128) -> u64 {
         cache.orders.get_or(&self.orders, set, || {
             let votes: Vec<Vote> =
-                (0..128).filter(|id| set & 1 << id != 0).map(|id| *self.votes.get(id)).collect();
+                (0..128u32).filter(|id| set & 1 << id != 0).map(|id| *self.votes.get(id)).collect();
             if is_strict_total_order(&votes, |a, b| a > b) { 0 } else { Property::Z14.bit() }
         })
     }

@@ -13,8 +13,9 @@ use super::models;
 use super::reference::Reference;
 use super::tables::is_strict_total_order;
 use crate::liveness::tests::Without;
-use crate::liveness::{Calms, Entry, Found, find, walk};
 use checker::{CheckOptions, Completion, Engine, Tier, TraceFile, Verdict};
+use checker::{Entry, walk};
+use search::calm::{Calms, Found, find};
 use search::{Options, Outcome, explore};
 
 const ALONE: Limits = Limits {
@@ -139,7 +140,12 @@ fn what_elections_need_to_end_is_missed_if_it_is_not_there() {
 fn the_quick_tier_of_every_small_model_holds() {
     let options =
         CheckOptions { threads: 1, max_states: None, engine: Engine::Own, stop: Arc::default() };
-    for (name, distinct) in [("F2", 292_624), ("F3", 184_135), ("F4", 84_029), ("L2", 184_135)] {
+    for (name, distinct) in [
+        ("election-2", 292_624),
+        ("election-3", 184_135),
+        ("election-4", 84_029),
+        ("liveness-2", 184_135),
+    ] {
         let models = models();
         let model = models.iter().find(|model| model.info().name == name).expect("known");
         let info = model.info();
@@ -173,7 +179,7 @@ fn a_trace_is_told_and_refused_by_the_step() {
         ],
     );
     let trace = |entries: &[Entry<Act>]| {
-        let mut trace = TraceFile::new("F1", bounds.clone(), Entry::values(entries));
+        let mut trace = TraceFile::new("election-1", bounds.clone(), Entry::values(entries));
         trace.property = Some("no-vote-circle".to_owned());
         trace
     };

@@ -1,8 +1,12 @@
 //! Family H as the front end sees it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use checker::{
+    BoundInfo, Bounds, CheckableModel, Claim, Condition, EVERY_CLAIM, Family, Marked, PropertyInfo,
+    Replayed, Row, Story,
+};
+use search::{Outcome, Trace};
 use serde::Serialize;
 use serde_json::Value;
 use stateright::Model;
@@ -12,12 +16,7 @@ use super::election::Ballots;
 use super::machine::{Companion, Kind, Machine, Seen, TakenBy};
 use super::proper::Proper;
 use super::story::story;
-use crate::engine;
-use checker::{
-    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Engine, ModelInfo, Progress,
-    PropertyVerdict, ReplayOutcome, TierBounds, TraceFile, Verdict, Violated, Violation,
-};
-use search::Outcome;
+use crate::names;
 
 /// The models of family H.
 pub(crate) fn models() -> Vec<Box<dyn CheckableModel>> {
@@ -25,141 +24,112 @@ pub(crate) fn models() -> Vec<Box<dyn CheckableModel>> {
 }
 
 fn models_of<M: Machine>() -> impl Iterator<Item = Box<dyn CheckableModel>> {
-    M::KINDS.iter().map(|kind| Box::new(Liars::<M>(kind)) as Box<dyn CheckableModel>)
+    M::KINDS.iter().map(|kind| Box::new(Byzantine::<M>(kind)) as Box<dyn CheckableModel>)
 }
 
-struct Liars<M: Machine>(&'static Kind<M::Subject>);
+struct Byzantine<M: Machine>(&'static Kind<M::Subject>);
 
 /// A run: what it begins with, and each event with the step that it caused.
-type Run<M> = (<M as Machine>::Server, Vec<(<M as Machine>::Event, TakenBy<M>)>);
+struct Run<M: Machine> {
+    first: M::Server,
+    steps: Vec<(M::Event, TakenBy<M>)>,
+}
 
-impl<M: Machine> Liars<M> {
+impl<M: Machine> Replayed for Run<M> {
+    fn steps(&self) -> usize {
+        self.steps.len()
+    }
+}
+
+impl<M: Machine> Byzantine<M> {
     fn machine(&self, bounds: &Bounds) -> M {
         M::new(self.0.subject, bounds)
     }
+}
 
-    /// Companions are due where the bounds are at least those of the cheapest tier.
-    fn is_due(&self, bounds: &Bounds, companion: &Companion) -> bool {
-        let (_, least) = &self.0.tiers[0];
-        let at_least = |(bound, least): (&BoundInfo, &u64)| bounds.value(bound.name) >= *least;
-        M::may_reach(companion, bounds) && M::BOUNDS.iter().zip(*least).all(at_least)
+impl<M: Machine> Family for Byzantine<M> {
+    type System = Hostile<M>;
+    type Reference = Reference<M>;
+    type Run = Run<M>;
+
+    fn row(&self) -> Row {
+        Row {
+            name: self.0.name,
+            alias: names::alias(self.0.name),
+            family: names::family(self.0.name),
+            about: self.0.about,
+            bounds: M::BOUNDS.to_vec(),
+            tiers: self.0.tiers.iter().map(|(tier, values)| (*tier, values.to_vec())).collect(),
+        }
     }
 
-    /// The run that an explored path is.
-    fn run(&self, machine: &M, ordinals: &[u32]) -> Run<M> {
-        let begin = machine.beginnings().swap_remove(ordinals[0] as usize);
-        let first = begin.server;
-        let mut at = first.clone();
-        let mut run = Vec::new();
-        for &ordinal in &ordinals[1..] {
+    fn claims(&self) -> Vec<Claim> {
+        let numbered = M::properties().into_iter().zip(0..);
+        numbered.map(|(info, number)| Claim { info, number: Some(number) }).collect()
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        let seen = |seen| match seen {
+            Seen::InState(bit) => checker::Seen::InState(bit),
+            Seen::OnStep(mark) => checker::Seen::OnStep(mark),
+        };
+        let companions = M::companions(self.0.subject).iter();
+        companions.map(|one| Condition { info: one.info(), seen: seen(one.seen) }).collect()
+    }
+
+    /// Conditions are due where the bounds are at least those of the cheapest tier.
+    fn is_due(&self, bounds: &Bounds, condition: &Condition) -> bool {
+        let (_, least) = &self.0.tiers[0];
+        let at_least = |(bound, least): (&BoundInfo, &u64)| bounds.value(bound.name) >= *least;
+        let mut companions = M::companions(self.0.subject).iter();
+        let may_reach =
+            |one: &Companion| one.name == condition.info.name && M::may_reach(one, bounds);
+        companions.any(may_reach) && M::BOUNDS.iter().zip(*least).all(at_least)
+    }
+
+    fn actions(&self) -> Vec<Marked> {
+        M::actions(self.0.subject)
+    }
+
+    fn within(&self, bounds: &Bounds) -> Hostile<M> {
+        Hostile::new(self.machine(bounds))
+    }
+
+    fn reference(&self, bounds: &Bounds) -> Reference<M> {
+        Reference(Arc::new(self.machine(bounds)))
+    }
+
+    fn met(&self, _: &Hostile<M>, outcome: &Outcome, number: u32) -> u64 {
+        M::occasions(number as usize, outcome)
+    }
+
+    fn reductions(&self, _: &Bounds) -> Vec<String> {
+        M::REDUCTIONS.iter().map(|said| (*said).to_owned()).collect()
+    }
+
+    fn path(&self, space: &Hostile<M>, path: &Trace, _: u32) -> Vec<Value> {
+        let machine = &space.machine;
+        let mut actions = vec![Value::from(path.ordinals[0])];
+        let mut at = machine.beginnings().swap_remove(path.ordinals[0] as usize).server;
+        for &ordinal in &path.ordinals[1..] {
             let alphabet = machine.alphabet().iter();
             let mut possible =
                 alphabet.filter_map(|event| Some((event, machine.step(&at, event)?)));
             let (event, taken) = possible.nth(ordinal as usize).expect("what was found is there");
-            at = taken.server.clone();
-            run.push((event.clone(), taken));
+            actions.push(value(event));
+            at = taken.server;
         }
-        (first, run)
+        actions
     }
 
-    fn own(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
-        let space = Hostile::new(self.machine(bounds));
-        let (outcome, completion) = engine::own(&space, opts, progress);
-        let properties = M::properties();
-        let violations = outcome.violations.iter().map(|violation| {
-            let property = &properties[violation.property as usize];
-            let (first, run) = self.run(&space.machine, &violation.trace.ordinals);
-            let begin = Value::from(violation.trace.ordinals[0]);
-            let events = run.iter().map(|(event, _)| value(event));
-            Violation {
-                property: property.name.to_owned(),
-                actions: [begin].into_iter().chain(events).collect(),
-                story: story(&space.machine, self.0.name, bounds, property, &first, &run),
-            }
-        });
-        let violations: Vec<_> = violations.collect();
-        let holds = properties.iter().enumerate().map(|(bit, property)| {
-            let hit = violations.iter().any(|violation| violation.property == property.name);
-            let met = Some(M::occasions(bit, &outcome));
-            PropertyVerdict::judge(property, &completion, hit, met)
-        });
-        let count = |companion: &Companion| seen(&outcome, companion.seen);
-        let (absent, present): (Vec<&Companion>, Vec<_>) = M::companions(self.0.subject)
-            .iter()
-            .partition(|companion| !self.is_due(bounds, companion) && count(companion) == 0);
-        let reached = present.into_iter().map(|companion| {
-            let times = count(companion);
-            PropertyVerdict::judge(&companion.info(), &completion, times > 0, Some(times))
-        });
-        Verdict {
-            properties: holds.chain(reached).collect(),
-            actions: M::actions(self.0.subject)
-                .into_iter()
-                .map(|(name, mark)| ActionCount {
-                    name: name.to_owned(),
-                    count: outcome.marks[mark as usize],
-                })
-                .collect(),
-            out_of_reach: absent.into_iter().map(|companion| companion.name).collect(),
-            reductions: M::REDUCTIONS.iter().map(|said| (*said).to_owned()).collect(),
-            violations,
-            ..engine::verdict(&outcome, completion.clone(), opts)
-        }
-    }
-
-    fn stateright(
+    fn follow(
         &self,
-        bounds: &Bounds,
-        opts: &CheckOptions,
-        progress: &dyn Fn(&Progress),
-    ) -> Verdict {
-        let model = Reference(Arc::new(self.machine(bounds)));
-        let engine::Reference { verdict, found } =
-            engine::stateright(model, |name| name == REFERENCE_CLAIM, opts, progress);
-        let violated = found.contains(REFERENCE_CLAIM);
-        let judge =
-            |property| PropertyVerdict::judge(property, &verdict.completion, violated, None);
-        Verdict {
-            properties: M::properties().iter().map(judge).collect(),
-            out_of_reach: M::companions(self.0.subject).iter().map(|one| one.name).collect(),
-            ..verdict
-        }
-    }
-}
-
-impl<M: Machine> CheckableModel for Liars<M> {
-    fn info(&self) -> ModelInfo {
-        let names = M::BOUNDS.iter().map(|bound| bound.name);
-        let tiers = self.0.tiers.iter().map(|&(tier, values)| TierBounds {
-            tier,
-            bounds: Bounds::new(names.clone().zip(values.iter().copied())),
-        });
-        let companions = M::companions(self.0.subject).iter().map(Companion::info);
-        ModelInfo {
-            name: self.0.name,
-            family: "H",
-            about: self.0.about,
-            properties: M::properties().into_iter().chain(companions).collect(),
-            actions: M::actions(self.0.subject).into_iter().map(|(name, _)| name).collect(),
-            bounds: M::BOUNDS.to_vec(),
-            tiers: tiers.collect(),
-        }
-    }
-
-    fn check(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
-        match opts.engine {
-            Engine::Own => self.own(bounds, opts, progress),
-            Engine::Stateright => self.stateright(bounds, opts, progress),
-        }
-    }
-
-    fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
-        engine::explorer(Reference(Arc::new(self.machine(bounds))), listen)
-    }
-
-    fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {
-        let machine = self.machine(&trace.bounds);
-        let (begin, events) = trace.actions.split_first().ok_or("step 0: no beginning is named")?;
+        space: &Hostile<M>,
+        actions: &[Value],
+        note: &mut dyn FnMut(usize, u64),
+    ) -> Result<Run<M>, String> {
+        let machine = &space.machine;
+        let (begin, events) = actions.split_first().ok_or("step 0: no beginning is named")?;
         let mut beginnings = machine.beginnings();
         let begin = begin.as_u64().and_then(|at| usize::try_from(at).ok());
         let begin = begin
@@ -167,50 +137,40 @@ impl<M: Machine> CheckableModel for Liars<M> {
             .ok_or_else(|| format!("step 0: the beginnings are 0 to {}", beginnings.len() - 1))?;
         let begin = beginnings.swap_remove(begin);
         let first = begin.server.clone();
-        let mut violated: Vec<Violated> = Vec::new();
-        let mut note = |step: usize, bits: u64, server: &M::Server| {
-            let found = bits | machine.judge(server).violated;
-            let properties = M::properties();
-            let properties = properties.iter().enumerate().filter(|(bit, _)| found & 1 << bit != 0);
-            engine::note(&mut violated, step, properties.map(|(_, property)| property.name));
+        let mut note = |step: usize, violated: u64, server: &M::Server| {
+            note(step, violated | machine.judge(server).violated);
         };
         note(0, begin.violated, &first);
-        let mut run: Vec<(M::Event, TakenBy<M>)> = Vec::new();
-        for (at, event) in events.iter().enumerate() {
-            let step = at + 1;
+        let mut steps: Vec<(M::Event, TakenBy<M>)> = Vec::new();
+        for (step, event) in (1..).zip(events) {
             let event: M::Event = serde_json::from_value(event.clone())
                 .map_err(|why| format!("step {step}: {event} is no event: {why}"))?;
             if !machine.alphabet().contains(&event) {
                 return Err(format!("step {step}: {} is not in the alphabet", M::say(&event)));
             }
-            let server = run.last().map_or(&first, |(_, taken)| &taken.server);
+            let server = steps.last().map_or(&first, |(_, taken)| &taken.server);
             let taken = machine
                 .step(server, &event)
                 .ok_or_else(|| format!("step {step}: {} is not possible here", M::say(&event)))?;
             note(step, taken.violated, &taken.server);
-            run.push((event, taken));
+            steps.push((event, taken));
         }
-        let named = violated.first().map(|one| one.property.clone()).or(trace.property.clone());
-        let infos = self.info().properties;
-        let info = infos.iter().find(|info| named.as_deref() == Some(info.name));
-        let info = info.unwrap_or(&infos[0]);
-        let story = story(&machine, self.0.name, &trace.bounds, info, &first, &run);
-        Ok(ReplayOutcome { steps: run.len(), violated, story: Some(story) })
+        Ok(Run { first, steps })
+    }
+
+    fn tell(
+        &self,
+        space: &Hostile<M>,
+        bounds: &Bounds,
+        property: &PropertyInfo,
+        run: &Run<M>,
+    ) -> Story {
+        story(&space.machine, self.0.name, bounds, property, &run.first, &run.steps)
     }
 }
 
 fn value(event: &impl Serialize) -> Value {
     serde_json::to_value(event).expect("an event is plain data")
-}
-
-fn seen(outcome: &Outcome, seen: Seen) -> u64 {
-    match seen {
-        Seen::InState(bit) => {
-            let mut reached = outcome.reached.iter();
-            reached.find(|one| one.property == bit).map_or(0, |one| one.states)
-        }
-        Seen::OnStep(mark) => outcome.marks[mark as usize],
-    }
 }
 
 /// The same for stateright, its states spelled out: for the Explorer, and as the reference that has
@@ -222,8 +182,6 @@ impl<M> Clone for Reference<M> {
         Self(Arc::clone(&self.0))
     }
 }
-
-const REFERENCE_CLAIM: &str = "every property holds";
 
 impl<M: Machine> Model for Reference<M> {
     /// A server, and the properties that the step to it violates.
@@ -243,7 +201,7 @@ impl<M: Machine> Model for Reference<M> {
     }
 
     fn properties(&self) -> Vec<stateright::Property<Self>> {
-        vec![stateright::Property::always(REFERENCE_CLAIM, |model: &Self, state: &Self::State| {
+        vec![stateright::Property::always(EVERY_CLAIM, |model: &Self, state: &Self::State| {
             state.1 | model.0.judge(&state.0).violated == 0
         })]
     }

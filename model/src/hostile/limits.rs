@@ -134,7 +134,7 @@ impl Limits {
 /// The models, in the order of lists.
 pub(super) const KINDS: [Kind<Subject>; 5] = [
     Kind {
-        name: "H1",
+        name: "one-server-1",
         about: "One real follower whose leader may say anything at any time.",
         subject: Subject::Follower,
         tiers: &[
@@ -143,7 +143,7 @@ pub(super) const KINDS: [Kind<Subject>; 5] = [
         ],
     },
     Kind {
-        name: "H2",
+        name: "one-server-2",
         about: "One real observer whose leader may say anything at any time.",
         subject: Subject::Observer,
         tiers: &[
@@ -152,7 +152,7 @@ pub(super) const KINDS: [Kind<Subject>; 5] = [
         ],
     },
     Kind {
-        name: "H3",
+        name: "one-server-3",
         about: "One real leader whose two followers may say anything at any time.",
         subject: Subject::Leader,
         tiers: &[
@@ -161,7 +161,7 @@ pub(super) const KINDS: [Kind<Subject>; 5] = [
         ],
     },
     Kind {
-        name: "H4",
+        name: "one-server-4",
         about: "One real leader of a voter and of a server without a vote, which may say anything at any time.",
         subject: Subject::LeaderOfObserver,
         tiers: &[
@@ -170,7 +170,7 @@ pub(super) const KINDS: [Kind<Subject>; 5] = [
         ],
     },
     Kind {
-        name: "H5",
+        name: "one-server-5",
         about: "As H3, and asked for several confirmed syncs while PINGs wait for their answers.",
         subject: Subject::Leader,
         tiers: &[

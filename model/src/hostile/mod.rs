@@ -80,6 +80,10 @@ impl<M: Machine> Space for Hostile<M> {
         self.machine.judge(self.servers.get(state[0]))
     }
 
+    fn digest(&self, _: usize, word: u32) -> u128 {
+        self.servers.digest(word)
+    }
+
     fn bytes(&self) -> u64 {
         // What a server owns on the heap is estimated.
         self.servers.bytes() + 300 * self.servers.len() as u64

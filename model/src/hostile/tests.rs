@@ -77,15 +77,15 @@ fn run() -> Vec<Event> {
 }
 
 fn trace(events: &[Event]) -> TraceFile {
-    let bounds = model("H1").info().tier(Tier::Quick).expect("it is quick").clone();
+    let bounds = model("one-server-1").info().tier(Tier::Quick).expect("it is quick").clone();
     let events = events.iter().map(|event| serde_json::to_value(event).expect("plain data"));
-    TraceFile::new("H1", bounds, [Value::from(0)].into_iter().chain(events).collect())
+    TraceFile::new("one-server-1", bounds, [Value::from(0)].into_iter().chain(events).collect())
 }
 
 #[test]
 fn a_trace_is_told() {
     let events = run();
-    let outcome = model("H1").replay(&trace(&events)).expect("it can be walked");
+    let outcome = model("one-server-1").replay(&trace(&events)).expect("it can be walked");
     assert_eq!((outcome.steps, outcome.violated), (events.len(), vec![]));
     let story = outcome.story.expect("told");
     let said = |step: usize| story.steps[step].sent.iter().map(|arrow| &arrow.label[..]);
@@ -101,15 +101,16 @@ fn a_trace_is_told() {
 
 #[test]
 fn a_trace_is_refused_by_the_step() {
-    let refusal = |events: &[Event]| model("H1").replay(&trace(events)).expect_err("refused");
+    let refusal =
+        |events: &[Event]| model("one-server-1").replay(&trace(events)).expect_err("refused");
     assert_eq!(refusal(&[Event::Disk]), "step 1: one more record is durable is not possible here");
     let stranger = Event::Link(Sid(7), true);
     assert_eq!(refusal(&[stranger]), "step 1: the link to s7 comes up is not in the alphabet");
     let mut nowhere = trace(&[]);
     nowhere.actions[0] = Value::from(2);
-    let refused = model("H1").replay(&nowhere).expect_err("there is no such disk");
+    let refused = model("one-server-1").replay(&nowhere).expect_err("there is no such disk");
     assert_eq!(refused, "step 0: the beginnings are 0 to 1");
     nowhere.actions.clear();
-    let refused = model("H1").replay(&nowhere).expect_err("nothing is named");
+    let refused = model("one-server-1").replay(&nowhere).expect_err("nothing is named");
     assert_eq!(refused, "step 0: no beginning is named");
 }

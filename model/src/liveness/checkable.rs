@@ -1,25 +1,24 @@
 //! The liveness of everything together as the front end sees it: L3 to L5.
 
-use std::net::SocketAddr;
-use std::time::Instant;
-
+use checker::{
+    BoundInfo, Bounds, CheckableModel, Claim, Condition, Entry, Family, Marked, PropertyInfo,
+    PropertyKind, Replayed, Row, Story, Tier, Walk, walk,
+};
+use search::calm::{Found, Half, Lasso, find};
+use search::{Options, Outcome, Progress, Trace};
+use serde_json::Value;
 use zab::Peer;
 
-use super::{Entry, Walk, Z15, find, walk};
+use super::Z15;
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
 use crate::cluster::limits::{BUDGET_MAX, Limits};
 use crate::cluster::machine::Origin;
-use crate::cluster::mark::{core_action_names, core_actions};
+use crate::cluster::mark::core_action_names;
 use crate::cluster::path::Taken;
 use crate::cluster::property::Property;
 use crate::cluster::story::tell;
-use crate::engine;
-use checker::{
-    BoundInfo, Bounds, CheckOptions, CheckableModel, Completion, Engine, ModelInfo, Progress,
-    PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Story, Tier, TierBounds, TraceFile,
-    Verdict, Violated, Violation,
-};
+use crate::names;
 
 /// The models of liveness that belong to no other family's module.
 pub fn models() -> Vec<Box<dyn CheckableModel>> {
@@ -37,7 +36,7 @@ struct Kind {
 
 const KINDS: &[Kind] = &[
     Kind {
-        name: "L3",
+        name: "liveness-3",
         about: "two servers, election and all, come to serve clients: calm runs from every state",
         tiers: &[
             (Tier::Quick, [2, 0, 1, 2, 1, 1, 15, 2, 0, 1, 0]),
@@ -45,7 +44,7 @@ const KINDS: &[Kind] = &[
         ],
     },
     Kind {
-        name: "L4",
+        name: "liveness-4",
         about: "three servers, election and all, come to serve clients: calm runs from every state",
         tiers: &[
             (Tier::Quick, [3, 0, 1, 1, 1, 0, 15, 1, 0, 0, 0]),
@@ -53,7 +52,7 @@ const KINDS: &[Kind] = &[
         ],
     },
     Kind {
-        name: "L5",
+        name: "liveness-5",
         about: "three servers, with a time-out that may lock one out until the next election: calm runs from every state",
         tiers: &[
             (Tier::Quick, [3, 0, 1, 2, 1, 1, 15, 1, 0, 0, 1]),
@@ -97,7 +96,7 @@ const BOUNDS: [BoundInfo; 11] = {
 const PROPERTY: PropertyInfo = PropertyInfo {
     name: Z15,
     kind: PropertyKind::Live,
-    source: "Zab liveness; ZOOKEEPER-790, 1270, 1732, 2247",
+    source: "liveness; ZOOKEEPER-790, 1270, 1732, 2247",
     sentence: "from every state, once faults stop, every fair run establishes a leader with whom a quorum and all servers that are not locked out are up to date, and a write of its epoch that all these have delivered",
 };
 
@@ -126,71 +125,88 @@ fn cluster(bounds: &Bounds) -> Cluster<Peer<Origin>> {
     })
 }
 
-impl Live {
-    fn story(
-        &self,
-        cluster: &Cluster<Peer<Origin>>,
-        bounds: &Bounds,
-        entries: &[Entry<Act>],
-        walk: &Walk<Act>,
-    ) -> Story {
-        let strides = &walk.strides;
-        let taken = strides.iter().filter_map(|stride| {
-            let (words, marks, violated) = (stride.words.clone(), stride.marks, stride.violated);
-            Some(Taken { act: stride.act?, words, marks, violated })
-        });
-        let run: Vec<_> = taken.collect();
-        let start = &strides[0].words;
-        let mut story = tell(cluster, self.0.name, bounds, start, &run, Property::Z13);
-        (story.faults_stop_after, story.loop_after) = Entry::marks(entries);
-        let calm = strides.iter().filter(|stride| stride.calm && stride.act.is_some()).count();
-        let after = format!("faults have stopped before the last {calm} steps");
-        let end = match entries.iter().position(|entry| *entry == Entry::ForEver) {
-            Some(at) => format!(
-                "the last {} steps repeat themselves for ever, and treat everybody fairly",
-                entries.len() - at - 1
-            ),
-            None if walk.never_ends => "nothing more can happen within the caps".to_owned(),
-            None => "the trace does not show that it goes on like that".to_owned(),
-        };
-        story.property = PROPERTY.name.to_owned();
-        story.property_sentence = PROPERTY.sentence.to_owned();
-        story.property_source = PROPERTY.source.to_owned();
-        story.facts = [after, end];
-        story
+/// Entries of a trace, and the walk along them.
+struct Run {
+    entries: Vec<Entry<Act>>,
+    walk: Walk<Act>,
+}
+
+impl Replayed for Run {
+    fn steps(&self) -> usize {
+        self.walk.strides.len() - 1
     }
 
-    fn own(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
-        let started = Instant::now();
-        let cluster = cluster(bounds);
-        let found = find(&cluster, &engine::options(opts), &mut |half, seen| {
-            progress(&engine::shown(half.phase(), seen));
-        });
-        let outcome = &found.outcome;
-        let completion = match outcome.violations.first() {
-            Some(violated) => Completion::Incomplete(format!(
-                "{} is violated (check it in family X), so liveness was not looked at",
-                Property::ALL[violated.property as usize].name()
-            )),
-            None => found.completion(true),
-        };
-        let violations: Vec<_> = found
-            .lasso
-            .iter()
-            .map(|lasso| {
-                let entries = Entry::lasso(lasso, Act::from_label);
-                let walk =
-                    walk(&cluster, &entries, Act::label).expect("what was found can be walked");
-                Violation {
-                    property: Z15.to_owned(),
-                    actions: Entry::values(&entries),
-                    story: self.story(&cluster, bounds, &entries, &walk),
-                }
-            })
-            .collect();
-        let judged = found.fair.as_ref().map(|fair| fair.states);
-        let hit = !violations.is_empty();
-        let properties = vec![PropertyVerdict::judge(&PROPERTY, &completion, hit, judged)];
+    fn never_ends(&self) -> bool {
+        self.walk.never_ends
+    }
+}
+
+impl Family for Live {
+    type System = Cluster<Peer<Origin>>;
+    /// The states from which liveness is asked; the question itself is not stateright's.
+    type Reference = Cluster<Peer<Origin>>;
+    type Run = Run;
+
+    fn row(&self) -> Row {
+        Row {
+            name: self.0.name,
+            alias: names::alias(self.0.name),
+            family: names::family(self.0.name),
+            about: self.0.about,
+            bounds: BOUNDS.to_vec(),
+            tiers: self.0.tiers.iter().map(|(tier, values)| (*tier, values.to_vec())).collect(),
+        }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim { info: PROPERTY, number: None }]
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        Vec::new()
+    }
+
+    fn is_due(&self, _: &Bounds, _: &Condition) -> bool {
+        true
+    }
+
+    fn actions(&self) -> Vec<Marked> {
+        core_action_names().iter().copied().zip(0..).collect()
+    }
+
+    fn admissible(&self, bounds: &Bounds) -> Result<(), String> {
+        if bounds.value("servers") + bounds.value("observers") > 4 {
+            return Err("`servers` and `observers` together must not be more than 4".into());
+        }
+        Ok(())
+    }
+
+    fn within(&self, bounds: &Bounds) -> Cluster<Peer<Origin>> {
+        cluster(bounds)
+    }
+
+    fn reference(&self, bounds: &Bounds) -> Cluster<Peer<Origin>> {
+        cluster(bounds)
+    }
+
+    fn find(
+        &self,
+        cluster: &Cluster<Peer<Origin>>,
+        options: &Options<'_>,
+        observe: &mut dyn FnMut(Half, &Progress),
+    ) -> Found {
+        find(cluster, options, observe)
+    }
+
+    fn met(&self, _: &Cluster<Peer<Origin>>, _: &Outcome, _: u32) -> u64 {
+        0
+    }
+
+    fn unclaimed(&self, number: u32) -> Option<&'static str> {
+        Some(Property::ALL[number as usize].name())
+    }
+
+    fn reductions(&self, bounds: &Bounds) -> Vec<String> {
         let mut reductions = vec![
             "disks stop lagging when no crash is left: from then on a message that waits for the disk is \
              matched by one that waits to be read"
@@ -202,75 +218,60 @@ impl Live {
                     .to_owned(),
             );
         }
-        Verdict {
-            properties,
-            elapsed: started.elapsed(),
-            actions: core_actions(outcome).collect(),
-            violations,
-            reductions,
-            ..engine::verdict(outcome, completion, opts)
-        }
+        reductions
     }
 
-    /// The states from which liveness is asked, counted by stateright; the question itself is not
-    /// its own.
-    fn stateright(
+    fn path(&self, _: &Cluster<Peer<Origin>>, path: &Trace, _: u32) -> Vec<Value> {
+        let acts = path.labels[1..].iter().filter_map(|&label| Act::from_label(label));
+        Entry::values(&Entry::path(path.ordinals[0], acts))
+    }
+
+    fn lasso(&self, lasso: &Lasso) -> Vec<Value> {
+        Entry::values(&Entry::lasso(lasso, Act::from_label))
+    }
+
+    fn follow(
         &self,
+        cluster: &Cluster<Peer<Origin>>,
+        actions: &[Value],
+        _: &mut dyn FnMut(usize, u64),
+    ) -> Result<Run, String> {
+        let entries = Entry::<Act>::parse(actions)?;
+        let walk = walk(cluster, &entries, Act::label)?;
+        Ok(Run { entries, walk })
+    }
+
+    fn tell(
+        &self,
+        cluster: &Cluster<Peer<Origin>>,
         bounds: &Bounds,
-        opts: &CheckOptions,
-        progress: &dyn Fn(&Progress),
-    ) -> Verdict {
-        let mut verdict = engine::stateright(cluster(bounds), |_| false, opts, progress).verdict;
-        if verdict.completion == Completion::Complete {
-            verdict.completion =
-                Completion::Incomplete("stateright does not decide liveness".to_owned());
-        }
-        verdict
-    }
-}
-
-impl CheckableModel for Live {
-    fn info(&self) -> ModelInfo {
-        let tier = |(tier, values): &(Tier, [u64; 11])| TierBounds {
-            tier: *tier,
-            bounds: Bounds::new(BOUNDS.iter().map(|info| info.name).zip(*values)),
+        property: &PropertyInfo,
+        run: &Run,
+    ) -> Story {
+        let Run { entries, walk } = run;
+        let strides = &walk.strides;
+        let taken = strides.iter().filter_map(|stride| {
+            let (words, marks, violated) = (stride.words.clone(), stride.marks, stride.violated);
+            Some(Taken { act: stride.act?, words, marks, violated })
+        });
+        let steps: Vec<_> = taken.collect();
+        let start = &strides[0].words;
+        let mut story = tell(cluster, self.0.name, bounds, start, &steps, Property::Z13);
+        (story.faults_stop_after, story.loop_after) = Entry::marks(entries);
+        let calm = strides.iter().filter(|stride| stride.calm && stride.act.is_some()).count();
+        let after = format!("faults have stopped before the last {calm} steps");
+        let end = match entries.iter().position(|entry| *entry == Entry::ForEver) {
+            Some(at) => format!(
+                "the last {} steps repeat themselves for ever, and treat everybody fairly",
+                entries.len() - at - 1
+            ),
+            None if walk.never_ends => "nothing more can happen within the caps".to_owned(),
+            None => "the trace does not show that it goes on like that".to_owned(),
         };
-        ModelInfo {
-            name: self.0.name,
-            family: "X",
-            about: self.0.about,
-            properties: vec![PROPERTY],
-            actions: core_action_names().to_vec(),
-            bounds: BOUNDS.to_vec(),
-            tiers: self.0.tiers.iter().map(tier).collect(),
-        }
-    }
-
-    fn admits(&self, bounds: &Bounds) -> Result<(), String> {
-        if bounds.value("servers") + bounds.value("observers") > 4 {
-            return Err("`servers` and `observers` together must not be more than 4".into());
-        }
-        Ok(())
-    }
-
-    fn check(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
-        match opts.engine {
-            Engine::Own => self.own(bounds, opts, progress),
-            Engine::Stateright => self.stateright(bounds, opts, progress),
-        }
-    }
-
-    fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
-        engine::explorer(cluster(bounds), listen)
-    }
-
-    fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {
-        let cluster = cluster(&trace.bounds);
-        let entries = Entry::<Act>::parse(&trace.actions)?;
-        let walk = walk(&cluster, &entries, Act::label)?;
-        let steps = walk.strides.len() - 1;
-        let violated = walk.never_ends.then(|| Violated { property: Z15.to_owned(), step: steps });
-        let story = self.story(&cluster, &trace.bounds, &entries, &walk);
-        Ok(ReplayOutcome { steps, violated: violated.into_iter().collect(), story: Some(story) })
+        story.property = property.name.to_owned();
+        story.property_sentence = property.sentence.to_owned();
+        story.property_source = property.source.to_owned();
+        story.facts = [after, end];
+        story
     }
 }

@@ -18,7 +18,7 @@
 
 use zab::{Epoch, Peer, Role, Sid, SidSet};
 
-use super::{Calms, Overtaken, STRONG_FROM};
+use super::Overtaken;
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
 use crate::cluster::info::Info;
@@ -26,6 +26,7 @@ use crate::cluster::limits::{BUDGET_MAX, Budget, Limits};
 use crate::cluster::machine::Origin;
 use crate::cluster::tables::Cache;
 use search::Successors;
+use search::calm::{Calms, STRONG_FROM};
 
 /// No server begins a round after this one in a calm run.
 pub const ROUND_MAX: u64 = 16;

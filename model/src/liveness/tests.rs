@@ -2,11 +2,13 @@
 
 use zab::Peer;
 
-use super::{Calms, Entry, Found, find, models, walk};
+use super::models;
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
 use crate::cluster::limits::Limits;
+use checker::{Entry, walk};
 use checker::{Mark, Tier, TraceFile, html_page, story_text};
+use search::calm::{Calms, Found, find};
 use search::{Judgement, Options, Space, Successors};
 
 /// A model whose calm runs lack some steps.
@@ -33,6 +35,10 @@ impl<S: Space, F: Fn(u32) -> bool + Sync> Space for Without<S, F> {
 
     fn judge(&self, worker: &mut Self::Worker, state: &[u32]) -> Judgement {
         self.0.judge(worker, state)
+    }
+
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        self.0.digest(place, word)
     }
 }
 

@@ -1,31 +1,29 @@
 //! Abstract Zab as the front end sees it: the models A1 to A8.
 
-use std::net::SocketAddr;
-
 use serde_json::Value;
 use stateright::{Model, Property};
 
 use super::space::{Abstract, Claim, names};
 use super::state::{self, State};
-use crate::engine;
-use abstract_zab::action::Action;
+use crate::names;
+use abstract_zab::action::{Action, Kind};
 use checker::{
-    ActionCount, BoundInfo, Bounds, CheckOptions, CheckableModel, Engine, ModelInfo, Progress,
-    PropertyInfo, PropertyKind, PropertyVerdict, ReplayOutcome, Step, StepKind, Story, Tier,
-    TierBounds, TraceFile, Verdict, Violated, Violation,
+    BoundInfo, Bounds, CheckableModel, Claim as Claimed, Condition, EVERY_CLAIM, Family, Marked,
+    PropertyInfo, PropertyKind, Replayed, Row, Step, StepKind, Story, Tier,
 };
+use search::{Outcome, Trace};
 
 /// Name, tier, and servers, epochs, transactions, deliveries. `spec/counts.tsv` has the same
 /// configurations.
 const MODELS: [(&str, Tier, [u64; 4]); 8] = [
-    ("A1", Tier::Quick, [1, 2, 1, 1]),
-    ("A2", Tier::Quick, [2, 1, 1, 1]),
-    ("A3", Tier::Quick, [2, 1, 2, 2]),
-    ("A4", Tier::Quick, [2, 2, 0, 1]),
-    ("A5", Tier::Quick, [2, 2, 1, 1]),
-    ("A6", Tier::Quick, [3, 1, 0, 1]),
-    ("A7", Tier::Quick, [3, 1, 1, 1]),
-    ("A8", Tier::Standard, [3, 2, 0, 0]),
+    ("abstract-1", Tier::Quick, [1, 2, 1, 1]),
+    ("abstract-2", Tier::Quick, [2, 1, 1, 1]),
+    ("abstract-3", Tier::Quick, [2, 1, 2, 2]),
+    ("abstract-4", Tier::Quick, [2, 2, 0, 1]),
+    ("abstract-5", Tier::Quick, [2, 2, 1, 1]),
+    ("abstract-6", Tier::Quick, [3, 1, 0, 1]),
+    ("abstract-7", Tier::Quick, [3, 1, 1, 1]),
+    ("abstract-8", Tier::Standard, [3, 2, 0, 0]),
 ];
 
 const BOUNDS: [(&str, &str, u64, u64); 4] = [
@@ -66,132 +64,84 @@ fn claim_info(claim: Claim) -> PropertyInfo {
     }
 }
 
-impl Spec {
-    fn story(
-        &self,
-        space: &Abstract,
-        bounds: &Bounds,
-        claim: Claim,
-        run: &[(Action<()>, State)],
-    ) -> Story {
-        let mut before = space.start();
-        let steps = run.iter().enumerate().map(|(at, (action, after))| {
-            let step = tell(space, at + 1, action, &before, after);
-            before = after.clone();
-            step
-        });
-        let steps = steps.collect();
-        let last = run.last().map_or_else(|| space.start(), |(_, state)| state.clone());
-        Story {
-            model: self.name.to_owned(),
-            bounds: bounds.clone(),
-            property: claim.name().to_owned(),
-            property_sentence: claim.sentence().to_owned(),
-            property_source: claim.source().to_owned(),
-            facts: [epochs(space, &last), servers(space, &last)],
-            servers: last.servers.keys().map(ToString::to_string).collect(),
-            steps,
-            faults_stop_after: None,
-            loop_after: None,
-        }
-    }
+/// Actions, each with the state after it.
+struct Run(Vec<(Action<()>, State)>);
 
-    fn own(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
-        let space = space(bounds);
-        let (outcome, completion) = engine::own(&space, opts, progress);
-        let violations = outcome.violations.iter().map(|violation| {
-            let claim = Claim::ALL[violation.property as usize];
-            let mut state = space.start();
-            let run = violation.trace.ordinals[1..].iter().map(|&ordinal| {
-                let taken = space.steps(&state).swap_remove(ordinal as usize);
-                state = taken.1.clone();
-                taken
-            });
-            let run: Vec<_> = run.collect();
-            Violation {
-                property: claim.name().to_owned(),
-                actions: violation.trace.ordinals[1..].iter().map(|&o| Value::from(o)).collect(),
-                story: self.story(&space, bounds, claim, &run),
-            }
-        });
-        let violations: Vec<_> = violations.collect();
-        let properties = Claim::ALL.iter().map(|&claim| {
-            let hit = violations.iter().any(|violation| violation.property == claim.name());
-            let states = Some(outcome.distinct);
-            PropertyVerdict::judge(&claim_info(claim), &completion, hit, states)
-        });
-        let actions = names().into_iter().zip(outcome.marks.iter());
-        Verdict {
-            properties: properties.collect(),
-            actions: actions
-                .map(|(name, &count)| ActionCount { name: name.to_owned(), count })
-                .collect(),
-            reductions: vec![
-                "actions that change nothing are left out: they lead to no other state".to_owned(),
-            ],
-            violations,
-            ..engine::verdict(&outcome, completion.clone(), opts)
-        }
-    }
-
-    fn stateright(
-        &self,
-        bounds: &Bounds,
-        opts: &CheckOptions,
-        progress: &dyn Fn(&Progress),
-    ) -> Verdict {
-        let engine::Reference { verdict, found } = engine::stateright(
-            Reference(space(bounds)),
-            |name| name == REFERENCE_CLAIM,
-            opts,
-            progress,
-        );
-        let violated = found.contains(REFERENCE_CLAIM);
-        let judge = |&claim: &Claim| {
-            PropertyVerdict::judge(&claim_info(claim), &verdict.completion, violated, None)
-        };
-        Verdict { properties: Claim::ALL.iter().map(judge).collect(), ..verdict }
+impl Replayed for Run {
+    fn steps(&self) -> usize {
+        self.0.len()
     }
 }
 
-impl CheckableModel for Spec {
-    fn info(&self) -> ModelInfo {
-        let names_of_bounds = BOUNDS.iter().map(|(name, ..)| *name);
-        ModelInfo {
+impl Family for Spec {
+    type System = Abstract;
+    type Reference = Reference;
+    type Run = Run;
+
+    fn row(&self) -> Row {
+        let bound = |&(name, about, min, max)| BoundInfo { name, about, min, max };
+        Row {
             name: self.name,
-            family: "A",
+            alias: names::alias(self.name),
+            family: names::family(self.name),
             about: "Abstract Zab, as in spec/Zab.tla: its state counts have to equal those of that module.",
-            properties: Claim::ALL.iter().map(|&claim| claim_info(claim)).collect(),
-            actions: names(),
-            bounds: BOUNDS
-                .iter()
-                .map(|&(name, about, min, max)| BoundInfo { name, about, min, max })
-                .collect(),
-            tiers: vec![TierBounds {
-                tier: self.tier,
-                bounds: Bounds::new(names_of_bounds.zip(self.values)),
-            }],
+            bounds: BOUNDS.iter().map(bound).collect(),
+            tiers: vec![(self.tier, self.values.to_vec())],
         }
     }
 
-    fn check(&self, bounds: &Bounds, opts: &CheckOptions, progress: &dyn Fn(&Progress)) -> Verdict {
-        match opts.engine {
-            Engine::Own => self.own(bounds, opts, progress),
-            Engine::Stateright => self.stateright(bounds, opts, progress),
+    fn claims(&self) -> Vec<Claimed> {
+        let claimed = |claim| Claimed { info: claim_info(claim), number: Some(claim as u32) };
+        Claim::ALL.map(claimed).to_vec()
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        Vec::new()
+    }
+
+    fn is_due(&self, _: &Bounds, _: &Condition) -> bool {
+        true
+    }
+
+    fn actions(&self) -> Vec<Marked> {
+        names().into_iter().zip(0..).collect()
+    }
+
+    fn within(&self, bounds: &Bounds) -> Abstract {
+        space(bounds)
+    }
+
+    fn reference(&self, bounds: &Bounds) -> Reference {
+        Reference(space(bounds))
+    }
+
+    fn met(&self, _: &Abstract, outcome: &Outcome, number: u32) -> u64 {
+        let taken = |kind: Kind| outcome.marks[kind as usize];
+        match Claim::ALL[number as usize] {
+            Claim::Key => taken(Kind::Elect),
+            Claim::Order | Claim::PrimaryIntegrity => taken(Kind::Propose),
+            Claim::PrefixConsistency => taken(Kind::Deliver),
+            Claim::EpochsAndLogs => outcome.distinct,
         }
     }
 
-    fn explore(&self, bounds: &Bounds, listen: SocketAddr) -> Result<(), String> {
-        engine::explorer(Reference(space(bounds)), listen)
+    fn reductions(&self, _: &Bounds) -> Vec<String> {
+        vec!["actions that change nothing are left out: they lead to no other state".to_owned()]
     }
 
-    fn replay(&self, trace: &TraceFile) -> Result<ReplayOutcome, String> {
-        let space = space(&trace.bounds);
+    fn path(&self, _: &Abstract, path: &Trace, _: u32) -> Vec<Value> {
+        path.ordinals[1..].iter().map(|&ordinal| Value::from(ordinal)).collect()
+    }
+
+    fn follow(
+        &self,
+        space: &Abstract,
+        actions: &[Value],
+        note: &mut dyn FnMut(usize, u64),
+    ) -> Result<Run, String> {
         let mut state = space.start();
         let mut run = Vec::new();
-        let mut violated: Vec<Violated> = Vec::new();
-        for (at, action) in trace.actions.iter().enumerate() {
-            let step = at + 1;
+        for (step, action) in (1..).zip(actions) {
             let mut steps = space.steps(&state);
             let ordinal = action.as_u64().and_then(|ordinal| usize::try_from(ordinal).ok());
             let ordinal = ordinal.filter(|ordinal| *ordinal < steps.len()).ok_or_else(|| {
@@ -200,14 +150,32 @@ impl CheckableModel for Spec {
             let taken = steps.swap_remove(ordinal);
             state = taken.1.clone();
             run.push(taken);
-            let found = space.violated(&state);
-            let claims = Claim::ALL.iter().filter(|claim| found & 1 << **claim as u64 != 0);
-            engine::note(&mut violated, step, claims.map(|claim| claim.name()));
+            note(step, space.violated(&state));
         }
-        let first = violated.first().map(|violated| violated.property.as_str());
-        let claim = Claim::ALL.into_iter().find(|claim| first == Some(claim.name()));
-        let story = self.story(&space, &trace.bounds, claim.unwrap_or(Claim::Key), &run);
-        Ok(ReplayOutcome { steps: run.len(), violated, story: Some(story) })
+        Ok(Run(run))
+    }
+
+    fn tell(&self, space: &Abstract, bounds: &Bounds, property: &PropertyInfo, run: &Run) -> Story {
+        let mut before = space.start();
+        let steps = run.0.iter().enumerate().map(|(at, (action, after))| {
+            let step = tell(space, at + 1, action, &before, after);
+            before = after.clone();
+            step
+        });
+        let steps = steps.collect();
+        let last = run.0.last().map_or_else(|| space.start(), |(_, state)| state.clone());
+        Story {
+            model: self.name.to_owned(),
+            bounds: bounds.clone(),
+            property: property.name.to_owned(),
+            property_sentence: property.sentence.to_owned(),
+            property_source: property.source.to_owned(),
+            facts: [epochs(space, &last), servers(space, &last)],
+            servers: last.servers.keys().map(ToString::to_string).collect(),
+            steps,
+            faults_stop_after: None,
+            loop_after: None,
+        }
     }
 }
 
@@ -287,8 +255,6 @@ fn servers(space: &Abstract, state: &State) -> String {
 /// The same for stateright: states are compared by it.
 struct Reference(Abstract);
 
-const REFERENCE_CLAIM: &str = "every claim holds";
-
 /// An action that stateright can print and compare.
 #[derive(Clone, PartialEq, Debug)]
 struct Taken(Action<()>);
@@ -310,6 +276,6 @@ impl Model for Reference {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always(REFERENCE_CLAIM, |model: &Self, state| model.0.violated(state) == 0)]
+        vec![Property::always(EVERY_CLAIM, |model: &Self, state| model.0.violated(state) == 0)]
     }
 }

@@ -40,11 +40,11 @@ impl Claim {
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Key => "Key",
-            Self::PrefixConsistency => "PrefixConsistency",
-            Self::EpochsAndLogs => "I2 I5",
-            Self::Order => "I4",
-            Self::PrimaryIntegrity => "PrimaryIntegrity",
+            Self::Key => "chosen-in-later-initial-history",
+            Self::PrefixConsistency => "prefix-consistency",
+            Self::EpochsAndLogs => "epochs-and-logs",
+            Self::Order => "histories-ascend",
+            Self::PrimaryIntegrity => "primary-integrity",
         }
     }
 
@@ -188,6 +188,10 @@ impl Space for Abstract {
 
     fn judge(&self, (): &mut (), state: &[u32]) -> Judgement {
         Judgement { violated: self.violated(self.state(state[0])), reached: 0 }
+    }
+
+    fn digest(&self, _: usize, word: u32) -> u128 {
+        self.states.digest(word)
     }
 
     fn bytes(&self) -> u64 {

@@ -5,15 +5,15 @@ use std::hash::Hash;
 
 use zab::{Txn, Zxid};
 
-use search::intern::Interner;
+use search::intern::{Handle, Interner};
 
 /// A history: a sequence of transactions, by its id in [`Histories`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct History(u32);
+pub struct History(Option<Handle>);
 
 impl History {
     /// No transaction.
-    pub const EMPTY: Self = Self(0);
+    pub const EMPTY: Self = Self(None);
 }
 
 /// The last transaction of a history and what is before it.
@@ -53,7 +53,7 @@ impl<P: Clone + Eq + Hash> Histories<P> {
         // Two jumps of the same length are joined to one (Myers, 1983: a skew-binary tree).
         let jump = if spans[0] == spans[1] { far } else { history };
         let link = Link { before: history, jump, length: self.length(history) + 1, last: txn };
-        History(self.0.intern(link) + 1)
+        History(Some(self.0.intern_handle(link)))
     }
 
     /// `history ++ txns`.
@@ -67,7 +67,7 @@ impl<P: Clone + Eq + Hash> Histories<P> {
     }
 
     fn link(&self, history: History) -> Option<&Link<P>> {
-        history.0.checked_sub(1).map(|id| self.0.get(id))
+        history.0.map(|handle| self.0.get(handle))
     }
 
     fn jump(&self, history: History) -> History {

@@ -169,6 +169,8 @@ pub struct Verdict {
     pub completion: Completion,
     /// Distinct states visited.
     pub distinct: u64,
+    /// Digest of the set of distinct states, equal for equal sets; `None` if the search has none.
+    pub digest: Option<u128>,
     /// States generated, duplicates and initial states included.
     pub generated: u64,
     /// Length of the longest shortest path from an initial state: 0 if there are only initial

@@ -30,7 +30,7 @@ impl fmt::Display for PropertyKind {
 /// A property of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PropertyInfo {
-    /// Name, unique within the model (`Z1`).
+    /// Name, unique within the model (`prefix-consistency`).
     pub name: &'static str,
     /// What kind of claim it makes.
     pub kind: PropertyKind,
@@ -81,7 +81,9 @@ pub struct TierBounds {
 pub struct ModelInfo {
     /// Name, unique in the registry; matched without regard to case.
     pub name: &'static str,
-    /// Family of configurations (`Q`, `F`, `X`, `R`).
+    /// A short name that does as well on the command line and in traces.
+    pub alias: Option<&'static str>,
+    /// Family of configurations (`broadcast`, `election`).
     pub family: &'static str,
     /// What is modelled, in one or two sentences.
     pub about: &'static str,
@@ -111,6 +113,12 @@ impl ModelInfo {
             .iter()
             .min_by_key(|entry| entry.tier)
             .unwrap_or_else(|| panic!("model {} lists no tier", self.name))
+    }
+
+    /// Whether this is its name, or its short one, without regard to case.
+    pub fn is_called(&self, name: &str) -> bool {
+        let mut names = [Some(self.name), self.alias].into_iter().flatten();
+        names.any(|known| known.eq_ignore_ascii_case(name))
     }
 
     /// The property of this name.

@@ -2,14 +2,18 @@
 //! told as stories (text, JSON, HTML).
 //!
 //! A model joins in by implementing [`CheckableModel`] and being listed in a registry of models.
-//! Nothing here knows how a search works, and nothing here knows what a particular model contains:
-//! the search answers with a [`Verdict`], and everything shown is computed from that.
+//! A [`Family`] says what its models are; how they are searched, replayed and told follows from
+//! that. Nothing here knows what a particular model contains: a search answers with a [`Verdict`],
+//! and everything shown is computed from that.
 
 mod arrows;
 mod bounds;
 mod build_info;
 mod checkable;
 mod diagram;
+mod engine;
+mod entry;
+mod family;
 mod flaws;
 mod html;
 mod info;
@@ -25,6 +29,7 @@ mod story;
 mod summary;
 mod text;
 mod trace;
+mod walk;
 
 pub use bounds::{BoundInfo, Bounds, BoundsError};
 pub use build_info::BuildInfo;
@@ -32,6 +37,8 @@ pub use checkable::{
     AbstractRun, ActionCount, CheckOptions, CheckableModel, Completion, Engine, PropertyVerdict,
     ReplayOutcome, Verdict, Violated, Violation,
 };
+pub use entry::Entry;
+pub use family::{Claim, Condition, EVERY_CLAIM, Family, Marked, Replayed, Row, Seen};
 pub use flaws::{FlawFound, FlawInfo, FlawRequest, FlawRow, FlawRunner, flaw_table, run_flaws};
 pub use html::html_page;
 pub use info::{ModelInfo, PropertyInfo, PropertyKind, Tier, TierBounds};
@@ -47,3 +54,4 @@ pub use story::{Arrow, Fate, Flight, Mark, Step, StepKind, Story};
 pub use summary::{closing_line, summary_text};
 pub use text::story_text;
 pub use trace::{TRACE_FORMAT, TRACE_VERSION, TraceFile};
+pub use walk::{Stride, Walk, walk};

@@ -14,7 +14,8 @@ pub fn list_text(registry: &[Box<dyn CheckableModel>]) -> String {
 
 fn model_text(info: &ModelInfo) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{} (family {}): {}", info.name, info.family, info.about);
+    let alias = info.alias.map_or(String::new(), |alias| format!(", or {alias}"));
+    let _ = writeln!(text, "{}{alias} (family {}): {}", info.name, info.family, info.about);
     let _ = writeln!(text, "  bounds");
     let name = info.bounds.iter().map(|bound| bound.name.len()).max().unwrap_or(0);
     let about = info.bounds.iter().map(|bound| bound.about.chars().count()).max().unwrap_or(0);

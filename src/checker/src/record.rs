@@ -24,6 +24,10 @@ pub struct Record {
     pub incomplete: Option<String>,
     /// Distinct states.
     pub distinct: u64,
+    /// Digest of the set of distinct states, 32 hexadecimal digits: equal for equal sets, whatever
+    /// found them. Absent if the search has none, and in records of earlier builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// What a run without server symmetry would have visited, if this one used it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distinct_without_symmetry: Option<u64>,
@@ -173,6 +177,7 @@ impl Record {
             complete: incomplete.is_none(),
             incomplete,
             distinct: verdict.distinct,
+            digest: verdict.digest.map(|digest| format!("{digest:032x}")),
             generated: verdict.generated,
             depth: verdict.depth,
             seconds: (verdict.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,

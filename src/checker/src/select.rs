@@ -27,12 +27,12 @@ pub struct Selected<'a> {
     pub bounds: Bounds,
 }
 
-/// The model called `name`, without regard to case.
+/// The model called `name`, or known as it for short, without regard to case.
 pub fn find_model<'a>(
     registry: &'a [Box<dyn CheckableModel>],
     name: &str,
 ) -> Result<&'a dyn CheckableModel, UsageError> {
-    let found = registry.iter().find(|model| model.info().name.eq_ignore_ascii_case(name));
+    let found = registry.iter().find(|model| model.info().is_called(name));
     found.map(|model| model.as_ref()).ok_or_else(|| {
         let names: Vec<&str> = registry.iter().map(|model| model.info().name).collect();
         unknown("model", name, &names)

@@ -24,6 +24,9 @@ pub fn summary_text(info: &ModelInfo, record: &Record) -> String {
             widest(&record.levels),
         ),
     );
+    if let Some(digest) = &record.digest {
+        row("digest", digest.clone());
+    }
     let elapsed = Duration::try_from_secs_f64(record.seconds).unwrap_or_default();
     row(
         "time",

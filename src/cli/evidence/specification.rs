@@ -126,7 +126,7 @@ fn in_rust(
     bounds: &Bounds,
     run: &Run<'_>,
 ) -> Option<bool> {
-    let model = registry.iter().find(|model| model.info().family == "A")?;
+    let model = registry.iter().find(|model| model.info().family == "abstract")?;
     let options = CheckOptions {
         threads: run.threads,
         max_states: None,

@@ -242,9 +242,9 @@ impl Report {
         self.missing.is_empty() && self.properties.iter().all(|property| property.undecided == 0)
     }
 
-    /// The property of this name (its first word), for tests.
+    /// The property of this name, for tests.
     pub fn property(&self, name: &str) -> Option<&PropertyReport> {
-        self.properties.iter().find(|property| property.name.split(' ').next() == Some(name))
+        self.properties.iter().find(|property| property.name == name)
     }
 }
 

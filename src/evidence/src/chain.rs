@@ -7,7 +7,7 @@ use crate::text::{counted, grouped, seconds};
 
 /// The property that says that a step of the code is one of abstract Zab. Its occurrences are the
 /// steps compared.
-pub(crate) const REFINES: &str = "Zab every-step-is-abstract";
+pub(crate) const REFINES: &str = "every-step-is-abstract";
 /// What the names of abstract Zab's actions begin with.
 pub(crate) const ABSTRACT: &str = "Zab!";
 
@@ -149,7 +149,7 @@ fn refinement(checks: &Part<Checks>) -> Link {
     let within = checks.facts.as_ref().map(|facts| bounds(compared(facts).map(|(run, _)| run)));
     let mut made = link(
         (ZAB, CODE),
-        "At every step that the model checker explores in families Q and X, what the code changes on disks, in histories and in what was said is one of \
+        "At every step that the model checker explores in families broadcast, sync-reads and whole, what the code changes on disks, in histories and in what was said is one of \
          the nine actions, allowed where it is taken, or nothing.",
         within.unwrap_or_default(),
         checks,
@@ -178,12 +178,12 @@ fn properties(checks: &Part<Checks>) -> Link {
     let within = checks.facts.as_ref().map(|facts| {
         let code = facts.models.iter().filter(|run| !is_abstract(run));
         format!(
-            "servers crash and links break, no other faults, but in family H, which is one server alone and peers that may say anything; {}",
+            "servers crash and links break, no other faults, but in family one-server, which is one server alone and peers that may say anything; {}",
             bounds(code)
         )
     });
     link(
-        ("the properties Z1 to Z15 and C4", CODE),
+        ("the properties of the models", CODE),
         "Every property holds in every state of every model, and every state that has to be reached is.",
         within.unwrap_or_default(),
         checks,
@@ -212,9 +212,9 @@ fn properties(checks: &Part<Checks>) -> Link {
     )
 }
 
-/// Family A is abstract Zab by itself.
+/// Family `abstract` is abstract Zab by itself.
 pub(crate) fn is_abstract(run: &ModelRun) -> bool {
-    run.record.name.starts_with('A')
+    run.record.name.starts_with("abstract-")
 }
 
 /// Properties whose precondition no model of the code met: vacuous everywhere.

@@ -31,7 +31,7 @@ pub const LIMITS: [(&str, &str); 12] = [
     ),
     (
         "Liveness beyond one notion of calm",
-        "Z15 is checked in small models: once faults stop, and messages, disks and dialling come before any time-out, every fair run \
+        "Liveness is checked in small models: once faults stop, and messages, disks and dialling come before any time-out, every fair run \
          gets there. Nothing is said of how long that takes, and the proof says nothing of liveness.",
     ),
     (
@@ -43,7 +43,7 @@ pub const LIMITS: [(&str, &str); 12] = [
         "Faults other than crashes",
         "Servers crash, stop, are slow, lose connections. None of them lies: bytes that break the protocol are refused, but a server \
          that runs other code and keeps to the form is not defended against. (What one server does when its peers say anything at all is \
-         checked in family H. What an ensemble then does is not.)",
+         checked in family one-server. What an ensemble then does is not.)",
     ),
     (
         "Networks and disks that real runs met",

@@ -38,21 +38,22 @@ fn action(name: &str, count: u64) -> ActionCount {
 
 fn record() -> Record {
     Record {
-        name: "Q1".to_owned(),
+        name: "broadcast-1".to_owned(),
         tier: Some(Tier::Quick),
         bounds: Bounds::new([("servers", 3), ("txns", 1)]),
         commit: "c0ffee".to_owned(),
         complete: true,
         incomplete: None,
         distinct: 1_234,
+        digest: None,
         distinct_without_symmetry: Some(7_000),
         reductions: vec!["a reduction".to_owned()],
         generated: 5_678,
         depth: 3,
         seconds: 0.5,
         properties: vec![
-            property("Z1 one-leader-per-epoch", 99),
-            property("Zab every-step-is-abstract", 5_678),
+            property("one-leader-per-epoch", 99),
+            property("every-step-is-abstract", 5_678),
         ],
         actions: vec![action("Start", 4), action("Zab!Promise", 3), action("Zab!Crash", 2)],
         counterexample: None,
@@ -91,7 +92,7 @@ fn conformance() -> Conformance {
         steps: 77,
         actions: vec![action("Start", 1), action("Zab!Promise", 1)],
         properties: vec![RunProperty {
-            name: "Z1 one-leader-per-epoch".to_owned(),
+            name: "one-leader-per-epoch".to_owned(),
             holds: Some(true),
             vacuous: false,
             occurrences: 5,
@@ -109,11 +110,11 @@ fn flaw() -> Flaw {
         origin: "a hazard".to_owned(),
         wrong: "An ACK leaves too early.".to_owned(),
         case: Case::Expressed {
-            expected: "Z6 ack-implies-durable".to_owned(),
-            model: "Q1".to_owned(),
+            expected: "ack-implies-durable".to_owned(),
+            model: "broadcast-1".to_owned(),
             bounds: Bounds::new([("servers", 3)]),
             measured: Some(Measured {
-                property: "Z6 ack-implies-durable".to_owned(),
+                property: "ack-implies-durable".to_owned(),
                 depth: 7,
                 states: 18,
             }),
@@ -153,7 +154,7 @@ fn report() -> Report {
             all: true,
             models: vec![ModelRun { about: "Three servers.".to_owned(), record: record() }],
             properties: vec![PropertyText {
-                name: "Z1 one-leader-per-epoch".to_owned(),
+                name: "one-leader-per-epoch".to_owned(),
                 kind: PropertyKind::Always,
                 sentence: "One.".to_owned(),
                 source: "a paper".to_owned(),
@@ -185,7 +186,7 @@ fn report() -> Report {
                 recorded: flaw(),
                 here: Some(FlawHere {
                     caught: true,
-                    found: "Z6 ack-implies-durable at depth 7".to_owned(),
+                    found: "ack-implies-durable at depth 7".to_owned(),
                     depth: Some(7),
                     states: Some(18),
                     seconds: 9.0,

@@ -28,7 +28,7 @@ const PARALLEL_STATES_MIN: u64 = 512;
 pub fn explore<S: Space>(space: &S, options: &Options<'_>, observer: &mut Observer<'_>) -> Outcome {
     let shared = Shared::new(space, options);
     let mut workers: Vec<_> =
-        (0..options.threads.max(1)).map(|index| Worker::new(space, index)).collect();
+        (0..options.threads.max(1)).map(|index| Worker::new(space, index, options.seed)).collect();
     let mut ticker = Ticker::new(observer);
     let mut run = Run::default();
 
@@ -195,6 +195,7 @@ impl Run {
         Outcome {
             distinct: self.total.distinct,
             generated: self.total.generated,
+            digest: self.total.digest,
             depth: self.depth(),
             violations,
             reached,

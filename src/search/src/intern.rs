@@ -1,12 +1,15 @@
 //! Values to dense ids and back, from several threads at once.
 
-use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::cmp;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use foldhash::quality::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+
+use crate::content;
 
 /// A set of values in which each has an id: 0, 1, 2, … in the order of arrival.
 ///
@@ -17,9 +20,54 @@ use hashbrown::hash_table::Entry;
 pub struct Interner<T> {
     /// Chunk k holds `FIRST_CHUNK << k` values.
     chunks: [OnceLock<Box<[OnceLock<T>]>>; CHUNKS],
+    /// Their digests, both halves, laid out the same way.
+    digests: [OnceLock<Box<[Digest]>>; CHUNKS],
     next: AtomicU32,
     shards: Box<[Mutex<HashTable<Known>>]>,
     hasher: FixedState,
+}
+
+type Digest = [AtomicU64; 2];
+
+/// The id of an interned value with the digest of its content. It hashes and orders by content, so
+/// values that name others by handles have content digests themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Handle {
+    id: u32,
+    digest: [u64; 2],
+}
+
+impl From<Handle> for u32 {
+    fn from(handle: Handle) -> Self {
+        handle.id
+    }
+}
+
+impl PartialEq for Handle {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Handle {}
+
+impl Hash for Handle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.digest[0]);
+        state.write_u64(self.digest[1]);
+    }
+}
+
+impl PartialOrd for Handle {
+    fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Handle {
+    fn cmp(&self, other: &Self) -> cmp::Ordering {
+        (self.digest, self.id).cmp(&(other.digest, other.id))
+    }
 }
 
 /// A value's place, with its hash: so growing a table hashes nothing again, and unequal values are
@@ -35,6 +83,7 @@ impl<T: Eq + Hash> Interner<T> {
     pub fn new() -> Self {
         Self {
             chunks: [const { OnceLock::new() }; CHUNKS],
+            digests: [const { OnceLock::new() }; CHUNKS],
             next: AtomicU32::new(0),
             shards: (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect(),
             hasher: FixedState::default(),
@@ -91,8 +140,18 @@ impl<T: Eq + Hash> Interner<T> {
         let (chunk, offset) = place(id);
         let slots = self.chunks[chunk]
             .get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect());
+        let digests = self.digests[chunk]
+            .get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| Digest::default()).collect());
+        let digest = content::digest(&value);
+        digests[offset][0].store(digest as u64, Ordering::Relaxed);
+        digests[offset][1].store((digest >> 64) as u64, Ordering::Relaxed);
         assert!(slots[offset].set(value).is_ok(), "an id is given out once");
         id
+    }
+
+    /// Like [`intern`](Self::intern), for values that others name.
+    pub fn intern_handle(&self, value: T) -> Handle {
+        self.handle(self.intern(value))
     }
 }
 
@@ -102,10 +161,34 @@ impl<T> Interner<T> {
     /// # Panics
     /// If `intern` has not returned this id.
     #[inline]
-    pub fn get(&self, id: u32) -> &T {
-        let (chunk, offset) = place(id);
+    pub fn get(&self, id: impl Into<u32>) -> &T {
+        let (chunk, offset) = place(id.into());
         let value = self.chunks[chunk].get().and_then(|slots| slots[offset].get());
         value.expect("an id comes from this interner")
+    }
+
+    /// The digest of the content of the value with this id ([`content::digest`]), computed when the
+    /// value came.
+    ///
+    /// # Panics
+    /// If no id as large was ever given out.
+    #[inline]
+    pub fn digest(&self, id: u32) -> u128 {
+        let [low, high] = self.halves(id);
+        u128::from(high) << 64 | u128::from(low)
+    }
+
+    /// The id with its digest.
+    pub fn handle(&self, id: u32) -> Handle {
+        Handle { id, digest: self.halves(id) }
+    }
+
+    // Whoever has an id got it, by way of a lock, from the thread that stored the digest.
+    #[inline]
+    fn halves(&self, id: u32) -> [u64; 2] {
+        let (chunk, offset) = place(id);
+        let digests = self.digests[chunk].get().expect("an id comes from this interner");
+        [0, 1].map(|half| digests[offset][half].load(Ordering::Relaxed))
     }
 
     /// Number of values. Exact when no thread is interning.
@@ -127,7 +210,7 @@ impl<T> Interner<T> {
             .iter()
             .map(|shard| shard.lock().map_or(0, |shard| shard.allocation_size()))
             .sum();
-        (slots * size_of::<OnceLock<T>>() + known) as u64
+        (slots * (size_of::<OnceLock<T>>() + size_of::<Digest>()) + known) as u64
     }
 }
 
@@ -176,9 +259,25 @@ mod tests {
         assert_eq!(ids, (0..5000).collect::<Vec<_>>());
         assert_eq!(interner.intern_ref(&"value 77".to_owned()), 77);
         assert_eq!(interner.find(&"value 5000".to_owned()), None);
-        assert_eq!(interner.get(4999), "value 4999");
+        assert_eq!(interner.get(4999u32), "value 4999");
         assert_eq!(interner.len(), 5000);
         assert!(interner.bytes() > 5000 * 24);
+    }
+
+    #[test]
+    fn digests_are_of_content_whatever_the_order_of_arrival() {
+        let (one, other) = (Interner::new(), Interner::new());
+        for value in 0..3000u32 {
+            one.intern(value);
+            other.intern(2999 - value);
+        }
+        for value in 0..3000 {
+            let ids = [one.find(&value).expect("there"), other.find(&value).expect("there")];
+            assert_eq!(one.digest(ids[0]), content::digest(&value));
+            assert_eq!(other.digest(ids[1]), content::digest(&value));
+            let handles = [one.handle(ids[0]), other.handle(ids[1])];
+            assert_eq!(content::digest(&handles[0]), content::digest(&handles[1]));
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`explore()`] | the search for safety: every reachable state, each once, with shortest paths |
+//! | [`calm`] | liveness once faults stop: both searches, one after the other |
 //! | [`fair`] | the search for liveness: every weakly fair run of a finite graph reaches a goal |
 //! | [`replay()`] | walks a path again and hands out its states |
 //! | [`intern`], [`memo`] | concurrent tables for models: values to ids, small keys to results |
@@ -22,10 +23,14 @@
 //!   can vary, and only with more than one thread: with one, it is the first in the order in which
 //!   the space pushes edges. ([`Options::depth_max`] and one thread find that path again.)
 //! - *States are told apart by 128-bit fingerprints.* Two states that share one would be merged.
+//!   A fingerprint is a hash of content ([`Space::digest`]), so two processes agree on it, and
+//!   [`Outcome::digest`], the sum of all of them, says whether two runs found the same states.
 //!   The bound on the probability that this happened anywhere in a run is part of its outcome
 //!   ([`Outcome::collision_bound`]), and [`Options::seed`] selects another member of the hash
 //!   family, so that a run can be repeated independently.
 
+pub mod calm;
+pub mod content;
 mod explore;
 pub mod fair;
 mod frontier;
@@ -76,6 +81,11 @@ pub trait Space: Sync {
 
     /// Judges a state. Called once for each distinct state.
     fn judge(&self, worker: &mut Self::Worker, state: &[u32]) -> Judgement;
+
+    /// The digest of what the word at this place of a state stands for: of the interned component
+    /// if it is an id ([`intern::Interner::digest`]), else the word itself. Must depend on content
+    /// alone, never on ids, so that two processes agree on a state.
+    fn digest(&self, place: usize, word: u32) -> u128;
 
     /// Bytes the model itself holds (interned components, memo tables), counted against
     /// [`Options::memory_bytes_max`] and shown in [`Progress::bytes`]. Asked a few times a second.

@@ -9,6 +9,9 @@ pub struct Outcome {
     pub distinct: u64,
     /// States generated: initial states pushed, plus edges out of all expanded states.
     pub generated: u64,
+    /// Sum, modulo 2^128, of the fingerprints of the distinct states: the same for the same set of
+    /// states, in whatever order, by whichever threads, in whichever process it was found.
+    pub digest: u128,
     /// Length of the longest shortest path found: number of levels less 1.
     pub depth: u32,
     /// Distinct states first found on each level; initial states are level 0.

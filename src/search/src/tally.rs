@@ -6,6 +6,8 @@ use super::trail::Origin;
 pub(super) struct Tally {
     pub(super) distinct: u64,
     pub(super) generated: u64,
+    /// Sum of the fingerprints of the distinct states.
+    pub(super) digest: u128,
     pub(super) marks: Box<[u64; 128]>,
     pub(super) violated: Firsts,
     pub(super) reached: Firsts,
@@ -16,6 +18,7 @@ impl Default for Tally {
         Self {
             distinct: 0,
             generated: 0,
+            digest: 0,
             marks: Box::new([0; 128]),
             violated: Firsts::default(),
             reached: Firsts::default(),
@@ -40,6 +43,7 @@ impl Tally {
     ) {
         self.distinct += other.distinct;
         self.generated += other.generated;
+        self.digest = self.digest.wrapping_add(other.digest);
         for (sum, count) in self.marks.iter_mut().zip(other.marks.iter()) {
             *sum += count;
         }

@@ -5,10 +5,11 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::content::Fingerprints;
 use super::frontier::{BLOCK_WORDS, Block, Found, Ledger, Level, Spill};
 use super::tally::Tally;
 use super::trail::{Origin, Segment};
-use super::visited::{SHARDS, Visited, fingerprint};
+use super::visited::{SHARDS, Visited};
 use super::{Incomplete, Options, Space, Successors};
 
 /// Edges looked up together. Large enough that each shard's lock is taken for some dozens of edges,
@@ -102,12 +103,12 @@ struct Span {
 
 impl<S: Space> Worker<S> {
     /// The worker numbered `index`, of some.
-    pub(super) fn new(space: &S, index: usize) -> Self {
+    pub(super) fn new(space: &S, index: usize, seed: u64) -> Self {
         Self {
             scratch: space.worker(),
             edges: Successors::new(space.words()),
             spans: Vec::new(),
-            batch: Batch::new(index),
+            batch: Batch::new(index, Fingerprints::new(space.words(), seed)),
             words: Vec::new(),
             segment: Segment::default(),
             found: Vec::new(),
@@ -164,7 +165,8 @@ impl<S: Space> Worker<S> {
     /// Looks up the edges gathered so far; counts them, and judges and keeps the states that are
     /// new.
     fn flush(&mut self, shared: &Shared<'_, S>) -> io::Result<()> {
-        self.batch.look_up(&self.edges, &shared.visited, shared.options.seed);
+        self.batch
+            .look_up(&self.edges, &shared.visited, |place, word| shared.space.digest(place, word));
         let distinct_before = self.tally.distinct;
         let block_words = (BLOCK_WORDS / shared.space.words()).max(1) * shared.space.words();
         let mut start = 0;
@@ -181,6 +183,7 @@ impl<S: Space> Worker<S> {
                 self.tally.violated.note(judgement.violated, origin);
                 self.tally.reached.note(judgement.reached, origin);
                 self.tally.distinct += 1;
+                self.tally.digest = self.tally.digest.wrapping_add(self.batch.fingerprints[index]);
                 self.words.extend_from_slice(state);
                 self.segment.push(origin);
                 if self.words.len() >= block_words {
@@ -233,6 +236,7 @@ fn cut_on_error<S: Space>(shared: &Shared<'_, S>, result: io::Result<()>) {
 
 /// Look-ups of one batch, grouped by shard so that each shard is locked once.
 struct Batch {
+    prints: Fingerprints,
     fingerprints: Vec<u128>,
     /// Edge indexes, grouped by shard, ascending within a shard.
     order: Vec<u32>,
@@ -246,8 +250,9 @@ struct Batch {
 }
 
 impl Batch {
-    fn new(index: usize) -> Self {
+    fn new(index: usize, prints: Fingerprints) -> Self {
         Self {
+            prints,
             fingerprints: Vec::new(),
             order: Vec::new(),
             fresh: Vec::new(),
@@ -256,9 +261,15 @@ impl Batch {
         }
     }
 
-    fn look_up(&mut self, edges: &Successors, visited: &Visited, seed: u64) {
+    fn look_up(
+        &mut self,
+        edges: &Successors,
+        visited: &Visited,
+        digest: impl Fn(usize, u32) -> u128,
+    ) {
         self.fingerprints.clear();
-        self.fingerprints.extend(edges.states().map(|state| fingerprint(state, seed)));
+        let prints = &mut self.prints;
+        self.fingerprints.extend(edges.states().map(|state| prints.of(state, &digest)));
         self.group();
         self.fresh.clear();
         self.fresh.resize(self.fingerprints.len(), false);

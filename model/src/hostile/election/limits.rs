@@ -119,13 +119,13 @@ pub(super) const fn zxid(epoch: u32, counter: u32) -> Zxid {
 /// The models, in the order of lists.
 pub(super) const KINDS: [Kind<Subject>; 2] = [
     Kind {
-        name: "H6",
+        name: "one-server-6",
         about: "One real voter in an election whose peers may say anything at any time.",
         subject: Subject::Voter,
         tiers: &[(Tier::Quick, &[2, 6, 2, 1, 2, 2]), (Tier::Standard, &[2, 7, 3, 2, 2, 2])],
     },
     Kind {
-        name: "H7",
+        name: "one-server-7",
         about: "One real server without a vote in an election whose voters may say anything at any time.",
         subject: Subject::Observer,
         tiers: &[(Tier::Quick, &[2, 4, 2, 1, 1, 2]), (Tier::Standard, &[2, 7, 3, 2, 1, 2])],

@@ -122,9 +122,9 @@ fn zookeeper_1732_members_that_came_by_different_ways_are_for_the_same() {
 }
 
 fn trace(events: &[Event]) -> TraceFile {
-    let bounds = model("H6").info().tier(Tier::Quick).expect("it is quick").clone();
+    let bounds = model("one-server-6").info().tier(Tier::Quick).expect("it is quick").clone();
     let events = events.iter().map(|event| serde_json::to_value(event).expect("plain data"));
-    TraceFile::new("H6", bounds, [Value::from(0)].into_iter().chain(events).collect())
+    TraceFile::new("one-server-6", bounds, [Value::from(0)].into_iter().chain(events).collect())
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_trace_is_told() {
         Event::Timer(Timer::Finalize),
         says(1, LOOKING, vote(2), 0),
     ];
-    let outcome = model("H6").replay(&trace(&events)).expect("it can be walked");
+    let outcome = model("one-server-6").replay(&trace(&events)).expect("it can be walked");
     assert_eq!((outcome.steps, outcome.violated), (events.len(), vec![]));
     let story = outcome.story.expect("told");
     let said = |step: usize| {
@@ -155,7 +155,8 @@ fn a_trace_is_told() {
 
 #[test]
 fn a_trace_is_refused_by_the_step() {
-    let refusal = |events: &[Event]| model("H6").replay(&trace(events)).expect_err("refused");
+    let refusal =
+        |events: &[Event]| model("one-server-6").replay(&trace(events)).expect_err("refused");
     let beyond = [LOOK, LOOK, LOOK];
     let refused = "step 3: the server looks, with 1 and <1,1> is not possible here";
     assert_eq!(refusal(&beyond), refused);

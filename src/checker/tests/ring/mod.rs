@@ -162,6 +162,7 @@ impl CheckableModel for Ring {
         };
         ModelInfo {
             name: "Ring",
+            alias: Some("O"),
             family: "T",
             about: "a token on a ring of servers",
             properties: vec![
@@ -265,6 +266,7 @@ impl CheckableModel for Ring {
             properties: judged.collect(),
             completion: completion.clone(),
             distinct: seen.len() as u64,
+            digest: None,
             generated,
             depth: levels.len() as u64 - 1,
             elapsed: started.elapsed(),

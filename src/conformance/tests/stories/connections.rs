@@ -23,11 +23,11 @@ fn losing(how: Loss) -> Vec<Tape> {
 #[test]
 fn a_commit_that_gets_lost_behind_the_host_is_told_with_what_came_in_its_place() {
     let tapes = losing(Loss::OnTheWay);
-    let report = says_violated("R4", &tapes);
+    let report = says_violated("received-is-prefix-of-sent", &tapes);
     let others = report.properties.iter().filter(|property| !property.name.starts_with("R4 "));
     assert!(others.clone().all(|property| property.violations == 0), "{report}");
     assert!(report.recordings.iter().all(|file| file.difference.is_none()), "{report}");
-    let facts = &report.property("R4").expect("one").facts;
+    let facts = &report.property("received-is-prefix-of-sent").expect("one").facts;
     let facts: Vec<_> = facts.iter().map(|fact| (fact.file.as_str(), fact.fact.as_str())).collect();
     let [("s1-000001.vtrace", got), ("s3-000001.vtrace", sent)] = facts[..] else {
         panic!("{facts:?}")
@@ -39,13 +39,13 @@ fn a_commit_that_gets_lost_behind_the_host_is_told_with_what_came_in_its_place()
 #[test]
 fn a_commit_that_a_host_keeps_for_itself_is_told_by_the_host_that_is_run_again() {
     let tapes = losing(Loss::InTheHost);
-    let report = says_violated("R6", &tapes);
+    let report = says_violated("commit-reaches-the-wire", &tapes);
     let leader = report.recordings.last().expect("one");
     let difference = leader.difference.as_ref().expect("another host sends it");
     assert!(difference.field.contains("of those that leave for s1"), "{difference:?}");
     assert!(difference.replayed.contains("Commit") && difference.replayed.contains("<1,2>"));
     // What was sent arrived.
-    assert_eq!(report.property("R4").expect("one").violations, 0, "{report}");
+    assert_eq!(report.property("received-is-prefix-of-sent").expect("one").violations, 0, "{report}");
 }
 
 #[test]
@@ -55,8 +55,8 @@ fn packets_that_were_never_sent_are_refused() {
     let packets = steps.iter_mut().rev().find_map(|step| received(&mut step.event));
     // It says what it has said before.
     packets.expect("an ACK").push(Packet::bare(PacketType::Ack, zxid(1, 2)));
-    let report = says_violated("R4", &tapes);
-    let facts = &report.property("R4").expect("one").facts;
+    let report = says_violated("received-is-prefix-of-sent", &tapes);
+    let facts = &report.property("received-is-prefix-of-sent").expect("one").facts;
     assert!(facts.iter().any(|fact| fact.fact.contains(" sends ")), "{report}");
 }
 
@@ -76,11 +76,11 @@ fn a_connection_that_the_other_end_does_not_have_is_refused() {
     for step in &mut tape(&mut tapes, 1, 1).steps {
         step.effects.retain(|effect| !matches!(effect, Effect::Frames { .. }));
     }
-    let report = says_violated("R4", &tapes);
+    let report = says_violated("received-is-prefix-of-sent", &tapes);
     // The recording of a killed server may lack what it sent.
     tape(&mut tapes, 1, 1).closed = false;
     let open = check(&tapes);
-    let property = open.property("R4").expect("one");
+    let property = open.property("received-is-prefix-of-sent").expect("one");
     assert!(property.violations == 0 && property.undecided > 0, "{report}\n{open}");
 }
 
@@ -99,8 +99,8 @@ fn an_election_message_is_one_of_those_that_were_said_and_not_older_than_the_one
         change(heard.expect("it heard something"));
         tapes
     };
-    says_violated("R5", &changed(&|notification| notification.round += 7));
-    says_violated("R5", &changed(&|notification| notification.vote = None));
+    says_violated("heard-was-said", &changed(&|notification| notification.round += 7));
+    says_violated("heard-was-said", &changed(&|notification| notification.vote = None));
     // What it said last comes first.
     let mut tapes = calm();
     let said_two_things = (1..=3).flat_map(|me| (1..=3).map(move |from| (me, Sid(from))));
@@ -119,7 +119,7 @@ fn an_election_message_is_one_of_those_that_were_said_and_not_older_than_the_one
         .expect("somebody said two things");
     let (one, other) = (steps[first].event.clone(), steps[last].event.clone());
     (steps[first].event, steps[last].event) = (other, one);
-    says_violated("R5", &tapes);
+    says_violated("heard-was-said", &tapes);
 }
 
 #[test]

@@ -124,14 +124,23 @@ fn what_the_core_did_holds() {
         assert!(report.passes(), "{name}\n{report}");
         for property in &report.properties {
             // The last two need a second epoch, or a second start.
-            let open = ["Z14", "C4", "Z4", "R2"].map(|word| format!("{word} "));
-            let open = open.iter().any(|word| property.name.starts_with(word));
+            let open = [
+                "vote-order-is-total",
+                "sync-is-linearizable",
+                "chosen-in-later-initial-history",
+                "durable-survives-restart",
+            ];
+            let open = open.contains(&&*property.name);
             assert!(property.holds == Some(true) || open, "{name}\n{report}");
         }
     }
     for tapes in [stormy(), continued()] {
         let report = check(&tapes);
-        for property in ["Z4", "Z5", "R2"] {
+        for property in [
+            "chosen-in-later-initial-history",
+            "chosen-stays-on-a-quorum",
+            "durable-survives-restart",
+        ] {
             assert_eq!(report.property(property).expect("one").holds, Some(true), "{report}");
         }
     }
@@ -168,12 +177,12 @@ fn an_output_too_many_is_found() {
 
 #[test]
 fn z1_two_leaders_of_one_epoch() {
-    let report = violated("Z1", calm(), (1, 1), |step| {
+    let report = violated("one-leader-per-epoch", calm(), (1, 1), |step| {
         if step.effects.iter().any(is_delivery_of(zxid(1, 1))) {
             step.effects.push(Effect::Note(Note::Action(Action::LeaderElected)));
         }
     });
-    let facts = &report.property("Z1").expect("one").facts;
+    let facts = &report.property("one-leader-per-epoch").expect("one").facts;
     let facts: Vec<_> = facts.iter().map(|fact| fact.fact.as_str()).collect();
     assert_eq!(facts, ["s3 is followed in epoch 1", "s1 is elected in epoch 1"], "{report}");
 }
@@ -189,24 +198,28 @@ fn z1_followers_of_two_leaders() {
     for step in &mut tape(&mut tapes, 1, 1).steps {
         step.effects.iter_mut().for_each(leader);
     }
-    says_violated("Z1", &tapes);
+    says_violated("one-leader-per-epoch", &tapes);
 }
 
 #[test]
 fn z2_two_transactions_of_one_zxid() {
-    let report = violated("Z2", calm(), (1, 1), |step| {
+    let report = violated("one-txn-per-zxid", calm(), (1, 1), |step| {
         for packet in received(&mut step.event).into_iter().flatten() {
             if packet.kind == PacketType::Proposal {
                 packet.content = Some(Digest::of(b"another"));
             }
         }
     });
-    assert_ne!(report.property("Z3").expect("one").holds, Some(false), "nobody delivered it");
+    assert_ne!(
+        report.property("prefix-consistency").expect("one").holds,
+        Some(false),
+        "nobody delivered it"
+    );
 }
 
 #[test]
 fn z3_another_content_is_delivered() {
-    violated("Z3", calm(), (1, 1), |step| {
+    violated("prefix-consistency", calm(), (1, 1), |step| {
         for txn in deliveries(&mut step.effects) {
             txn.payload = Digest::of(b"another");
         }
@@ -215,15 +228,19 @@ fn z3_another_content_is_delivered() {
 
 #[test]
 fn z3_what_others_delivered_in_between_is_missing() {
-    let report = violated("Z3", stormy(), (1, 1), |step| {
+    let report = violated("prefix-consistency", stormy(), (1, 1), |step| {
         step.effects.retain(|effect| !is_delivery_of(zxid(1, 2))(effect));
     });
-    assert_ne!(report.property("Z9").expect("one").holds, Some(false), "a new epoch may follow");
+    assert_ne!(
+        report.property("primary-order").expect("one").holds,
+        Some(false),
+        "a new epoch may follow"
+    );
 }
 
 #[test]
 fn z4_an_initial_history_without_what_was_chosen() {
-    violated("Z4", stormy(), (2, 1), |step| {
+    violated("chosen-in-later-initial-history", stormy(), (2, 1), |step| {
         step.effects.retain(|effect| {
             !matches!(effect, Effect::Write(_, Record::Txn(txn)) if txn.zxid.epoch() == Epoch(1))
         });
@@ -236,13 +253,13 @@ fn z5_a_delivery_of_what_only_a_minority_has() {
     for sid in [1, 2] {
         tape(&mut tapes, sid, 1).steps.retain(|step| !matches!(step.event, Event::Durable(_)));
     }
-    says_violated("Z5", &tapes);
+    says_violated("chosen-stays-on-a-quorum", &tapes);
     // What a killed server did not get to record cannot be held against anybody.
     for sid in [1, 2] {
         tape(&mut tapes, sid, 1).closed = false;
     }
     let report = check(&tapes);
-    let property = report.property("Z5").expect("one");
+    let property = report.property("chosen-stays-on-a-quorum").expect("one");
     assert!(property.violations == 0 && property.undecided > 0, "{report}");
     assert!(property.reason.as_ref().is_some_and(|why| why.contains("s1-000001")), "{report}");
 }
@@ -259,8 +276,8 @@ fn found(tapes: &mut [Tape], sid: u8, number: u64, change: impl FnOnce(&mut Disk
 fn z5_and_r2_a_start_without_what_was_chosen() {
     let mut tapes = stormy();
     found(&mut tapes, 3, 2, |image| image.log.truncate(1));
-    says_violated("Z5", &tapes);
-    says_violated("R2", &tapes);
+    says_violated("chosen-stays-on-a-quorum", &tapes);
+    says_violated("durable-survives-restart", &tapes);
 }
 
 #[test]
@@ -271,13 +288,13 @@ fn r2_a_start_may_lose_what_was_not_durable_and_nothing_else() {
     found(&mut tapes, 3, 2, |image| {
         assert_eq!(image.log.pop().map(|txn| txn.zxid), Some(zxid(1, 3)))
     });
-    assert_eq!(check(&tapes).property("R2").expect("one").holds, Some(true));
+    assert_eq!(check(&tapes).property("durable-survives-restart").expect("one").holds, Some(true));
     // The last words of a server that stopped in good order are its last words.
     let mut tapes = continued();
     found(&mut tapes, 1, 2, |image| {
         image.log.push(Txn { zxid: zxid(1, 2), payload: Digest::of(b"never written") });
     });
-    says_violated("R2", &tapes);
+    says_violated("durable-survives-restart", &tapes);
 }
 
 #[test]
@@ -288,7 +305,7 @@ fn z6_an_ack_that_does_not_wait_for_the_disk() {
     let at = at.expect("it acknowledges");
     assert!(matches!(steps[at - 1].event, Event::Durable(_)), "{:?}", steps[at - 1]);
     steps.swap(at - 1, at);
-    says_violated("Z6", &tapes);
+    says_violated("ack-implies-durable", &tapes);
 }
 
 #[test]
@@ -300,15 +317,15 @@ fn z6_an_ack_is_received_of_what_its_sender_does_not_have() {
     assert!(sent(&mut steps[last + 1].effects).any(|packet| is_ack(packet)));
     // And the ACK that it let leave.
     steps.drain(last..last + 2);
-    let report = says_violated("Z6", &tapes);
+    let report = says_violated("ack-implies-durable", &tapes);
     let files: Vec<_> =
-        report.property("Z6").expect("one").facts.iter().map(|fact| fact.file.as_str()).collect();
+        report.property("ack-implies-durable").expect("one").facts.iter().map(|fact| fact.file.as_str()).collect();
     assert_eq!(files, ["s3-000001.vtrace", "s1-000001.vtrace"]);
 }
 
 #[test]
 fn z7_a_hole_in_a_history() {
-    violated("Z7", calm(), (1, 1), |step| {
+    violated("log-matching", calm(), (1, 1), |step| {
         step.effects.retain(|effect| {
             !matches!(effect, Effect::Write(_, Record::Txn(txn)) if txn.zxid == zxid(1, 1))
         });
@@ -318,16 +335,16 @@ fn z7_a_hole_in_a_history() {
 #[test]
 fn z7_two_histories_that_meet_again() {
     // The leader that comes back does not cut off what nobody else has.
-    let report = violated("Z7", stormy(), (3, 2), |step| {
+    let report = violated("log-matching", stormy(), (3, 2), |step| {
         let is_cut = |effect: &Effect| matches!(effect, Effect::Write(_, Record::Truncate { .. }));
         step.effects.retain(|effect| !is_cut(effect));
     });
-    assert!(report.property("Z7").expect("one").facts.len() == 2, "{report}");
+    assert!(report.property("log-matching").expect("one").facts.len() == 2, "{report}");
 }
 
 #[test]
 fn z8_a_promise_that_is_none() {
-    violated("Z8", stormy(), (1, 1), |step| {
+    violated("epochs-monotone", stormy(), (1, 1), |step| {
         for (_, record) in writes(&mut step.effects) {
             if let Record::AcceptedEpoch(epoch) = record {
                 *epoch = Epoch(1);
@@ -340,19 +357,19 @@ fn z8_a_promise_that_is_none() {
 fn z8_a_start_that_finds_an_older_promise() {
     let mut tapes = continued();
     found(&mut tapes, 1, 2, |image| (image.accepted, image.current) = (Epoch(0), Epoch(0)));
-    says_violated("Z8", &tapes);
+    says_violated("epochs-monotone", &tapes);
 }
 
 #[test]
 fn z9_a_transaction_is_left_out() {
-    violated("Z9", calm(), (1, 1), |step| {
+    violated("primary-order", calm(), (1, 1), |step| {
         step.effects.retain(|effect| !is_delivery_of(zxid(1, 1))(effect));
     });
 }
 
 #[test]
 fn z10_a_primary_that_has_not_delivered_the_past() {
-    violated("Z10", stormy(), (2, 1), |step| {
+    violated("primary-integrity", stormy(), (2, 1), |step| {
         step.effects.retain(
             |effect| !matches!(effect, Effect::Deliver(txn) if txn.zxid.epoch() == Epoch(1)),
         );
@@ -361,7 +378,7 @@ fn z10_a_primary_that_has_not_delivered_the_past() {
 
 #[test]
 fn z11_discovery_reports_another_history() {
-    violated("Z11", calm(), (1, 1), |step| {
+    violated("memory-is-replay-of-disk", calm(), (1, 1), |step| {
         for packet in sent(&mut step.effects) {
             if packet.kind == PacketType::AckEpoch {
                 packet.zxid = zxid(1, 9);
@@ -372,7 +389,7 @@ fn z11_discovery_reports_another_history() {
 
 #[test]
 fn z11_records_have_their_numbers() {
-    violated("Z11", calm(), (1, 1), |step| {
+    violated("memory-is-replay-of-disk", calm(), (1, 1), |step| {
         for (no, _) in writes(&mut step.effects) {
             *no = WriteNo(no.0 + 1);
         }
@@ -389,13 +406,13 @@ fn z12_a_disk_that_the_core_refuses() {
     let halt = Halt::CurrentEpochAhead { accepted: Epoch(0), current: Epoch(9) };
     let effects = vec![Effect::Other(Other::Halt(halt))];
     tape(&mut tapes, 1, 1).steps = vec![Step { event, reports: vec![], effects }];
-    let report = says_violated("Z12", &tapes);
+    let report = says_violated("recovery-is-total", &tapes);
     assert!(report.recordings[0].difference.is_none(), "the core does refuse it");
 }
 
 #[test]
 fn z13_a_server_that_breaks_the_protocol() {
-    violated("Z13", calm(), (1, 1), |step| {
+    violated("no-abort", calm(), (1, 1), |step| {
         if step.effects.iter().any(is_delivery_of(zxid(1, 1))) {
             let refusal = Refusal::Unexpected(MessageKind::Diff);
             step.effects.push(Effect::Note(Note::Refused(Sid(3), refusal)));
@@ -410,18 +427,18 @@ fn r1_a_delivery_that_nobody_proposed() {
     };
     let mut tapes = calm();
     unproposed(&mut tapes);
-    says_violated("R1", &tapes);
+    says_violated("delivered-was-proposed", &tapes);
     // The leader was killed: its last steps may be missing, those among them.
     tape(&mut tapes, 3, 1).closed = false;
     let report = check(&tapes);
-    let property = report.property("R1").expect("one");
+    let property = report.property("delivered-was-proposed").expect("one");
     assert_eq!((property.holds, property.undecided), (None, 2), "{report}");
-    assert!(report.to_string().contains("R1 delivered-was-proposed           not decidable"));
+    assert!(report.to_string().contains("delivered-was-proposed           not decidable"));
     // No recording of the leader at all.
     tapes.retain(|tape| tape.sid() != Sid(3));
     let report = check(&tapes);
     assert!(report.passes(), "{report}");
-    let reason = report.property("R1").expect("one").reason.clone();
+    let reason = report.property("delivered-was-proposed").expect("one").reason.clone();
     assert_eq!(reason.as_deref(), Some("missing: every recording of s3"));
 }
 
@@ -434,7 +451,7 @@ fn r3_a_message_that_nobody_sent() {
         received(&mut step.event)?.iter().any(is_new_leader).then(|| step.clone())
     });
     steps.push(step.expect("one"));
-    says_violated("R3", &tapes);
+    says_violated("received-was-sent", &tapes);
 }
 
 #[test]
@@ -443,7 +460,7 @@ fn a_recording_that_begins_later_leaves_older_things_alone() {
     tapes.retain(|tape| tape.number == 2);
     let report = check(&tapes);
     assert!(report.passes(), "{report}");
-    assert_eq!(report.property("R1").expect("one").undecided, 0, "{report}");
+    assert_eq!(report.property("delivered-was-proposed").expect("one").undecided, 0, "{report}");
 }
 
 #[test]
@@ -474,7 +491,7 @@ fn a_recording_that_does_not_begin_with_a_start_is_refused() {
 fn refused_by_abstract_zab(mut tapes: Vec<Tape>, who: (u8, u64), change: impl FnMut(&mut Step)) {
     tape(&mut tapes, who.0, who.1).steps.iter_mut().for_each(change);
     let report = check(&tapes);
-    let zab = report.property("Zab").expect("a property");
+    let zab = report.property("every-step-is-abstract").expect("a property");
     assert_eq!((zab.holds, zab.undecided), (Some(false), 0), "{report}");
     assert!(!zab.facts.is_empty(), "{report}");
 }
@@ -483,7 +500,7 @@ fn refused_by_abstract_zab(mut tapes: Vec<Tape>, who: (u8, u64), change: impl Fn
 fn a_run_is_a_run_of_abstract_zab_whatever_order_its_recordings_are_read_in() {
     for tapes in [calm(), stormy(), continued()] {
         let report = check(&tapes);
-        let zab = report.property("Zab").expect("a property");
+        let zab = report.property("every-step-is-abstract").expect("a property");
         assert_eq!((zab.holds, zab.violations), (Some(true), 0), "{report}");
     }
     let taken = |report: &Report, name: &str| {
@@ -508,7 +525,7 @@ fn a_leader_that_counts_on_a_promise_that_never_was_is_refused_by_abstract_zab()
         }
     }
     let report = check(&tapes);
-    assert_eq!(report.property("Zab").expect("a property").holds, Some(false), "{report}");
+    assert_eq!(report.property("every-step-is-abstract").expect("a property").holds, Some(false), "{report}");
 }
 
 #[test]
@@ -529,7 +546,11 @@ fn a_disk_that_never_confirms_is_refused_by_abstract_zab_if_others_count_on_it()
         tape(&mut tapes, sid, 1).steps.retain(|step| !matches!(step.event, Event::Durable(_)));
     }
     let report = check(&tapes);
-    assert_eq!(report.property("Zab").expect("a property").holds, Some(false), "{report}");
+    assert_eq!(
+        report.property("every-step-is-abstract").expect("a property").holds,
+        Some(false),
+        "{report}"
+    );
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn changed_steps_are_refused_or_are_another_run() {
         tried += 1;
         let report = check_changed(&tapes, which, &change.file);
         unreadable += u32::from(report.recordings[which].refusal.is_some());
-        let zab = report.property("Zab").expect("a property");
+        let zab = report.property("every-step-is-abstract").expect("a property");
         by_abstract_zab += u32::from(zab.holds == Some(false));
         if report.passes() {
             let last_of_killed = !tapes[which].closed && change.at + 1 == before.len();

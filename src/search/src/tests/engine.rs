@@ -246,6 +246,10 @@ fn a_panic_of_the_space_reaches_the_caller() {
             assert!(state != [9, 9, 9, 9], "the model says so");
             self.0.expand(worker, state, out);
         }
+        fn digest(&self, _: usize, word: u32) -> u128 {
+            u128::from(word)
+        }
+
         fn judge(&self, worker: &mut Vec<u32>, state: &[u32]) -> super::super::Judgement {
             self.0.judge(worker, state)
         }

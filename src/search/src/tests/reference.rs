@@ -156,6 +156,10 @@ impl Space for Commit {
         }
     }
 
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        if place == 0 { u128::from(word) } else { self.locals.digest(word) }
+    }
+
     fn judge(&self, _: &mut Self::Worker, state: &[u32]) -> Judgement {
         let decided = |what| state[1..].iter().any(|&id| self.locals.get(id).decided == Some(what));
         let both = decided(true) && decided(false);
@@ -179,6 +183,7 @@ fn agrees<S: Space + Send + 'static>(make: impl Fn() -> S) {
         assert_eq!(outcome.levels, ours[0].levels);
         assert_eq!(outcome.generated, ours[0].generated);
         assert_eq!(outcome.marks, ours[0].marks);
+        assert_eq!(outcome.digest, ours[0].digest);
         assert!(outcome.complete && outcome.violations.is_empty());
         let reached = |outcome: &super::super::Outcome| {
             outcome
@@ -205,6 +210,19 @@ fn a_grid_counts_as_in_stateright() {
 fn two_phase_commit_counts_as_in_stateright() {
     agrees(|| Commit::new(2));
     agrees(|| Commit::new(3));
+}
+
+#[test]
+fn a_set_of_states_has_one_digest_whatever_the_ids_of_their_components() {
+    let found = |space: &Commit| explore(space, &Options::default(), &mut |_| {}).digest;
+    let (one, other) = (Commit::new(3), Commit::new(3));
+    let digest = found(&one);
+    for id in (0..one.locals.len() as u32).rev() {
+        other.locals.intern_ref(one.locals.get(id));
+    }
+    assert!(*one.locals.get(0u32) != *other.locals.get(0u32));
+    assert_eq!(found(&other), digest);
+    assert_ne!(found(&Commit::new(2)), digest);
 }
 
 #[test]

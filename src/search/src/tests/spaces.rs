@@ -77,6 +77,10 @@ impl Space for Grid {
         }
     }
 
+    fn digest(&self, _: usize, word: u32) -> u128 {
+        u128::from(word)
+    }
+
     fn judge(&self, _: &mut Vec<u32>, state: &[u32]) -> Judgement {
         let sum: u32 = state.iter().sum();
         let beyond = u64::from(sum >= self.violated_from);
@@ -128,6 +132,10 @@ impl Space for Drawn {
                 out.push(label, 0, bad.map(|bad| bad.1).sum(), &[to]);
             }
         }
+    }
+
+    fn digest(&self, _: usize, word: u32) -> u128 {
+        u128::from(word)
     }
 
     fn judge(&self, (): &mut (), state: &[u32]) -> Judgement {

@@ -1,5 +1,5 @@
 //! Measurements of the engine alone; ignored by default. Run with
-//! `cargo test --release -p model search::tests::timing -- --ignored --nocapture --test-threads 1`.
+//! `cargo test --release -p search tests::timing -- --ignored --nocapture --test-threads 1`.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -7,9 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Calms, STRONG_FROM};
-use checker::{Completion, Phase};
-use search::fair::{Counterexample, FairOptions, FairOutcome, fair_within};
-use search::{
+use crate::fair::{Counterexample, FairOptions, FairOutcome, fair_within};
+use crate::{
     Incomplete, Judgement, Options, Outcome, Progress, Space, Successors, Trace, explore, replay,
 };
 
@@ -20,16 +19,6 @@ pub enum Half {
     Safety,
     /// Calm runs.
     Liveness,
-}
-
-impl Half {
-    /// As the front end calls it.
-    pub fn phase(self) -> Phase {
-        match self {
-            Self::Safety => Phase::Exploring,
-            Self::Liveness => Phase::Liveness,
-        }
-    }
 }
 
 /// What a check found.
@@ -45,18 +34,15 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether both halves, or the first alone if that was all, are complete.
-    pub fn completion(&self, live: bool) -> Completion {
-        let of = |incomplete: &Option<Incomplete>| {
-            incomplete.as_ref().map(|why| Completion::Incomplete(why.to_string()))
-        };
+    /// Safety alone.
+    pub fn safety(outcome: Outcome) -> Self {
+        Self { outcome, fair: None, lasso: None }
+    }
+
+    /// Why one of the halves is not complete, if one is not.
+    pub fn incomplete(&self) -> Option<&Incomplete> {
         let fair = self.fair.as_ref();
-        let skipped = (live && fair.is_none())
-            .then(|| Completion::Incomplete("liveness was not looked at".to_owned()));
-        of(&self.outcome.incomplete)
-            .or(fair.and_then(|fair| of(&fair.incomplete)))
-            .or(skipped)
-            .unwrap_or(Completion::Complete)
+        self.outcome.incomplete.as_ref().or(fair.and_then(|fair| fair.incomplete.as_ref()))
     }
 }
 
@@ -185,6 +171,10 @@ impl<S: Calms> Space for Collector<'_, S> {
         self.space.judge(worker, state)
     }
 
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        self.space.digest(place, word)
+    }
+
     fn bytes(&self) -> u64 {
         let starts = self.starts.lock().expect("no holder panics").capacity() as u64;
         self.space.bytes() + 4 * starts
@@ -223,6 +213,10 @@ impl<S: Calms> Space for Calm<'_, S> {
     fn judge(&self, _: &mut S::Worker, _: &[u32]) -> Judgement {
         Judgement::default()
     }
+
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        self.space.digest(place, word)
+    }
 }
 
 /// A model in which reaching one state, but for its budgets, is the violation.
@@ -254,5 +248,9 @@ impl<S: Calms> Space for Seeker<'_, S> {
         let mut calmed = state.to_vec();
         self.space.calmed(&mut calmed);
         Judgement { violated: u64::from(calmed == self.target), reached: 0 }
+    }
+
+    fn digest(&self, place: usize, word: u32) -> u128 {
+        self.space.digest(place, word)
     }
 }

@@ -1,5 +1,5 @@
-//! The two searches as the families use them: that of this repository, and stateright's, which is
-//! the reference.
+//! The two searches as families use them: that of this repository, and stateright's, which is the
+//! reference.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use stateright::{Checker as _, Model};
 
-use checker::{CheckOptions, Completion, Phase, Progress, Verdict, Violated};
-use search::{self, Options, Outcome, Space, explore};
+use search::{Options, Outcome};
+
+use super::{CheckOptions, Completion, Phase, Progress, Verdict, Violated};
 
 /// What the front end asks, as the search takes it.
 pub(crate) fn options(opts: &CheckOptions) -> Options<'_> {
@@ -34,27 +35,12 @@ pub(crate) fn shown(phase: Phase, seen: &search::Progress) -> Progress {
     }
 }
 
-/// Explores all states of `space`.
-pub(crate) fn own(
-    space: &impl Space,
-    opts: &CheckOptions,
-    progress: &dyn Fn(&Progress),
-) -> (Outcome, Completion) {
-    let outcome = explore(space, &options(opts), &mut |seen| {
-        progress(&shown(Phase::Exploring, seen));
-    });
-    let completion = match &outcome.incomplete {
-        None => Completion::Complete,
-        Some(why) => Completion::Incomplete(why.to_string()),
-    };
-    (outcome, completion)
-}
-
 /// What an outcome says by itself. Properties, actions and violations are the family's to add.
 pub(crate) fn verdict(outcome: &Outcome, completion: Completion, opts: &CheckOptions) -> Verdict {
     Verdict {
         completion,
         distinct: outcome.distinct,
+        digest: Some(outcome.digest),
         generated: outcome.generated,
         depth: u64::from(outcome.depth),
         elapsed: Duration::from_secs_f64(outcome.seconds),
@@ -69,6 +55,7 @@ fn nothing(opts: &CheckOptions, collision_bound: String) -> Verdict {
     Verdict {
         completion: Completion::Complete,
         distinct: 0,
+        digest: None,
         generated: 0,
         depth: 0,
         elapsed: Duration::ZERO,

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Calms, Entry, STRONG_FROM};
 use search::Successors;
+use search::calm::{Calms, STRONG_FROM};
+
+use super::Entry;
 
 /// A step of a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Lasso;
+use search::calm::Lasso;
 
 /// One entry of a trace: the first says where it begins; a run that never gets there also says when
 /// its faults stop, and from where on it repeats itself.
