@@ -76,23 +76,24 @@ impl Step {
         let mut disks = self.disks.iter();
         for fact in &self.facts {
             let mut after = before.clone();
+            if fact.is_of_a_record()
+                && let Some(disk) = disks.next()
+            {
+                after.disk.clone_from(disk);
+            }
             match fact {
-                Fact::Promised { .. }
-                | Fact::Accepted { .. }
-                | Fact::Appended(_)
-                | Fact::Truncated { .. }
-                | Fact::Replaced { .. } => {
-                    if let Some(disk) = disks.next() {
-                        after.disk.clone_from(disk);
-                    }
-                }
                 Fact::Delivered(txn) => after.applied.push(txn.clone()),
                 Fact::Installed { zxid } => {
                     let holds = self.after.applied.iter().take_while(|txn| txn.zxid <= *zxid);
                     after.applied = holds.cloned().collect();
                 }
                 Fact::Started { .. } => after.applied.clone_from(&self.after.applied),
-                Fact::Elected { .. }
+                Fact::Promised { .. }
+                | Fact::Elected { .. }
+                | Fact::Accepted { .. }
+                | Fact::Appended(_)
+                | Fact::Truncated { .. }
+                | Fact::Replaced { .. }
                 | Fact::Acknowledged { .. }
                 | Fact::Established { .. }
                 | Fact::Proposed(_)
@@ -116,7 +117,11 @@ impl Step {
                 return;
             }
             let mut actor = Actor { me: self.sid, own: &mut own, heard: &mut *heard };
-            refused = match fold.take(&mut actor, fact) {
+            let taken = fold.take(&mut actor, fact);
+            if let Fact::Started { .. } | Fact::LeadershipEnded = fact {
+                fold.summary.retire(self.sid);
+            }
+            refused = match taken {
                 Err(unexplained) => Some(format!("{unexplained} ({fact:?})")),
                 Ok(()) if own != after.own(histories) => {
                     Some(format!("{} holds something else than its core says ({fact:?})", self.sid))

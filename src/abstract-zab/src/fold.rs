@@ -144,14 +144,7 @@ impl<P: Clone + Eq + Hash + std::fmt::Debug> Fold<'_, P> {
                 let sequence = self.histories.push(delivered, txn.clone());
                 self.deliver(actor, sequence)
             }
-            Fact::LeadershipEnded => {
-                self.ends(actor)?;
-                // To have delivered nothing is worth knowing of a leader only.
-                if self.summary.delivered.get(&f) == Some(&History::EMPTY) {
-                    self.summary.delivered.remove(&f);
-                }
-                Ok(())
-            }
+            Fact::LeadershipEnded => self.ends(actor),
         }
     }
 
@@ -224,14 +217,12 @@ impl<P: Clone + Eq + Hash + std::fmt::Debug> Fold<'_, P> {
         Ok(())
     }
 
-    /// What the server led it leads no longer, and what it was promised is of no use to it: its
-    /// next candidature is for a newer epoch.
+    /// What the server led it leads no longer.
     fn ends(&mut self, actor: &mut Actor<'_, P>) -> Result<(), Unexplained> {
         let f = actor.me;
         if self.summary.reigns.values().any(|reign| reign.leader == f && reign.active) {
             self.act(actor, Action::Crash { f })?;
         }
-        self.summary.promises.retain(|_, promise| promise.candidate != f);
         Ok(())
     }
 

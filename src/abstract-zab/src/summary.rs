@@ -245,6 +245,16 @@ impl Summary {
         Action::Deliver { f, e: e.unwrap_or(of_its_own), n }
     }
 
+    /// Forgets what is of no use to a server that leads no longer, if servers are followed in the
+    /// order of time: its next candidature is for a newer epoch than any that was promised to it.
+    /// To have delivered nothing is worth knowing of a leader only.
+    pub fn retire(&mut self, f: Sid) {
+        self.promises.retain(|_, promise| promise.candidate != f);
+        if self.delivered.get(&f) == Some(&History::EMPTY) {
+            self.delivered.remove(&f);
+        }
+    }
+
     /// Forgets what no guard can ask for any more: of epochs that are over everything but what was
     /// chosen in them; of others the acknowledgements, if those and whoever can still acknowledge
     /// are no quorum; and promises to servers that are no candidates, or have promised a newer

@@ -14,7 +14,7 @@ use crate::refinement::{self, Source};
 use crate::replay::{Keeps, Replay};
 use crate::report::{End, FileReport, Report};
 use crate::shadow::{Disk, Shadow};
-use crate::verdict::{Fact, Witness};
+use crate::verdict::{Place, Witness};
 
 /// Takes recordings, and then says what they show together.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub(crate) struct Server {
 /// What a recording leaves to the next start.
 #[derive(Debug)]
 struct Left {
-    at: Fact,
+    at: Place,
     /// No step is missing, so these are all the disks that a crash can leave.
     disks: Option<Vec<Disk>>,
     durable: Disk,
@@ -119,7 +119,7 @@ impl Checker {
         let outcome = loop {
             match reader.step() {
                 Ok(Some(step)) => {
-                    let at = Fact::new(file, step.number);
+                    let at = Place::new(file, step.number);
                     if step.number == 0
                         && let Err(why) = self.start(&step.event, &mut run, at)
                     {
@@ -143,7 +143,7 @@ impl Checker {
             }
         };
         let shadow = shadow?;
-        let at = Fact::new(file, report.steps.saturating_sub(1));
+        let at = Place::new(file, report.steps.saturating_sub(1));
         if closed {
             let Merged { wire, tallies, .. } = &mut self.merged;
             wire.flushed(tallies, at);
@@ -179,7 +179,7 @@ impl Checker {
     }
 
     /// The first step, and what the recordings before it demand of it.
-    fn start(&mut self, event: &Event, run: &mut Run<'_>, at: Fact) -> Result<(), String> {
+    fn start(&mut self, event: &Event, run: &mut Run<'_>, at: Place) -> Result<(), String> {
         let Event::Start(image) = event else {
             return Err(format!("it begins with {event:?}, allowed: Start"));
         };
@@ -228,7 +228,7 @@ impl Checker {
         Ok(())
     }
 
-    fn step(&mut self, run: &mut Run<'_>, at: Fact, step: &Step) {
+    fn step(&mut self, run: &mut Run<'_>, at: Place, step: &Step) {
         let Merged { tallies, wire, .. } = &mut self.merged;
         let (event, effects) = (&step.event, &step.effects);
         if let Some(replay) = &mut run.replay {

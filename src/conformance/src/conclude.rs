@@ -8,7 +8,7 @@ use crate::checker::Checker;
 use crate::merged::{At, Merged};
 use crate::property::Property;
 use crate::report::{End, FileReport};
-use crate::verdict::{Fact, Witness};
+use crate::verdict::{Place, Witness};
 
 /// What a quorum had on disk under one epoch.
 struct Chosen {
@@ -188,7 +188,7 @@ impl Checker {
     /// adjacent to others.
     fn one_sequence(&mut self) {
         let merged = &mut self.merged;
-        let adjacent = |at: Fact, before: Zxid, zxid: Zxid| {
+        let adjacent = |at: Place, before: Zxid, zxid: Zxid| {
             Witness(at, format!("{zxid:?} is delivered directly behind {before:?}"))
         };
         for (&zxid, &(before, at)) in &merged.delivered {

@@ -23,7 +23,6 @@
 
 mod checker;
 mod conclude;
-mod core_steps;
 mod difference;
 mod files;
 mod merged;

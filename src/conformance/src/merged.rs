@@ -7,11 +7,11 @@ use zab::{Epoch, Sid, Zxid};
 
 use crate::property::Property;
 use crate::table::Table;
-use crate::verdict::{Fact, Tallies, Witness};
+use crate::verdict::{Place, Tallies, Witness};
 use crate::wire::Wire;
 
 /// A zxid, and where that was recorded.
-pub(crate) type At = (Zxid, Fact);
+pub(crate) type At = (Zxid, Place);
 
 /// Everything that properties over several recordings need. Nothing in it depends on the order of
 /// recordings.
@@ -20,7 +20,7 @@ pub(crate) struct Merged {
     pub(crate) tallies: Tallies,
     pub(crate) table: Table,
     /// Delivered with another content than was seen before.
-    odd: BTreeMap<Zxid, (Digest, Fact)>,
+    odd: BTreeMap<Zxid, (Digest, Place)>,
     /// What stands directly before the first transaction of an epoch, in histories.
     pub(crate) history: BTreeMap<Zxid, At>,
     /// The same in delivered sequences.
@@ -29,9 +29,9 @@ pub(crate) struct Merged {
     pub(crate) bases: Vec<At>,
     leaders: BTreeMap<Epoch, (Sid, Witness)>,
     pub(crate) elected: BTreeMap<Epoch, Elected>,
-    established: BTreeMap<Epoch, Fact>,
+    established: BTreeMap<Epoch, Place>,
     /// What the leader of an epoch had delivered when it first proposed.
-    pub(crate) broadcasts: Vec<(Epoch, Zxid, Fact)>,
+    pub(crate) broadcasts: Vec<(Epoch, Zxid, Place)>,
     /// The end of the history on a server's disk, while epoch and promise there were this one: the
     /// largest seen.
     pub(crate) durable: BTreeMap<(Sid, Epoch), At>,
@@ -46,13 +46,13 @@ pub(crate) struct Merged {
 }
 
 /// How often a packet was sent and received, and where it was received last.
-pub(crate) type Passed = (u64, u64, Option<Fact>);
+pub(crate) type Passed = (u64, u64, Option<Place>);
 
 /// An elected leader.
 #[derive(Debug)]
 pub(crate) struct Elected {
     pub(crate) leader: Sid,
-    pub(crate) at: Fact,
+    pub(crate) at: Place,
     /// The end of its history, which is the initial history of the epoch.
     pub(crate) last: Zxid,
     /// The recording goes on beyond its leadership.
@@ -71,7 +71,7 @@ pub(crate) struct Restart {
 
 impl Merged {
     /// A zxid with its content, anywhere.
-    pub(crate) fn see(&mut self, zxid: Zxid, digest: Digest, at: Fact) {
+    pub(crate) fn see(&mut self, zxid: Zxid, digest: Digest, at: Place) {
         let entry = self.table.entry(zxid, digest, at);
         let (seen, first) = (entry.seen, entry.digest);
         self.tallies.check(Property::Z2, first == digest, || {
@@ -83,7 +83,7 @@ impl Merged {
     }
 
     /// A leader's proposal.
-    pub(crate) fn propose(&mut self, leader: Sid, zxid: Zxid, digest: Digest, at: Fact) {
+    pub(crate) fn propose(&mut self, leader: Sid, zxid: Zxid, digest: Digest, at: Place) {
         let entry = self.table.entry(zxid, digest, at);
         let before = entry.proposed.replace(at);
         self.tallies.check(Property::Z2, before.is_none(), || {
@@ -94,7 +94,7 @@ impl Merged {
     }
 
     /// A history gets `zxid` directly behind `before`.
-    pub(crate) fn append(&mut self, before: Zxid, zxid: Zxid, at: Fact) {
+    pub(crate) fn append(&mut self, before: Zxid, zxid: Zxid, at: Place) {
         let follows = before.is_followed_by(zxid);
         self.tallies.check(Property::Z7, follows, || {
             vec![Witness(at, format!("a history has {zxid:?} directly behind {before:?}"))]
@@ -111,7 +111,7 @@ impl Merged {
     }
 
     /// A state machine that holds everything up to `before` is given a transaction.
-    pub(crate) fn deliver(&mut self, before: Zxid, zxid: Zxid, digest: Digest, at: Fact) {
+    pub(crate) fn deliver(&mut self, before: Zxid, zxid: Zxid, digest: Digest, at: Place) {
         self.see(zxid, digest, at);
         let follows = before.is_followed_by(zxid);
         self.tallies.check(Property::Z9, follows, || {
@@ -140,7 +140,7 @@ impl Merged {
     }
 
     /// Somebody is, or is taken for, the leader of an epoch.
-    pub(crate) fn leads(&mut self, epoch: Epoch, leader: Sid, at: Fact, how: &str) {
+    pub(crate) fn leads(&mut self, epoch: Epoch, leader: Sid, at: Place, how: &str) {
         let witness = |at| Witness(at, format!("{leader} {how} epoch {epoch}"));
         let (other, first) = self.leaders.entry(epoch).or_insert_with(|| (leader, witness(at)));
         let other = *other;
@@ -148,7 +148,7 @@ impl Merged {
     }
 
     /// A leader has its quorum of promises.
-    pub(crate) fn elect(&mut self, epoch: Epoch, leader: Sid, last: Zxid, at: Fact) {
+    pub(crate) fn elect(&mut self, epoch: Epoch, leader: Sid, last: Zxid, at: Place) {
         self.leads(epoch, leader, at, "is elected in");
         let before = self.elected.get(&epoch).map(|elected| elected.at);
         self.tallies.check(Property::Z1, before.is_none(), || {
@@ -159,7 +159,7 @@ impl Merged {
     }
 
     /// A leader has its quorum of accepted NEWLEADERs.
-    pub(crate) fn establish(&mut self, epoch: Epoch, leader: Sid, at: Fact) {
+    pub(crate) fn establish(&mut self, epoch: Epoch, leader: Sid, at: Place) {
         self.leads(epoch, leader, at, "is established in");
         let before = self.established.insert(epoch, at);
         let elected = self.elected.get(&epoch).filter(|elected| elected.leader == leader);
@@ -170,7 +170,7 @@ impl Merged {
     }
 
     /// The history on a disk whose epoch and promise are both `epoch` ends here.
-    pub(crate) fn on_disk(&mut self, sid: Sid, epoch: Epoch, last: Zxid, at: Fact) {
+    pub(crate) fn on_disk(&mut self, sid: Sid, epoch: Epoch, last: Zxid, at: Place) {
         let known = self.durable.entry((sid, epoch)).or_insert((last, at));
         if known.0 < last {
             *known = (last, at);

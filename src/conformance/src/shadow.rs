@@ -10,7 +10,7 @@ use zab::{Action, DiskImage, Epoch, Note, Peer, Record, Refusal, Role, Sid, Writ
 
 use crate::merged::Merged;
 use crate::property::Property;
-use crate::verdict::{Fact, Witness};
+use crate::verdict::{Place, Witness};
 
 /// What a disk holds, or will.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -68,7 +68,12 @@ pub(crate) struct Shadow {
 }
 
 impl Shadow {
-    pub(crate) fn start(me: Sid, image: &DiskImage<Digest>, merged: &mut Merged, at: Fact) -> Self {
+    pub(crate) fn start(
+        me: Sid,
+        image: &DiskImage<Digest>,
+        merged: &mut Merged,
+        at: Place,
+    ) -> Self {
         let disk = Disk::of(image);
         merged.bases.push((image.snapshot, at));
         let mut before = image.snapshot;
@@ -128,7 +133,7 @@ impl Shadow {
         event: &Event,
         effects: &[Effect],
         merged: &mut Merged,
-        at: Fact,
+        at: Place,
     ) {
         match event {
             Event::Received { link, packets } => {
@@ -196,7 +201,7 @@ impl Shadow {
     }
 
     /// The replayed core has to be where this shadow is.
-    pub(crate) fn compare(&self, peer: &Peer<Bytes>, merged: &mut Merged, at: Fact) {
+    pub(crate) fn compare(&self, peer: &Peer<Bytes>, merged: &mut Merged, at: Place) {
         let zab = peer.zab();
         let memory = (zab.accepted_epoch(), zab.current_epoch(), zab.last(), zab.delivered());
         let (Some(accepted), Some(current), Some(last), Some(delivered)) = memory else {
@@ -218,7 +223,7 @@ impl Shadow {
         });
     }
 
-    fn received(&mut self, peer: Sid, packet: &Packet, merged: &mut Merged, at: Fact) {
+    fn received(&mut self, peer: Sid, packet: &Packet, merged: &mut Merged, at: Place) {
         let zxid = packet.zxid;
         match packet.kind {
             PacketType::Proposal | PacketType::Inform => {
@@ -256,7 +261,7 @@ impl Shadow {
         }
     }
 
-    fn on_durable(&mut self, upto: WriteNo, merged: &mut Merged, at: Fact) {
+    fn on_durable(&mut self, upto: WriteNo, merged: &mut Merged, at: Place) {
         // What was never issued, or is not new, says nothing: the core ignores it too.
         if upto.0 > self.upto + self.pending.len() as u64 {
             return;
@@ -270,14 +275,14 @@ impl Shadow {
     }
 
     /// Under an epoch that is both promised and accepted, the history on disk is the leader's.
-    fn settle(&self, merged: &mut Merged, at: Fact) {
+    fn settle(&self, merged: &mut Merged, at: Place) {
         let Disk { accepted, current, last } = self.durable;
         if accepted == current && accepted > Epoch(0) {
             merged.on_disk(self.me, accepted, last, at);
         }
     }
 
-    fn epochs(&self, merged: &mut Merged, at: Fact) {
+    fn epochs(&self, merged: &mut Merged, at: Place) {
         let Disk { accepted, current, last } = self.issued;
         let holds = current <= accepted && last.epoch() <= accepted;
         merged.tallies.check(Property::Z8, holds, || {
@@ -290,7 +295,7 @@ impl Shadow {
         });
     }
 
-    fn written(&mut self, no: WriteNo, record: &Record<Digest>, merged: &mut Merged, at: Fact) {
+    fn written(&mut self, no: WriteNo, record: &Record<Digest>, merged: &mut Merged, at: Place) {
         let expected = self.upto + self.pending.len() as u64 + 1;
         merged.tallies.check(Property::Z11, no.0 == expected, || {
             vec![Witness(at, format!("record {} is issued where {expected} is due", no.0))]
@@ -323,7 +328,7 @@ impl Shadow {
         self.epochs(merged, at);
     }
 
-    fn sent(&self, to: Sid, packet: &Packet, merged: &mut Merged, at: Fact) {
+    fn sent(&self, to: Sid, packet: &Packet, merged: &mut Merged, at: Place) {
         let zxid = packet.zxid;
         let Disk { accepted, .. } = self.durable;
         match packet.kind {
@@ -374,7 +379,7 @@ impl Shadow {
     }
 
     /// `waits`: what the packet says is on disk when it leaves.
-    fn gated(&self, to: Sid, packet: &Packet, waits: bool, merged: &mut Merged, at: Fact) {
+    fn gated(&self, to: Sid, packet: &Packet, waits: bool, merged: &mut Merged, at: Place) {
         merged.tallies.check(Property::Z6, waits, || {
             let Disk { accepted, current, last } = self.durable;
             vec![
@@ -386,7 +391,7 @@ impl Shadow {
         });
     }
 
-    fn noted(&mut self, note: Note, merged: &mut Merged, at: Fact) {
+    fn noted(&mut self, note: Note, merged: &mut Merged, at: Place) {
         match note {
             Note::Action(Action::LeaderElected) => {
                 let epoch = self.issued.accepted;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use recording::Digest;
 use zab::Zxid;
 
-use crate::verdict::Fact;
+use crate::verdict::Place;
 
 /// What is known of one zxid.
 #[derive(Clone, Copy, Debug)]
@@ -13,9 +13,9 @@ pub(crate) struct Entry {
     counter: u8,
     pub(crate) digest: Digest,
     /// Where it was seen first.
-    pub(crate) seen: Fact,
-    pub(crate) proposed: Option<Fact>,
-    pub(crate) delivered: Option<Fact>,
+    pub(crate) seen: Place,
+    pub(crate) proposed: Option<Place>,
+    pub(crate) delivered: Option<Place>,
 }
 
 /// Entries in blocks of 256 zxids; a block holds only what was seen.
@@ -26,7 +26,7 @@ pub(crate) struct Table {
 
 impl Table {
     /// The entry of `zxid`, made if it is not there.
-    pub(crate) fn entry(&mut self, zxid: Zxid, digest: Digest, seen: Fact) -> &mut Entry {
+    pub(crate) fn entry(&mut self, zxid: Zxid, digest: Digest, seen: Place) -> &mut Entry {
         let counter = zxid.0.to_le_bytes()[0];
         let block = self.blocks.entry(zxid.0 >> 8).or_default();
         // In order, nearly always.
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn entries_are_found_again_and_listed_in_order() {
         let mut table = Table::default();
-        let fact = Fact::new(0, 0);
+        let fact = Place::new(0, 0);
         let zxids = [7, 3, 256, 255, 1 << 32 | 1, 3, 9 << 32, 257].map(Zxid);
         for zxid in zxids {
             let digest = Digest::of(&zxid.0.to_le_bytes());

@@ -6,11 +6,11 @@ use crate::property::Property;
 
 /// A step of a recording: 20 bits of file, 44 bits of step.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Fact(NonZero<u64>);
+pub(crate) struct Place(NonZero<u64>);
 
 const STEP_BITS: u32 = 44;
 
-impl Fact {
+impl Place {
     pub(crate) fn new(file: usize, step: u64) -> Self {
         let file = (file as u64 + 1).min((1 << (64 - STEP_BITS)) - 1);
         let packed = file << STEP_BITS | step.min((1 << STEP_BITS) - 1);
@@ -28,7 +28,7 @@ impl Fact {
 
 /// A step, and what it shows.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Witness(pub(crate) Fact, pub(crate) String);
+pub(crate) struct Witness(pub(crate) Place, pub(crate) String);
 
 /// One property.
 #[derive(Clone, Debug, Default)]

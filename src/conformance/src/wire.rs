@@ -26,7 +26,7 @@ use zab::{Notification, Peer, Sid, Zxid};
 
 use crate::property::Property;
 use crate::replay::Did;
-use crate::verdict::{Fact, Tallies, Witness};
+use crate::verdict::{Place, Tallies, Witness};
 
 /// One end of a connection of the quorum port.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct End {
     pub(crate) link: Link,
     dialled: bool,
     over: Option<Ports>,
-    opened: Fact,
+    opened: Place,
     pub(crate) sent: Passed,
     pub(crate) got: Passed,
     /// Up to where the core said, and the packets say, that the history is committed.
@@ -47,17 +47,17 @@ pub(crate) struct End {
 pub(crate) struct Passed {
     packets: Vec<Packet>,
     /// Behind how many packets those of a step begin.
-    steps: Vec<(usize, Fact)>,
+    steps: Vec<(usize, Place)>,
 }
 
 impl Passed {
-    fn extend(&mut self, packets: &[Packet], at: Fact) {
+    fn extend(&mut self, packets: &[Packet], at: Place) {
         self.steps.push((self.packets.len(), at));
         self.packets.extend_from_slice(packets);
     }
 
     /// The step of a packet, or the last one.
-    fn step_of(&self, packet: usize) -> Option<Fact> {
+    fn step_of(&self, packet: usize) -> Option<Place> {
         let behind = self.steps.partition_point(|(first, _)| *first <= packet);
         behind.checked_sub(1).map(|index| self.steps[index].1)
     }
@@ -66,7 +66,7 @@ impl Passed {
 /// What one server said to another in the election, in one recording, and heard of it.
 #[derive(Debug, Default)]
 struct Line {
-    said: Vec<(Notification, Fact)>,
+    said: Vec<(Notification, Place)>,
     opened: Vec<Opened>,
 }
 
@@ -74,11 +74,11 @@ struct Line {
 #[derive(Debug)]
 struct Opened {
     over: Option<Ports>,
-    at: Fact,
+    at: Place,
     /// How much was said before.
     before: usize,
     greeting: Option<Notification>,
-    heard: Vec<(Notification, Fact)>,
+    heard: Vec<(Notification, Place)>,
 }
 
 /// Everything that was recorded of connections.
@@ -112,7 +112,7 @@ impl Wire {
         event: &Event,
         effects: &[Effect],
         tallies: &mut Tallies,
-        at: Fact,
+        at: Place,
     ) {
         match event {
             Event::Opened { link, dialled, over } => {
@@ -203,7 +203,7 @@ impl Wire {
         link: Link,
         packets: &[Packet],
         tallies: &mut Tallies,
-        at: Fact,
+        at: Place,
     ) {
         for packet in packets {
             self.kinds.entry(packet.kind).or_default().1 += 1;
@@ -221,7 +221,7 @@ impl Wire {
         }
     }
 
-    fn sent(&mut self, link: Link, packets: &[Packet], at: Fact) {
+    fn sent(&mut self, link: Link, packets: &[Packet], at: Place) {
         for packet in packets {
             self.kinds.entry(packet.kind).or_default().0 += 1;
         }
@@ -274,7 +274,7 @@ impl Wire {
     }
 
     /// Everything that was said has left.
-    pub(crate) fn flushed(&self, tallies: &mut Tallies, at: Fact) {
+    pub(crate) fn flushed(&self, tallies: &mut Tallies, at: Place) {
         for &end in self.committing.values() {
             let End { server, link, committed: (said, by_packets), opened, .. } = &self.ends[end];
             tallies.check(Property::R6, by_packets >= said, || {
@@ -383,7 +383,7 @@ impl Wire {
             lines.filter(|((_, _, peer), _)| *peer == server)
         };
         let is_named = lines().any(|(_, line)| line.opened.iter().any(named));
-        let mut best: Option<(usize, Fact)> = None;
+        let mut best: Option<(usize, Place)> = None;
         for (&(_, file, _), line) in lines() {
             for other in line.opened.iter().filter(|other| !is_named || named(other)) {
                 let understood = understood(&opened.heard, other, &line.said);
@@ -430,9 +430,9 @@ fn common(one: &[Packet], other: &[Packet]) -> usize {
 
 /// How many of the messages that were heard, from the first on, can come of what was said.
 fn understood(
-    heard: &[(Notification, Fact)],
+    heard: &[(Notification, Place)],
     opened: &Opened,
-    said: &[(Notification, Fact)],
+    said: &[(Notification, Place)],
 ) -> usize {
     let mut number = 0;
     if let (Some(greeting), Some((first, _))) = (opened.greeting, heard.first()) {

@@ -162,7 +162,7 @@ impl Random<'_> {
             7 => Other::Reported(sid, self.digest()),
             8 => Other::Synced(self.digest()),
             9 => Other::Halt(Halt::EpochsExhausted { accepted: Epoch::MAX }),
-            _ => Other::Remark(Remark::TurnedAway(sid, Turned::NoPlace)),
+            _ => Other::Remark(Remark::TurnedAway(sid, Turned::MadeRoom)),
         }
     }
 

@@ -563,6 +563,27 @@ pub enum Fact<P> {
     LeadershipEnded,
 }
 
+impl<P> Fact<P> {
+    /// True if it says that one more record is durable.
+    pub fn is_of_a_record(&self) -> bool {
+        match self {
+            Self::Promised { .. }
+            | Self::Accepted { .. }
+            | Self::Appended(_)
+            | Self::Truncated { .. }
+            | Self::Replaced { .. } => true,
+            Self::Started { .. }
+            | Self::Elected { .. }
+            | Self::Acknowledged { .. }
+            | Self::Established { .. }
+            | Self::Proposed(_)
+            | Self::Installed { .. }
+            | Self::Delivered(_)
+            | Self::LeadershipEnded => false,
+        }
+    }
+}
+
 /// What the shell has to do after a step. Owned by the caller and used again, so that a step allocates nothing in
 /// steady state. Each field is in order. Between the fields an order is needed too, and the host (`src/host`), the one
 /// caller that carries outputs out, keeps it: what was installed comes before its record; what a SNAP carries is the

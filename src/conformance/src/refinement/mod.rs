@@ -1,8 +1,8 @@
 //! Recorded runs as runs of abstract Zab.
 //!
-//! What every server did ([`stream`]) is mapped as the model maps it
-//! (`model::cluster::refinement`), and the actions of all servers are put into one order that
-//! abstract Zab allows: each server's own order is kept, and an action waits until its guards hold.
+//! The hosts run again, and what their cores report ([`stream`]) is folded into actions as the
+//! models fold it ([`Fold`]). The actions of all servers are put into one order that abstract Zab
+//! allows: each server's own order is kept, and an action waits until its guards hold.
 //! Guards of different servers' actions only ever ask for what was said before, and that is never
 //! taken back; so if there is an order at all, taking whatever is allowed finds one. If nothing
 //! more is allowed and something is left, there is none.
@@ -13,22 +13,22 @@
 //!
 //! Only the servers' variables, the epochs, and one entry for each transaction are in memory.
 
-mod actions;
 mod stream;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
-use abstract_zab::action::Kind;
-use abstract_zab::histories::{Histories, History};
+use abstract_zab::action::{Action, Kind};
+use abstract_zab::fold::{Actor, Fold, Own, Unexplained};
+use abstract_zab::histories::Histories;
 pub(crate) use abstract_zab::run::AbstractRun;
-use abstract_zab::summary::{Local, Summary};
+use abstract_zab::summary::Summary;
 use recording::Digest;
-use zab::{Quorum, Sid};
+use zab::{Epoch, Fact, Quorum, Sid, Zxid};
 
 use crate::verdict::Witness;
 pub use stream::Source;
-use stream::{Happening, Stream};
+use stream::Stream;
 
 /// What a run is in abstract Zab.
 #[derive(Debug, Default)]
@@ -41,27 +41,13 @@ pub(crate) struct Followed {
     pub(crate) undecided: Option<String>,
 }
 
-/// Why a happening has no place yet, or none at all.
-struct Blocked {
-    why: String,
-    /// Whatever others do, it will have none.
-    for_ever: bool,
-}
-
-impl Blocked {
-    fn yet(why: String) -> Self {
-        Self { why, for_ever: false }
-    }
-}
-
 /// A run that is being followed.
 struct Follower {
     quorum: Quorum,
     histories: Histories<Digest>,
     summary: Summary,
-    locals: BTreeMap<Sid, Local>,
-    /// What each state machine holds.
-    delivered: BTreeMap<Sid, History>,
+    /// What is each server's own.
+    owns: BTreeMap<Sid, Own>,
     followed: Followed,
     /// The actions in their order, if somebody wants them.
     run: Option<AbstractRun>,
@@ -90,14 +76,13 @@ pub(crate) fn follow<R: Read + Seek>(
         quorum,
         histories: Histories::new(),
         summary: Summary::default(),
-        locals: streams.iter().map(|stream| (stream.server, Local::default())).collect(),
-        delivered: BTreeMap::new(),
+        owns: streams.iter().map(|stream| (stream.server, Own::default())).collect(),
         followed,
         run: wanted.then(AbstractRun::default),
     };
     for stream in &mut streams {
-        if let Ok(Some((Happening::First(found), _))) = stream.peek()
-            && !found.is_empty()
+        if let Ok(Some((Fact::Started { accepted, current, snapshot: _, last }, _))) = stream.peek()
+            && (*accepted, *current, *last) != (Epoch(0), Epoch(0), Zxid::ZERO)
         {
             follower.followed.undecided = Some(format!(
                 "the recordings of {} begin with something on its disk, and what is older is not known",
@@ -115,16 +100,16 @@ pub(crate) fn follow<R: Read + Seek>(
                 let before = follower.followed.actions();
                 match stream.peek() {
                     Ok(None) => break,
-                    Ok(Some((happening, at))) => match follower.place(server, happening) {
+                    Ok(Some((fact, at))) => match follower.place(server, fact) {
                         Ok(()) => {
                             stream.pop();
                             progress = true;
                         }
-                        Err(Blocked { why, for_ever }) => {
+                        Err(unexplained) => {
                             // Of several actions the first ones may have been taken.
                             progress |= follower.followed.actions() != before;
-                            let why = format!("{server}: {}: {why}", told(happening));
-                            if for_ever {
+                            let why = format!("{server}: {}: {unexplained}", told(fact));
+                            if !unexplained.may_hold_later() {
                                 follower.followed.refused = vec![Witness(at, why)];
                                 return (follower.followed, follower.run);
                             }
@@ -158,13 +143,38 @@ pub(crate) fn follow<R: Read + Seek>(
     }
 }
 
-fn told(happening: &Happening) -> String {
-    let mut text = format!("{happening:?}");
+fn told(fact: &Fact<Digest>) -> String {
+    let mut text = format!("{fact:?}");
     if let Some((at, _)) = text.char_indices().nth(160) {
         text.truncate(at);
         text.push('…');
     }
     text
+}
+
+impl Follower {
+    /// Places a fact of a server, if abstract Zab allows it now.
+    fn place(&mut self, server: Sid, fact: &Fact<Digest>) -> Result<(), Unexplained> {
+        let Self { quorum, histories, summary, owns, followed, run } = self;
+        let own = owns.entry(server).or_default();
+        let mut heard = |action: &_| {
+            *followed.taken.entry(Action::kind(action)).or_default() += 1;
+            if let Some(run) = run {
+                run.add(action, histories, number);
+            }
+        };
+        let mut fold = Fold { summary, histories, quorum };
+        fold.take(&mut Actor { me: server, own, heard: &mut heard }, fact)?;
+        if let (Fact::Started { .. }, Some(run)) = (fact, run) {
+            run.expect(server, &own.local, histories);
+        }
+        Ok(())
+    }
+}
+
+/// The first 62 bits of a payload's digest, which stand for it in a run.
+fn number(payload: &Digest) -> u64 {
+    u64::from_be_bytes(payload.0) >> 2
 }
 
 impl Followed {

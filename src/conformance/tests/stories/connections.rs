@@ -45,7 +45,11 @@ fn a_commit_that_a_host_keeps_for_itself_is_told_by_the_host_that_is_run_again()
     assert!(difference.field.contains("of those that leave for s1"), "{difference:?}");
     assert!(difference.replayed.contains("Commit") && difference.replayed.contains("<1,2>"));
     // What was sent arrived.
-    assert_eq!(report.property("received-is-prefix-of-sent").expect("one").violations, 0, "{report}");
+    assert_eq!(
+        report.property("received-is-prefix-of-sent").expect("one").violations,
+        0,
+        "{report}"
+    );
 }
 
 #[test]

@@ -318,8 +318,13 @@ fn z6_an_ack_is_received_of_what_its_sender_does_not_have() {
     // And the ACK that it let leave.
     steps.drain(last..last + 2);
     let report = says_violated("ack-implies-durable", &tapes);
-    let files: Vec<_> =
-        report.property("ack-implies-durable").expect("one").facts.iter().map(|fact| fact.file.as_str()).collect();
+    let files: Vec<_> = report
+        .property("ack-implies-durable")
+        .expect("one")
+        .facts
+        .iter()
+        .map(|fact| fact.file.as_str())
+        .collect();
     assert_eq!(files, ["s3-000001.vtrace", "s1-000001.vtrace"]);
 }
 
@@ -525,7 +530,11 @@ fn a_leader_that_counts_on_a_promise_that_never_was_is_refused_by_abstract_zab()
         }
     }
     let report = check(&tapes);
-    assert_eq!(report.property("every-step-is-abstract").expect("a property").holds, Some(false), "{report}");
+    assert_eq!(
+        report.property("every-step-is-abstract").expect("a property").holds,
+        Some(false),
+        "{report}"
+    );
 }
 
 #[test]
