@@ -170,7 +170,7 @@ fn a_commit_that_is_lost_on_the_way_is_told_by_the_recordings() {
     assert_eq!(status, Some(1), "{text}");
     let violated = text.lines().filter(|line| line.contains("VIOLATED"));
     let violated: Vec<_> = violated.collect();
-    assert!(matches!(violated[..], [one] if one.contains("R4 received-is-prefix")), "{text}");
+    assert!(matches!(violated[..], [one] if one.contains("received-is-prefix-of-sent")), "{text}");
     let sid = cluster.servers[leader].sid;
     let says = format!("that s{sid} sends over it is COMMIT <");
     assert!(text.contains(&says), "{says}: {text}");
