@@ -63,12 +63,13 @@ if [ "${1:-}" = --rest ]; then
     cp model/mutants/outcomes.tsv "$work/before.tsv"
 fi
 cargo mutants --package zab --list --colors never "${given[@]}" >"$work/all.txt"
-try small 120 0 model --cargo-arg=--test=quick_tier -- small
 if [ "${1:-}" = --in-diff ]; then
     # Of a diff it is enough that something finds each: what takes longest comes last.
     try tests 120 1 zab
+    try small 120 0 model --cargo-arg=--test=quick_tier -- small
     try quick 600 1 model --cargo-arg=--test=quick_tier
 else
+    try small 120 0 model --cargo-arg=--test=quick_tier -- small
     try quick 600 1 model --cargo-arg=--test=quick_tier
     try tests 120 1 zab
     try why 600 1 model --cargo-arg=--test=quick_tier

@@ -97,7 +97,7 @@ fn live<S: Calms>(space: &S) -> Found {
 #[test]
 fn small_clusters_come_to_serve_clients() {
     for (limits, distinct) in [
-        (TWO, 4_226),
+        (TWO, 3_768),
         (Limits { stale_votes: false, ..TWO }, 2_231),
         (Limits { servers: 1, observers: 1, ..TWO }, 16_822),
         (

@@ -112,9 +112,8 @@ impl Replay {
         }
         self.handle(Some(host::Event::Durable(WriteNo(self.durable.0 + 1))))?;
         let facts = std::mem::take(&mut self.again.facts);
-        let of_the_disk = |fact: &Fact<Digest>| match fact {
-            Fact::Acknowledged { .. } => true,
-            fact => fact.is_of_a_record(),
+        let of_the_disk = |fact: &Fact<Digest>| {
+            fact.is_of_a_record() || matches!(fact, Fact::Acknowledged { .. })
         };
         Ok(Some(facts.into_iter().filter(of_the_disk).collect()))
     }

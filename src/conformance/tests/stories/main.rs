@@ -130,7 +130,7 @@ fn what_the_core_did_holds() {
                 "chosen-in-later-initial-history",
                 "durable-survives-restart",
             ];
-            let open = open.contains(&&*property.name);
+            let open = open.contains(&property.name);
             assert!(property.holds == Some(true) || open, "{name}\n{report}");
         }
     }
