@@ -139,34 +139,35 @@ impl<P> Syncs<P> {
 mod tests {
     use super::*;
 
-    /// Two confirmed, two asked, two waiting, in turn of server 2 and server 3.
     #[test]
     fn what_a_learner_asked_over_a_link_that_is_gone_is_forgotten_and_nothing_else() {
         let quorum = Quorum::majority((1..=3).map(Sid).collect());
         let mut syncs = Syncs::new();
-        let mut body = 0..;
-        let mut push = |syncs: &mut Syncs<u8>| {
-            for sid in [Sid(2), Sid(3)] {
-                syncs.push(sid, body.next().unwrap_or(u8::MAX), Zxid::ZERO);
+        let mut bodies = 0..;
+        let mut push = |syncs: &mut Syncs<u8>, origins: &[u8]| {
+            for &sid in origins {
+                syncs.push(Sid(sid), bodies.next().unwrap_or(u8::MAX), Zxid::ZERO);
             }
         };
-        push(&mut syncs);
+        // Three are confirmed, three are asked for, two wait; each part begins with one of server 2.
+        push(&mut syncs, &[2, 2, 3]);
         syncs.begin(Sid(1));
         syncs.ask(Sid(3), 1);
         assert!(syncs.heard(Sid(3), true) && syncs.try_confirm(&quorum));
-        push(&mut syncs);
+        push(&mut syncs, &[2, 3, 3]);
         syncs.begin(Sid(1));
         syncs.ask(Sid(2), 1);
-        push(&mut syncs);
+        push(&mut syncs, &[2, 3]);
 
         syncs.forget(Sid(2));
         assert!(!syncs.heard(Sid(2), true), "its answer is due no more");
-        assert_eq!(syncs.pop(Zxid::ZERO), Some((Sid(3), 1)));
-        assert_eq!(syncs.pop(Zxid::ZERO), None, "the others are not confirmed");
+        assert_eq!(syncs.pop(Zxid::ZERO), Some((Sid(3), 2)));
+        assert_eq!(syncs.pop(Zxid::ZERO), None, "the next is not confirmed");
         assert!(syncs.is_waiting());
         syncs.ask(Sid(3), 1);
         assert!(syncs.heard(Sid(3), true) && syncs.try_confirm(&quorum));
-        assert_eq!(syncs.pop(Zxid::ZERO), Some((Sid(3), 3)));
+        assert_eq!(syncs.pop(Zxid::ZERO), Some((Sid(3), 4)));
+        assert_eq!(syncs.pop(Zxid::ZERO), Some((Sid(3), 5)));
         assert_eq!(syncs.pop(Zxid::ZERO), None, "the last one is not asked for yet");
         assert!(syncs.is_waiting());
     }
