@@ -54,16 +54,19 @@ fn runs_of_models_are_written_for_the_proved_trace_checker() {
     ];
     let written = binary(&wanted);
     let text = String::from_utf8(written.stdout).expect("UTF-8");
-    assert!(text.contains("\nQ0: 3 runs, "), "{text}");
-    assert!(text.contains(&format!(" commands, written to {path}/Q0-N.trace\n")), "{text}");
+    assert!(text.contains("\nbroadcast-0: 3 runs, "), "{text}");
+    assert!(
+        text.contains(&format!(" commands, written to {path}/broadcast-0-N.trace\n")),
+        "{text}"
+    );
     for number in 1..=3 {
-        let run =
-            std::fs::read_to_string(place.join(format!("Q0-{number}.trace"))).expect("is there");
+        let run = std::fs::read_to_string(place.join(format!("broadcast-0-{number}.trace")))
+            .expect("is there");
         assert!(run.starts_with("ensemble 1 2\n") && run.lines().count() > 3, "{run}");
     }
     assert_eq!(std::fs::read_dir(&place).expect("is there").count(), 3);
     assert_eq!(binary(&["check", "broadcast-0", "--runs", "3"]).status.code(), Some(2));
-    let file = place.join("Q0-1.trace/runs");
+    let file = place.join("broadcast-0-1.trace/runs");
     let (status, text, error) =
         vivarium(&["check", "Ring", "--abstract-runs", file.to_str().expect("UTF-8")]);
     assert_eq!((status, text.as_str()), (2, ""), "before the search");

@@ -41,7 +41,7 @@ fn the_core_of_the_report_is_the_one_that_a_server_runs() {
     let (said, progress) =
         (String::from_utf8_lossy(&said), String::from_utf8_lossy(&progress).into_owned());
     assert_eq!(output.status.code(), Some(0), "{said}{progress}");
-    assert!(progress.contains("  Q0: ok, complete within its bounds: "), "{progress}");
+    assert!(progress.contains("  broadcast-0: ok, complete within its bounds: "), "{progress}");
     assert!(said.starts_with(&format!("{path}/report.html: nothing failed; 7 links: ")), "{said}");
 
     let report = report(&out);
@@ -58,7 +58,7 @@ fn the_core_of_the_report_is_the_one_that_a_server_runs() {
     assert!(statuses.contains(&"checked within bounds"), "{statuses:?}");
     let page = std::fs::read_to_string(out.join("report.html")).expect("written");
     let first = &page[..page.find("id=\"chain\"").expect("the chain")];
-    assert!(first.contains("left out by --only") && first.contains("only Q0 was run"));
+    assert!(first.contains("left out by --only") && first.contains("only broadcast-0 was run"));
     let files = std::fs::read_dir(&out).expect("is there").count();
     assert_eq!(files, 2, "nothing but the report is left");
 }

@@ -96,21 +96,20 @@ fn live<S: Calms>(space: &S) -> Found {
 
 #[test]
 fn small_clusters_come_to_serve_clients() {
-    for (limits, distinct) in [
-        (TWO, 3_768),
-        (Limits { stale_votes: false, ..TWO }, 2_231),
-        (Limits { servers: 1, observers: 1, ..TWO }, 16_822),
-        (
-            Limits { servers: 3, crashes: 0, timeouts: 0, elections: 0, stale_votes: false, ..TWO },
-            15_264,
-        ),
-        (Limits { window: 0, txns: 2, ..TWO }, 11_502),
-    ] {
+    let limits = [
+        TWO,
+        Limits { stale_votes: false, ..TWO },
+        Limits { servers: 1, observers: 1, ..TWO },
+        Limits { servers: 3, crashes: 0, timeouts: 0, elections: 0, stale_votes: false, ..TWO },
+        Limits { window: 0, txns: 2, ..TWO },
+    ];
+    let distinct = limits.map(|limits| {
         let found = live(&Cluster::<Peer<u8>>::new(limits));
         let fair = found.fair.expect("both halves ran");
         assert!(fair.holds(), "{limits:?}");
-        assert_eq!(found.outcome.distinct, distinct, "{limits:?}");
-    }
+        found.outcome.distinct
+    });
+    assert_eq!(distinct, [3_768, 1_949, 16_822, 15_264, 11_502]);
 }
 
 /// As in ZooKeeper: one server promises epoch 2 in a discovery that comes to nothing, the others
