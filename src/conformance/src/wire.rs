@@ -320,21 +320,22 @@ impl Wire {
         let others = named.or_else(|| self.ends_of.get(&(from, server, None)));
         let others = others.into_iter().flatten().map(|&index| &self.ends[index]);
         let others = others.filter(|other| other.dialled != end.dialled);
-        let mut best: Option<(usize, &End)> = None;
+        let (mut best, mut lacking): (Option<(usize, &End)>, _) = (None, None);
         for other in others {
             let common = common(&got.packets, &other.sent.packets);
             if common == got.packets.len() {
                 return tallies.held_times(Property::R4, common as u64);
             }
             // It may have sent more than is recorded.
-            if common == other.sent.packets.len()
-                && let Some(missing) = missing(from, Some(other.opened.file()))
-            {
-                return tallies.undecided(Property::R4, || format!("missing: {missing}"));
+            if common == other.sent.packets.len() {
+                lacking = lacking.or_else(|| missing(from, Some(other.opened.file())));
             }
             if best.is_none_or(|(most, _)| common > most) {
                 best = Some((common, other));
             }
+        }
+        if let Some(missing) = lacking {
+            return tallies.undecided(Property::R4, || format!("missing: {missing}"));
         }
         let Some((common, other)) = best else {
             if let Some(missing) = missing(from, None) {
@@ -383,7 +384,7 @@ impl Wire {
             lines.filter(|((_, _, peer), _)| *peer == server)
         };
         let is_named = lines().any(|(_, line)| line.opened.iter().any(named));
-        let mut best: Option<(usize, Place)> = None;
+        let (mut best, mut lacking): (Option<(usize, Place)>, _) = (None, None);
         for (&(_, file, _), line) in lines() {
             for other in line.opened.iter().filter(|other| !is_named || named(other)) {
                 let understood = understood(&opened.heard, other, &line.said);
@@ -391,17 +392,16 @@ impl Wire {
                     return tallies.held_times(Property::R5, understood as u64);
                 }
                 // It may have said more than is recorded.
-                if let Some(missing) = missing(from, Some(file)) {
-                    return tallies.undecided(Property::R5, || format!("missing: {missing}"));
-                }
+                lacking = lacking.or_else(|| missing(from, Some(file)));
                 if best.is_none_or(|(most, _)| understood > most) {
                     best = Some((understood, other.at));
                 }
             }
         }
-        if best.is_none()
-            && let Some(missing) = missing(from, None)
-        {
+        if best.is_none() {
+            lacking = missing(from, None);
+        }
+        if let Some(missing) = lacking {
             return tallies.undecided(Property::R5, || format!("missing: {missing}"));
         }
         tallies.check(Property::R5, false, || {
