@@ -264,7 +264,7 @@ fn all_models_list_and_explorer() {
     let (status, out, _) = vivarium(&["check", "--list"]);
     assert_eq!(status, 0);
     for line in [
-        "Ring (family T): a token on a ring of servers\n",
+        "Ring, or O (family T): a token on a ring of servers\n",
         "    servers   servers on the ring           2..=5\n",
         "    quick     servers=3 laps=1",
         "    one-token   always     There is never more than one token.\n",
