@@ -12,9 +12,12 @@
 //!   leaves it, then this holds for every smaller cycle in it as well, so looking at whole
 //!   components is enough.
 //!
-//! States are compared word by word here, not by fingerprint. The pass runs on one thread.
+//! States are compared word by word here, not by fingerprint. Several threads may expand states;
+//! what they find is put together in the order of the states, so that the graph, and with it the
+//! outcome, does not depend on their number.
 
 mod components;
+mod expand;
 mod graph;
 mod lasso;
 
@@ -23,14 +26,23 @@ use std::time::Instant;
 
 use super::{Incomplete, Space, Trace};
 use components::Components;
+use expand::Pass;
 use graph::Graph;
 
 /// The class of a step that need not ever be taken, however long it is possible.
 pub const UNFAIR: u8 = 255;
 
+/// The fairness class of a step with this label.
+pub type ClassOf<'a> = dyn Fn(u32) -> u8 + Sync + 'a;
+
+/// Whether a state is a goal.
+pub type IsGoal<'a, S> = dyn Fn(&mut <S as Space>::Worker, &[u32]) -> bool + Sync + 'a;
+
 /// Limits of a liveness pass. Each makes the outcome incomplete when it cuts something off.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FairOptions<'a> {
+    /// Threads that expand states; 0 counts as 1.
+    pub threads: usize,
     /// Stop once there are more distinct states than this that are not goals.
     pub states_max: Option<u64>,
     /// Classes from this one on, [`UNFAIR`] excepted, are strongly fair; `None` if all are weakly
@@ -97,23 +109,19 @@ pub enum Counterexample {
 /// further faults. `classes` maps the label of a step to its fairness class: a class that stays
 /// possible must be taken again and again; [`UNFAIR`] is for steps nobody promises. Steps out of
 /// goals are not looked at, and states are not judged.
-pub fn fair<S: Space>(
-    space: &S,
-    classes: &dyn Fn(u32) -> u8,
-    goal: &dyn Fn(&[u32]) -> bool,
-) -> FairOutcome {
+pub fn fair<S: Space>(space: &S, classes: &ClassOf<'_>, goal: &IsGoal<'_, S>) -> FairOutcome {
     fair_within(space, classes, goal, &FairOptions::default())
 }
 
 /// [`fair`], with limits.
 pub fn fair_within<S: Space>(
     space: &S,
-    classes: &dyn Fn(u32) -> u8,
-    goal: &dyn Fn(&[u32]) -> bool,
+    classes: &ClassOf<'_>,
+    goal: &IsGoal<'_, S>,
     options: &FairOptions<'_>,
 ) -> FairOutcome {
     let started = Instant::now();
-    let (graph, incomplete) = Graph::explore(space, classes, goal, options);
+    let (graph, incomplete) = Graph::explore(&Pass { space, classes, goal }, options);
     let mut outcome = FairOutcome {
         states: graph.states() as u64,
         edges: graph.edges() as u64,

@@ -1,6 +1,5 @@
 //! The two halves of the check, and the path through both.
 
-use std::cell::RefCell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -85,14 +84,14 @@ fn pass<S: Calms>(
     observe: &mut Watch<'_>,
 ) -> FairOutcome {
     let fair_options = FairOptions {
+        threads: options.threads,
         states_max: options.states_max,
         strong_from: Some(STRONG_FROM),
         stop: options.stop,
     };
     thread::scope(|scope| {
         let handle = scope.spawn(|| {
-            let worker = RefCell::new(calm.space.worker());
-            let goal = |state: &[u32]| calm.space.is_goal(&mut worker.borrow_mut(), state);
+            let goal = |worker: &mut _, state: &[u32]| calm.space.is_goal(worker, state);
             fair_within(calm, &|label| calm.space.class(label), &goal, &fair_options)
         });
         let started = std::time::Instant::now();

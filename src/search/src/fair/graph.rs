@@ -1,15 +1,15 @@
 //! The graph of all states that are not goals, in memory.
 
-use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
+use std::thread;
 
-use foldhash::quality::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::FairOptions;
-use crate::{Incomplete, Space, Successors, Trace, replay};
+use super::expand::{Expander, Pass, RUN_STATES, Run, Team, hash_of};
+use crate::{Incomplete, Space, Trace, replay};
 
 /// A goal, as the target of an edge.
 pub(super) const GOAL: u32 = u32::MAX;
@@ -33,13 +33,11 @@ pub(super) struct Graph {
 
 impl Graph {
     pub(super) fn explore<S: Space>(
-        space: &S,
-        classes: &dyn Fn(u32) -> u8,
-        goal: &dyn Fn(&[u32]) -> bool,
+        pass: &Pass<'_, S>,
         options: &FairOptions<'_>,
     ) -> (Self, Option<Incomplete>) {
         let mut graph = Self {
-            width: space.words(),
+            width: pass.space.words(),
             words: Vec::new(),
             starts: vec![0],
             targets: Vec::new(),
@@ -50,50 +48,102 @@ impl Graph {
             index_bytes: 0,
         };
         let mut index = Index::default();
-        let mut worker = space.worker();
-        let mut out = Successors::new(graph.width);
-        space.initial(&mut worker, &mut out);
-        for (ordinal, edge) in (0..).zip(out.iter()) {
-            if !goal(edge.words) {
-                graph.state(&mut index, edge.words, NOBODY, ordinal);
-            }
-        }
-        let mut incomplete = None;
-        let mut state = 0;
-        while (state as usize) < graph.states() {
-            incomplete = reason_to_end(&graph, options);
-            if incomplete.is_some() {
-                break;
-            }
-            out.clear();
-            space.expand(&mut worker, graph.words_of(state), &mut out);
-            for (ordinal, edge) in (0..).zip(out.iter()) {
-                let target = if goal(edge.words) {
-                    graph.goal_edges += 1;
-                    GOAL
-                } else {
-                    graph.state(&mut index, edge.words, state, ordinal)
-                };
-                graph.targets.push(target);
-                graph.classes.push(classes(edge.label));
-            }
-            graph.starts.push(graph.targets.len());
-            state += 1;
-        }
+        let mut expander = Expander::new(pass);
+        graph.begin(&mut index, &expander.begin());
+        let incomplete = thread::scope(|scope| {
+            let mut team = Team::new(scope, pass, options.threads);
+            graph.grow(&mut index, &mut expander, &mut team, options)
+        });
         graph.index_bytes = index.table.allocation_size();
         (graph, incomplete)
     }
 
+    fn begin(&mut self, index: &mut Index, initial: &Run) {
+        for edge in initial.edges(self.width).filter(|edge| !edge.is_goal()) {
+            self.state(index, edge.words, edge.hash, NOBODY, edge.ordinal);
+        }
+    }
+
+    /// Expands states in the order of their numbers until no state is left, or there is a reason to
+    /// end. The team expands ahead.
+    fn grow<S: Space>(
+        &mut self,
+        index: &mut Index,
+        expander: &mut Expander<'_, S>,
+        team: &mut Team,
+        options: &FairOptions<'_>,
+    ) -> Option<Incomplete> {
+        let mut handed_out = 0;
+        loop {
+            let expanded = self.expanded().end as usize;
+            if expanded == self.states() {
+                return None;
+            }
+            if team.is_idle() && !team.is_worth_it(self.states() - expanded) {
+                let run = expander.expand(self.run_of(expanded, RUN_STATES));
+                handed_out = expanded + run.states();
+                if let Some(reason) = self.merge(index, &run, options) {
+                    return Some(reason);
+                }
+                continue;
+            }
+            while handed_out < self.states() && team.has_room() {
+                let size = team.share(self.states() - handed_out);
+                let states = self.run_of(handed_out, size);
+                team.hand_out(states.to_vec());
+                handed_out += states.len() / self.width;
+            }
+            let run = team.next();
+            if let Some(reason) = self.merge(index, &run, options) {
+                return Some(reason);
+            }
+        }
+    }
+
+    /// Takes over the edges of the states that are next.
+    fn merge(
+        &mut self,
+        index: &mut Index,
+        run: &Run,
+        options: &FairOptions<'_>,
+    ) -> Option<Incomplete> {
+        let mut edges = run.edges(self.width).peekable();
+        for at in 0..run.states() {
+            if let Some(reason) = reason_to_end(self, options) {
+                return Some(reason);
+            }
+            let state = self.expanded().end;
+            while let Some(edge) = edges.next_if(|edge| edge.state == at) {
+                let target = if edge.is_goal() {
+                    self.goal_edges += 1;
+                    GOAL
+                } else {
+                    self.state(index, edge.words, edge.hash, state, edge.ordinal)
+                };
+                self.targets.push(target);
+                self.classes.push(edge.class);
+            }
+            self.starts.push(self.targets.len());
+        }
+        None
+    }
+
     /// The number of a state, new or known.
-    fn state(&mut self, index: &mut Index, words: &[u32], parent: u32, ordinal: u32) -> u32 {
-        let hash = index.hasher.hash_one(words);
+    fn state(
+        &mut self,
+        index: &mut Index,
+        words: &[u32],
+        hash: u64,
+        parent: u32,
+        ordinal: u32,
+    ) -> u32 {
         let width = self.width;
         let states = &self.words;
         let words_of = |state: u32| &states[state as usize * width..][..width];
         match index.table.entry(
             hash,
             |&known| words_of(known) == words,
-            |&known| index.hasher.hash_one(words_of(known)),
+            |&known| hash_of(words_of(known)),
         ) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(vacant) => {
@@ -179,8 +229,10 @@ impl Graph {
         (words * 4 + self.starts.capacity() * 8 + self.classes.capacity() + self.index_bytes) as u64
     }
 
-    fn words_of(&self, state: u32) -> &[u32] {
-        &self.words[state as usize * self.width..][..self.width]
+    /// The words of so many states, or of those that there are, from this one on.
+    fn run_of(&self, first: usize, states: usize) -> &[u32] {
+        let end = (first + states).min(self.states());
+        &self.words[first * self.width..end * self.width]
     }
 }
 
@@ -188,7 +240,6 @@ impl Graph {
 #[derive(Default)]
 struct Index {
     table: HashTable<u32>,
-    hasher: FixedState,
 }
 
 fn reason_to_end(graph: &Graph, options: &FairOptions<'_>) -> Option<Incomplete> {

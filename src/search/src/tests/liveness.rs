@@ -8,7 +8,7 @@ use super::spaces::{Drawn, Grid, Random};
 const NONE: u32 = UNFAIR as u32;
 
 fn judge(drawn: &Drawn) -> FairOutcome {
-    fair(drawn, &|label| label as u8, &|state| state[0] == 9)
+    fair(drawn, &|label| label as u8, &|_, state| state[0] == 9)
 }
 
 fn trace(ordinals: &[u32], labels: &[u32]) -> Trace {
@@ -136,7 +136,7 @@ fn the_nearer_of_dead_end_and_livelock_is_shown() {
 
 fn judge_strongly(drawn: &Drawn, from: u8) -> FairOutcome {
     let options = FairOptions { strong_from: Some(from), ..FairOptions::default() };
-    fair_within(drawn, &|label| label as u8, &|state| state[0] == 9, &options)
+    fair_within(drawn, &|label| label as u8, &|_, state| state[0] == 9, &options)
 }
 
 #[test]
@@ -259,12 +259,54 @@ fn verdicts_on_random_graphs_are_those_of_a_search_through_all_sets_of_states() 
 fn a_limit_is_told() {
     let grid = Grid::new(3, 19);
     let options = FairOptions { states_max: Some(100), ..FairOptions::default() };
-    let outcome = fair_within(&grid, &|_| 0, &|state| *state == [19; 3], &options);
+    let outcome = fair_within(&grid, &|_| 0, &|_, state| *state == [19; 3], &options);
     assert_eq!(outcome.incomplete, Some(Incomplete::States { max: 100 }));
     assert!(!outcome.holds() && outcome.counterexample.is_none());
 
-    let outcome = fair(&grid, &|_| 0, &|state| *state == [19; 3]);
+    let outcome = fair(&grid, &|_| 0, &|_, state| *state == [19; 3]);
     assert!(outcome.holds());
     assert_eq!((outcome.states, outcome.edges, outcome.goal_edges), (7999, grid.edges(), 3));
     assert!(outcome.bytes > 7999 * 12);
+}
+
+#[test]
+fn a_beginning_is_no_step_and_has_no_class() {
+    let drawn = Drawn::new(&[(0, 1, 1), (1, 1, 9)]);
+    let class = |label: u32| {
+        assert!(label < 1000, "{label} is the label of an initial state");
+        label as u8
+    };
+    assert!(fair(&drawn, &class, &|_, state| state[0] == 9).holds());
+}
+
+/// The outcome with so many threads, but for what differs from run to run.
+fn timeless(grid: &Grid, threads: usize, states_max: Option<u64>) -> FairOutcome {
+    let options = FairOptions { threads, states_max, strong_from: Some(4), stop: None };
+    let classes = |label: u32| label as u8;
+    let outcome = fair_within(grid, &classes, &|_, state| *state == [30, 30, 29], &options);
+    FairOutcome { seconds: 0.0, ..outcome }
+}
+
+#[test]
+fn threads_that_expand_ahead_change_nothing() {
+    let grid = Grid::new(3, 30);
+    for states_max in [None, Some(20_000)] {
+        let one = timeless(&grid, 1, states_max);
+        assert!(one.states > 20_000, "{one:?}");
+        assert_eq!(one.counterexample.is_some(), states_max.is_none(), "{one:?}");
+        for threads in [2, 3, 5] {
+            assert_eq!(timeless(&grid, threads, states_max), one, "{threads} threads");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "state 25, 25, 25 is one too many")]
+fn a_panic_of_a_thread_that_expands_ahead_is_told() {
+    let options = FairOptions { threads: 2, ..FairOptions::default() };
+    let goal = |_: &mut _, state: &[u32]| {
+        assert!(*state != [25; 3], "state 25, 25, 25 is one too many");
+        false
+    };
+    fair_within(&Grid::new(3, 30), &|_| 0, &goal, &options);
 }

@@ -118,7 +118,7 @@ fn tables() {
 #[ignore = "a measurement"]
 fn liveness() {
     let grid = Grid { padding: 9, ..Grid::new(6, 9) };
-    let outcome = fair(&grid, &|label| label as u8, &|state| state[..6] == [9; 6]);
+    let outcome = fair(&grid, &|label| label as u8, &|_, state| state[..6] == [9; 6]);
     println!(
         "liveness: {} states, {} edges: {:.2} s, {:.0} ns an edge, {} bytes a state",
         outcome.states,
