@@ -16,8 +16,9 @@ use super::{
 /// Time between two snapshots for the observer.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Levels of fewer states are expanded on the calling thread: starting others would take longer.
-const PARALLEL_STATES_MIN: u64 = 512;
+/// Levels from which fewer edges are to be expected are expanded on the calling thread: starting
+/// others would take longer.
+const PARALLEL_EDGES_MIN: u64 = 1024;
 
 /// Explores every state that can be reached, level by level, within the limits of `options`.
 /// `observer` is called on this thread, about four times a second and once at the end.
@@ -63,6 +64,13 @@ fn loses_states(reason: &Incomplete) -> bool {
     matches!(reason, Incomplete::Spill { .. })
 }
 
+/// How many edges a level has if its states have as many as those before.
+fn expected_edges<S: Space>(shared: &Shared<'_, S>, level: &Level) -> u64 {
+    let expanded = shared.expanded.load(Ordering::Relaxed).max(1);
+    let generated = shared.generated.load(Ordering::Relaxed);
+    level.states().saturating_mul(generated.div_ceil(expanded))
+}
+
 /// Has all workers expand the level; meanwhile this thread feeds the observer.
 fn expand_level<S: Space>(
     shared: &Shared<'_, S>,
@@ -71,7 +79,7 @@ fn expand_level<S: Space>(
     ticker: &mut Ticker<'_, '_>,
 ) {
     ticker.tick_if_due(shared);
-    if level.states() < PARALLEL_STATES_MIN {
+    if expected_edges(shared, level) < PARALLEL_EDGES_MIN {
         workers[0].expand(shared, level);
         return;
     }

@@ -11,8 +11,13 @@ use super::trail::Segment;
 /// A full block has about this many words.
 pub(super) const BLOCK_WORDS: usize = 1 << 16;
 
-/// States a worker claims at a time, unless the block is in a file.
-const UNIT_STATES: u32 = 256;
+/// States that a worker claims at a time, unless the block is in a file: so many of a large level,
+/// and fewer of a small one, so that all workers end at about the same time even where a state
+/// takes long.
+const UNIT_STATES: u64 = 256;
+
+/// A level is handed out in about this many parts, or more.
+const UNITS: u64 = 64;
 
 /// Bytes of all blocks in memory, now and at most; and where blocks go beyond a limit.
 pub(super) struct Ledger {
@@ -173,9 +178,11 @@ impl Level {
     pub(super) fn new(blocks: Vec<(Block, u64, u32)>) -> Self {
         let mut level =
             Self { blocks: Vec::new(), units: Vec::new(), next: AtomicUsize::new(0), states: 0 };
+        level.states = blocks.iter().map(|(_, _, count)| u64::from(*count)).sum();
+        let unit = (level.states / UNITS).clamp(1, UNIT_STATES) as u32;
         for (slot, (block, number, count)) in blocks.into_iter().enumerate() {
             // A block in a file is read once, by one worker.
-            let size = if block.spilled() { count } else { UNIT_STATES };
+            let size = if block.spilled() { count } else { unit };
             let before = level.units.len();
             for start in (0..count).step_by(size.max(1) as usize) {
                 level.units.push(Unit {
@@ -187,7 +194,6 @@ impl Level {
             }
             let units_left = AtomicUsize::new(level.units.len() - before);
             level.blocks.push(Slot { block: Mutex::new(Some(Arc::new(block))), units_left });
-            level.states += u64::from(count);
         }
         level
     }
