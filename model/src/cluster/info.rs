@@ -35,6 +35,9 @@ pub struct Info {
     /// The peers, a bit each, that have left a question open while another connection claims to be
     /// them.
     pub unanswered: u64,
+    /// What decides which ghosts can still matter: 4 bits of what its disk has promised, 3 of the
+    /// id of the leader that it is attached to, or is, and whether records wait for the disk.
+    pub busy: u8,
     /// A shell could write a snapshot now.
     pub compactable: bool,
     /// More is delivered than is on this disk.
@@ -90,6 +93,7 @@ impl Info {
             finalize: armed(zab::Timer::Finalize),
             claimed: node.host.claims().next().is_some(),
             unanswered: unanswered.fold(0, |mask, peer| mask | 1 << peer.0),
+            busy: busy(config.me, zab.role(), image.accepted, !node.disk.pending.is_empty()),
             compactable: node.applied.len() > node.disk.snapshot.len()
                 && is_prefix(&node.applied, &durable),
             memory_ahead: node.applied.len() > durable.len(),
@@ -99,6 +103,15 @@ impl Info {
             durable: log(durable),
         }
     }
+}
+
+fn busy(me: Sid, role: Role, promised: Epoch, writes: bool) -> u8 {
+    let leader = match role {
+        Role::Following(leader) | Role::Observing(leader) => leader,
+        Role::Leading => me,
+        Role::Down | Role::Looking => Sid(0),
+    };
+    promised.0.min(15) as u8 | leader.0 << 4 | u8::from(writes) << 7
 }
 
 /// True if every transaction may stand behind the one before it.

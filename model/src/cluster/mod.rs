@@ -102,6 +102,8 @@ pub struct Cluster<M: Machine> {
     disks: Vec<Vec<Disk>>,
     symmetric: bool,
     renamings: Vec<Renaming>,
+    /// Of each renaming, the pairs of servers whose order it turns round.
+    orders: Vec<u128>,
     /// With symmetry: the sizes of all orbits found, added up.
     unreduced: AtomicU64,
 }
@@ -120,7 +122,9 @@ impl<M: Machine> Cluster<M> {
     pub fn starting_from(limits: Limits, disks: Vec<Vec<Disk>>) -> Self {
         let servers = limits.configs();
         assert!(disks.iter().all(|row| row.len() == servers.len()), "one disk per server");
-        let tables = Tables::new();
+        let renamings = renamings(usize::from(limits.servers), servers.len());
+        let orders = symmetry::orders(&renamings, servers.len(), usize::from(limits.servers));
+        let tables = Tables::new(renamings.len());
         let quorum = servers[0].quorum;
         let event = |event| tables.events.intern(event);
         let conn = |op| tables.conn_ops.intern(op);
@@ -179,9 +183,19 @@ impl<M: Machine> Cluster<M> {
             slot_sender_crashed: slot(SlotOp::SenderCrashed),
             slot_receiver_crashed: slot(SlotOp::ReceiverCrashed),
         };
-        let renamings = renamings(usize::from(limits.servers), servers.len());
         let unreduced = AtomicU64::new(0);
-        Self { limits, servers, quorum, tables, ids, disks, symmetric: false, renamings, unreduced }
+        Self {
+            limits,
+            servers,
+            quorum,
+            tables,
+            ids,
+            disks,
+            symmetric: false,
+            renamings,
+            orders,
+            unreduced,
+        }
     }
 
     /// Explores one state of each orbit under renaming only.
@@ -275,12 +289,11 @@ impl<M: Machine> Cluster<M> {
     /// What holds in a state.
     fn verdict(&self, cache: &mut Cache, state: &[u32]) -> Judgement {
         let n = self.servers.len();
-        let infos: Vec<_> = (0..n)
-            .map(|server| *self.tables.info(cache, self.servers[server], state[server]))
-            .collect();
+        let infos: Vec<_> =
+            (0..n).map(|server| *self.tables.info(self.servers[server], state[server])).collect();
         let mut violated = 0;
         let mut reached = 0;
-        let chosen = self.tables.chosen(cache, state[self.ghost_at()]);
+        let chosen = self.tables.chosen(state[self.ghost_at()]);
         let mut holders = zab::SidSet::EMPTY;
         let mut newest = None;
         let mut leaders = 0;

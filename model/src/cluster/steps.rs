@@ -29,7 +29,7 @@ impl<M: Machine> Cluster<M> {
         let n = self.servers.len();
         let sid = |server: usize| self.servers[server].me;
         for i in 0..n {
-            let info = *self.tables.info(cache, self.servers[i], state[i]);
+            let info = *self.tables.info(self.servers[i], state[i]);
             let me = sid(i);
             if info.writes {
                 f(cache, Act::Disk(me));
@@ -163,7 +163,7 @@ impl<M: Machine> Cluster<M> {
         }
         let n = self.servers.len();
         for i in 0..n {
-            if self.tables.info(cache, self.servers[i], words[i]).role == Role::Looking {
+            if self.tables.info(self.servers[i], words[i]).role == Role::Looking {
                 continue;
             }
             for j in (0..n).filter(|&j| j != i) {
@@ -189,7 +189,7 @@ impl<M: Machine> Cluster<M> {
             return taken;
         }
         for i in 0..self.servers.len() {
-            while self.tables.info(cache, self.servers[i], words[i]).writes {
+            while self.tables.info(self.servers[i], words[i]).writes {
                 match self.event(cache, words, i, self.ids.disk) {
                     Some(flushed) => taken = both(taken, flushed),
                     None => break,
@@ -217,15 +217,7 @@ impl<M: Machine> Cluster<M> {
     fn settle(&self, cache: &mut Cache, words: &mut [u32]) {
         let mut servers = 0;
         for (i, &config) in self.servers.iter().enumerate() {
-            let info = self.tables.info(cache, config, words[i]);
-            let leader = match info.role {
-                Role::Following(leader) | Role::Observing(leader) => leader.0,
-                Role::Leading => config.me.0,
-                Role::Down | Role::Looking => 0,
-            };
-            let busy =
-                info.promised.0.min(15) | u32::from(leader) << 4 | u32::from(info.writes) << 7;
-            servers |= u64::from(busy) << (8 * i);
+            servers |= u64::from(self.tables.info(config, words[i]).busy) << (8 * i);
         }
         let at = self.ghost_at();
         words[at] = self.tables.settled(cache, words[at], servers, &self.servers);
@@ -246,7 +238,7 @@ impl<M: Machine> Cluster<M> {
             }
             Act::Follow(a, b) => {
                 let (i, m) = (self.index(a), self.index(b));
-                let info = self.tables.info(cache, self.servers[m], state[m]);
+                let info = self.tables.info(self.servers[m], state[m]);
                 if info.role != Role::Leading {
                     return None;
                 }
@@ -326,8 +318,8 @@ impl<M: Machine> Cluster<M> {
             }
             Act::LearnerTimeout(a) => {
                 let i = self.index(a);
-                let info = *self.tables.info(cache, self.servers[i], state[i]);
-                if self.is_well(cache, state, i, &info) {
+                let info = *self.tables.info(self.servers[i], state[i]);
+                if self.is_well(state, i, &info) {
                     self.spend(words, Budget::Timeouts)?;
                 }
                 let timer = if info.init_limit { ids.init_limit } else { ids.sync_limit };
@@ -390,7 +382,7 @@ impl<M: Machine> Cluster<M> {
     /// A learner's dialling succeeds. Whom it has reached learns of it later.
     fn connect(&self, cache: &mut Cache, words: &mut [u32], i: usize, m: usize) -> Option<Taken> {
         let at = self.conn_at(i, m);
-        let leads = self.tables.info(cache, self.servers[m], words[m]).role == Role::Leading;
+        let leads = self.tables.info(self.servers[m], words[m]).role == Role::Leading;
         if !leads && !self.limits.early {
             return None;
         }
@@ -447,12 +439,11 @@ impl<M: Machine> Cluster<M> {
 
     /// Whether a learner's leader leads and knows of the connection to it, so that silence would be
     /// a fault.
-    fn is_well(&self, cache: &mut Cache, state: &[u32], i: usize, info: &Info) -> bool {
+    fn is_well(&self, state: &[u32], i: usize, info: &Info) -> bool {
         match info.role {
             Role::Following(leader) | Role::Observing(leader) => {
                 let m = self.index(leader);
-                let leads =
-                    self.tables.info(cache, self.servers[m], state[m]).role == Role::Leading;
+                let leads = self.tables.info(self.servers[m], state[m]).role == Role::Leading;
                 leads && info.dialling.is_none() && self.conn(state, i, m).is_whole()
             }
             Role::Down | Role::Looking | Role::Leading => false,

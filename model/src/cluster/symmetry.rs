@@ -2,7 +2,8 @@
 //! only in the names of servers behave alike, and one of each orbit is enough. Sound only for
 //! machines that can be renamed.
 
-use std::sync::atomic::Ordering;
+use std::cmp::Ordering;
+use std::sync::atomic;
 
 use zab::Sid;
 
@@ -85,19 +86,10 @@ impl<M: Machine> Cluster<M> {
         words: &[u32],
         best: &mut Vec<u32>,
     ) -> usize {
-        let n = self.servers.len();
-        let mut classes = [0u128; 16];
-        for (server, class) in classes.iter_mut().enumerate().take(n) {
-            let least = self.tables.class(cache, &self.renamings, words[server]);
-            *class = self.tables.nodes.digest(least);
-        }
         let mut chosen = None;
         let mut candidate = std::mem::take(&mut cache.candidate);
-        for (index, renaming) in self.renamings.iter().enumerate() {
-            if !orders(renaming, &classes[..n], usize::from(self.limits.servers)) {
-                continue;
-            }
-            self.rename(cache, words, index, &mut candidate);
+        for index in self.sorting(words) {
+            self.rename(words, index, &mut candidate);
             if chosen.is_none() || self.is_before(&candidate, best) {
                 std::mem::swap(best, &mut candidate);
                 chosen = Some(index);
@@ -105,6 +97,19 @@ impl<M: Machine> Cluster<M> {
         }
         cache.candidate = candidate;
         chosen.unwrap_or(0)
+    }
+
+    /// The indices of the renamings that put the classes of voters, and those of the others, into
+    /// ascending order. One, if no two servers of a kind are of one class.
+    fn sorting(&self, words: &[u32]) -> impl Iterator<Item = usize> {
+        let mut classes = [0; SERVERS_MAX];
+        let n = self.servers.len();
+        for (class, &node) in classes.iter_mut().zip(&words[..n]) {
+            *class = self.tables.class(&self.renamings, node);
+        }
+        let before = Precedence::of(&classes[..n], usize::from(self.limits.servers));
+        let orders = self.orders.iter().enumerate();
+        orders.filter(move |(_, order)| before.is_kept_by(**order)).map(|(index, _)| index)
     }
 
     /// Whether the first of two states comes before the other: by content, so that every process
@@ -117,22 +122,17 @@ impl<M: Machine> Cluster<M> {
 
     /// The size of a representative's orbit.
     fn orbit(&self, cache: &mut Cache, words: &[u32]) -> u64 {
-        let n = self.servers.len();
-        let mut classes = [0u128; 16];
-        for (server, class) in classes.iter_mut().enumerate().take(n) {
-            let least = self.tables.class(cache, &self.renamings, words[server]);
-            *class = self.tables.nodes.digest(least);
-        }
         let mut candidate = std::mem::take(&mut cache.candidate);
-        let mut fixed = 0;
-        for (index, renaming) in self.renamings.iter().enumerate() {
-            if orders(renaming, &classes[..n], usize::from(self.limits.servers)) {
-                self.rename(cache, words, index, &mut candidate);
-                fixed += u64::from(candidate == words);
-            }
-        }
+        // Nobody's being renamed fixes every state.
+        let others = self.sorting(words).filter(|&index| index != 0);
+        let fixed = 1 + others
+            .filter(|&index| {
+                self.rename(words, index, &mut candidate);
+                candidate == words
+            })
+            .count();
         cache.candidate = candidate;
-        self.renamings.len() as u64 / fixed.max(1)
+        (self.renamings.len() / fixed) as u64
     }
 
     /// Adds the size of a state's orbit to the count of states that a run without symmetry would
@@ -140,11 +140,11 @@ impl<M: Machine> Cluster<M> {
     pub(super) fn count_orbit(&self, cache: &mut Cache, words: &[u32]) {
         if self.symmetric {
             let orbit = self.orbit(cache, words);
-            self.unreduced.fetch_add(orbit, Ordering::Relaxed);
+            self.unreduced.fetch_add(orbit, atomic::Ordering::Relaxed);
         }
     }
 
-    fn rename(&self, cache: &mut Cache, words: &[u32], index: usize, out: &mut Vec<u32>) {
+    fn rename(&self, words: &[u32], index: usize, out: &mut Vec<u32>) {
         out.clear();
         out.extend_from_slice(words);
         if index == 0 {
@@ -153,25 +153,92 @@ impl<M: Machine> Cluster<M> {
         let n = self.servers.len();
         let Renaming(to) = &self.renamings[index];
         for i in 0..n {
-            out[to[i]] = self.tables.renamed_node(cache, &self.renamings, words[i], index);
+            out[to[i]] = self.tables.renamed_node(&self.renamings, words[i], index);
             for j in (0..n).filter(|&j| j != i) {
                 let conn = words[self.conn_at(i, j)];
                 out[self.conn_at(to[i], to[j])] =
-                    self.tables.renamed_conn(cache, &self.renamings, conn, index);
+                    self.tables.renamed_conn(&self.renamings, conn, index);
             }
         }
         let at = self.ghost_at();
-        out[at] = self.tables.renamed_ghost(cache, &self.renamings, words[at], index);
+        out[at] = self.tables.renamed_ghost(&self.renamings, words[at], index);
     }
 }
 
-/// True if the renaming puts the classes of voters, and those of the others, into ascending order.
-fn orders(Renaming(to): &Renaming, classes: &[u128], voters: usize) -> bool {
-    to.iter().enumerate().all(|(i, &at)| {
-        to[..i].iter().enumerate().all(|(j, &other)| {
-            (i < voters) != (j < voters)
-                || (classes[i] < classes[j]) <= (at < other)
-                    && (classes[j] < classes[i]) <= (other < at)
-        })
-    })
+/// Most servers that a cluster has: pairs of them are bits.
+const SERVERS_MAX: usize = 16;
+
+/// The pairs of servers of one kind, voters or not, by their indices, each with a bit.
+fn pairs(servers: usize, voters: usize) -> impl Iterator<Item = (u128, usize, usize)> {
+    let all = (0..servers).flat_map(|b| (0..b).map(move |a| (a, b)));
+    let of_a_kind = all.filter(move |&(a, b)| (a < voters) == (b < voters));
+    of_a_kind.enumerate().map(|(at, (a, b))| (1 << at, a, b))
+}
+
+/// Of each renaming, the pairs whose order it turns round.
+pub(super) fn orders(renamings: &[Renaming], servers: usize, voters: usize) -> Vec<u128> {
+    assert!(servers <= SERVERS_MAX, "a cluster has at most {SERVERS_MAX} servers");
+    let turned = |Renaming(to): &Renaming| {
+        let turned = pairs(servers, voters).filter(|&(_, a, b)| to[b] < to[a]);
+        turned.fold(0, |bits, (bit, ..)| bits | bit)
+    };
+    renamings.iter().map(turned).collect()
+}
+
+/// Which of the two servers of a pair has to come first, as their classes are.
+struct Precedence {
+    first: u128,
+    second: u128,
+}
+
+impl Precedence {
+    fn of(classes: &[u128], voters: usize) -> Self {
+        let (mut first, mut second) = (0, 0);
+        for (bit, a, b) in pairs(classes.len(), voters) {
+            match classes[a].cmp(&classes[b]) {
+                Ordering::Less => first |= bit,
+                Ordering::Equal => {}
+                Ordering::Greater => second |= bit,
+            }
+        }
+        Self { first, second }
+    }
+
+    /// Whether the renaming that turns these pairs round puts classes into ascending order.
+    fn is_kept_by(&self, turned: u128) -> bool {
+        self.first & turned == 0 && self.second & !turned == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_renamings_that_sort_the_classes_of_each_kind_are_found() {
+        // Three voters and two others; voters 0 and 2 are of one class.
+        let classes = [7, 3, 7, 2, 1];
+        let all = renamings(3, 5);
+        let turned = orders(&all, 5, 3);
+        let before = Precedence::of(&classes, 3);
+        let sorting: Vec<_> = all
+            .iter()
+            .zip(&turned)
+            .filter(|(_, turned)| before.is_kept_by(**turned))
+            .map(|(renaming, _)| renaming.0.clone())
+            .collect();
+        assert_eq!(sorting, [[1, 0, 2, 4, 3], [2, 0, 1, 4, 3]]);
+        for Renaming(to) in &all {
+            let mut sorted = [0; 5];
+            to.iter().zip(classes).for_each(|(&at, class)| sorted[at] = class);
+            assert_eq!(sorted == [3, 7, 7, 1, 2], sorting.contains(to), "{to:?}");
+        }
+    }
+
+    #[test]
+    fn equal_classes_are_sorted_by_every_renaming() {
+        let all = renamings(3, 3);
+        let before = Precedence::of(&[5; 3], 3);
+        assert!(orders(&all, 3, 3).into_iter().all(|turned| before.is_kept_by(turned)));
+    }
 }

@@ -18,6 +18,7 @@ use super::property::Property;
 use super::symmetry::Renaming;
 use abstract_zab::action::Kind;
 use abstract_zab::histories::Histories;
+use search::column::Column;
 use search::intern::{Handle, Interner};
 use search::memo::{Memo, MemoCache};
 
@@ -48,6 +49,10 @@ pub struct Tables<M: Machine> {
     pub slots: Interner<Slot>,
     /// Ghosts.
     pub ghosts: Interner<Ghost>,
+    /// The id of ghosts that remember nothing.
+    pub nothing: u32,
+    /// Of servers: whether calm runs go on with them.
+    pub goes_on: Column<bool>,
     /// Packets.
     pub frames: Interner<Frame>,
     /// What can happen to a server, apart from messages.
@@ -60,8 +65,6 @@ pub struct Tables<M: Machine> {
     pub ghost_events: Interner<Vec<GhostEvent>>,
     /// Effects of steps.
     pub compiled: Interner<Compiled>,
-    /// Digests of servers.
-    pub infos: Interner<Info>,
     /// Histories.
     pub logs: Interner<Vec<Txn>>,
     /// Histories of abstract Zab.
@@ -70,6 +73,17 @@ pub struct Tables<M: Machine> {
     refusals: Mutex<Vec<(u32, String)>>,
     steps: Memo<u64, u64>,
     pairs: Memo<u128, u64>,
+    /// Connections after operations.
+    conns_after: Memo<u64, u32>,
+    /// What is known of each server: its digest, and the least content of its renamings.
+    infos: Column<Info>,
+    classes: Column<u128>,
+    /// Per renaming, what each component becomes.
+    renamed_nodes: Vec<Column<u32>>,
+    renamed_conns: Vec<Column<u32>>,
+    renamed_ghosts: Vec<Column<u32>>,
+    /// The longest chosen sequence of each of the ghosts.
+    chosen: Column<u32>,
     /// What a test puts in the place of what steps tell.
     #[cfg(test)]
     pub distortion: fn(GhostEvent) -> GhostEvent,
@@ -80,6 +94,7 @@ pub struct Tables<M: Machine> {
 pub struct Cache {
     steps: MemoCache<u64, u64>,
     pairs: MemoCache<u128, u64>,
+    conns: MemoCache<u64, u32>,
     /// The state that is being built.
     pub scratch: Vec<u32>,
     /// The best representative so far.
@@ -124,46 +139,44 @@ pub const NONE: u32 = u32::MAX;
 /// The kinds of memoised functions of two ids.
 #[derive(Clone, Copy)]
 enum Pair {
-    Conn,
     Slot,
     Ghost,
-    Info,
     Matching,
     Prefix,
-    Chosen,
-    RenamedConn,
     Settled,
-    Class,
-    RenamedNode,
-    RenamedGhost,
-}
-
-impl<M: Machine> Default for Tables<M> {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl<M: Machine> Tables<M> {
-    /// Empty tables.
-    pub fn new() -> Self {
+    /// Empty tables, for components that are renamed in so many ways.
+    pub fn new(renamings: usize) -> Self {
+        let ghosts = Interner::new();
+        let nothing = ghosts.intern(Ghost::default());
+        let columns = || (0..renamings).map(|_| Column::new()).collect();
         Self {
             nodes: Interner::new(),
             conns: Interner::new(),
             slots: Interner::new(),
-            ghosts: Interner::new(),
+            ghosts,
+            nothing,
+            goes_on: Column::new(),
             frames: Interner::new(),
             events: Interner::new(),
             conn_ops: Interner::new(),
             slot_ops: Interner::new(),
             ghost_events: Interner::new(),
             compiled: Interner::new(),
-            infos: Interner::new(),
             logs: Interner::new(),
             histories: Histories::new(),
             refusals: Mutex::new(Vec::new()),
             steps: Memo::new(),
             pairs: Memo::new(),
+            conns_after: Memo::new(),
+            infos: Column::new(),
+            classes: Column::new(),
+            renamed_nodes: columns(),
+            renamed_conns: columns(),
+            renamed_ghosts: columns(),
+            chosen: Column::new(),
             #[cfg(test)]
             distortion: |event| event,
         }
@@ -183,6 +196,7 @@ impl<M: Machine> Tables<M> {
         Cache {
             steps: MemoCache::new(bits),
             pairs: MemoCache::new(bits),
+            conns: MemoCache::new(bits.min(14)),
             scratch: Vec::new(),
             best: Vec::new(),
             candidate: Vec::new(),
@@ -194,6 +208,8 @@ impl<M: Machine> Tables<M> {
     /// number.
     pub fn bytes(&self) -> u64 {
         let owned = 600 * self.nodes.len() + 300 * self.ghosts.len() + 100 * self.conns.len();
+        let renamed = [&self.renamed_nodes, &self.renamed_conns, &self.renamed_ghosts];
+        let renamed = renamed.into_iter().flatten();
         self.nodes.bytes()
             + self.conns.bytes()
             + self.slots.bytes()
@@ -201,6 +217,12 @@ impl<M: Machine> Tables<M> {
             + self.compiled.bytes()
             + self.steps.bytes()
             + self.pairs.bytes()
+            + self.conns_after.bytes()
+            + self.infos.bytes()
+            + self.classes.bytes()
+            + self.chosen.bytes()
+            + self.goes_on.bytes()
+            + renamed.map(Column::bytes).sum::<u64>()
             + owned as u64
     }
 
@@ -284,9 +306,10 @@ impl<M: Machine> Tables<M> {
 
     /// A connection after an operation.
     pub fn conn_after(&self, cache: &mut Cache, conn: u32, op: u32) -> u32 {
-        self.pair(cache, Pair::Conn, conn, op, || {
-            u64::from(self.conns.intern(self.conns.get(conn).after(self.conn_ops.get(op))))
-        }) as u32
+        let key = u64::from(conn) << 32 | u64::from(op);
+        cache.conns.get_or(&self.conns_after, key, || {
+            self.conns.intern(self.conns.get(conn).after(self.conn_ops.get(op)))
+        })
     }
 
     /// A slot after an operation.
@@ -329,12 +352,10 @@ impl<M: Machine> Tables<M> {
     }
 
     /// A server's digest.
-    pub fn info(&self, cache: &mut Cache, config: Config, node: u32) -> &Info {
-        let id = self.pair(cache, Pair::Info, node, 0, || {
-            let info = Info::of(config, self.nodes.get(node), |log| self.logs.intern(log));
-            u64::from(self.infos.intern(info))
-        });
-        self.infos.get(id as u32)
+    #[inline]
+    pub fn info(&self, config: Config, node: u32) -> &Info {
+        self.infos
+            .get_or(node, || Info::of(config, self.nodes.get(node), |log| self.logs.intern(log)))
     }
 
     /// True if two histories that share a zxid agree up to it, and hold the same transaction for
@@ -360,14 +381,14 @@ impl<M: Machine> Tables<M> {
     }
 
     /// The longest chosen sequence that the ghosts remember, as a history's id.
-    pub fn chosen(&self, cache: &mut Cache, ghost: u32) -> u32 {
-        self.pair(cache, Pair::Chosen, ghost, 0, || {
-            u64::from(self.logs.intern(self.ghosts.get(ghost).longest_chosen().to_vec()))
-        }) as u32
+    pub fn chosen(&self, ghost: u32) -> u32 {
+        *self
+            .chosen
+            .get_or(ghost, || self.logs.intern(self.ghosts.get(ghost).longest_chosen().to_vec()))
     }
 
-    /// The ghosts without what can no longer matter. `busy` has 8 bits for each server: 4 of what
-    /// its disk has promised, 3 of its leader's id, and whether it writes.
+    /// The ghosts without what can no longer matter. `busy` has 8 bits for each server: those of
+    /// [`Info::busy`].
     pub fn settled(&self, cache: &mut Cache, ghost: u32, busy: u64, servers: &[Config]) -> u32 {
         // The key of no other pair is that large.
         let key = (Pair::Settled as u128) << 120 | u128::from(ghost) << 64 | u128::from(busy);
@@ -393,64 +414,45 @@ impl<M: Machine> Tables<M> {
         }) as u32
     }
 
-    /// The server with the least digest among a server's renamings: the same for servers that
-    /// differ in names only.
-    pub fn class(&self, cache: &mut Cache, renamings: &[Renaming], node: u32) -> u32 {
-        self.pair(cache, Pair::Class, node, 0, || {
-            let all = (0..renamings.len()).map(|index| self.rename(renamings, node, index));
-            let least = all.min_by_key(|&renamed| self.nodes.digest(renamed));
-            u64::from(least.unwrap_or(node))
-        }) as u32
+    /// The least digest of a server's renamings: the same for servers that differ in names only.
+    #[inline]
+    pub fn class(&self, renamings: &[Renaming], node: u32) -> u128 {
+        *self.classes.get_or(node, || {
+            let all = (0..renamings.len()).map(|index| self.renamed_node(renamings, node, index));
+            let least = all.map(|renamed| self.nodes.digest(renamed)).min();
+            least.unwrap_or_else(|| self.nodes.digest(node))
+        })
     }
 
     /// A server under other names.
-    pub fn renamed_node(
-        &self,
-        cache: &mut Cache,
-        renamings: &[Renaming],
-        node: u32,
-        index: usize,
-    ) -> u32 {
-        self.pair(cache, Pair::RenamedNode, node, index as u32, || {
-            u64::from(self.rename(renamings, node, index))
-        }) as u32
-    }
-
-    fn rename(&self, renamings: &[Renaming], node: u32, index: usize) -> u32 {
-        let renamed = self.nodes.get(node).renamed(&|sid| renamings[index].name(sid));
-        renamed.map_or(node, |node| self.nodes.intern(node))
+    #[inline]
+    pub fn renamed_node(&self, renamings: &[Renaming], node: u32, index: usize) -> u32 {
+        *self.renamed_nodes[index].get_or(node, || {
+            let renamed = self.nodes.get(node).renamed(&|sid| renamings[index].name(sid));
+            renamed.map_or(node, |node| self.nodes.intern(node))
+        })
     }
 
     /// Connections under other names.
-    pub fn renamed_conn(
-        &self,
-        cache: &mut Cache,
-        renamings: &[Renaming],
-        conn: u32,
-        index: usize,
-    ) -> u32 {
-        self.pair(cache, Pair::RenamedConn, conn, index as u32, || {
+    #[inline]
+    pub fn renamed_conn(&self, renamings: &[Renaming], conn: u32, index: usize) -> u32 {
+        *self.renamed_conns[index].get_or(conn, || {
             let mut renamed = self.conns.get(conn).clone();
             for id in renamed.0.iter_mut().flat_map(|wire| &mut wire.to_leader) {
                 let frame = self.frames.get(*id).renamed(&|sid| renamings[index].name(sid));
                 *id = self.frames.intern_handle(frame);
             }
-            u64::from(self.conns.intern(renamed))
-        }) as u32
+            self.conns.intern(renamed)
+        })
     }
 
     /// Ghosts under other names.
-    pub fn renamed_ghost(
-        &self,
-        cache: &mut Cache,
-        renamings: &[Renaming],
-        ghost: u32,
-        index: usize,
-    ) -> u32 {
-        self.pair(cache, Pair::RenamedGhost, ghost, index as u32, || {
+    #[inline]
+    pub fn renamed_ghost(&self, renamings: &[Renaming], ghost: u32, index: usize) -> u32 {
+        *self.renamed_ghosts[index].get_or(ghost, || {
             let renamed = self.ghosts.get(ghost).renamed(&|sid| renamings[index].name(sid));
-            u64::from(self.ghosts.intern(renamed))
-        }) as u32
+            self.ghosts.intern(renamed)
+        })
     }
 
     fn pair(

@@ -40,7 +40,7 @@ impl Calms for Whole {
     fn calmed(&self, state: &mut [u32]) {
         let at = state.len() - 1;
         state[at] = Overtaken::default().0;
-        state[at - 1] = self.tables().ghosts.intern(Default::default());
+        state[at - 1] = self.tables().nothing;
     }
 
     fn calm_steps(&self, cache: &mut Cache, state: &[u32], out: &mut Successors) {
@@ -48,7 +48,7 @@ impl Calms for Whole {
         let overtaken = Overtaken(state[at]);
         let mut plentiful = state.to_vec();
         plentiful[at] = plenty();
-        let infos = self.infos(cache, state);
+        let infos = self.infos(state);
         let mut acts = Vec::new();
         self.each_act(cache, &plentiful, &mut |_, act| acts.push(act));
         if infos.iter().any(|info| info.writes) {
@@ -81,13 +81,14 @@ impl Calms for Whole {
         }
     }
 
-    fn is_goal(&self, cache: &mut Cache, state: &[u32]) -> bool {
-        let infos = self.infos(cache, state);
-        let mut leaders = (0..infos.len()).filter(|&at| infos[at].role == Role::Leading);
+    fn is_goal(&self, _: &mut Cache, state: &[u32]) -> bool {
+        let n = self.servers().len();
+        let info = |at: usize| self.info(state, at);
+        let mut leaders = (0..n).filter(|&at| info(at).role == Role::Leading);
         let (Some(leader), None) = (leaders.next(), leaders.next()) else {
             return false;
         };
-        let Some(epoch) = infos[leader].established else {
+        let Some(epoch) = info(leader).established else {
             return false;
         };
         let sid = self.servers()[leader].me;
@@ -97,21 +98,21 @@ impl Calms for Whole {
         }
         let serves = |at: usize| {
             let linked = || self.conn(state, at, leader).is_whole();
-            let follows = match infos[at].role {
+            let follows = match info(at).role {
                 Role::Leading => true,
                 Role::Following(to) | Role::Observing(to) => to == sid && linked(),
                 Role::Down | Role::Looking => false,
             };
-            let established = infos[at].established == Some(epoch);
+            let established = info(at).established == Some(epoch);
             follows && established && self.node(state, at).applied == *applied
         };
-        let locked_out = |at: usize| self.limits().locked_out && infos[at].promised > epoch;
+        let locked_out = |at: usize| self.limits().locked_out && info(at).promised > epoch;
         let those = |is: &dyn Fn(usize) -> bool| -> SidSet {
-            (0..infos.len()).filter(|&at| is(at)).map(|at| self.servers()[at].me).collect()
+            (0..n).filter(|&at| is(at)).map(|at| self.servers()[at].me).collect()
         };
         let served = those(&serves);
         self.servers()[leader].quorum.is_quorum(&served)
-            && infos.iter().all(|info| !info.writes)
+            && (0..n).all(|at| !info(at).writes)
             && served.union(&those(&locked_out)) == those(&|_| true)
     }
 
@@ -155,9 +156,21 @@ impl Calms for Whole {
 }
 
 impl Whole {
-    fn infos(&self, cache: &mut Cache, state: &[u32]) -> Vec<Info> {
-        let servers = self.servers().iter().zip(state);
-        servers.map(|(&config, &node)| *self.tables().info(cache, config, node)).collect()
+    fn infos(&self, state: &[u32]) -> Vec<Info> {
+        (0..self.servers().len()).map(|at| *self.info(state, at)).collect()
+    }
+
+    fn info(&self, state: &[u32], at: usize) -> &Info {
+        self.tables().info(self.servers()[at], state[at])
+    }
+
+    /// Whether a server is within the caps of calm runs.
+    fn goes_on(&self, node: u32) -> bool {
+        *self.tables().goes_on.get_or(node, || {
+            let core = self.tables().nodes.get(node).core();
+            let promised = core.zab().accepted_epoch().unwrap_or_default();
+            core.election().round() <= ROUND_MAX && promised <= EPOCH_MAX
+        })
     }
 
     /// Whether an action is no fault and no timer.
@@ -241,11 +254,7 @@ impl Whole {
             return;
         };
         let mut words = std::mem::take(&mut cache.scratch);
-        let within = (0..self.servers().len()).all(|at| {
-            let node = self.node(&words, at);
-            let promised = node.core().zab().accepted_epoch().unwrap_or_default();
-            node.core().election().round() <= ROUND_MAX && promised <= EPOCH_MAX
-        });
+        let within = words[..self.servers().len()].iter().all(|&node| self.goes_on(node));
         if within {
             self.calmed(&mut words);
             words[plentiful.len() - 1] = overtaken.0;

@@ -139,9 +139,9 @@ impl<T: Eq + Hash> Interner<T> {
         assert!(id < IDS_MAX, "an interner holds fewer than {IDS_MAX} values");
         let (chunk, offset) = place(id);
         let slots = self.chunks[chunk]
-            .get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| OnceLock::new()).collect());
+            .get_or_init(|| (0..chunk_len(chunk)).map(|_| OnceLock::new()).collect());
         let digests = self.digests[chunk]
-            .get_or_init(|| (0..FIRST_CHUNK << chunk).map(|_| Digest::default()).collect());
+            .get_or_init(|| (0..chunk_len(chunk)).map(|_| Digest::default()).collect());
         let digest = content::digest(&value);
         digests[offset][0].store(digest as u64, Ordering::Relaxed);
         digests[offset][1].store((digest >> 64) as u64, Ordering::Relaxed);
@@ -222,15 +222,20 @@ impl<T: Eq + Hash> Default for Interner<T> {
 
 /// Chunk and offset of an id.
 #[inline]
-fn place(id: u32) -> (usize, usize) {
+pub(crate) fn place(id: u32) -> (usize, usize) {
     let shifted = id as usize + FIRST_CHUNK;
     let chunk = shifted.ilog2() - FIRST_CHUNK.ilog2();
     (chunk as usize, shifted - (FIRST_CHUNK << chunk))
 }
 
+/// Slots of a chunk.
+pub(crate) fn chunk_len(chunk: usize) -> usize {
+    FIRST_CHUNK << chunk
+}
+
 /// Slots of the first chunk; each further chunk has twice as many as the one before.
 const FIRST_CHUNK: usize = 1 << 10;
-const CHUNKS: usize = 22;
+pub(crate) const CHUNKS: usize = 22;
 const IDS_MAX: u32 = u32::MAX - FIRST_CHUNK as u32 + 1;
 const SHARDS: usize = 64;
 
