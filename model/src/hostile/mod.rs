@@ -70,8 +70,12 @@ impl<M: Machine> Space for Hostile<M> {
         let server = self.servers.get(state[0]);
         for (label, event) in (0..).zip(self.machine.alphabet()) {
             if let Some(taken) = self.machine.step(server, event) {
-                let words = [self.servers.intern(taken.server)];
-                out.push(label, taken.marks, taken.violated, &words);
+                // Most of what strangers say changes nothing.
+                let after = match taken.server == *server {
+                    true => state[0],
+                    false => self.servers.intern(taken.server),
+                };
+                out.push(label, taken.marks, taken.violated, &[after]);
             }
         }
     }
