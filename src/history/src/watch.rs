@@ -127,22 +127,15 @@ impl<'h> Changes<'h> {
         }
     }
 
-    /// The first change that a watch is told of which sees the tree at `after`.
-    pub(crate) fn first(&self, watched: Watched<'_>, after: Zxid) -> Option<ChangeId> {
-        let list = self.list(watched)?;
-        let index = list.partition_point(|id| self.get(*id).zxid <= after);
-        list.get(index).copied()
-    }
-
-    /// The change that it is told of next.
-    pub(crate) fn next(&self, watched: Watched<'_>, last: ChangeId) -> Option<ChangeId> {
-        let list = self.list(watched)?;
-        let index = list.partition_point(|id| *id <= last);
-        list.get(index).copied()
-    }
-
-    fn list(&self, (kind, path): Watched<'_>) -> Option<&Vec<ChangeId>> {
-        self.of_kind[kind as usize].get(path)
+    /// The changes that a watch is told of next which sees the tree at `after`: those of one
+    /// transaction, or of a one-shot watch the first of them.
+    pub(crate) fn next(&self, watched: Watched<'_>, after: Zxid) -> &[ChangeId] {
+        let list = self.of_kind[watched.0 as usize].get(watched.1).map_or(&[][..], Vec::as_slice);
+        let behind = &list[list.partition_point(|id| self.get(*id).zxid <= after)..];
+        let Some(first) = behind.first() else { return behind };
+        let zxid = self.get(*first).zxid;
+        let same = behind.iter().take_while(|id| self.get(**id).zxid == zxid).count();
+        &behind[..if watched.0.is_one_shot() { 1 } else { same }]
     }
 
     /// A change.
@@ -176,38 +169,39 @@ fn watches_of(asked: &Request) -> Vec<Watched<'_>> {
     }
 }
 
-/// The watches of one connection, and which change each is told of next.
+/// The watches of one connection, and which changes each is to be told of next.
 #[derive(Debug, Default)]
 pub(crate) struct Table<'h> {
-    armed: HashMap<Watched<'h>, Option<ChangeId>>,
+    /// What each is still to be told of one transaction.
+    armed: HashMap<Watched<'h>, Vec<ChangeId>>,
     due: BTreeMap<ChangeId, Vec<Watched<'h>>>,
 }
 
 impl<'h> Table<'h> {
-    /// Leaves a watch, whose first change is `first` if it is known; if there is such a watch
-    /// already, it stays.
-    pub(crate) fn arm(&mut self, watched: Watched<'h>, first: Option<ChangeId>) {
+    /// Leaves a watch, whose next changes are these as far as they are known; if there is such a
+    /// watch already, it stays.
+    pub(crate) fn arm(&mut self, watched: Watched<'h>, next: &[ChangeId]) {
         if let std::collections::hash_map::Entry::Vacant(entry) = self.armed.entry(watched) {
-            entry.insert(first);
-            if let Some(change) = first {
-                self.due.entry(change).or_default().push(watched);
+            entry.insert(next.to_vec());
+            for change in next {
+                self.due.entry(*change).or_default().push(watched);
             }
         }
     }
 
     /// Takes a watch away.
     pub(crate) fn disarm(&mut self, watched: Watched<'h>) {
-        if let Some(Some(change)) = self.armed.remove(&watched)
-            && let Some(watching) = self.due.get_mut(&change)
-        {
-            watching.retain(|other| *other != watched);
-            if watching.is_empty() {
-                self.due.remove(&change);
+        for change in self.armed.remove(&watched).unwrap_or_default() {
+            if let Some(watching) = self.due.get_mut(&change) {
+                watching.retain(|other| *other != watched);
+                if watching.is_empty() {
+                    self.due.remove(&change);
+                }
             }
         }
     }
 
-    /// Whether there is a watch of this kind.
+    /// Whether there is such a watch.
     pub(crate) fn has(&self, watched: Watched<'h>) -> bool {
         self.armed.contains_key(&watched)
     }
@@ -222,18 +216,20 @@ impl<'h> Table<'h> {
         self.due.keys().next().copied()
     }
 
-    /// A change has been told, once for all watches that are told of it: one-shot ones are gone,
-    /// the others wait for their next, if `next` knows one.
-    pub(crate) fn fire(
-        &mut self,
-        change: ChangeId,
-        next: impl Fn(Watched<'h>, ChangeId) -> Option<ChangeId>,
-    ) {
+    /// A change has been told, once for all watches that are told of it. One-shot ones are gone;
+    /// the others that have been told all of their transaction are answered, to be armed anew.
+    pub(crate) fn fire(&mut self, change: ChangeId) -> Vec<Watched<'h>> {
+        let mut told_all = Vec::new();
         for watched in self.due.remove(&change).unwrap_or_default() {
-            self.armed.remove(&watched);
-            if !watched.0.is_one_shot() {
-                self.arm(watched, next(watched, change));
+            let left = self.armed.entry(watched).or_default();
+            left.retain(|other| *other != change);
+            if left.is_empty() {
+                self.armed.remove(&watched);
+                if !watched.0.is_one_shot() {
+                    told_all.push(watched);
+                }
             }
         }
+        told_all
     }
 }

@@ -73,7 +73,7 @@ pub(crate) fn check(context: &Context<'_, '_>, records: &[RecordId], report: &mu
     }
 }
 
-impl<'h> Stream<'h, '_> {
+impl<'h, 'a> Stream<'h, 'a> {
     fn changes(&mut self, place: usize, record: SessionRecord) {
         match record.change {
             SessionChange::Begun { .. } => self.connected(place),
@@ -265,26 +265,27 @@ impl<'h> Stream<'h, '_> {
         })
     }
 
-    /// The first change after a zxid that a watch is told of, as far as it is known.
-    fn first_change(&self, watched: Watched<'h>, after: Zxid) -> Option<ChangeId> {
-        self.known(watched, self.context.changes.first(watched, after))
-    }
-
-    fn known(&self, (kind, path): Watched<'h>, change: Option<ChangeId>) -> Option<ChangeId> {
+    /// The changes after a zxid that a watch is told of next, as far as they are known.
+    fn next_changes(&self, watched: Watched<'h>, after: Zxid) -> &'a [ChangeId] {
+        let (kind, path) = watched;
         let taint = &self.context.swept.taint;
         let since = match kind {
             Kind::Recursive => taint.since_in_subtree(path),
             Kind::Data | Kind::Child | Kind::Persistent => taint.since(path),
         };
-        change.filter(|id| since.is_none_or(|since| self.context.changes.get(*id).zxid < since))
+        let next = self.context.changes.next(watched, after);
+        let is_known = |id: &ChangeId| {
+            since.is_none_or(|since| self.context.changes.get(*id).zxid < since)
+        };
+        if next.iter().all(is_known) { next } else { &[] }
     }
 
     fn fire(&mut self, change: ChangeId) {
-        let mut table = std::mem::take(&mut self.table);
-        table.fire(change, |watched, last| {
-            self.known(watched, self.context.changes.next(watched, last))
-        });
-        self.table = table;
+        let zxid = self.context.changes.get(change).zxid;
+        for watched in self.table.fire(change) {
+            let next = self.next_changes(watched, zxid);
+            self.table.arm(watched, next);
+        }
     }
 
     fn event(&mut self, place: usize, id: RecordId, event: &'h Event) {
@@ -390,8 +391,8 @@ impl<'h> Stream<'h, '_> {
     fn arm(&mut self, watched: Watched<'h>, zxid: Zxid) {
         self.report.counts.watches += 1;
         if !self.table.has(watched) {
-            let first = self.first_change(watched, zxid);
-            self.table.arm(watched, first);
+            let next = self.next_changes(watched, zxid);
+            self.table.arm(watched, next);
         }
     }
 

@@ -347,8 +347,10 @@ impl<'h> Sweep<'h, '_> {
         if writes.iter().any(|write| self.is_hidden(write, entry.zxid)) {
             self.report.counts.undecided += 1;
             self.adopt(entry, operation, told);
+            self.forget_reapable(entry, operation, told);
             return;
         }
+        self.forget_reapable(entry, operation, told);
         match self.tree.write_all(writes, self.stamp(entry)) {
             Ok(done) => {
                 self.count_done(operation);
@@ -369,6 +371,17 @@ impl<'h> Sweep<'h, '_> {
         }
     }
 
+    /// The server deletes containers and TTL nodes when it likes, and only a log shows that.
+    fn forget_reapable(&mut self, entry: &Entry<'h>, operation: &Operation, told: &Answered) {
+        for (write, part) in operation.asked.writes().iter().zip(parts(&told.outcome)) {
+            if let Write::Create { mode: Mode::Container | Mode::Ttl, .. } = write
+                && let Outcome::Ok(Answer::Created { path, .. }) = part
+            {
+                self.taint.existence(path, Zxid(entry.zxid.0 + 1));
+            }
+        }
+    }
+
     pub(super) fn is_hidden(&self, write: &Write, at: Zxid) -> bool {
         let numbers_hidden = match write {
             Write::Create { path, sequential: true, .. } => {
@@ -385,12 +398,7 @@ impl<'h> Sweep<'h, '_> {
 
     /// Takes over what a write is said to have done, as far as that is possible.
     fn adopt(&mut self, entry: &Entry<'h>, operation: &Operation, told: &Answered) {
-        let single = std::slice::from_ref(&told.outcome);
-        let parts = match &told.outcome {
-            Outcome::Ok(Answer::Multi(parts)) => parts,
-            Outcome::Ok(_) | Outcome::Error(_) => single,
-        };
-        for (write, part) in operation.asked.writes().iter().zip(parts) {
+        for (write, part) in operation.asked.writes().iter().zip(parts(&told.outcome)) {
             let version = match part {
                 Outcome::Ok(Answer::Stat(stat)) => (stat.version, stat.aversion),
                 Outcome::Ok(_) | Outcome::Error(_) => (0, 0),
@@ -581,6 +589,14 @@ impl<'h> Sweep<'h, '_> {
     fn resolve_suspects(&mut self) {
         let suspects = std::mem::take(&mut self.suspects);
         reads::resolve(suspects, self.history, self.report);
+    }
+}
+
+/// The outcomes of a request's writes.
+fn parts(outcome: &Outcome) -> &[Outcome] {
+    match outcome {
+        Outcome::Ok(Answer::Multi(parts)) => parts,
+        Outcome::Ok(_) | Outcome::Error(_) => std::slice::from_ref(outcome),
     }
 }
 

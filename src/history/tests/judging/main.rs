@@ -1,0 +1,6 @@
+//! The checker judged: right histories are accepted, wrong ones refused by the rule that they
+//! break, and small ones as another checker judges them.
+
+mod right;
+mod tree;
+mod world;
