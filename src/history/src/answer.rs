@@ -81,15 +81,20 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Why it was not done. A multi that failed has one reason.
+    /// Why it was not done. A multi that failed has one reason, whatever else it says.
     #[must_use]
     pub fn error(&self) -> Option<ErrorCode> {
+        let reason = |part: &Self| match part {
+            Self::Error(code) if *code != ErrorCode::OK => Some(*code),
+            Self::Error(_) | Self::Ok(_) => None,
+        };
         match self {
             Self::Error(code) => Some(*code),
-            Self::Ok(Answer::Multi(parts)) => parts.iter().find_map(|part| match part {
-                Self::Error(code) if *code != ErrorCode::OK => Some(*code),
-                Self::Error(_) | Self::Ok(_) => None,
-            }),
+            Self::Ok(Answer::Multi(parts)) => {
+                let mut reasons = parts.iter().filter_map(reason);
+                let own = reasons.clone().find(|code| *code != ErrorCode::RUNTIME_INCONSISTENCY);
+                own.or_else(|| reasons.next())
+            }
             Self::Ok(
                 Answer::Done
                 | Answer::Created { .. }

@@ -401,8 +401,9 @@ impl ErrorCode {
     /// The session has ended.
     pub const SESSION_EXPIRED: Self = Self(-112);
 
-    /// Whether the tree alone decides if this is the answer. Any other error (rights, quotas,
-    /// limits) is taken as a refusal that has no effect and is not judged.
+    /// Whether the tree alone decides if this is the answer; for a multi that says of no part why
+    /// it failed, too. Any other error (rights, quotas, limits) is taken as a refusal that has no
+    /// effect and is not judged.
     #[must_use]
     pub fn is_of_the_tree(self) -> bool {
         [
@@ -411,6 +412,7 @@ impl ErrorCode {
             Self::NO_CHILDREN_FOR_EPHEMERALS,
             Self::NODE_EXISTS,
             Self::NOT_EMPTY,
+            Self::RUNTIME_INCONSISTENCY,
         ]
         .contains(&self)
     }

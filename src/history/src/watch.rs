@@ -138,6 +138,18 @@ impl<'h> Changes<'h> {
         &behind[..if watched.0.is_one_shot() { 1 } else { same }]
     }
 
+    /// The first change behind `last` that a watch is told of and that is the one looked for.
+    pub(crate) fn find(
+        &self,
+        watched: Watched<'_>,
+        last: ChangeId,
+        is_it: impl Fn(&ChangeId) -> bool,
+    ) -> Option<ChangeId> {
+        let list = self.of_kind[watched.0 as usize].get(watched.1)?;
+        let behind = &list[list.partition_point(|id| *id <= last)..];
+        behind.iter().copied().find(|id| is_it(id))
+    }
+
     /// A change.
     pub(crate) fn get(&self, id: ChangeId) -> &Numbered {
         &self.all[id.0 as usize]
@@ -204,6 +216,11 @@ impl<'h> Table<'h> {
     /// Whether there is such a watch.
     pub(crate) fn has(&self, watched: Watched<'h>) -> bool {
         self.armed.contains_key(&watched)
+    }
+
+    /// The last change of those that a watch is to be told of next.
+    pub(crate) fn last_due_of(&self, watched: Watched<'h>) -> Option<ChangeId> {
+        self.armed.get(&watched)?.last().copied()
     }
 
     /// The changes that are still to be told, in order.

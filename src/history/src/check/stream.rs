@@ -10,6 +10,7 @@ use crate::answer::{Answered, Outcome};
 use crate::operation::{ErrorCode, ReadKind, Request, SetWatches, Zxid};
 use crate::record::{Event, EventKind, Operation, Record, SessionChange, SessionRecord};
 use crate::report::{Call, Report, Rule};
+use crate::tree::parent_of;
 use crate::watch::{ChangeId, Changes, Kind, Table, Watched};
 
 /// What all sessions have in common.
@@ -73,7 +74,7 @@ pub(crate) fn check(context: &Context<'_, '_>, records: &[RecordId], report: &mu
     }
 }
 
-impl<'h, 'a> Stream<'h, 'a> {
+impl<'h> Stream<'h, '_> {
     fn changes(&mut self, place: usize, record: SessionRecord) {
         match record.change {
             SessionChange::Begun { .. } => self.connected(place),
@@ -265,26 +266,32 @@ impl<'h, 'a> Stream<'h, 'a> {
         })
     }
 
-    /// The changes after a zxid that a watch is told of next, as far as they are known.
-    fn next_changes(&self, watched: Watched<'h>, after: Zxid) -> &'a [ChangeId] {
-        let (kind, path) = watched;
-        let taint = &self.context.swept.taint;
-        let since = match kind {
-            Kind::Recursive => taint.since_in_subtree(path),
-            Kind::Data | Kind::Child | Kind::Persistent => taint.since(path),
-        };
-        let next = self.context.changes.next(watched, after);
+    /// The changes after a zxid that a watch is told of next. Changes of nodes that are not known
+    /// by then are left out.
+    fn next_changes(&self, watched: Watched<'h>, after: Zxid) -> Vec<ChangeId> {
+        let changes = self.context.changes;
         let is_known = |id: &ChangeId| {
-            since.is_none_or(|since| self.context.changes.get(*id).zxid < since)
+            let change = changes.get(*id);
+            !self.context.swept.taint.hides(&change.change.path, change.zxid)
         };
-        if next.iter().all(is_known) { next } else { &[] }
+        let mut after = after;
+        loop {
+            let next = changes.next(watched, after);
+            let Some(first) = next.first() else { return Vec::new() };
+            let known: Vec<ChangeId> = next.iter().copied().filter(is_known).collect();
+            // What is hidden once stays hidden, so only a recursive watch may know of others.
+            if !known.is_empty() || watched.0 != Kind::Recursive {
+                return known;
+            }
+            after = changes.get(*first).zxid;
+        }
     }
 
     fn fire(&mut self, change: ChangeId) {
         let zxid = self.context.changes.get(change).zxid;
         for watched in self.table.fire(change) {
             let next = self.next_changes(watched, zxid);
-            self.table.arm(watched, next);
+            self.table.arm(watched, &next);
         }
     }
 
@@ -301,7 +308,9 @@ impl<'h, 'a> Stream<'h, 'a> {
                 && *change.change.path == *event.path
                 && event.zxid.is_none_or(|zxid| zxid == change.zxid)
         };
-        let Some(due) = self.table.due().find(is_it) else {
+        let is_known = self.context.swept.taint.since(&event.path).is_none();
+        let later = || self.due_later(&event.path, is_it).filter(|_| is_known);
+        let Some(due) = self.table.due().find(is_it).or_else(later) else {
             self.without_change(event);
             return;
         };
@@ -328,6 +337,17 @@ impl<'h, 'a> Stream<'h, 'a> {
         if self.floor.as_ref().is_none_or(|(floor, _)| *floor < zxid) {
             self.floor = Some((zxid, format!("the event {} {}", event.kind, event.path)));
         }
+    }
+
+    /// The change that a persistent watch will be told of once it has been told those before.
+    fn due_later(&self, path: &'h str, is_it: impl Fn(&ChangeId) -> bool) -> Option<ChangeId> {
+        let above = std::iter::successors(Some(path), |path| parent_of(path));
+        let watching = above.map(|path| (Kind::Recursive, path)).chain([(Kind::Persistent, path)]);
+        let later = watching.filter_map(|watched| {
+            let last = self.table.last_due_of(watched)?;
+            self.context.changes.find(watched, last, &is_it)
+        });
+        later.min()
     }
 
     /// An event that no change is due for.
@@ -392,7 +412,7 @@ impl<'h, 'a> Stream<'h, 'a> {
         self.report.counts.watches += 1;
         if !self.table.has(watched) {
             let next = self.next_changes(watched, zxid);
-            self.table.arm(watched, next);
+            self.table.arm(watched, &next);
         }
     }
 

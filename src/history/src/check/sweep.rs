@@ -287,15 +287,7 @@ impl<'h> Sweep<'h, '_> {
                 }
             }
             Ok(done) => {
-                let rule = match (&operation.asked, done.first(), txn) {
-                    (Request::Multi(_), _, _) => Rule::MultiIsAtomic,
-                    (
-                        Request::Write(Write::Create { sequential: true, path: asked, .. }),
-                        _,
-                        Txn::Create { path, .. },
-                    ) if path.starts_with(asked.as_str()) => Rule::SequentialNumber,
-                    (_, _, _) => Rule::LogIsWhatWasAsked,
-                };
+                let rule = rule_of_difference(&operation.asked, &done, txn);
                 self.tree.roll_back();
                 self.disagrees(entry, operation, rule);
                 self.apply_raw(entry, txn);
@@ -608,6 +600,19 @@ fn is_the_txn(done: &[(Txn, Answer)], txn: &Txn, asked: &Request) -> bool {
         }
         (Request::Write(_), txn) => matches!(done, [(own, _)] if own == txn),
         (_, _) => false,
+    }
+}
+
+/// The rule that is broken if the log has another transaction than these for a request.
+fn rule_of_difference(asked: &Request, done: &[(Txn, Answer)], txn: &Txn) -> Rule {
+    match (asked, done, txn) {
+        (Request::Multi(_), _, _) => Rule::MultiIsAtomic,
+        (
+            Request::Write(Write::Create { sequential: true, .. }),
+            [(Txn::Create { path: own, .. }, _)],
+            Txn::Create { path, .. },
+        ) if own != path => Rule::SequentialNumber,
+        (_, _, _) => Rule::LogIsWhatWasAsked,
     }
 }
 

@@ -83,13 +83,4 @@ impl Taint {
     pub(crate) fn hides(&self, path: &str, at: Zxid) -> bool {
         self.since(path).is_some_and(|from| from <= at)
     }
-
-    /// From which zxid on something at or below the node is not known.
-    pub(crate) fn since_in_subtree(&self, root: &str) -> Option<Zxid> {
-        let is_below = |path: &str| {
-            root == "/" || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
-        };
-        let below = self.by_path.iter().filter(|(path, _)| is_below(path));
-        below.filter_map(|(_, since)| since.node).chain(self.since(root)).min()
-    }
 }
