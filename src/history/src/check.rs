@@ -1,5 +1,6 @@
 //! The checks, one after the other, into one report.
 
+mod answers;
 mod index;
 mod order;
 mod reads;

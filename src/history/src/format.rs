@@ -118,3 +118,42 @@ impl History {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quickcheck::quickcheck;
+
+    use super::*;
+
+    quickcheck! {
+        fn data_is_the_same_when_it_has_been_text(bytes: Vec<u8>) -> bool {
+            let data = Data::from(bytes.as_slice());
+            let text = serde_json::to_string(&data).unwrap();
+            serde_json::from_str::<Data>(&text).unwrap() == data
+        }
+    }
+
+    #[test]
+    fn data_that_looks_like_digits_is_written_as_digits() {
+        for (bytes, text) in [
+            (&b"plain"[..], "plain"),
+            (b"\xff\x00", "hex:ff00"),
+            (b"hex:", "hex:6865783a"),
+            (b"", ""),
+        ] {
+            assert_eq!(Data::from(bytes).to_text(), text);
+        }
+        for text in ["hex:f", "hex:+1", "hex:xy"] {
+            assert!(Data::from_text(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_record_is_named() {
+        let mut history = History::new();
+        let text = "\n{\"session\":{\"session\":1,\"at\":1,\"change\":\"lost\"}}\n{\n";
+        let error = history.read(text.as_bytes()).unwrap_err();
+        assert!(error.to_string().starts_with("line 3 is not a record of a history: "), "{error}");
+        assert_eq!(history.records.len(), 1, "what stands before it is kept");
+    }
+}

@@ -81,7 +81,8 @@ impl Data {
     pub(crate) fn from_text(text: &str) -> Result<Self, String> {
         let Some(digits) = text.strip_prefix("hex:") else { return Ok(Self::from(text)) };
         let byte = |pair: &[u8]| {
-            let digits = std::str::from_utf8(pair).ok().filter(|digits| digits.len() == 2);
+            let is_pair = pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
+            let digits = std::str::from_utf8(pair).ok().filter(|_| is_pair);
             digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
         };
         let bytes: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();

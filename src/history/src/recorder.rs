@@ -72,7 +72,7 @@ impl Recorder {
         }
     }
 
-    /// An event has come.
+    /// An event has come, with the zxid in its header; a zxid that is not positive says nothing.
     pub fn event(
         &mut self,
         session: SessionId,
@@ -81,6 +81,7 @@ impl Recorder {
         path: &str,
         zxid: Option<Zxid>,
     ) {
+        let zxid = zxid.filter(|zxid| zxid.0 > 0);
         let event = Event { session, at, kind, path: path.to_owned(), zxid };
         self.history.records.push(Record::Event(event));
     }

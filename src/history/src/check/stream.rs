@@ -10,7 +10,7 @@ use crate::answer::{Answered, Outcome};
 use crate::operation::{ErrorCode, ReadKind, Request, SetWatches, Zxid};
 use crate::record::{Event, EventKind, Operation, Record, SessionChange, SessionRecord};
 use crate::report::{Call, Report, Rule};
-use crate::tree::parent_of;
+use crate::tree::{is_reserved, parent_of};
 use crate::watch::{ChangeId, Changes, Kind, Table, Watched};
 
 /// What all sessions have in common.
@@ -29,7 +29,7 @@ struct Stream<'h, 'a> {
     report: &'a mut Report,
     records: &'a [RecordId],
     /// The greatest zxid that the session was told, and by what.
-    floor: Option<(Zxid, String)>,
+    floor: Option<(Zxid, RecordId)>,
     /// The last transaction of the session's own.
     own: Option<(Zxid, Call)>,
     /// What the last sync has to be as new as, with the sync.
@@ -151,8 +151,8 @@ impl<'h> Stream<'h, '_> {
         }
         self.check_floors(operation, told);
         let due_until = if is_close(&operation.asked) { Zxid(zxid.0 - 1) } else { zxid };
-        self.check_due(place, due_until, &format!("{call}"));
-        self.note(operation, told);
+        self.check_due(place, due_until, call);
+        self.note(id, operation, told);
         self.watch(place, id, operation, told);
     }
 
@@ -190,16 +190,17 @@ impl<'h> Stream<'h, '_> {
                 });
             }
             (_, _, Some((floor, by))) if zxid < *floor => {
-                let (floor, by) = (*floor, by.clone());
-                self.report.add(Rule::ReadsNeverGoBack, &[call], &[zxid, floor], || {
-                    format!("{asked} ({call}) is at {zxid}; {by} had shown {floor} to the session")
+                let (floor, (what, mut calls)) = (*floor, witness(self.context.history, *by));
+                calls.push(call);
+                self.report.add(Rule::ReadsNeverGoBack, &calls, &[zxid, floor], || {
+                    format!("{asked} ({call}) is at {zxid}; the session knew {floor} from {what}")
                 });
             }
             (_, _, _) => {}
         }
     }
 
-    fn note(&mut self, operation: &Operation, told: &Answered) {
+    fn note(&mut self, id: RecordId, operation: &Operation, told: &Answered) {
         let (call, zxid) = (operation.call(), told.zxid);
         if has_transaction(operation) {
             if let Some((own, write)) = self.own.filter(|(own, _)| *own >= zxid) {
@@ -218,12 +219,12 @@ impl<'h> Stream<'h, '_> {
             self.synced = self.synced.max(Some((fresh, call)));
         }
         if self.floor.as_ref().is_none_or(|(floor, _)| *floor < zxid) {
-            self.floor = Some((zxid, call.to_string()));
+            self.floor = Some((zxid, id));
         }
     }
 
     /// Every change up to this zxid has been announced.
-    fn check_due(&mut self, place: usize, until: Zxid, by: &str) {
+    fn check_due(&mut self, place: usize, until: Zxid, by: Call) {
         while let Some(due) = self.table.first_due() {
             let changes = self.context.changes;
             let change = changes.get(due);
@@ -335,7 +336,7 @@ impl<'h> Stream<'h, '_> {
         self.fire(due);
         self.delivered.insert(told, zxid);
         if self.floor.as_ref().is_none_or(|(floor, _)| *floor < zxid) {
-            self.floor = Some((zxid, format!("the event {} {}", event.kind, event.path)));
+            self.floor = Some((zxid, id));
         }
     }
 
@@ -356,6 +357,9 @@ impl<'h> Stream<'h, '_> {
         if let Some(left) = self.announced.get_mut(&told).filter(|left| **left > 0) {
             *left -= 1;
             self.came.insert(told);
+            return;
+        }
+        if is_reserved(&event.path) {
             return;
         }
         if self.context.swept.taint.since(&event.path).is_some() {

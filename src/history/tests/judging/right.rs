@@ -30,6 +30,14 @@ fn what_a_right_ensemble_does_is_accepted() {
     }
 }
 
+#[test]
+fn what_it_does_under_any_seed_is_accepted() {
+    fn holds(seed: u64) -> bool {
+        accepted(&right(Shape::of(seed)), seed).verdict() == Verdict::Holds
+    }
+    quickcheck::QuickCheck::new().tests(20).quickcheck(holds as fn(u64) -> bool);
+}
+
 /// Without its log the same history breaks nothing either; what it leaves open is counted.
 #[test]
 fn without_the_log_it_is_accepted_as_far_as_it_can_be_decided() {

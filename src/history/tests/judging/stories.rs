@@ -156,7 +156,10 @@ fn a_session_does_not_go_back_to_a_server_that_lags_more() {
     story.does(2, get("/a"), 2, data("1", 1, 2, 1));
     story.does(2, get("/a"), 1, data("0", 1, 1, 0));
     let sentence = story.breaks(Rule::ReadsNeverGoBack);
-    assert_eq!(sentence, "getData /a (0x2#2) is at 0x1; 0x2#1 had shown 0x2 to the session");
+    assert_eq!(
+        sentence,
+        "getData /a (0x2#2) is at 0x1; the session knew 0x2 from getData /a (0x2#1)"
+    );
 }
 
 #[test]

@@ -190,7 +190,12 @@ impl Tree {
             Txn::SetData { path, .. } | Txn::SetAcl { path, .. } => {
                 Answer::Stat(self.stat(path).unwrap())
             }
-            _ => Answer::Done,
+            Txn::Delete { .. }
+            | Txn::Check { .. }
+            | Txn::Multi(_)
+            | Txn::CreateSession
+            | Txn::CloseSession { .. }
+            | Txn::Error(_) => Answer::Done,
         }
     }
 
