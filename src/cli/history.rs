@@ -59,10 +59,7 @@ pub(crate) fn run(arguments: &HistoryArgs, context: Context<'_>) -> u8 {
     }
 }
 
-fn checked(
-    arguments: &HistoryArgs,
-    context: &Context<'_>,
-) -> Result<(String, Verdict), String> {
+fn checked(arguments: &HistoryArgs, context: &Context<'_>) -> Result<(String, Verdict), String> {
     let mut history = History::new();
     for path in &arguments.files {
         let within = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());

@@ -18,6 +18,14 @@ impl Zxid {
     pub fn is_begin_of_epoch(self) -> bool {
         self.0 & 0xffff_ffff == 0
     }
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    pub(crate) fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
 }
 
 impl fmt::Display for Zxid {

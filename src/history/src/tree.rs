@@ -118,14 +118,17 @@ impl Tree {
     /// The tree that a history begins with.
     pub(crate) fn of(start: &TreeRecord) -> Self {
         let mut tree = Self::new();
-        for node in &start.nodes {
+        // Parents first.
+        let mut nodes: Vec<&record::Node> = start.nodes.iter().collect();
+        nodes.sort_by_key(|node| &node.path);
+        for node in nodes {
             tree.add(&node.path, node.data.clone(), &node.stat);
         }
         for node in &start.nodes {
             let id = tree.id(&node.path);
             let children = tree.slots[id.0 as usize].children.len() as i32;
             if let Some(kept) = &mut tree.slots[id.0 as usize].node {
-                kept.creates = node.stat.cversion.wrapping_add(children) / 2;
+                kept.creates = node.stat.cversion.saturating_add(children) / 2;
             }
         }
         tree
@@ -160,7 +163,8 @@ impl Tree {
         if let Some(id) = self.ids.get(path) {
             return *id;
         }
-        let parent = parent_of(path).map(|parent| self.id(parent));
+        // A node is created where its parent is; no path costs more than its own length.
+        let parent = parent_of(path).and_then(|parent| self.ids.get(parent).copied());
         let id = PathId(u32::try_from(self.slots.len()).expect("fewer paths than 2^32"));
         let path: Arc<str> = path.into();
         self.ids.insert(path.clone(), id);

@@ -150,7 +150,7 @@ impl<'h> Stream<'h, '_> {
             return;
         }
         self.check_floors(operation, told);
-        let due_until = if is_close(&operation.asked) { Zxid(zxid.0 - 1) } else { zxid };
+        let due_until = if is_close(&operation.asked) { zxid.previous() } else { zxid };
         self.check_due(place, due_until, call);
         self.note(id, operation, told);
         self.watch(place, id, operation, told);

@@ -149,7 +149,7 @@ impl<'h> Sweep<'h, '_> {
     fn advance(&mut self, to: Zxid) {
         while let Some((last, session)) = self.unseen_ends.pop_if(|(last, _)| *last < to) {
             for path in self.tree.owned_by(session) {
-                self.taint.existence(&path, Zxid(last.0 + 1));
+                self.taint.existence(&path, last.next());
             }
         }
     }
@@ -370,7 +370,7 @@ impl<'h> Sweep<'h, '_> {
             if let Write::Create { mode: Mode::Container | Mode::Ttl, .. } = write
                 && let Outcome::Ok(Answer::Created { path, .. }) = part
             {
-                self.taint.existence(path, Zxid(entry.zxid.0 + 1));
+                self.taint.existence(path, entry.zxid.next());
             }
         }
     }

@@ -32,7 +32,7 @@ impl Taint {
         for (_, operation) in history.operations().filter(|(_, op)| op.answered.is_none()) {
             let floor = floors.before(operation.invoked).map_or(Zxid(0), |(zxid, _)| zxid);
             for write in operation.asked.writes() {
-                taint.write(write, Zxid(floor.0 + 1));
+                taint.write(write, floor.next());
             }
         }
         taint

@@ -5,7 +5,7 @@ use history::operation::{
     ClientId, Data, ErrorCode, Mode, Read, ReadKind, Request, SessionId, SetWatches, Time, Write,
     Zxid,
 };
-use history::record::{EventKind, Transaction, Txn};
+use history::record::{EventKind, Node, Transaction, TreeRecord, Txn};
 use history::report::{Call, Report};
 use history::{Recorder, Rule, Verdict};
 
@@ -389,4 +389,19 @@ fn a_session_id_is_not_given_to_a_second_client() {
     let at = story.now();
     story.recorder.begun(ClientId(3), SessionId(1), at);
     story.breaks(Rule::SessionIsOneClients);
+}
+
+/// A history is input from outside: no number and no path in it costs more than its length.
+#[test]
+fn extreme_numbers_and_paths_are_only_wrong() {
+    let mut story = Story::new();
+    let path = "/a".repeat(100_000);
+    let node = Node { path: path.clone(), data: Data::default(), stat: Stat::default() };
+    story.recorder.start(TreeRecord { zxid: Zxid(i64::MIN), nodes: vec![node] });
+    story.does(1, get(&path), i64::MAX, data("x", i64::MAX, i64::MIN, i32::MAX));
+    story.asks(2, create(&path, ""));
+    story.does(1, set(&path, ""), i64::MAX, set_to(i64::MIN, i64::MAX, i32::MIN));
+    story.does(2, Request::Close, i64::MIN, DONE);
+    story.does(2, Request::Multi(Vec::new()), 0, Outcome::Ok(Answer::Multi(Vec::new())));
+    assert_eq!(story.report().verdict(), Verdict::Violated);
 }
