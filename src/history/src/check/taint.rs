@@ -1,6 +1,6 @@
 //! Which nodes cannot be known from some zxid on, where there is no log.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::order::Floors;
 use crate::History;
@@ -19,6 +19,8 @@ struct Since {
 #[derive(Debug, Default)]
 pub(crate) struct Taint {
     by_path: HashMap<String, Since>,
+    /// The lengths of the paths below which all is unknown.
+    lengths: BTreeSet<usize>,
 }
 
 fn earlier(kept: &mut Option<Zxid>, from: Zxid) {
@@ -58,6 +60,7 @@ impl Taint {
         let since = self.by_path.entry(path.to_owned()).or_default();
         earlier(&mut since.node, from);
         earlier(&mut since.below, from);
+        self.lengths.insert(path.len());
         if let Some(parent) = parent_of(path) {
             self.node(parent, from);
         }
@@ -69,12 +72,13 @@ impl Taint {
             return None;
         }
         let mut since = self.by_path.get(path).and_then(|since| since.node);
-        let mut above = parent_of(path);
-        while let Some(path) = above {
-            if let Some(from) = self.by_path.get(path).and_then(|since| since.below) {
+        let is_end_of_part = |length: usize| {
+            path.as_bytes().get(length) == Some(&b'/') || path.get(..length) == Some("/")
+        };
+        for length in self.lengths.range(..path.len()).copied().filter(|at| is_end_of_part(*at)) {
+            if let Some(from) = self.by_path.get(&path[..length]).and_then(|since| since.below) {
                 earlier(&mut since, from);
             }
-            above = parent_of(path);
         }
         since
     }
