@@ -17,6 +17,8 @@ mod evidence;
 #[cfg(feature = "checker")]
 mod explore;
 #[cfg(feature = "checker")]
+mod history;
+#[cfg(feature = "checker")]
 mod replay;
 mod server;
 mod stop;
@@ -34,7 +36,7 @@ trace is refused; 2 for a usage error; 3 when it is undecided: a run is incomple
 #[cfg(not(feature = "checker"))]
 const AFTER_HELP: &str = "\
 This build leaves the model checker out (it was built without the cargo feature `checker`), so the
-commands `check`, `explore`, `replay` and `evidence` are absent.";
+commands `check`, `explore`, `replay`, `history` and `evidence` are absent.";
 
 /// A ZooKeeper-compatible coordination service whose consensus core is exhaustively model-checked.
 #[derive(Parser)]
@@ -56,6 +58,8 @@ enum Command {
     Explore(explore::ExploreArgs),
     #[cfg(feature = "checker")]
     Replay(replay::ReplayArgs),
+    #[cfg(feature = "checker")]
+    History(history::HistoryArgs),
     #[cfg(feature = "checker")]
     Evidence(evidence::EvidenceArgs),
 }
@@ -104,6 +108,8 @@ pub(crate) fn run(
         Command::Explore(arguments) => explore::run(&arguments, context),
         #[cfg(feature = "checker")]
         Command::Replay(arguments) => replay::run(&arguments, context),
+        #[cfg(feature = "checker")]
+        Command::History(arguments) => history::run(&arguments, context),
         #[cfg(feature = "checker")]
         Command::Evidence(arguments) => evidence::run(&arguments, context),
     }

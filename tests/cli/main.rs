@@ -4,13 +4,15 @@ mod bench;
 mod ensemble;
 mod evidence;
 mod fake;
+#[cfg(feature = "checker")]
+mod history;
 
 use std::fs;
 use std::net::TcpListener;
 use std::process::{Command, Output};
 
 const COMMANDS: &[&str] = match cfg!(feature = "checker") {
-    true => &["server", "ensemble", "bench", "evidence"],
+    true => &["server", "ensemble", "bench", "evidence", "history"],
     false => &["server", "ensemble", "bench"],
 };
 
