@@ -1,11 +1,58 @@
-//! The wall clock. It may stand still, jump, or be set back: what it says goes into `ctime` and
-//! `mtime`, and makes ids and random numbers differ from those of other starts, mostly. Nothing
-//! that lasts some time is measured with it; for that there is [`std::time::Instant`].
+//! The clocks of the machine, as a node is told them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use node::Now;
+
+/// When the server began; [`Now::at`] is counted from here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    began: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self { began: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now { at: self.at(), wall_ms: wall_ms() }
+    }
+
+    /// [`Now::at`].
+    pub(crate) fn at(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The moment that [`Now::at`] stands for.
+    pub(crate) fn instant(&self, at: Duration) -> Instant {
+        self.began + at
+    }
+}
 
 /// Milliseconds since 1970; 0 for a clock that stands before that.
 pub(crate) fn wall_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A turn of the node, by the clock.
+pub(crate) struct Turn {
+    ends: Instant,
+}
+
+impl Turn {
+    pub(crate) fn new() -> Self {
+        Self { ends: Instant::now() }
+    }
+}
+
+impl node::Turn for Turn {
+    fn begin(&mut self, limit: Duration) {
+        self.ends = Instant::now() + limit;
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.ends
+    }
 }

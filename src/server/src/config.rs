@@ -17,9 +17,10 @@ mod text;
 
 pub use member::Member;
 pub use properties::property_value;
-pub use text::DirSizes;
 
 use member::Bracketed;
+use node::{ANSWER_BYTES_PER_BYTE_MAX, Settings};
+pub use node::{DirSizes, FourLetterWords};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -149,25 +150,6 @@ pub enum SnapshotCompression {
     Snappy,
 }
 
-/// Which four-letter words are answered (`4lw.commands.whitelist`).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum FourLetterWords {
-    /// `*`
-    All,
-    /// These, and always `srvr`.
-    Only(Vec<String>),
-}
-
-impl FourLetterWords {
-    /// True if `word` is answered.
-    pub fn allow(&self, word: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(words) => word == "srvr" || words.iter().any(|allowed| allowed == word),
-        }
-    }
-}
-
 /// Why a configuration cannot be used.
 #[derive(thiserror::Error, Debug)]
 pub enum ConfigError {
@@ -238,11 +220,6 @@ pub enum ConfigError {
     },
 }
 
-/// How many times as long as a request its answer, and the events that it causes, may be whatever
-/// is in the tree. Longer answers are those of reads, which can be refused; setWatches and a write
-/// that is done cannot.
-pub(crate) const ANSWER_BYTES_PER_BYTE_MAX: u32 = 8;
-
 /// [`Config::answer_bytes_max`] unless given.
 const ANSWER_BYTES_DEFAULT: u32 = 16 << 20;
 
@@ -302,9 +279,30 @@ impl Config {
         let divisor = if voters > 2 { voters - 1 } else { 1 };
         (self.global_outstanding_limit / divisor).max(1)
     }
-
-    /// Session timeout that is granted to a client that asks for `asked`.
-    pub fn session_timeout(&self, asked: Duration) -> Duration {
-        asked.clamp(self.session_timeout_min, self.session_timeout_max)
+    /// What a node has to know of it.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            me: self.me,
+            standalone: self.standalone,
+            voters: self.quorum().voters().len(),
+            members: self.config_text().into(),
+            client_port: self.client.as_ref().map(|client| client.port),
+            tick_time: self.tick_time,
+            init_limit: self.init_limit_ticks,
+            sync_limit: self.sync_limit_ticks,
+            session_timeout_min: self.session_timeout_min,
+            session_timeout_max: self.session_timeout_max,
+            snap_count: self.snap_count,
+            client_connections_per_address_max: self.client_connections_per_address_max,
+            client_connections_max: self.client_connections_max,
+            outstanding_limit: self.outstanding_limit(),
+            jute_max_buffer: self.jute_max_buffer,
+            tree: znode::Options { extended_types: self.extended_types, skip_acl: false },
+            reap: self.reap,
+            answer_bytes_max: self.answer_bytes_max,
+            digest_enabled: self.digest_enabled,
+            watch_limits: self.watch_limits,
+            four_letter_words: self.four_letter_words.clone(),
+        }
     }
 }

@@ -1,27 +1,13 @@
-//! The disk thread: the one writer of the transaction log and of the epochs, in the order in which
-//! the core issued its records.
+//! The disk thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use bytes::Bytes;
-use store::Store;
-use zab::{Record, WriteNo, Zxid};
-use znode::Snapshot;
-
-use crate::snapshots;
-
-/// Work for the disk, in order.
-pub(crate) enum Job {
-    Write(WriteNo, Record<Bytes>),
-    /// [`Record::Snapshot`], with what it holds.
-    Install(WriteNo, Zxid, Snapshot),
-    /// A snapshot of the state as it is behind everything before. The next transaction begins a new
-    /// log file.
-    TakeSnapshot(Snapshot, snapshots::Done),
-}
+use node::disk::{Background, Job, Writer};
+use tracing::{info, warn};
+use zab::WriteNo;
 
 /// How the disk thread reports: called on that thread.
 pub(crate) trait Report: Send + 'static {
@@ -39,18 +25,13 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// `purge`: how many snapshots are kept; `None` keeps all.
-    pub(crate) fn start(
-        store: Store,
-        purge: Option<usize>,
-        report: impl Report,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn start(writer: Writer<store::Os>, report: impl Report) -> std::io::Result<Self> {
         let (jobs, inbox) = channel();
         let queued = Arc::new(AtomicUsize::new(0));
         let taken = Arc::clone(&queued);
-        let thread = std::thread::Builder::new().name("disk".into()).spawn(move || {
-            Writer { store, purge, inbox, taken, last: None, dirty: false }.run(&report)
-        })?;
+        let thread = std::thread::Builder::new()
+            .name("disk".into())
+            .spawn(move || run(writer, &inbox, &taken, &report))?;
         Ok(Self { jobs: Some(jobs), queued, thread: Some(thread) })
     }
 
@@ -63,8 +44,7 @@ impl Disk {
         }
     }
 
-    /// Records handed over and not yet durable. The engine takes no more writes from clients while
-    /// there are many.
+    /// Records handed over and not yet durable.
     pub(crate) fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }
@@ -79,91 +59,50 @@ impl Disk {
     }
 }
 
-struct Writer {
-    store: Store,
-    purge: Option<usize>,
-    inbox: Receiver<Vec<Job>>,
-    taken: Arc<AtomicUsize>,
-    last: Option<WriteNo>,
-    /// The log holds records that are not synced.
-    dirty: bool,
+/// Group commit: takes all that is queued, writes it, one sync, one report.
+fn run(
+    mut writer: Writer<store::Os>,
+    inbox: &Receiver<Vec<Job>>,
+    taken: &AtomicUsize,
+    report: &impl Report,
+) {
+    while let Ok(jobs) = inbox.recv() {
+        let mut done = 0;
+        let mut batch = Some(jobs);
+        while let Some(jobs) = batch {
+            done += jobs.len();
+            for job in jobs {
+                match writer.write(job) {
+                    Ok(None) => {}
+                    Ok(Some(background)) => take_in_background(background),
+                    Err(error) => return report.failed(error),
+                }
+            }
+            batch = inbox.try_recv().ok();
+        }
+        let durable = match writer.sync() {
+            Ok(durable) => durable,
+            Err(error) => return report.failed(error),
+        };
+        taken.fetch_sub(done, Ordering::Relaxed);
+        if let Some(upto) = durable {
+            report.durable(upto);
+        }
+    }
 }
 
-impl Writer {
-    /// Group commit: takes all that is queued, writes it, one sync, one report.
-    fn run(mut self, report: &impl Report) {
-        while let Ok(jobs) = self.inbox.recv() {
-            let mut done = 0;
-            let mut batch = Some(jobs);
-            while let Some(jobs) = batch {
-                done += jobs.len();
-                for job in jobs {
-                    if let Err(error) = self.write(job) {
-                        return report.failed(error);
-                    }
-                }
-                batch = self.inbox.try_recv().ok();
-            }
-            if let Err(error) = self.sync() {
-                return report.failed(error);
-            }
-            self.taken.fetch_sub(done, Ordering::Relaxed);
-            if let Some(upto) = self.last.take() {
-                report.durable(upto);
-            }
+/// Writes a snapshot on a thread of its own.
+fn take_in_background(background: Background<store::Os>) {
+    let zxid = zab::Zxid(background.snapshot.zxid().cast_unsigned());
+    let thread = std::thread::Builder::new().name("snapshot".into()).spawn(move || {
+        let nodes = background.snapshot.node_count();
+        match node::snapshots::write_out(background) {
+            Ok(true) => info!("snapshot at {zxid}: {nodes} nodes"),
+            Ok(false) => info!("snapshot at {zxid} given up: the history was replaced meanwhile"),
+            Err(error) => warn!("snapshot at {zxid} failed: {error}"),
         }
-    }
-
-    /// One order of writes: whatever goes to another file than the log begins only when the log is
-    /// synced.
-    fn write(&mut self, job: Job) -> Result<(), store::Error> {
-        match job {
-            Job::TakeSnapshot(snapshot, done) => {
-                self.sync()?;
-                self.store.roll()?;
-                let writer = self.store.snapshot_writer(snapshot.zxid().cast_unsigned())?;
-                snapshots::take_in_background(writer, snapshot, done);
-                if let Some(retain) = self.purge {
-                    self.store.purge(retain)?;
-                }
-            }
-            Job::Install(no, zxid, snapshot) => {
-                self.sync()?;
-                snapshots::install(&mut self.store, zxid, &snapshot)?;
-                self.last = Some(no);
-            }
-            Job::Write(no, record) => {
-                match record {
-                    Record::Txn(txn) => {
-                        self.store.append(txn.zxid.0, &txn.payload)?;
-                        self.dirty = true;
-                    }
-                    Record::Truncate { to } => {
-                        self.sync()?;
-                        self.store.truncate(to.0)?;
-                    }
-                    Record::AcceptedEpoch(epoch) => {
-                        self.sync()?;
-                        self.store.write_accepted_epoch(epoch.0)?;
-                    }
-                    Record::CurrentEpoch(epoch) => {
-                        self.sync()?;
-                        self.store.write_current_epoch(epoch.0)?;
-                    }
-                    Record::Snapshot { .. } => {
-                        unreachable!("the engine turns it into Job::Install")
-                    }
-                }
-                self.last = Some(no);
-            }
-        }
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), store::Error> {
-        if std::mem::take(&mut self.dirty) {
-            self.store.sync()?;
-        }
-        Ok(())
+    });
+    if let Err(error) = thread {
+        warn!("snapshot at {zxid} not begun: no thread: {error}");
     }
 }

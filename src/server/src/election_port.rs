@@ -21,7 +21,7 @@ use tracing::{debug, warn};
 use wire::election::{Address, InitialMessage, MESSAGE_BYTES_MAX};
 use zab::Sid;
 
-use crate::engine::{Event, EventSender};
+use crate::engine::{EventSender, Happened};
 use crate::greetings::Greetings;
 use crate::peer_address::PeerAddresses;
 use crate::recorder;
@@ -327,7 +327,7 @@ impl Peer {
         let (number, has_spoken) = (self.numbers, Arc::<AtomicBool>::default());
         let (reading, writing) = stream.into_split();
         let (greeting, first) = oneshot::channel();
-        let opened = Event::ElectionOpened { peer: self.sid, over, greeting };
+        let opened = Happened::ElectionOpened { peer: self.sid, over, greeting };
         let writer = write(writing, self.latest.clone(), first, self.settings.connect_timeout);
         let heard = Heard {
             sid: self.sid,
@@ -411,7 +411,8 @@ async fn read(mut reading: OwnedReadHalf, heard: Heard) -> String {
                 heard.has_spoken.store(true, Ordering::Relaxed);
                 heard.unanswered.store(0, Ordering::Relaxed);
                 let (from, over) = (heard.sid, heard.over);
-                heard.events.send(Event::Notification { from, notification, over }).await;
+                let event = node::Event::Notification { from, notification, over };
+                heard.events.send(Happened::Plain(event)).await;
             }
             Err(reason) => debug!("election port: message of {} ignored: {reason}", heard.sid),
         }

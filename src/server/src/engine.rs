@@ -1,91 +1,36 @@
-//! The one task that owns the core: every input passes here, and every output is carried out from
-//! here.
+//! The one task that drives the node: whatever happens is told it here, and whatever it asks for is
+//! carried out here.
 
-mod apply;
-mod links;
-mod reaper;
-mod renewals;
-mod requests;
-mod roles;
-mod sessions;
-
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use host::{Effect, Host, Link, Shell};
-use recording::Ports;
+use host::Link;
+use node::{Chunk, ClientBatch, Connection, Effect, End, Load, Node, Told};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
-use tracing::{error, info};
-use zab::{
-    DiskImage, Halt, Input, Message, Notification, Outputs, Peer, Record, SessionMessage, Sid, Txn,
-    WriteNo, Zxid,
-};
-use znode::{SessionIds, Tree};
+use tokio::time::sleep_until;
+use zab::{DiskImage, Sid, WriteNo};
 
-use crate::client::{ClientBatch, FromClients, Shared};
-use crate::config::Config;
-use crate::disk::{Disk, Job, Report};
+use crate::clock::Clock;
+use crate::disk::{Disk, Report};
 use crate::election_port::ElectionPort;
 use crate::events::Events;
-use crate::link::{Socket, Sockets};
+use crate::link::{LinkChunk, Socket, Sockets};
 use crate::quorum_port::QuorumPort;
-use crate::recorder::Recorder;
-use crate::snapshots::Snapshots;
-use crate::timers::{Durations, Timers};
 
-use sessions::{LocalSessions, Service};
-
-/// Something that happened outside of the core.
-pub(crate) enum Event {
-    Notification {
-        from: Sid,
-        notification: Notification,
-        over: Option<Ports>,
-    },
+/// Something that happened, and what the engine needs to answer it.
+pub(crate) enum Happened {
+    /// It is the node's business alone.
+    Plain(node::Event),
     /// A connection of the election port is up: what is it to begin with?
-    ElectionOpened {
-        peer: Sid,
-        over: Option<Ports>,
-        greeting: oneshot::Sender<Vec<u8>>,
-    },
-    /// `dialled`: by this server, as a learner.
-    LinkUp {
-        link: Link,
-        socket: Socket,
-        dialled: bool,
-        over: Option<Ports>,
-    },
-    LinkDown {
-        link: Link,
-        reason: String,
-    },
+    ElectionOpened { peer: Sid, over: Option<recording::Ports>, greeting: oneshot::Sender<Vec<u8>> },
+    /// A connection of the quorum port is up.
+    LinkUp { link: Link, socket: Socket, dialled: bool, over: Option<recording::Ports> },
     /// The leader that was to be followed is not there. The link is the one that was to be.
-    Unreachable {
-        link: Link,
-        reason: String,
-    },
-    Messages {
-        link: Link,
-        messages: Vec<Message<Bytes>>,
-    },
-    /// A SNAP message, and the state that came with it.
-    Snapshot {
-        link: Link,
-        zxid: Zxid,
-        tree: Box<Tree>,
-    },
-    Durable {
-        upto: WriteNo,
-    },
-    DiskFailed(store::Error),
+    Unreachable { link: Link, reason: String },
     /// SIGINT, SIGTERM.
-    Stop {
-        reason: String,
-    },
+    Stop { reason: String },
 }
 
 /// Events that may wait for the engine. Whoever has more waits itself, and its peer with it.
@@ -93,481 +38,258 @@ const EVENTS_MAX: usize = 1024;
 
 /// Where everything but clients reports.
 #[derive(Clone)]
-pub(crate) struct EventSender(mpsc::Sender<Event>);
+pub(crate) struct EventSender(mpsc::Sender<Happened>);
 
 impl EventSender {
-    pub(crate) fn channel() -> (Self, mpsc::Receiver<Event>) {
+    pub(crate) fn channel() -> (Self, mpsc::Receiver<Happened>) {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         (Self(sender), events)
     }
 
     /// Waits while the engine is behind. An engine that has ended hears nothing any more.
-    pub(crate) async fn send(&self, event: Event) {
+    pub(crate) async fn send(&self, event: Happened) {
         let _ = self.0.send(event).await;
     }
 }
 
 impl Report for EventSender {
     fn durable(&self, upto: WriteNo) {
-        let _ = self.0.blocking_send(Event::Durable { upto });
+        let _ = self.0.blocking_send(Happened::Plain(node::Event::Durable { upto }));
     }
 
     fn failed(&self, error: store::Error) {
-        let _ = self.0.blocking_send(Event::DiskFailed(error));
+        let _ = self.0.blocking_send(Happened::Plain(node::Event::DiskFailed(error)));
     }
 }
 
-/// Why the engine ended.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum End {
-    #[error("asked to stop ({0})")]
-    Asked(String),
-    #[error("the disk failed: {0}")]
-    Disk(#[source] store::Error),
-    #[error("the recording failed: {0}")]
-    Recording(String),
-    #[error("{0}")]
-    Halt(String),
+/// The engine, as the tasks of clients' connections reach it.
+#[derive(Clone)]
+pub(crate) struct EngineSender {
+    pub(crate) batches: mpsc::Sender<ClientBatch>,
+    /// Connections that are gone. Each comes once; the engine always takes them, because what they
+    /// had asked for is what keeps it from taking more.
+    pub(crate) ended: mpsc::UnboundedSender<Arc<Connection>>,
 }
 
-/// What the engine is made of.
-pub(crate) struct Parts {
-    pub(crate) config: Arc<Config>,
-    pub(crate) host: Host<Peer<Bytes>>,
-    pub(crate) recorder: Recorder,
-    pub(crate) shared: Arc<Shared>,
+/// The engine's end of [`EngineSender`].
+pub(crate) struct FromClients {
+    batches: mpsc::Receiver<ClientBatch>,
+    ended: mpsc::UnboundedReceiver<Arc<Connection>>,
+}
+
+impl EngineSender {
+    pub(crate) fn channel() -> (Self, FromClients) {
+        let (batches, asked) = mpsc::channel(BATCHES_WAITING_MAX);
+        let (ended, gone) = mpsc::unbounded_channel();
+        (Self { batches, ended }, FromClients { batches: asked, ended: gone })
+    }
+}
+
+/// Batches that may wait for the engine. Whoever has more waits itself, and its client with it.
+const BATCHES_WAITING_MAX: usize = 1024;
+
+/// Batches of clients' requests taken at once.
+const BATCHES_MAX: usize = 64;
+
+/// The node, and what it drives.
+pub(crate) struct Engine {
+    pub(crate) me: Sid,
+    pub(crate) node: Node,
+    pub(crate) clock: Clock,
     pub(crate) disk: Disk,
     pub(crate) election: Option<ElectionPort>,
     pub(crate) quorum: QuorumPort,
-    pub(crate) snapshots: Snapshots,
-    pub(crate) session_ids: SessionIds,
     pub(crate) events: Events,
+    pub(crate) links: Links,
 }
 
-pub(crate) struct Engine {
-    config: Arc<Config>,
-    host: Host<Peer<Bytes>>,
-    recorder: Recorder,
-    /// Empty between two events: memory that is used again.
-    effects: Vec<Effect<Bytes, Box<Tree>>>,
-    shared: Arc<Shared>,
-    timers: Timers,
-    disk: Disk,
-    jobs: Vec<Job>,
-    election: Option<ElectionPort>,
-    quorum: QuorumPort,
+/// What is up between this server and others.
+#[derive(Default)]
+pub(crate) struct Links {
     sockets: Sockets,
     /// Connections that are of no use any more, and have yet to be flushed.
     closing: Vec<Socket>,
-    /// The connection of the election port that asks what it is to begin with.
-    greeting: Option<oneshot::Sender<Vec<u8>>>,
-    /// Answers to such questions, which have yet to leave.
-    greetings: Vec<(oneshot::Sender<Vec<u8>>, Vec<u8>)>,
-    /// Committed, and not yet applied to the tree.
-    committed: VecDeque<Txn<Bytes>>,
-    /// Requests of clients that were taken, and not yet served.
-    asked: VecDeque<ClientBatch>,
-    /// When the present turn should end.
-    turn_ends: Instant,
-    /// From learners, or the leader, for the session layer.
-    messages: VecDeque<(Link, SessionMessage<Bytes>)>,
-    service: Service,
-    local: LocalSessions,
-    snapshots: Snapshots,
-    events: Events,
-    reason: String,
-    /// Reasons for refusals that were logged: each is logged once.
-    explained: BTreeSet<&'static str>,
-    started: Instant,
-    /// When timers and sessions were last looked at.
-    ticked: Instant,
-    end: Option<End>,
+    /// Connections of the election port that ask what they are to begin with, until the next flush.
+    greetings: BTreeMap<u64, oneshot::Sender<Vec<u8>>>,
+    /// How many asked.
+    greeted: u64,
 }
 
 impl Engine {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts {
-            config,
-            host,
-            recorder,
-            shared,
-            disk,
-            election,
-            quorum,
-            snapshots,
-            session_ids,
-            events,
-        } = parts;
-        let durations = Durations {
-            tick: config.tick_time,
-            init_limit: config.init_limit_ticks,
-            sync_limit: config.sync_limit_ticks,
-        };
-        let local = LocalSessions::new(session_ids);
-        Self {
-            config,
-            host,
-            recorder,
-            effects: Vec::new(),
-            shared,
-            timers: Timers::new(durations),
-            disk,
-            jobs: Vec::new(),
-            election,
-            quorum,
-            sockets: Sockets::new(),
-            closing: Vec::new(),
-            greeting: None,
-            greetings: Vec::new(),
-            committed: VecDeque::new(),
-            asked: VecDeque::new(),
-            turn_ends: Instant::now(),
-            messages: VecDeque::new(),
-            service: Service::None,
-            local,
-            snapshots,
-            events,
-            reason: "started".to_owned(),
-            explained: BTreeSet::new(),
-            started: Instant::now(),
-            ticked: Instant::now(),
-            end: None,
-        }
-    }
-
     /// Runs until it is told to stop, or must.
     pub(crate) async fn run(
         mut self,
         image: DiskImage<Bytes>,
-        mut events: mpsc::Receiver<Event>,
+        mut events: mpsc::Receiver<Happened>,
         mut clients: FromClients,
     ) -> End {
-        self.happens(host::Event::Start(image));
+        self.node.start(self.clock.now(), image);
         self.flush();
         let (mut happened, mut asked, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-        self.begin_turn();
-        loop {
-            if let Some(end) = self.end.take() {
-                // Nobody may wait for this task any more, the disk thread least of all: its end is
-                // waited for.
-                drop((events, clients));
-                return self.finish(end);
-            }
-            let has_left = self.has_left();
-            let wake = if has_left { Instant::now() } else { self.next_deadline() };
-            let takes_requests = self.asked.is_empty() && self.takes_requests();
+        while !self.node.has_ended() {
+            let wake = if self.node.has_left() { Instant::now() } else { self.next_deadline() };
+            let takes_requests = self.node.takes_requests(self.load());
             tokio::select! {
                 _ = events.recv_many(&mut happened, EVENTS_MAX) => {}
                 _ = clients.batches.recv_many(&mut asked, BATCHES_MAX), if takes_requests => {}
                 _ = clients.ended.recv_many(&mut gone, BATCHES_MAX) => {}
-                () = sleep_until(wake) => {}
+                () = sleep_until(wake.into()) => {}
             }
-            self.begin_turn();
-            self.converse();
+            self.node.begin_turn(self.clock.now());
             for event in happened.drain(..) {
                 self.handle(event);
-                self.converse();
             }
-            self.asked.extend(asked.drain(..));
-            // Clients of this server have a time of their own: what learners forward is no reason
-            // to let them wait.
-            self.begin_turn();
-            self.serve_clients();
+            for batch in asked.drain(..) {
+                self.node.handle(self.clock.now(), node::Event::Asked(batch));
+            }
+            self.node.work(self.clock.now());
             for connection in gone.drain(..) {
-                self.connection_closed(&connection);
+                self.node.handle(self.clock.now(), node::Event::Gone(connection));
             }
-            self.tick();
-            self.converse();
+            self.node.tick(self.clock.now());
             self.flush();
         }
+        // Nobody may wait for this task any more, the disk thread least of all: its end is waited
+        // for.
+        drop((events, clients));
+        self.finish()
     }
 
-    /// What takes long is left to the next turn: timers, PINGs and what waits to leave come in
-    /// between.
-    ///
-    /// While transactions of an earlier turn wait to be applied, nothing more is served: who serves
-    /// faster than it applies would keep its own clients waiting for longer and longer.
-    fn begin_turn(&mut self) {
-        let time = if self.committed.is_empty() { TURN_MAX } else { Duration::ZERO };
-        self.turn_ends = Instant::now() + time;
-    }
-
-    fn turn_is_over(&self) -> bool {
-        Instant::now() >= self.turn_ends
-    }
-
-    /// The last turn has not done everything.
-    fn has_left(&self) -> bool {
-        !(self.asked.is_empty() && self.messages.is_empty() && self.committed.is_empty())
-    }
-
-    /// Clients' requests are taken only while what is in progress stays within the bounds
-    /// (`globalOutstandingLimit`), and a learner's leader takes what it is sent. Until then the
-    /// engine looks again with every event and timer.
-    fn takes_requests(&self) -> bool {
-        self.local.in_progress() < self.config.outstanding_limit() as usize
-            && self.disk.queued() < DISK_QUEUE_MAX
-            && !self.leader_is_behind()
-    }
-
-    fn leader_is_behind(&self) -> bool {
-        let Service::Learner(learning) = &self.service else { return false };
-        let link = self.host.link_to(learning.leader);
-        link.and_then(|link| self.sockets.get(&link)).is_some_and(Socket::is_behind)
+    fn load(&self) -> Load {
+        let leader = self.node.leader_link().and_then(|link| self.links.sockets.get(&link));
+        Load {
+            disk_records: self.disk.queued(),
+            leader_is_behind: leader.is_some_and(Socket::is_behind),
+        }
     }
 
     fn next_deadline(&self) -> Instant {
-        let far = Instant::now() + Duration::from_secs(3600);
-        let expiry = self.service.next_expiry().map(|at| self.started + Duration::from_millis(at));
-        let reap = self.service.next_reap().map(|at| self.started + Duration::from_millis(at));
-        [self.timers.next(), expiry, reap].into_iter().flatten().min().unwrap_or(far)
+        let far = Duration::from_secs(3600);
+        self.node.next_deadline().map_or_else(|| Instant::now() + far, |at| self.clock.instant(at))
     }
 
-    /// Milliseconds since the engine began, of the monotonic clock: sessions are measured with it.
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn tick(&mut self) {
-        let now = Instant::now();
-        let absent = now - std::mem::replace(&mut self.ticked, now);
-        if absent > self.config.tick_time {
-            self.excuse_silence(absent);
-        }
-        while let Some(timer) = self.timers.expired(Instant::now()) {
-            if timer == host::Timer::Core(zab::Timer::Ping) {
-                self.collect_touches();
+    fn handle(&mut self, event: Happened) {
+        let now = self.clock.now();
+        let event = match event {
+            Happened::Plain(event) => {
+                if let node::Event::LinkDown { link, .. } = &event {
+                    self.links.sockets.remove(link);
+                }
+                event
             }
-            self.happens(host::Event::Timer(timer));
-        }
-        self.expire_sessions();
-        self.reap();
-    }
-
-    fn handle(&mut self, event: Event) {
-        match event {
-            Event::Notification { from, notification, over } => {
-                self.happens_over(host::Event::Notified { from, notification }, over);
+            Happened::ElectionOpened { peer, over, greeting } => {
+                self.links.greeted += 1;
+                let number = self.links.greeted;
+                self.links.greetings.insert(number, greeting);
+                node::Event::ElectionOpened { peer, over, number }
             }
-            Event::ElectionOpened { peer, over, greeting } => {
-                self.greeting = Some(greeting);
-                self.happens_over(host::Event::ElectionOpened(peer), over);
-                self.greeting = None;
+            Happened::LinkUp { link, socket, dialled, over } => {
+                self.links.sockets.insert(link, socket);
+                node::Event::LinkUp { link, dialled, over }
             }
-            Event::LinkUp { link, socket, dialled, over } => {
-                self.link_up(link, socket, dialled, over);
+            Happened::Unreachable { link, reason } => {
+                if !self.quorum.gave_up(link) {
+                    return;
+                }
+                node::Event::Unreachable { leader: link.peer, reason }
             }
-            Event::LinkDown { link, reason } => self.link_down(link, &reason),
-            Event::Unreachable { link, reason } => self.unreachable(link, &reason),
-            Event::Messages { link, messages } => {
-                self.happens(host::Event::Received { link, messages });
-            }
-            Event::Snapshot { link, zxid, tree } => {
-                self.happens(host::Event::State { link, zxid, state: tree });
-            }
-            Event::Durable { upto } => self.happens(host::Event::Durable(upto)),
-            Event::DiskFailed(error) => {
-                error!("the disk failed, so this server stops: {error}");
-                self.end.get_or_insert(End::Disk(error));
-            }
-            Event::Stop { reason } => {
-                info!("stopping: {reason}");
+            Happened::Stop { reason } => {
                 // It takes no part in the election that follows: the others must not elect who is
                 // about to be gone.
                 self.election = None;
-                self.reason = format!("asked to stop ({reason})");
-                self.happens(host::Event::Resign);
-                self.end.get_or_insert(End::Asked(reason));
+                node::Event::Stop { reason }
+            }
+        };
+        self.node.handle(now, event);
+    }
+
+    /// Lets leave what a turn has led to. A peer that does not read what it is sent loses its
+    /// connection, which may lead to more.
+    fn flush(&mut self) {
+        let mut effects = Vec::new();
+        loop {
+            self.node.flush(self.clock.now(), &mut effects);
+            self.carry_out(&mut effects);
+            let broken = self.links.flush();
+            if broken.is_empty() {
+                return;
+            }
+            for link in broken {
+                let reason = "writing failed, or it does not read what it is sent".to_owned();
+                self.handle(Happened::Plain(node::Event::LinkDown { link, reason }));
             }
         }
     }
 
-    /// Lets the host handle an event, and carries out what it asks for.
-    fn happens(&mut self, event: host::Event<Bytes, Box<Tree>>) {
-        self.happens_over(event, None);
-    }
-
-    /// As [`Self::happens`]; the event speaks of a connection that both ends know by these ports.
-    fn happens_over(&mut self, event: host::Event<Bytes, Box<Tree>>, over: Option<Ports>) {
-        let mut effects = std::mem::take(&mut self.effects);
-        self.recorder.begin(&event, over);
-        let mut asked = Asked { recorder: &mut self.recorder, local: &self.local };
-        self.host.handle(event, &mut asked, &mut effects);
-        self.recorder.end(&effects);
-        self.carry_out(&mut effects);
-        self.effects = effects;
-    }
-
-    /// In their order. What leaves this server waits for the next flush.
-    fn carry_out(&mut self, effects: &mut Vec<Effect<Bytes, Box<Tree>>>) {
+    fn carry_out(&mut self, effects: &mut Vec<Effect>) {
         for effect in effects.drain(..) {
             match effect {
-                Effect::Halt(halt) => self.halt(halt),
-                Effect::Install { zxid: _, state } => self.install(*state),
-                Effect::Write(no, record) => {
-                    let job = match record {
-                        Record::Snapshot { zxid } => Job::Install(no, zxid, self.tree_snapshot()),
-                        Record::Txn(_)
-                        | Record::Truncate { .. }
-                        | Record::AcceptedEpoch(_)
-                        | Record::CurrentEpoch(_) => Job::Write(no, record),
-                    };
-                    self.jobs.push(job);
+                Effect::Disk(jobs) => self.disk.submit(jobs),
+                Effect::Greet { number, bytes } => {
+                    if let Some(greeting) = self.links.greetings.remove(&number) {
+                        // The connection may be gone.
+                        let _ = greeting.send(bytes);
+                    }
                 }
-                Effect::Deliver(txn) => self.committed.push_back(txn),
-                Effect::Frames { link, bytes } => self.stage(link, bytes),
-                Effect::SendState { link, zxid: _ } => self.stage_state(link),
-                Effect::Close(link) => self.close_link(link),
+                Effect::Frames { link, bytes } => {
+                    self.links.stage(link, Chunk::Bytes(bytes));
+                }
+                Effect::State { link, snapshot } => {
+                    self.links.stage(link, Chunk::Large(snapshot));
+                }
+                Effect::Close(link) => self.links.close(link),
                 Effect::Dial(leader) => self.quorum.dial(leader),
                 Effect::StopDialling(leader) => self.quorum.stop_dialling(leader),
+                Effect::Follows(leader) => self.quorum.follows(leader),
                 Effect::Notify { to, bytes, looks } => {
                     if let Some(election) = &self.election {
                         election.send(to, bytes, looks);
                     }
                 }
-                Effect::Greet { bytes } => {
-                    self.greetings.extend(self.greeting.take().map(|greeting| (greeting, bytes)));
-                }
-                Effect::Arm(timer) => self.timers.arm(timer, Instant::now()),
-                Effect::Disarm(timer) => self.timers.disarm(timer),
-                Effect::Session(link, message) => self.messages.push_back((link, message)),
-                Effect::Reported(peer, sessions) => self.touch_reported(peer, &sessions),
-                Effect::Synced(body) => self.sync_confirmed(&body),
-                Effect::Note(note) => self.note(note),
-                Effect::Remark(remark) => self.remark(remark),
+                Effect::Wake(connection) => connection.outbox().wake(),
+                Effect::Tell(told) => self.events.emit(&told),
             }
         }
+        // Nothing was ever said to the others.
+        self.links.greetings.clear();
     }
 
-    /// Handles what the session layer was told, which may lead to further steps.
-    fn converse(&mut self) {
-        while !self.turn_is_over()
-            && let Some((link, message)) = self.messages.pop_front()
-        {
-            // What came over a connection that is gone is nobody's request any more.
-            if self.host.is_link(link) {
-                self.session_message(link, message);
-            }
-        }
-    }
-
-    /// Everything that an iteration has gathered leaves at once: one write of the recording, one
-    /// batch to the disk, one wake-up per connection.
-    fn flush(&mut self) {
-        loop {
-            self.forward_requests();
-            self.confirm_renewals();
-            let mut effects = std::mem::take(&mut self.effects);
-            self.host.flush(&mut effects);
-            self.recorder.end(&effects);
-            if !self.record() {
-                return;
-            }
-            self.turn_ends = Instant::now() + TURN_MAX;
-            self.apply_some();
-            if !self.jobs.is_empty() {
-                self.disk.submit(std::mem::take(&mut self.jobs));
-            }
-            for (greeting, bytes) in self.greetings.drain(..) {
-                // The connection may be gone.
-                let _ = greeting.send(bytes);
-            }
-            self.carry_out(&mut effects);
-            self.effects = effects;
-            if !self.flush_links() {
-                break;
-            }
-            self.converse();
-        }
-        self.local.flush();
-        self.shared.stats.outstanding.store(self.local.in_progress(), Ordering::Relaxed);
-    }
-
-    /// Steps are recorded before anything that they led to leaves this server, or is seen by its
-    /// clients. If they cannot be, nothing does.
-    fn record(&mut self) -> bool {
-        let recorded = self.recorder.flush();
-        if let Err(error) = &recorded {
-            self.end.get_or_insert_with(|| {
-                error!("the recording failed, so this server stops: {error}");
-                End::Recording(error.to_string())
-            });
-        }
-        recorded.is_ok()
-    }
-
-    fn close_recording(&mut self) {
-        self.apply_committed();
-        self.flush();
-        if let Err(error) = self.recorder.finish() {
-            error!("the end of the recording is missing: {error}");
-        }
-    }
-
-    fn halt(&mut self, halt: Halt) {
-        let text = explain(halt);
-        error!("this server must stop: {text}");
-        self.end.get_or_insert(End::Halt(text));
-    }
-
-    fn finish(mut self, end: End) -> End {
-        match end {
-            End::Recording(_) => {}
-            End::Asked(_) | End::Disk(_) | End::Halt(_) => self.close_recording(),
-        }
-        self.close_clients();
+    fn finish(mut self) -> End {
+        let (now, mut effects) = (self.clock.now(), Vec::new());
+        let end = self.node.finish(now, &mut effects);
+        self.carry_out(&mut effects);
+        self.links.flush();
         self.disk.finish();
-        let reason = end.to_string();
-        self.events.emit(crate::events::Event::Stopped { sid: self.config.me, reason });
+        self.events.emit(&Told::Stopped { sid: self.me, reason: end.to_string() });
         end
     }
 }
 
-/// What the host asks while it handles an event.
-struct Asked<'a> {
-    recorder: &'a mut Recorder,
-    local: &'a LocalSessions,
-}
-
-impl Shell<Bytes> for Asked<'_> {
-    fn begins(&mut self, _: &Input<Bytes>) {}
-
-    fn ended(&mut self, _: &Outputs<Bytes>) {}
-
-    fn report(&mut self) -> Option<Bytes> {
-        let sessions = self.local.touched();
-        self.recorder.report(&sessions);
-        Some(sessions)
-    }
-}
-
-/// Why the core stops, and what an operator can do.
-fn explain(halt: Halt) -> String {
-    match halt {
-        Halt::LogOutOfOrder { last, next } => {
-            format!("the log is not in order: {next} stands behind {last}")
+impl Links {
+    /// It leaves with the next flush; over a connection that is gone it does not.
+    fn stage(&mut self, link: Link, chunk: LinkChunk) {
+        if let Some(socket) = self.sockets.get_mut(&link) {
+            socket.stage(chunk);
         }
-        Halt::CurrentEpochAhead { accepted, current } => format!(
-            "currentEpoch is {current} and acceptedEpoch is {accepted}: currentEpoch must not be the greater one"
-        ),
-        Halt::HistoryAhead { accepted, last } => format!(
-            "the history ends at {last}, and acceptedEpoch is {accepted}: no transaction may be of a later epoch"
-        ),
-        Halt::EpochsExhausted { accepted } => format!(
-            "acceptedEpoch is {accepted}, the largest there is, so no further leader is possible. Elections do not lead there: \
-             somebody falsified it. The way out: stop all servers; find the largest currentEpoch of all of them (in version-2 of \
-             dataDir); if it is smaller, write it into acceptedEpoch of every server, and start them; if it is not, restore all \
-             servers from a backup that is older"
-        ),
+    }
+
+    /// What was said over it leaves with the next flush, and then it is closed.
+    fn close(&mut self, link: Link) {
+        self.closing.extend(self.sockets.remove(&link));
+    }
+
+    /// Lets leave what was said. The connections that broke.
+    fn flush(&mut self) -> Vec<Link> {
+        for mut socket in self.closing.drain(..) {
+            socket.flush();
+        }
+        let mut broken = Vec::new();
+        for (&link, socket) in &mut self.sockets {
+            socket.flush();
+            if socket.is_closed() {
+                broken.push(link);
+            }
+        }
+        broken
     }
 }
-
-/// How long a turn of the engine may serve requests, and how long it may apply transactions, before
-/// timers and PINGs have their turn: much less than a tick.
-const TURN_MAX: Duration = Duration::from_millis(10);
-
-/// Batches of clients' requests taken at once.
-const BATCHES_MAX: usize = 64;
-
-/// Records that may wait for the disk before clients have to wait.
-const DISK_QUEUE_MAX: usize = 10_000;

@@ -3,58 +3,10 @@
 //! `vivarium server --events` writes them to standard output, `vivarium ensemble` reads them. Logs
 //! are for people and may change; these lines are for programs.
 
-use serde::{Deserialize, Serialize};
+pub use node::Told as Event;
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
-use zab::{Epoch, ServerState, Sid};
-
-/// A change that an operator wants to know of.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(tag = "event")]
-pub enum Event {
-    /// The server is something else now.
-    RoleChange {
-        /// Which server.
-        sid: Sid,
-        /// What it is from now on. A server is `Leading` or `Following` from the decision of the
-        /// election on, before its leadership is established.
-        role: ServerState,
-        /// Its current epoch, or that of the leader that it has found.
-        epoch: Epoch,
-        /// Why, in a few words.
-        reason: String,
-    },
-    /// The server has an established leader, or is it, and serves clients.
-    Serving {
-        /// Which server.
-        sid: Sid,
-        /// Where clients connect; `None` if it has no client port.
-        client_port: Option<u16>,
-        /// The epoch of the leader.
-        epoch: Epoch,
-    },
-    /// The server ends: the last event.
-    Stopped {
-        /// Which server.
-        sid: Sid,
-        /// Why, in a few words.
-        reason: String,
-    },
-}
-
-impl Event {
-    /// The event as one line of JSON, without its end.
-    pub fn to_line(&self) -> String {
-        // No map with keys that are no strings, no value that fails: serialisation is total here.
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// Reads a line; `None` if it is no event.
-    pub fn from_line(line: &str) -> Option<Self> {
-        serde_json::from_str(line).ok()
-    }
-}
 
 /// Where events go. Clones go to the same place.
 #[derive(Clone, Default)]
@@ -87,9 +39,9 @@ impl Events {
     }
 
     /// Tells of an event.
-    pub fn emit(&self, event: Event) {
+    pub fn emit(&self, event: &Event) {
         if let Some(receive) = &self.0 {
-            receive(&event);
+            receive(event);
         }
     }
 }
@@ -103,6 +55,7 @@ impl fmt::Debug for Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zab::{Epoch, ServerState, Sid};
 
     fn events() -> [(Event, &'static str); 3] {
         let (sid, epoch) = (Sid(3), Epoch(7));
@@ -138,7 +91,7 @@ mod tests {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         let lines = Events::lines(writer);
         for (event, _) in events() {
-            lines.clone().emit(event);
+            lines.clone().emit(&event);
         }
         drop(lines);
         let text = std::io::read_to_string(reader).expect("UTF-8");
@@ -153,8 +106,8 @@ mod tests {
         drop(reader);
         let lines = Events::lines(writer);
         for (event, _) in events() {
-            lines.emit(event.clone());
-            Events::none().emit(event);
+            lines.emit(&event);
+            Events::none().emit(&event);
         }
     }
 }

@@ -1,15 +1,13 @@
-//! The shell around the core: sockets, timers, the disk thread, sessions.
+//! The shell around a node: sockets, threads, signals, clocks, the configuration file.
 //!
-//! Everything that decides is elsewhere: `zab` says what to write, to send and to deliver, `znode`
-//! what a request does to the tree. Here is one task that owns the core, and around it the sockets,
-//! the disk thread and the clock.
+//! What decides is in [`node`] and below. Here is one task that drives it, and around it the
+//! sockets of clients and of other servers, and the disk thread.
 
+mod bell;
 mod client;
 mod clock;
-pub mod compat;
 mod config;
 mod descriptors;
-mod digests;
 mod disk;
 mod election_port;
 mod engine;
@@ -17,13 +15,12 @@ mod events;
 mod greetings;
 mod link;
 mod listen;
-mod outbox;
+mod machine;
 mod peer_address;
 mod quorum_port;
 mod recorder;
 mod run;
 mod snapshots;
-mod timers;
 
 use std::time::Duration;
 
@@ -32,7 +29,8 @@ pub use config::{
     property_value,
 };
 pub use events::{Event, Events};
-pub use run::{Build, Error, Options, run};
+pub use node::{Build, compat};
+pub use run::{Error, Options, run};
 
 /// After a failure to accept a connection (no more file descriptors, mostly) the next attempt waits
 /// this long.

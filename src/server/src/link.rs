@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use host::Link;
+use node::{Chunk, Outbox};
 use tokio::task::AbortHandle;
 use znode::Snapshot;
-
-use crate::outbox::{Chunk, Outbox};
 
 /// How much may wait for a peer that reads slowly, in bytes, snapshots and the history that it had
 /// missed apart.
@@ -18,13 +17,15 @@ const LINK_OUTBOX_HIGH: usize = 64 << 20;
 
 pub(crate) type LinkOutbox = Outbox<Snapshot>;
 
+pub(crate) type LinkChunk = Chunk<Snapshot>;
+
 /// A connection that is up. Dropping it closes it: what was flushed still leaves; nothing more is
 /// read.
 pub(crate) struct Socket {
     outbox: Arc<LinkOutbox>,
     reader: AbortHandle,
     /// What was said since the last flush: it leaves when the steps that said it are recorded.
-    staged: Vec<Chunk<Snapshot>>,
+    staged: Vec<LinkChunk>,
 }
 
 impl Socket {
@@ -33,7 +34,7 @@ impl Socket {
     }
 
     /// Leaves with the next flush.
-    pub(crate) fn stage(&mut self, chunk: Chunk<Snapshot>) {
+    pub(crate) fn stage(&mut self, chunk: LinkChunk) {
         self.staged.push(chunk);
     }
 

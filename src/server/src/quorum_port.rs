@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use host::{Decoder, Generation, Link};
+use bytes::BytesMut;
+use host::{Generation, Link};
+use node::{Chunk, Inlet, Next};
 use recording::Ports;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -16,15 +17,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
-use wire::quorum::{Packet, PacketType, Packets};
-use zab::{Message, Sid};
+use wire::quorum::{Packet, Packets};
+use zab::Sid;
 
-use crate::engine::{Event, EventSender};
+use crate::bell::Bell;
+use crate::engine::{EventSender, Happened};
 use crate::greetings::Greetings;
 use crate::link::{LINK_OUTBOX_LIMIT, LinkOutbox, Socket};
-use crate::outbox::{Chunk, Next};
 use crate::peer_address::PeerAddresses;
-use crate::{recorder, snapshots};
+use crate::recorder;
 
 /// What the port needs to know.
 #[derive(Clone)]
@@ -95,7 +96,7 @@ impl QuorumPort {
     }
 
     /// Dials a leader until it answers, [`Self::stop_dialling`] is called, or [`DIAL_PATIENCE`] is
-    /// over: then [`Event::Unreachable`] is the answer.
+    /// over: then [`Happened::Unreachable`] is the answer.
     pub(crate) fn dial(&mut self, leader: Sid) {
         self.stop_dialling(leader);
         let Some(address) = self.settings.peers.get(&leader).cloned() else {
@@ -118,7 +119,7 @@ impl QuorumPort {
                 }
                 Err(reason) => {
                     let reason = format!("{address}: {reason}");
-                    events.send(Event::Unreachable { link, reason }).await;
+                    events.send(Happened::Unreachable { link, reason }).await;
                 }
             }
         });
@@ -270,17 +271,11 @@ async fn connection(
         return;
     }
     let (reading, writing) = stream.into_split();
-    let outbox = Arc::new(LinkOutbox::new(LINK_OUTBOX_LIMIT));
-    let writer = tokio::spawn(write(writing, Arc::clone(&outbox)));
-    let reader = Reader {
-        link,
-        side,
-        reading,
-        buffer,
-        packets: Packets::new(settings.packet_bytes_max),
-        tree: settings.tree,
-        events: events.clone(),
-    };
+    let bell = Bell::default();
+    let outbox = Arc::new(LinkOutbox::new(LINK_OUTBOX_LIMIT, bell.clone()));
+    let writer = tokio::spawn(write(writing, Arc::clone(&outbox), bell));
+    let inlet = Inlet::new(link, side == Side::Learner, settings.packet_bytes_max, settings.tree);
+    let reader = Reader { reading, buffer, inlet, events: events.clone() };
     let (start, started) = tokio::sync::oneshot::channel::<()>();
     let (down, ended) = (events.clone(), Arc::clone(&outbox));
     let reader = tokio::spawn(async move {
@@ -289,25 +284,26 @@ async fn connection(
         }
         let Err(reason) = reader.run(first).await;
         ended.abort();
-        down.send(Event::LinkDown { link, reason }).await;
+        down.send(Happened::Plain(node::Event::LinkDown { link, reason })).await;
     });
     // The writing task ends by itself, when the outbox does.
     drop(writer);
     let socket = Socket::new(outbox, reader.abort_handle());
     let dialled = side == Side::Learner;
-    events.send(Event::LinkUp { link, socket, dialled, over }).await;
+    events.send(Happened::LinkUp { link, socket, dialled, over }).await;
     let _ = start.send(());
 }
 
-async fn write(mut writing: OwnedWriteHalf, outbox: Arc<LinkOutbox>) {
+async fn write(mut writing: OwnedWriteHalf, outbox: Arc<LinkOutbox>, bell: Bell) {
     let written = async {
         loop {
-            match outbox.next().await {
-                Next::Write(Chunk::Bytes(bytes)) => writing.write_all(&bytes).await?,
-                Next::Write(Chunk::Large(snapshot)) => {
-                    snapshots::stream(&snapshot, &mut writing).await?;
+            match outbox.next() {
+                None => bell.rung().await,
+                Some(Next::Write(Chunk::Bytes(bytes))) => writing.write_all(&bytes).await?,
+                Some(Next::Write(Chunk::Large(snapshot))) => {
+                    crate::snapshots::stream(snapshot, &mut writing).await?;
                 }
-                Next::End => return writing.shutdown().await,
+                Some(Next::End) => return writing.shutdown().await,
             }
         }
     };
@@ -319,12 +315,9 @@ async fn write(mut writing: OwnedWriteHalf, outbox: Arc<LinkOutbox>) {
 }
 
 struct Reader {
-    link: Link,
-    side: Side,
     reading: OwnedReadHalf,
     buffer: BytesMut,
-    packets: Packets,
-    tree: znode::Options,
+    inlet: Inlet,
     events: EventSender,
 }
 
@@ -333,21 +326,13 @@ const READ_BYTES: usize = 64 << 10;
 
 impl Reader {
     async fn run(mut self, first: Option<Packet>) -> Result<std::convert::Infallible, String> {
-        let mut decoder = Decoder::default();
         if let Some(packet) = first {
-            decoder.decode(packet)?;
+            self.inlet.begin(packet)?;
         }
         loop {
-            match self.packets.next(&mut self.buffer).map_err(|error| error.to_string())? {
-                Some(packet) if packet.kind == PacketType::Snap && self.side == Side::Learner => {
-                    self.deliver(decoder.take()?).await;
-                    self.receive_snapshot(packet.zxid).await?;
-                }
-                Some(packet) => decoder.decode(packet)?,
-                None => {
-                    self.deliver(decoder.take()?).await;
-                    self.read().await?;
-                }
+            match self.inlet.next(&mut self.buffer)? {
+                Some(event) => self.events.send(Happened::Plain(event)).await,
+                None => self.read().await?,
             }
         }
     }
@@ -359,27 +344,6 @@ impl Reader {
             0 => Err("the other end closed it".to_owned()),
             _ => Ok(()),
         }
-    }
-
-    async fn deliver(&self, messages: Vec<Message<Bytes>>) {
-        if !messages.is_empty() {
-            self.events.send(Event::Messages { link: self.link, messages }).await;
-        }
-    }
-
-    /// The state that follows a SNAP packet.
-    async fn receive_snapshot(&mut self, zxid: i64) -> Result<(), String> {
-        let zxid = host::zxid(zxid)?;
-        let mut incoming = snapshots::Incoming::new(zxid, self.tree);
-        let tree = loop {
-            match incoming.feed(&mut self.buffer)? {
-                Some(tree) => break tree,
-                None => self.read().await?,
-            }
-        };
-        let tree = Box::new(tree);
-        self.events.send(Event::Snapshot { link: self.link, zxid, tree }).await;
-        Ok(())
     }
 }
 
@@ -413,7 +377,7 @@ mod tests {
         let mut port = QuorumPort::start(settings, None, sender);
         port.dial(leader);
         port.dial(leader);
-        let Some(Event::Unreachable { link, .. }) = events.recv().await else {
+        let Some(Happened::Unreachable { link, .. }) = events.recv().await else {
             panic!("the first event is that nobody is there");
         };
         assert_eq!(link.peer, leader);

@@ -15,6 +15,7 @@ use host::{Effect, Event};
 use recording::{Buffer, Header, Ports, chunk, file_name, header, next_number};
 use tokio::net::TcpStream;
 use zab::Config;
+use znode::Tree;
 
 /// What both ends of a connection know it by. `other`: the port of the other end, which a
 /// connection that was reset does not tell any more.
@@ -66,45 +67,40 @@ impl Recorder {
         file.write_all(&first).map_err(|error| explain(&path, error))?;
         Ok(Self(Some(Recording::new(file, path))))
     }
+}
 
-    /// Before the host handles an event; `over` names the connection that it speaks of.
-    pub(crate) fn begin<S>(&mut self, event: &Event<Bytes, S>, over: Option<Ports>) {
+impl node::Recorder for Recorder {
+    fn begin(&mut self, event: &Event<Bytes, Box<Tree>>, over: Option<Ports>) {
         if let Some(recording) = &mut self.0 {
             recording.buffer.begin(event, over);
         }
     }
 
-    /// Meanwhile: the sessions that it is told to report.
-    pub(crate) fn report(&mut self, body: &Bytes) {
+    fn report(&mut self, body: &Bytes) {
         if let Some(recording) = &mut self.0 {
             recording.buffer.report(body);
         }
     }
 
-    /// Afterwards: what it asks for. Without an event before it, what a flush lets leave.
-    pub(crate) fn end<S>(&mut self, effects: &[Effect<Bytes, S>]) {
+    fn end(&mut self, effects: &[Effect<Bytes, Box<Tree>>]) {
         if let Some(recording) = &mut self.0 {
             recording.buffer.end(effects);
         }
     }
 
-    /// Writes the steps since the last time.
-    ///
-    /// # Errors
-    /// They cannot be written. The end of the file is then not known: nothing more may be recorded.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) -> Result<(), String> {
         match &mut self.0 {
             Some(recording) if recording.buffer.count() > 0 => recording.write(false),
             Some(_) | None => Ok(()),
         }
+        .map_err(|error| error.to_string())
     }
 
-    /// Writes what there is, and says in the file that nothing is missing.
-    ///
-    /// # Errors
-    /// As of [`Self::flush`].
-    pub(crate) fn finish(&mut self) -> io::Result<()> {
-        self.0.take().map_or(Ok(()), |mut recording| recording.write(true))
+    fn finish(&mut self) -> Result<(), String> {
+        let recording = self.0.take();
+        recording
+            .map_or(Ok(()), |mut recording| recording.write(true))
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -150,6 +146,8 @@ mod tests {
     use recording::{Reader, Tail};
     use zab::{Quorum, Sid};
 
+    use node::Recorder as _;
+
     use super::*;
 
     fn started(directory: &Path) -> Recorder {
@@ -160,8 +158,8 @@ mod tests {
     }
 
     fn propose(recorder: &mut Recorder) {
-        recorder.begin::<()>(&Event::Propose("secret".into()), None);
-        recorder.end::<()>(&[]);
+        recorder.begin(&Event::Propose("secret".into()), None);
+        recorder.end(&[]);
     }
 
     #[test]
@@ -210,7 +208,6 @@ mod tests {
         recorder.flush().expect("nothing to write");
         propose(&mut recorder);
         let error = recorder.flush().expect_err("full");
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        assert!(error.to_string().starts_with("the recording /dev/full: "), "{error}");
+        assert!(error.starts_with("the recording /dev/full: "), "{error}");
     }
 }

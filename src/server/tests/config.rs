@@ -116,7 +116,7 @@ fn every_key_is_taken() {
     assert!(config.extended_types);
     let never_used = NeverUsed::GoesAfter(7);
     assert_eq!(config.reap, ReapLimits { interval_ms: 5, per_minute: 6, never_used });
-    let granted = |ms| config.session_timeout(Duration::from_millis(ms)).as_millis();
+    let granted = |ms| config.settings().session_timeout(Duration::from_millis(ms)).as_millis();
     assert_eq!([granted(1), granted(150), granted(999)], [100, 150, 200]);
     let words = FourLetterWords::Only(vec!["ruok".into(), "mntr".into()]);
     assert_eq!(config.four_letter_words, words);

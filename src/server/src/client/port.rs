@@ -7,12 +7,33 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-use super::shared::Admission;
-use super::{Connection, EngineSender, Shared, task};
+use node::{Admission, Connection, Shared};
+
+use super::task::{self, Bells};
+use crate::clock::Clock;
+use crate::engine::EngineSender;
+
+/// What the tasks of all clients share.
+pub(crate) struct ClientPort {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) engine: EngineSender,
+    pub(crate) clock: Clock,
+    /// Held by whoever answers a read that takes long.
+    pub(super) costly: tokio::sync::Mutex<()>,
+    /// Held by whoever answers a four-letter word that takes long.
+    pub(super) words: tokio::sync::Mutex<()>,
+}
+
+impl ClientPort {
+    pub(crate) fn new(shared: Arc<Shared>, engine: EngineSender, clock: Clock) -> Self {
+        let (costly, words) = Default::default();
+        Self { shared, engine, clock, costly, words }
+    }
+}
 
 /// Accepts clients until it is dropped.
-pub(crate) async fn listen(listener: TcpListener, shared: Arc<Shared>, engine: EngineSender) {
-    let mut tasks = JoinSet::new();
+pub(crate) async fn listen(listener: TcpListener, port: ClientPort) {
+    let (port, mut tasks) = (Arc::new(port), JoinSet::new());
     loop {
         while tasks.try_join_next().is_some() {}
         let (stream, address) = match crate::listen::accept(&listener).await {
@@ -23,16 +44,17 @@ pub(crate) async fn listen(listener: TcpListener, shared: Arc<Shared>, engine: E
                 continue;
             }
         };
-        let connection = Connection::new(address, &shared);
-        if !admitted(&connection, &shared).await {
+        let bells = Bells::default();
+        let (news, stirred) = (bells.news.clone(), bells.stirred.clone());
+        let connection = Connection::new(address, &port.shared, port.clock.now(), news, stirred);
+        if !admitted(&connection, &port.shared).await {
             warn!(
                 "client port: too many connections, so the one from {address} is closed (maxClientCnxns, maxCnxns)"
             );
             continue;
         }
         debug!("client port: {address} is connected");
-        let (shared, engine) = (Arc::clone(&shared), engine.clone());
-        tasks.spawn(task::serve(stream, connection, shared, engine));
+        tasks.spawn(task::serve(stream, connection, bells, Arc::clone(&port)));
     }
 }
 

@@ -1,84 +1,81 @@
 //! The task of one client's connection: bytes in, answers out.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use node::{
+    Chunk, ClientBatch, ClientRequest, Connection, Hello, Inbound, NO_SESSION, Next,
+    SESSIONLESS_TIMEOUT, SessionSets, WORD_TIMEOUT, answer, is_costly, is_executed,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tracing::{debug, warn};
-use wire::ErrorCode;
-use wire::client::{AuthPacket, FourLetterWord, Frames, Incoming, OpCode, Request, RequestHeader};
-use wire::jute::{Reader, Record};
+use tracing::debug;
+use wire::client::FourLetterWord;
 
-use super::connection::Connection;
-use super::counters::Tally;
-use super::handshake::{self, Hello};
-use super::shared::Shared;
-use super::{ClientBatch, ClientRequest, EngineSender, SessionSets, auth, words};
-use crate::compat::{self, Operation};
-use crate::outbox::{Chunk, Next};
+use super::port::ClientPort;
+use crate::bell::Bell;
 
-/// How much is read at once.
-const READ_BYTES: usize = 16 << 10;
-
-/// A connection that does not begin a session within this time is closed.
-/// (`zookeeper.nio.sessionlessCnxnTimeout`.)
-const SESSIONLESS_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A four-letter word is answered, and the answer read, within this time.
-const WORD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What is read before there is a session to which it could belong.
-const READ_AHEAD_BYTES: usize = READ_BYTES;
-
-const NO_SESSION: &str = "the session that it asked for did not begin in time";
+/// What wakes the task of a connection.
+#[derive(Clone, Default)]
+pub(super) struct Bells {
+    /// There is something to write.
+    pub(super) news: Bell,
+    /// Something was left to the task, or this server has ended the connection.
+    pub(super) stirred: Bell,
+}
 
 pub(super) async fn serve(
     stream: TcpStream,
     connection: Arc<Connection>,
-    shared: Arc<Shared>,
-    engine: EngineSender,
+    bells: Bells,
+    port: Arc<ClientPort>,
 ) {
-    let EngineSender { batches, ended } = engine;
-    let mut client = Client {
-        frames: Frames::new(shared.config.jute_max_buffer as usize),
-        buffer: BytesMut::new(),
-        held_back: true,
-        connection: Arc::clone(&connection),
-        shared: Arc::clone(&shared),
-        engine: batches,
-    };
+    let inbound = Inbound::new(Arc::clone(&connection), Arc::clone(&port.shared));
+    let mut client =
+        Client { inbound, connection: Arc::clone(&connection), bells, port: Arc::clone(&port) };
     if let Err(reason) = client.run(stream).await {
         debug!("client {}: {reason}", connection.address());
     }
-    shared.remove(&connection);
+    port.shared.remove(&connection);
     // An engine that has ended hears nothing any more.
-    let _ = ended.send(connection);
+    let _ = port.engine.ended.send(connection);
 }
 
 struct Client {
-    frames: Frames,
-    buffer: BytesMut,
-    /// Whether the buffer may hold whole requests, which wait until the client has taken more of
-    /// its answers.
-    held_back: bool,
+    inbound: Inbound,
     connection: Arc<Connection>,
-    shared: Arc<Shared>,
-    engine: mpsc::Sender<ClientBatch>,
+    bells: Bells,
+    port: Arc<ClientPort>,
+}
+
+/// Waits until the server ends the connection. Whoever waits for this looks at
+/// [`Connection::is_held_back`] afterwards: the task may have been stirred for that.
+async fn closed(connection: &Connection, stirred: &Bell) {
+    while !connection.is_cut() {
+        stirred.rung().await;
+    }
+}
+
+/// What is to be written next, once there is something. Dropping the future loses nothing.
+async fn next(connection: &Connection, news: &Bell) -> Next<std::convert::Infallible> {
+    loop {
+        if let Some(next) = connection.outbox().next() {
+            return next;
+        }
+        news.rung().await;
+    }
 }
 
 impl Client {
     async fn run(&mut self, stream: TcpStream) -> Result<(), String> {
         stream.set_nodelay(true).map_err(text)?;
         let (mut reading, writing) = stream.into_split();
-        let connection = Arc::clone(&self.connection);
+        let (connection, stirred) = (Arc::clone(&self.connection), self.bells.stirred.clone());
         let hello = tokio::select! {
             hello = timeout(SESSIONLESS_TIMEOUT, self.hello(&mut reading)) => hello,
-            () = connection.closed() => return Ok(()),
+            () = closed(&connection, &stirred) => return Ok(()),
         };
         match hello {
             Err(_) => return Err("it did not begin a session in time".to_owned()),
@@ -104,15 +101,16 @@ impl Client {
         request: ClientRequest,
         reading: &mut OwnedReadHalf,
     ) -> Result<(), String> {
-        let (connection, engine) = (Arc::clone(&self.connection), self.engine.clone());
+        let (connection, engine) = (Arc::clone(&self.connection), self.port.engine.batches.clone());
+        let stirred = self.bells.stirred.clone();
         let batch = ClientBatch { connection: Arc::clone(&connection), requests: vec![request] };
-        let patience = self.patience();
+        let patience = self.inbound.patience();
         tokio::select! {
             biased;
             // An engine that has ended hears nothing any more.
             _ = engine.send(batch) => Ok(()),
             ended = self.read_ahead(reading) => ended,
-            () = connection.closed() => Err("it was closed".to_owned()),
+            () = closed(&connection, &stirred) => Err("it was closed".to_owned()),
             () = sleep(patience) => Err(NO_SESSION.to_owned()),
         }
     }
@@ -120,7 +118,7 @@ impl Client {
     /// Reads what is not to be looked at yet, up to a bound, so that the client's end is noticed.
     /// Ends with the client.
     async fn read_ahead(&mut self, reading: &mut OwnedReadHalf) -> Result<(), String> {
-        while self.buffer.len() < READ_AHEAD_BYTES {
+        while self.inbound.may_read_ahead() {
             self.read(reading).await?;
         }
         std::future::pending().await
@@ -129,19 +127,15 @@ impl Client {
     /// The first message: a four-letter word, or a ConnectRequest.
     async fn hello(&mut self, reading: &mut OwnedReadHalf) -> Result<Hello, String> {
         loop {
-            match self.frames.next(&mut self.buffer).map_err(text)? {
-                Some(Incoming::Word(word)) => return Ok(Hello::Word(word)),
-                Some(Incoming::Frame(frame)) => {
-                    return handshake::connect(&frame, &self.connection, &self.shared);
-                }
+            match self.inbound.hello()? {
+                Some(hello) => return Ok(hello),
                 None => self.read(reading).await?,
             }
         }
     }
 
     async fn read(&mut self, reading: &mut OwnedReadHalf) -> Result<(), String> {
-        self.buffer.reserve(READ_BYTES);
-        match reading.read_buf(&mut self.buffer).await.map_err(text)? {
+        match reading.read_buf(self.inbound.room()).await.map_err(text)? {
             0 => Err("it went away".to_owned()),
             _ => Ok(()),
         }
@@ -154,36 +148,36 @@ impl Client {
         mut reading: OwnedReadHalf,
         mut writing: OwnedWriteHalf,
     ) -> Result<(), String> {
-        let connection = Arc::clone(&self.connection);
-        let deadline = Instant::now() + self.patience();
+        let (connection, bells) = (Arc::clone(&self.connection), self.bells.clone());
+        let deadline = Instant::now() + self.inbound.patience();
         loop {
             let begun = connection.session() != 0;
             let took_long = self.go_on().await?;
             let listens = begun && connection.wants_input();
             // What took long leaves before more is asked for: so the end of a client is noticed.
-            if listens && self.held_back && !took_long {
+            if listens && self.inbound.is_held_back() && !took_long {
                 self.requests().await?;
                 continue;
             }
-            let reads = if begun { listens } else { self.buffer.len() < READ_AHEAD_BYTES };
+            let reads = if begun { listens } else { self.inbound.may_read_ahead() };
             tokio::select! {
                 biased;
-                next = connection.outbox.next() => match next {
+                next = next(&connection, &bells.news) => match next {
                     Next::Write(Chunk::Bytes(bytes)) => {
                         tokio::select! {
                             biased;
                             written = self.write(&mut writing, &bytes) => {
                                 written?;
                                 drop(bytes);
-                                connection.outbox.written();
+                                connection.outbox().written();
                             }
-                            () = connection.closed() => return Ok(()),
+                            () = closed(&connection, &bells.stirred) => return Ok(()),
                         }
                     }
                     Next::Write(Chunk::Large(never)) => match never {},
                     Next::End => return writing.shutdown().await.map_err(text),
                 },
-                () = connection.stirred() => {
+                () = bells.stirred.rung() => {
                     if connection.is_cut() {
                         return Ok(());
                     }
@@ -191,10 +185,10 @@ impl Client {
                 arrived = self.read(&mut reading), if reads => {
                     arrived?;
                     if begun {
-                        connection.touch();
+                        connection.touch(self.port.clock.at());
                         self.requests().await?;
                     } else {
-                        self.held_back = true;
+                        self.inbound.hold_back();
                     }
                 }
                 // Not even made where it is not waited for.
@@ -207,34 +201,28 @@ impl Client {
     /// this server, beside the threads that all connections and the engine share. Whether there was
     /// one.
     async fn go_on(&self) -> Result<bool, String> {
-        let (connection, shared) = (&self.connection, &self.shared);
+        let (connection, port) = (&self.connection, &self.port);
         if !connection.is_held_back() {
             return Ok(false);
         }
         if !connection.next_is_costly() {
-            connection.go_on(shared);
+            connection.go_on(&port.shared, port.clock.at());
             return Ok(false);
         }
         let _turn = tokio::select! {
-            turn = shared.costly.lock() => turn,
-            () = connection.closed() => return Err("it was closed".to_owned()),
+            turn = port.costly.lock() => turn,
+            () = closed(connection, &self.bells.stirred) => return Err("it was closed".to_owned()),
         };
-        let (connection, shared) = (Arc::clone(connection), Arc::clone(shared));
-        tokio::task::spawn_blocking(move || connection.go_on(&shared)).await.map_err(text)?;
+        let (connection, port) = (Arc::clone(connection), Arc::clone(port));
+        let go_on = move || connection.go_on(&port.shared, port.clock.at());
+        tokio::task::spawn_blocking(go_on).await.map_err(text)?;
         Ok(true)
-    }
-
-    /// How long the client may do nothing that it has to do: its session may be silent for that
-    /// long.
-    fn patience(&self) -> Duration {
-        let timeout_ms = u64::try_from(self.connection.timeout_ms()).unwrap_or(0);
-        Duration::from_millis(timeout_ms).max(SESSIONLESS_TIMEOUT)
     }
 
     /// A client that takes nothing for as long as its session may be silent is gone.
     async fn write(&self, writing: &mut OwnedWriteHalf, mut bytes: &[u8]) -> Result<(), String> {
         while !bytes.is_empty() {
-            let written = timeout(self.patience(), writing.write(bytes)).await;
+            let written = timeout(self.inbound.patience(), writing.write(bytes)).await;
             match written.map_err(|_| "it does not read what it is sent".to_owned())? {
                 Ok(0) => return Err("it takes no more bytes".to_owned()),
                 Ok(count) => bytes = &bytes[count..],
@@ -244,114 +232,10 @@ impl Client {
         Ok(())
     }
 
-    /// The requests that have arrived whole, as many as the bounds of the connection allow: a few
-    /// bytes may ask for a thousand times as many.
+    /// The requests that have arrived whole.
     async fn requests(&mut self) -> Result<(), String> {
-        let (mut asked, mut tally) = (Vec::new(), Tally::default());
-        let taken = self.take_requests(&mut asked, &mut tally);
-        tally.count(&self.connection.stats, &self.shared.stats);
-        taken?;
+        let asked = self.inbound.requests(self.port.clock.at())?;
         if asked.is_empty() { Ok(()) } else { self.ask(asked).await }
-    }
-
-    fn take_requests(
-        &mut self,
-        asked: &mut Vec<ClientRequest>,
-        tally: &mut Tally,
-    ) -> Result<(), String> {
-        loop {
-            self.held_back = !self.connection.wants_input();
-            if self.held_back {
-                return Ok(());
-            }
-            let Some(incoming) = self.frames.next(&mut self.buffer).map_err(text)? else {
-                return Ok(());
-            };
-            if let Incoming::Frame(frame) = incoming {
-                tally.received();
-                self.connection.count_request(frame.len());
-                self.request(frame, asked, tally)?;
-            }
-        }
-    }
-
-    fn request(
-        &self,
-        frame: Bytes,
-        asked: &mut Vec<ClientRequest>,
-        tally: &mut Tally,
-    ) -> Result<(), String> {
-        let mut reader = Reader::with_limit(&frame, self.shared.config.jute_max_buffer as usize);
-        let header = RequestHeader::decode(&mut reader).map_err(text)?;
-        let (connection, shared, xid) = (&self.connection, &self.shared, header.xid);
-        connection.stats.asked(xid, header.op);
-        let Some(op) = OpCode::from_code(header.op) else {
-            connection.unimplemented(xid, shared);
-            return Ok(());
-        };
-        match compat::operation(op) {
-            Operation::Read => {
-                let tree = shared.read_tree();
-                match Request::decode(op, &mut reader) {
-                    Ok(request) => connection.read(xid, request, &tree, shared, tally),
-                    Err(error) => {
-                        debug!("client {}: {op}: {error}", connection.address());
-                        connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared);
-                    }
-                }
-            }
-            Operation::Write => {
-                connection.push_write(xid, op);
-                let auth = connection.auth_ids();
-                asked.push(ClientRequest::Write { xid, op, body: reader.rest(), auth });
-            }
-            Operation::Sync => match Request::decode(op, &mut reader) {
-                Ok(Request::Sync(sync)) => {
-                    connection.push_sync(xid, sync.path);
-                    asked.push(ClientRequest::Sync);
-                }
-                Ok(_) | Err(_) => {
-                    let tree = shared.read_tree();
-                    connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared);
-                }
-            },
-            Operation::Auth => self.authenticate(xid, Request::decode(op, &mut reader)),
-            Operation::Refused(error) => {
-                connection.refuse(xid, error, &shared.read_tree(), shared);
-            }
-            Operation::Closes(_) if op == OpCode::Sasl => {
-                self.auth_failed("sasl");
-                connection.refuse_sasl(xid, shared);
-            }
-            Operation::Closes(_) => connection.unimplemented(xid, shared),
-        }
-        Ok(())
-    }
-
-    /// The client says who it is. A failure ends the connection, as clients expect.
-    fn authenticate(&self, xid: i32, packet: Result<Request, wire::jute::Error>) {
-        let (connection, address) = (&self.connection, self.connection.address().ip());
-        let (scheme, proved) = match packet {
-            Ok(Request::Auth(AuthPacket { scheme, auth, .. })) => {
-                let proved = auth::proved(&scheme, auth.as_deref(), address);
-                (scheme, proved)
-            }
-            Ok(_) | Err(_) => ("(a packet that cannot be read)".to_owned(), None),
-        };
-        let is_proved = proved.is_some_and(|id| connection.add_id(id));
-        if !is_proved {
-            self.auth_failed(&scheme);
-        }
-        connection.answer_auth(xid, is_proved, &self.shared);
-    }
-
-    fn auth_failed(&self, scheme: &str) {
-        let address = self.connection.address().ip();
-        if let Some(scheme) = self.shared.auth_failed(address, scheme) {
-            warn!(
-                "client {address} cannot be authenticated by scheme {scheme:?}: digest and ip are known here"
-            );
-        }
     }
 
     /// Answers a word; the connection ends behind it.
@@ -360,21 +244,19 @@ impl Client {
     /// time, beside the threads that all connections and the engine share, and count as what
     /// clients have not read yet.
     async fn word(&self, word: FourLetterWord) -> Result<(), String> {
-        let (connection, shared) = (&self.connection, &self.shared);
-        let text = if words::is_costly(word) && words::is_executed(word, shared) {
+        let (connection, port, now) = (&self.connection, &self.port, self.port.clock.now());
+        let text = if is_costly(word) && is_executed(word, &port.shared) {
             let _turn = tokio::select! {
-                turn = shared.words.lock() => turn,
-                () = connection.closed() => return Err("it was closed".to_owned()),
+                turn = port.words.lock() => turn,
+                () = closed(connection, &self.bells.stirred) => return Err("it was closed".to_owned()),
             };
-            let (sets, shared) = (self.session_sets(word).await, Arc::clone(shared));
-            let made = tokio::task::spawn_blocking(move || words::answer(word, sets, &shared));
+            let (sets, shared) = (self.session_sets(word).await, Arc::clone(&port.shared));
+            let made = tokio::task::spawn_blocking(move || answer(word, sets, &shared, now));
             made.await.map_err(text)?
         } else {
-            words::answer(word, None, shared)
+            answer(word, None, &port.shared, now)
         };
-        connection.outbox.push(|out| *out = text.into_bytes());
-        connection.outbox.close();
-        shared.relieve();
+        connection.tell_and_end(text, &port.shared);
         Ok(())
     }
 
@@ -384,7 +266,9 @@ impl Client {
             return None;
         }
         let (sender, sets) = oneshot::channel();
-        match self.ask(vec![ClientRequest::SessionSets(sender)]).await {
+        // Whoever asked may be gone.
+        let tell = Box::new(|sets| drop(sender.send(sets)));
+        match self.ask(vec![ClientRequest::SessionSets(tell)]).await {
             Ok(()) => sets.await.ok(),
             Err(_) => None,
         }
@@ -395,8 +279,8 @@ impl Client {
         let connection = Arc::clone(&self.connection);
         tokio::select! {
             biased;
-            _ = self.engine.send(ClientBatch { connection, requests }) => Ok(()),
-            () = self.connection.closed() => Err("it was closed".to_owned()),
+            _ = self.port.engine.batches.send(ClientBatch { connection, requests }) => Ok(()),
+            () = closed(&self.connection, &self.bells.stirred) => Err("it was closed".to_owned()),
         }
     }
 }

@@ -1,28 +1,11 @@
 //! What a server says of its configuration: to other servers, to clients, and to the operator.
 
 use super::{Config, SnapshotCompression};
+use node::DirSizes;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use zab::LearnerKind;
-use znode::{Node, Tree, path};
-
-/// The version of a configuration that was never changed by a reconfiguration: mzxid of
-/// `/zookeeper/config`.
-const CONFIG_VERSION: i64 = 0;
-
-/// Its mtime. ZooKeeper takes the time of each server's start; clients that move would see it
-/// change.
-const CONFIG_TIME_MS: i64 = 0;
-
-/// Sizes of a server's directories in bytes, as the four-letter words `conf` and `dirs` show them.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct DirSizes {
-    /// Of `version-2` in `dataDir`.
-    pub data: u64,
-    /// Of `version-2` in `dataLogDir`.
-    pub data_log: u64,
-}
 
 impl Config {
     /// The configuration as NEWLEADER and notifications carry it (`QuorumMaj.toString`): a line per
@@ -39,22 +22,6 @@ impl Config {
         }
         text.push_str("version=0");
         text
-    }
-
-    /// Puts the members into `/zookeeper/config`, where clients read them; there is no transaction
-    /// for that. The node is the same on all servers whose files name the same members, stat
-    /// included. A server alone has an empty one, also in a directory that comes from an ensemble.
-    pub(crate) fn show_members_in(&self, tree: &mut Tree) {
-        let text = self.config_text();
-        let shown = tree.node(path::CONFIG).and_then(Node::data);
-        if !text.is_empty() || shown.is_some_and(|shown| !shown.is_empty()) {
-            tree.refresh_config(text.into(), CONFIG_VERSION, CONFIG_TIME_MS);
-        }
-    }
-
-    /// What the tree has to know.
-    pub(crate) fn tree_options(&self) -> znode::Options {
-        znode::Options { extended_types: self.extended_types, skip_acl: false }
     }
 
     /// The answer to the four-letter word `conf` (`ZooKeeperServer.dumpConf`).

@@ -1,0 +1,54 @@
+//! The beginning of a session: ConnectRequest, and what may be answered at once. (ZooKeeper:
+//! `ZooKeeperServer.processConnectRequest`.)
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use wire::client::{ConnectRequest, FourLetterWord};
+use wire::jute::{Reader, Record};
+
+use super::ClientRequest;
+use super::connection::Connection;
+use super::shared::Shared;
+
+/// What a connection begins with.
+pub enum Hello {
+    /// A four-letter word.
+    Word(FourLetterWord),
+    /// The session that it asks for.
+    Session(ClientRequest),
+}
+
+/// # Errors
+/// The connection has to be closed without an answer, so that the client tries another server.
+pub(super) fn connect(
+    frame: &Bytes,
+    connection: &Arc<Connection>,
+    shared: &Shared,
+) -> Result<Hello, String> {
+    let request =
+        ConnectRequest::decode(&mut Reader::new(frame)).map_err(|error| error.to_string())?;
+    if shared.status().serving.is_none() {
+        return Err("there is no leader".to_owned());
+    }
+    let (seen, ours) = (request.last_zxid_seen, shared.read_tree().last_zxid());
+    if seen > ours {
+        return Err(format!("it has seen 0x{seen:x}, and this server is at 0x{ours:x}"));
+    }
+    let asked = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    let granted = shared.settings.session_timeout(asked).as_millis();
+    let timeout_ms = i32::try_from(granted).unwrap_or(i32::MAX);
+    connection.asked(request.read_only, timeout_ms);
+    let session = request.session_id;
+    if session == 0 {
+        return Ok(Hello::Session(ClientRequest::NewSession { timeout_ms }));
+    }
+    if request.passwd.as_deref() != Some(&wire::password(session)) {
+        connection.refuse_session();
+        connection.outbox.wake();
+        // Nothing is asked of the engine: the outbox ends the connection once the client is told.
+        return Ok(Hello::Session(ClientRequest::Refused));
+    }
+    Ok(Hello::Session(ClientRequest::RenewSession { session, timeout_ms }))
+}

@@ -1,0 +1,230 @@
+//! What the engine and all connections share.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use zab::{Epoch, ServerState};
+use znode::{Tree, Watches};
+
+use super::auth::Failures;
+use super::connection::Connection;
+use super::counters::Stats;
+use crate::io::Now;
+use crate::outbox::Held;
+use crate::settings::{Build, Machine, Settings};
+
+/// Locks are taken in this order: tree, connection, watches; none is held while waiting for
+/// anything else.
+pub struct Shared {
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    pub(crate) build: Build,
+    pub(crate) machine: Box<dyn Machine>,
+    tree: RwLock<Tree>,
+    watches: Mutex<Watches>,
+    connections: Mutex<BTreeMap<u64, Arc<Connection>>>,
+    auth_failures: Mutex<Failures>,
+    status: Mutex<Status>,
+    next_connection: AtomicU64,
+    /// What waits for clients that have not read it yet.
+    held: Arc<Held>,
+    pub(crate) stats: Stats,
+    /// Zxids with the digest of the tree at each, oldest first.
+    digests: Mutex<VecDeque<(i64, u64)>>,
+}
+
+/// The digest of the tree is kept at each zxid that this divides. (ZooKeeper:
+/// `DIGEST_LOG_INTERVAL`.)
+const DIGEST_INTERVAL: i64 = 128;
+
+/// And so many of them. (ZooKeeper: `DIGEST_LOG_LIMIT`.)
+const DIGESTS_MAX: usize = 1024;
+
+/// Bytes that may wait for all clients together, at least. (An answer must fit several times.)
+const HELD_BYTES_MAX: usize = 256 << 20;
+
+/// What becomes of a newcomer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// It is entered.
+    Admitted,
+    /// There are too many, in all or from its address, and all of them have said which session they
+    /// want.
+    Full,
+    /// There were too many: one that had not is being closed. To be tried again.
+    RoomIsMade,
+}
+
+/// What the server is, for handshakes and four-letter words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Status {
+    pub(crate) role: ServerState,
+    /// The epoch in which clients are served.
+    pub(crate) serving: Option<Epoch>,
+    pub(crate) since: Duration,
+}
+
+impl Shared {
+    /// What a server begins with.
+    pub fn new(
+        settings: Arc<Settings>,
+        build: Build,
+        machine: impl Machine + 'static,
+        tree: Tree,
+    ) -> Self {
+        let status = Status { role: ServerState::Looking, serving: None, since: Duration::ZERO };
+        Self {
+            build,
+            tree: RwLock::new(tree),
+            machine: Box::new(machine),
+            watches: Mutex::new(Watches::new(settings.watch_limits)),
+            settings,
+            connections: Mutex::default(),
+            auth_failures: Mutex::default(),
+            status: Mutex::new(status),
+            next_connection: AtomicU64::new(1),
+            held: Arc::default(),
+            stats: Stats::default(),
+            digests: Mutex::default(),
+        }
+    }
+
+    /// The tree, to be read.
+    pub fn read_tree(&self) -> RwLockReadGuard<'_, Tree> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write_tree(&self) -> RwLockWriteGuard<'_, Tree> {
+        self.tree.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn watches(&self) -> MutexGuard<'_, Watches> {
+        lock(&self.watches)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        *lock(&self.status)
+    }
+
+    pub(crate) fn set_role(&self, role: ServerState) {
+        lock(&self.status).role = role;
+    }
+
+    pub(crate) fn set_serving(&self, epoch: Option<Epoch>, now: Now) {
+        let mut status = lock(&self.status);
+        status.serving = epoch;
+        status.since = now.at;
+    }
+
+    /// A transaction was applied, which has led to this digest of the tree.
+    pub(crate) fn keep_digest(&self, zxid: i64, digest: u64) {
+        if zxid % DIGEST_INTERVAL == 0 {
+            let mut digests = lock(&self.digests);
+            if digests.len() == DIGESTS_MAX {
+                digests.pop_front();
+            }
+            digests.push_back((zxid, digest));
+        }
+    }
+
+    /// The digests that were kept, oldest first.
+    pub(super) fn digests(&self) -> Vec<(i64, u64)> {
+        lock(&self.digests).iter().copied().collect()
+    }
+
+    // ---- connections
+
+    pub(super) fn next_connection_id(&self) -> u64 {
+        self.next_connection.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Enters the connection, if there are not too many already, in all or from its address.
+    pub fn admit(&self, connection: &Arc<Connection>) -> Admission {
+        let mut connections = lock(&self.connections);
+        let address = connection.address().ip();
+        let exceeds =
+            |limit: Option<u32>, count: usize| limit.is_some_and(|limit| count >= limit as usize);
+        let full = exceeds(self.settings.client_connections_max, connections.len());
+        let per_address = self.settings.client_connections_per_address_max;
+        if exceeds(per_address, of_address(&connections, address).count()) {
+            return make_room(of_address(&connections, address));
+        }
+        if full {
+            return make_room(connections.values());
+        }
+        connections.insert(connection.id(), Arc::clone(connection));
+        Admission::Admitted
+    }
+
+    /// What waits for all clients, to be counted by their outboxes.
+    pub(super) fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held)
+    }
+
+    /// Gives up the client that has most of what waits to be read, while too much waits for all of
+    /// them.
+    pub fn relieve(&self) {
+        let max = HELD_BYTES_MAX.max(4 * self.settings.answer_bytes_max as usize);
+        while self.held.bytes() > max {
+            let connections = lock(&self.connections);
+            let largest = connections.values().max_by_key(|other| other.outbox.queued()).cloned();
+            drop(connections);
+            let Some(largest) = largest.filter(|other| other.outbox.queued() > 0) else {
+                return;
+            };
+            largest.close("it has most of what waits for clients, and that is too much");
+        }
+    }
+
+    /// The connection is gone.
+    pub fn remove(&self, connection: &Connection) {
+        lock(&self.connections).remove(&connection.id());
+        self.watches().remove_connection(connection.id());
+    }
+
+    pub(crate) fn connection(&self, id: u64) -> Option<Arc<Connection>> {
+        lock(&self.connections).get(&id).cloned()
+    }
+
+    /// A client could not be authenticated. The scheme as it is to be logged, unless that was
+    /// logged before.
+    pub(super) fn auth_failed(&self, address: IpAddr, scheme: &str) -> Option<String> {
+        self.stats.auth_failed.fetch_add(1, Ordering::Relaxed);
+        lock(&self.auth_failures).is_new(address, scheme)
+    }
+
+    /// All connections, oldest first.
+    pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
+        lock(&self.connections).values().cloned().collect()
+    }
+
+    pub(super) fn connection_count(&self) -> usize {
+        lock(&self.connections).len()
+    }
+}
+
+fn of_address(
+    connections: &BTreeMap<u64, Arc<Connection>>,
+    address: IpAddr,
+) -> impl Iterator<Item = &Arc<Connection>> {
+    connections.values().filter(move |other| other.address().ip() == address)
+}
+
+/// Closes the oldest of these that has not said which session it wants.
+fn make_room<'a>(connections: impl Iterator<Item = &'a Arc<Connection>>) -> Admission {
+    let silent = connections.filter(|other| !other.has_greeted());
+    match silent.min_by_key(|other| other.id()) {
+        Some(oldest) => {
+            oldest.close("it has not said which session it wants, and others come");
+            Admission::RoomIsMade
+        }
+        None => Admission::Full,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

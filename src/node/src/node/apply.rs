@@ -1,0 +1,145 @@
+//! What is committed becomes part of the tree, and answers those who wait for it.
+
+use bytes::Bytes;
+use tracing::error;
+use wire::client::{WatcherEvent, encode_event};
+use wire::jute::{Reader, Record};
+use wire::txn::TxnBlob;
+use wire::{ErrorCode, perms};
+use zab::Zxid;
+use znode::{Outcome, Snapshot, Tree};
+
+use super::Node;
+use super::sessions::Service;
+use crate::client::Shared;
+
+impl Node {
+    /// Applies everything that the core has delivered, for clients to see.
+    pub(super) fn apply_committed(&mut self) {
+        self.apply_until(|_| false);
+    }
+
+    /// Applies as much of it as there is time for in this turn.
+    pub(super) fn apply_some(&mut self) {
+        self.apply_until(|node| node.turn.is_over());
+    }
+
+    fn apply_until(&mut self, is_over: impl Fn(&Self) -> bool) {
+        if self.committed.is_empty() || !self.record() {
+            return;
+        }
+        let shared = std::sync::Arc::clone(&self.shared);
+        let mut tree = shared.write_tree();
+        let (mut applied, mut last) = (0, Zxid::ZERO);
+        while let Some(txn) = self.committed.pop_front() {
+            if !self.apply(txn.zxid, &txn.payload, &mut tree, &shared) {
+                // Nothing behind it is applied, answered, or kept in a snapshot.
+                self.committed.clear();
+                return;
+            }
+            (applied, last) = (applied + 1, txn.zxid);
+            if is_over(self) {
+                break;
+            }
+        }
+        if let Service::Leader(leading) = &mut self.service {
+            leading.prep.committed(last.0.cast_signed());
+        }
+        self.snapshots.applied(applied, &tree, &mut self.jobs);
+    }
+
+    /// False if this server must stop: the tree is not what a quorum has agreed on.
+    fn apply(&mut self, zxid: Zxid, payload: &Bytes, tree: &mut Tree, shared: &Shared) -> bool {
+        let blob = match TxnBlob::decode(&mut Reader::with_limit(payload, payload.len())) {
+            Ok(blob) => blob,
+            Err(error) => {
+                // A quorum has it on disk. Going on without it would be another history.
+                error!("transaction {zxid} cannot be read, so this server stops: {error}");
+                let text = format!("transaction {zxid} cannot be read: {error}");
+                self.end.get_or_insert(super::End::Halt(text));
+                return false;
+            }
+        };
+        let applied = tree.apply(&blob.header, &blob.txn);
+        if let Some(digest) = blob.digest.as_ref().filter(|_| self.settings.digest_enabled)
+            && let Err(mismatch) = tree.check_digest(blob.header.zxid, digest)
+        {
+            // Whatever is read from it may be wrong. ZooKeeper goes on.
+            let text = crate::digests::stops(&mismatch);
+            error!("{text}");
+            self.end.get_or_insert(super::End::Halt(text));
+            return false;
+        }
+        shared.keep_digest(blob.header.zxid, tree.digest());
+        for change in &applied.changes {
+            self.trigger(change, blob.header.zxid, shared);
+        }
+        self.answer(&blob, &applied.outcome, tree, shared);
+        true
+    }
+
+    /// Tells those who watch. Whoever is told was told before an answer shows the change.
+    fn trigger(&mut self, change: &znode::Change, zxid: i64, shared: &Shared) {
+        let notifications = {
+            let mut watches = shared.watches();
+            if watches.is_empty() {
+                return;
+            }
+            watches.trigger(change)
+        };
+        for notification in notifications {
+            let Some(connection) = shared.connection(notification.connection) else {
+                continue;
+            };
+            if notification.acl.permits(perms::READ, &connection.auth_ids()) {
+                let event = WatcherEvent::new(notification.event.kind, &*notification.event.path);
+                connection.reply(shared, |out| encode_event(out, zxid, &event));
+                self.local.tell(&connection);
+            }
+        }
+    }
+
+    fn answer(&mut self, blob: &TxnBlob, outcome: &Outcome, tree: &Tree, shared: &Shared) {
+        let (session, cxid) = (blob.header.client_id, blob.header.cxid);
+        if let Outcome::SessionCreated { .. } = outcome {
+            return self.session_created(session);
+        }
+        // createSession has cxid 0, which no client gives to a write.
+        if let (Outcome::Failed(_), 0) = (outcome, cxid)
+            && self.session_not_created(session)
+        {
+            return;
+        }
+        if let Outcome::Failed(ErrorCode::SessionMoved) = outcome {
+            // Apache ZooKeeper's leader says so to all servers; it concerns the one whose client
+            // asked.
+            if let Some(connection) = self.local.get(session).cloned()
+                && connection.awaits(cxid)
+            {
+                connection.close("its session has moved to another server");
+                self.connection_closed(&connection);
+            }
+            return;
+        }
+        if let Some(connection) = self.local.get(session).cloned() {
+            let answered = connection.applied(cxid, &blob.txn, outcome, tree, shared, self.now.at);
+            self.local.done(&connection, answered);
+            self.local.tell(&connection);
+        }
+        if let Outcome::SessionClosed = outcome {
+            self.session_closed(session);
+        }
+    }
+
+    /// A snapshot from the leader replaces the tree.
+    pub(super) fn install(&mut self, mut tree: Tree) {
+        self.committed.clear();
+        self.settings.show_members_in(&mut tree);
+        *self.shared.write_tree() = tree;
+        self.sessions_replaced();
+    }
+
+    pub(super) fn tree_snapshot(&self) -> Snapshot {
+        self.shared.read_tree().snapshot()
+    }
+}

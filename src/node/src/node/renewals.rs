@@ -1,0 +1,213 @@
+//! Renewing sessions: a client comes back with the session that it has, perhaps to another server.
+//!
+//! The leader decides. From then on only the server that asked acts for the session: the server
+//! that had it before is told, and what that one still forwards makes no transaction, so that
+//! nobody else has to judge whose request a transaction was.
+//!
+//! A renewal is confirmed once everything that was proposed before it is committed. A server finds
+//! the request that a transaction answers by session and xid, and the xids of two connections may
+//! be the same: so no transaction of an earlier connection may be on its way when the new one
+//! begins.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use host::{Event, Link};
+use tracing::{debug, warn};
+use wire::jute::{Reader, Record};
+use wire::quorum::{Revalidate, Revalidated};
+use zab::{SessionMessage, Sid, Zxid};
+use znode::{Owner, SessionError, SessionId};
+
+use super::Node;
+use super::sessions::{LOCAL, Service, owner};
+use crate::client::Connection;
+
+/// A renewal that the leader has granted.
+pub(super) struct Renewal {
+    /// Confirmed when this is committed.
+    after: Zxid,
+    session: SessionId,
+    asker: Asker,
+}
+
+/// Who waits for a renewal.
+enum Asker {
+    /// A client of the leader itself.
+    Client(Arc<Connection>),
+    /// A learner, over this connection: what it asked for over an earlier one is not confirmed over
+    /// the next.
+    Learner(Link),
+}
+
+impl Asker {
+    fn owner(&self) -> Owner {
+        match self {
+            Self::Client(_) => LOCAL,
+            Self::Learner(link) => owner(link.peer),
+        }
+    }
+}
+
+impl Node {
+    /// A client of this server comes with a session: the leader knows whether it is alive.
+    pub(super) fn renew_session(
+        &mut self,
+        connection: &Arc<Connection>,
+        session: SessionId,
+        timeout_ms: i32,
+    ) {
+        self.drop_connection(session, "its session came back over another connection");
+        // What the earlier connection asked for goes first.
+        self.forward_requests();
+        match &mut self.service {
+            Service::None => connection.close("no leader"),
+            Service::Leader(_) => {
+                self.renew(Asker::Client(Arc::clone(connection)), session, timeout_ms);
+            }
+            Service::Learner(learning) => {
+                let peer = learning.leader;
+                let asked = learning.revalidating.insert(session, Arc::clone(connection));
+                let mut body = Vec::new();
+                Revalidate { session_id: session, timeout_ms }.encode(&mut body);
+                let message = SessionMessage::Revalidate(body.into());
+                self.happens(Event::Session { peer, message });
+                if let Some(earlier) = asked {
+                    earlier.close("its session came back over another connection");
+                }
+            }
+        }
+    }
+
+    /// What comes in a REVALIDATE.
+    pub(super) fn revalidate(&mut self, link: Link, body: &Bytes) {
+        let mut reader = Reader::new(body);
+        match &self.service {
+            Service::None => {}
+            Service::Leader(_) => match Revalidate::decode(&mut reader) {
+                Ok(Revalidate { session_id, timeout_ms }) => {
+                    self.renew(Asker::Learner(link), session_id, timeout_ms);
+                }
+                Err(error) => warn!("REVALIDATE of {}: {error}", link.peer),
+            },
+            Service::Learner(_) => match Revalidated::decode(&mut reader) {
+                Ok(Revalidated::Answer { session_id, valid }) => {
+                    self.revalidated(session_id, valid)
+                }
+                Ok(Revalidated::Moved { session_id }) => self.moved_away(session_id),
+                Err(error) => warn!("REVALIDATE of the leader: {error}"),
+            },
+        }
+    }
+
+    /// The leader's answer.
+    fn revalidated(&mut self, session: SessionId, valid: bool) {
+        // What was committed before the answer belongs to earlier connections.
+        self.apply_committed();
+        if let Service::Learner(learning) = &mut self.service
+            && let Some(connection) = learning.revalidating.remove(&session)
+        {
+            self.renewed(connection, session, valid);
+        }
+    }
+
+    /// The client of this session talks to another server now.
+    fn moved_away(&mut self, session: SessionId) {
+        self.drop_connection(session, "its session has moved to another server");
+    }
+
+    // ---- the leader
+
+    fn renew(&mut self, asker: Asker, session: SessionId, timeout_ms: i32) {
+        let now = self.now.ms();
+        let after = self.host.core().last().unwrap_or(Zxid::ZERO);
+        let Service::Leader(leading) = &mut self.service else {
+            return;
+        };
+        match leading.sessions.renew(session, asker.owner(), timeout_ms, now) {
+            Ok(before) => {
+                leading.renewals.push_back(Renewal { after, session, asker });
+                if let Some(before) = before {
+                    self.tell_moved(before, session);
+                }
+            }
+            Err(SessionError::Expired | SessionError::Moved) => {
+                self.confirm(asker, session, false);
+            }
+        }
+    }
+
+    /// Confirms the renewals that have waited long enough.
+    pub(super) fn confirm_renewals(&mut self) {
+        let committed = self.host.core().zab().delivered();
+        while let Service::Leader(leading) = &mut self.service
+            && let Some(renewal) =
+                leading.renewals.pop_front_if(|renewal| committed >= Some(renewal.after))
+        {
+            let Renewal { after: _, session, asker } = renewal;
+            let owner = asker.owner();
+            match leading.sessions.check(session, owner) {
+                Ok(()) => self.confirm(asker, session, true),
+                Err(SessionError::Expired) => self.confirm(asker, session, false),
+                // It was renewed elsewhere meanwhile. Nobody may be told that it has expired.
+                Err(SessionError::Moved) => {
+                    self.confirm(asker, session, true);
+                    self.tell_moved(owner, session);
+                }
+            }
+        }
+    }
+
+    fn confirm(&mut self, asker: Asker, session: SessionId, valid: bool) {
+        match asker {
+            Asker::Client(connection) => {
+                self.apply_committed();
+                self.renewed(connection, session, valid);
+            }
+            Asker::Learner(link) if self.host.is_link(link) => {
+                self.tell(link.peer, Revalidated::Answer { session_id: session, valid });
+            }
+            Asker::Learner(_) => {}
+        }
+    }
+
+    /// The server that had the session before closes its connection.
+    fn tell_moved(&mut self, before: Owner, session: SessionId) {
+        match u8::try_from(before.0) {
+            Ok(peer) => self.tell(Sid(peer), Revalidated::Moved { session_id: session }),
+            Err(_) => self.moved_away(session),
+        }
+    }
+
+    fn tell(&mut self, peer: Sid, word: Revalidated) {
+        let mut body = Vec::new();
+        word.encode(&mut body);
+        let message = SessionMessage::Revalidate(body.into());
+        self.happens(Event::Session { peer, message });
+    }
+
+    // ---- the connection
+
+    /// The leader has said whether the session of this connection is alive.
+    pub(super) fn renewed(&mut self, connection: Arc<Connection>, session: SessionId, alive: bool) {
+        if connection.has_ended() {
+            debug!("session 0x{session:x} waits for its client to come again");
+        } else if alive {
+            self.drop_connection(session, "its session came back over another connection");
+            connection.establish(session);
+            self.local.tell(&connection);
+            self.local.insert(session, connection);
+        } else {
+            connection.refuse_session();
+            self.local.tell(&connection);
+        }
+    }
+
+    /// Ends the connection that this session has here, if it has one.
+    fn drop_connection(&mut self, session: SessionId, reason: &str) {
+        if let Some(connection) = self.local.remove(session) {
+            connection.close(reason);
+            self.local.forget(&connection);
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Sessions: those whose client is connected here, and, on a leader, those of the whole ensemble.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tracing::{info, warn};
+use wire::Id;
+use wire::limits::PING_SESSIONS_MAX;
+use wire::quorum::{ForwardedRequest, TouchedSession, decode_touched, encode_touched};
+use zab::{Epoch, Sid};
+use znode::{Owner, Prep, Reaper, SessionId, SessionIds, Sessions};
+
+use super::Node;
+use super::renewals::Renewal;
+use crate::client::{Connection, SessionSets};
+
+/// What this server does for sessions, besides serving their connections.
+pub(super) enum Service {
+    /// No established leader.
+    None,
+    Leader(Box<Leading>),
+    Learner(Learning),
+}
+
+/// An established leader prepares every write, and keeps every session.
+pub(super) struct Leading {
+    pub(super) epoch: Epoch,
+    pub(super) prep: Prep,
+    pub(super) sessions: Sessions,
+    /// In the order in which they were granted.
+    pub(super) renewals: VecDeque<Renewal>,
+    pub(super) reaper: Reaper,
+}
+
+/// A learner forwards.
+pub(super) struct Learning {
+    pub(super) leader: Sid,
+    /// The packets of requests that are to be forwarded with the next flush.
+    requests: Vec<u8>,
+    /// Connections whose sync was forwarded, in order: SYNC releases the oldest.
+    pub(super) syncs: VecDeque<Arc<Connection>>,
+    /// Connections whose session the leader is asked about.
+    pub(super) revalidating: BTreeMap<SessionId, Arc<Connection>>,
+}
+
+impl Service {
+    pub(super) fn learner(leader: Sid) -> Self {
+        Self::Learner(Learning {
+            leader,
+            requests: Vec::new(),
+            syncs: VecDeque::new(),
+            revalidating: BTreeMap::new(),
+        })
+    }
+
+    /// When the next session expires, in ms of the engine's clock.
+    pub(super) fn next_expiry(&self) -> Option<u64> {
+        match self {
+            Self::None | Self::Learner(_) => None,
+            Self::Leader(leading) => leading.sessions.next_expiry(),
+        }
+    }
+
+    /// When to look for containers and nodes with a time to live again, in ms of the engine's
+    /// clock.
+    pub(super) fn next_reap(&self) -> Option<u64> {
+        match self {
+            Self::None | Self::Learner(_) => None,
+            Self::Leader(leading) => Some(leading.reaper.due_ms()),
+        }
+    }
+}
+
+impl Learning {
+    /// Lets a request go with the next flush.
+    pub(super) fn forward(&mut self, request: &ForwardedRequest, auth: Vec<Id>) {
+        host::encode_request(request, auth, &mut self.requests);
+    }
+
+    /// The packets of the requests since the last time.
+    pub(super) fn forwarded(&mut self) -> Option<Bytes> {
+        (!self.requests.is_empty()).then(|| host::take(&mut self.requests))
+    }
+}
+
+/// The owner of sessions that are connected to the leader itself. Learners' are their ids.
+pub(super) const LOCAL: Owner = Owner(u64::MAX);
+
+/// The owner that stands for a learner.
+pub(super) fn owner(learner: Sid) -> Owner {
+    Owner(u64::from(learner.0))
+}
+
+/// Found once for every transaction. The hash has no seed of its own, so that a run can be
+/// repeated; nobody chooses ids of sessions.
+type Connections = HashMap<SessionId, Arc<Connection>, BuildHasherDefault<DefaultHasher>>;
+
+/// Sessions whose client is connected to this server.
+pub(super) struct LocalSessions {
+    connections: Connections,
+    /// Connections whose session is being created.
+    creating: BTreeMap<SessionId, Arc<Connection>>,
+    ids: SessionIds,
+    in_progress: usize,
+    /// Connections that were told something since the last flush.
+    told: Vec<Arc<Connection>>,
+}
+
+impl LocalSessions {
+    pub(super) fn new(ids: SessionIds) -> Self {
+        Self {
+            connections: Connections::default(),
+            creating: BTreeMap::new(),
+            ids,
+            in_progress: 0,
+            told: Vec::new(),
+        }
+    }
+
+    /// Requests taken and not yet answered.
+    pub(super) fn in_progress(&self) -> usize {
+        self.in_progress
+    }
+
+    /// A request of this connection is taken.
+    pub(super) fn begin(&mut self, connection: &Connection) {
+        connection.begin();
+        self.in_progress += 1;
+    }
+
+    /// Requests of this connection are answered.
+    pub(super) fn done(&mut self, connection: &Connection, requests: usize) {
+        self.in_progress -= connection.done(requests);
+    }
+
+    /// Nothing of this connection is answered any more.
+    pub(super) fn forget(&mut self, connection: &Connection) {
+        self.in_progress -= connection.abandon();
+    }
+
+    /// Its session is over: only what it is still owed is answered.
+    fn session_closed(&mut self, connection: &Connection) {
+        self.in_progress -= connection.session_closed();
+    }
+
+    pub(super) fn insert(&mut self, session: SessionId, connection: Arc<Connection>) {
+        self.connections.insert(session, connection);
+    }
+
+    pub(super) fn remove(&mut self, session: SessionId) -> Option<Arc<Connection>> {
+        self.connections.remove(&session)
+    }
+
+    pub(super) fn get(&self, session: SessionId) -> Option<&Arc<Connection>> {
+        self.connections.get(&session)
+    }
+
+    /// The connection is told something: it is woken at the next flush.
+    pub(super) fn tell(&mut self, connection: &Arc<Connection>) {
+        if connection.mark_told() {
+            self.told.push(Arc::clone(connection));
+        }
+    }
+
+    /// The sessions heard of since the last PING, as PING carries them.
+    pub(super) fn touched(&self) -> Bytes {
+        let touched = self.connections.iter().filter(|(_, connection)| connection.take_touched());
+        let touched = touched.take(PING_SESSIONS_MAX);
+        let touched = touched.map(|(&session_id, connection)| TouchedSession {
+            session_id,
+            timeout_ms: connection.timeout_ms(),
+        });
+        let mut body = Vec::new();
+        encode_touched(touched, &mut body);
+        body.into()
+    }
+
+    /// The connections that were told something since the last time.
+    pub(super) fn told(&mut self) -> impl Iterator<Item = Arc<Connection>> {
+        self.told.drain(..).inspect(|connection| connection.unmark_told())
+    }
+}
+
+/// Sessions that are copied for the word `dump`: more than an answer has room for.
+const SESSIONS_SHOWN_MAX: usize = 500_000;
+
+impl Node {
+    /// Every session of the tree is alive, with its full timeout: nobody knows when it was heard
+    /// of.
+    pub(super) fn begin_leading(&mut self, epoch: Epoch) {
+        let tick = u64::try_from(self.settings.tick_time.as_millis()).unwrap_or(u64::MAX);
+        let mut sessions = Sessions::new(tick);
+        let now = self.now.ms();
+        for (id, timeout_ms) in self.shared.read_tree().sessions() {
+            sessions.track(id, timeout_ms, now);
+        }
+        info!("leading in epoch {epoch}: {} sessions", sessions.len());
+        let prep = Prep::new();
+        let reaper = Reaper::new(self.settings.reap, now);
+        let renewals = VecDeque::new();
+        self.service =
+            Service::Leader(Box::new(Leading { epoch, prep, sessions, renewals, reaper }));
+    }
+
+    /// A client without a session asks for one.
+    pub(super) fn create_session(&mut self, connection: &Arc<Connection>, timeout_ms: i32) {
+        let session = {
+            let LocalSessions { ids, connections, creating, .. } = &mut self.local;
+            let tree = self.shared.read_tree();
+            ids.next(|id| {
+                tree.session_timeout_ms(id).is_some()
+                    || connections.contains_key(&id)
+                    || creating.contains_key(&id)
+            })
+        };
+        self.local.creating.insert(session, Arc::clone(connection));
+        let body = Bytes::copy_from_slice(&timeout_ms.to_be_bytes());
+        self.write(session, 0, wire::client::OpCode::CreateSession.code(), body, Vec::new());
+    }
+
+    /// The createSession of one of our clients, or of another server's, is applied. It may be one
+    /// that this server asked for before it was started again.
+    pub(super) fn session_created(&mut self, session: SessionId) {
+        self.local.ids.pass(session);
+        if let Some(connection) = self.local.creating.remove(&session) {
+            self.local.done(&connection, 1);
+            self.renewed(connection, session, true);
+        }
+    }
+
+    /// The createSession of one of our clients is refused: there is such a session, and it stays
+    /// its own client's. This client asks again, and gets another id. False if no client waits for
+    /// that session.
+    pub(super) fn session_not_created(&mut self, session: SessionId) -> bool {
+        let Some(connection) = self.local.creating.get(&session).cloned() else {
+            return false;
+        };
+        connection.close("the leader knows the id of its new session already");
+        self.connection_closed(&connection);
+        true
+    }
+
+    /// A tree with sessions that this server may not know has replaced the one before.
+    pub(super) fn sessions_replaced(&mut self) {
+        let tree = self.shared.read_tree();
+        tree.sessions().for_each(|(session, _)| self.local.ids.pass(session));
+    }
+
+    /// The closeSession is applied.
+    pub(super) fn session_closed(&mut self, session: SessionId) {
+        if let Service::Leader(leading) = &mut self.service {
+            leading.sessions.remove(session);
+        }
+        if let Some(connection) = self.local.remove(session) {
+            self.local.session_closed(&connection);
+            self.local.tell(&connection);
+        }
+    }
+
+    /// A connection ended. Its session lives on until it expires.
+    pub(super) fn connection_closed(&mut self, connection: &Arc<Connection>) {
+        connection.end();
+        let session = connection.session();
+        if self.local.get(session).is_some_and(|current| current.id() == connection.id()) {
+            self.local.remove(session);
+        }
+        self.local.creating.retain(|_, other| other.id() != connection.id());
+        if let Service::Learner(learning) = &mut self.service {
+            learning.revalidating.retain(|_, other| other.id() != connection.id());
+        }
+        self.local.forget(connection);
+        // Reads that waited behind a write may have set some since its task forgot them.
+        self.shared.watches().remove_connection(connection.id());
+    }
+
+    /// This server serves nobody any more.
+    pub(super) fn close_clients(&mut self) {
+        self.local.creating.clear();
+        self.local.connections.clear();
+        for connection in self.shared.connections() {
+            connection.close("this server has no leader any more");
+            self.local.forget(&connection);
+        }
+    }
+
+    // ---- liveness of sessions
+
+    /// A leader notes who was heard of; a learner gathers it for its next PING.
+    pub(super) fn collect_touches(&mut self) {
+        let now = self.now.ms();
+        if let Service::Leader(leading) = &mut self.service {
+            for (&session, connection) in &self.local.connections {
+                if connection.take_touched() {
+                    leading.sessions.touch(session, now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn touch_reported(&mut self, peer: Sid, sessions: &[u8]) {
+        let now = self.now.ms();
+        let Service::Leader(leading) = &mut self.service else {
+            return;
+        };
+        match decode_touched(sessions) {
+            Ok(touched) => {
+                for TouchedSession { session_id, .. } in touched {
+                    leading.sessions.touch(session_id, now);
+                }
+            }
+            Err(error) => warn!("PING of {peer}: {error}"),
+        }
+    }
+
+    /// This server did not run for `absent`, which is longer than a tick: an established leader
+    /// runs twice a tick, to send PINGs. It was paused, and so could not hear of sessions that are
+    /// alive. Their time-outs begin afresh.
+    pub(super) fn excuse_silence(&mut self, absent: std::time::Duration) {
+        let now = self.now.ms();
+        if let Service::Leader(leading) = &mut self.service {
+            warn!(
+                "this leader did not run for {absent:?}: the time-outs of all sessions begin afresh"
+            );
+            leading.sessions.touch_all(now);
+        }
+    }
+
+    /// Sessions that were not heard of in time are closed, by a transaction like any other.
+    pub(super) fn expire_sessions(&mut self) {
+        let now = self.now.ms();
+        if self.service.next_expiry().is_none_or(|at| at > now) {
+            return;
+        }
+        self.collect_touches();
+        let Service::Leader(leading) = &mut self.service else {
+            return;
+        };
+        for session in leading.sessions.expired(now) {
+            info!("session 0x{session:x} expires");
+            self.close_session(session);
+        }
+    }
+
+    /// Answers the four-letter word `dump`.
+    pub(super) fn tell_session_sets(&self, answer: Box<dyn FnOnce(SessionSets) + Send>) {
+        if let Service::Leader(leading) = &self.service {
+            let now = self.now.ms();
+            let sessions = &leading.sessions;
+            let mut room = SESSIONS_SHOWN_MAX;
+            let sets = sessions.buckets().map(|(at, ids)| {
+                let ids: Vec<_> = ids.iter().copied().take(room).collect();
+                room -= ids.len();
+                (at.saturating_sub(now), ids)
+            });
+            let sets = sets.take_while(|(_, ids)| !ids.is_empty()).collect();
+            let sets = SessionSets { sets, sessions: sessions.len() };
+            answer(sets);
+        }
+    }
+}
