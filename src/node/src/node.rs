@@ -258,7 +258,7 @@ impl Node {
     fn happens_over(&mut self, event: host::Event<Bytes, Box<Tree>>, over: Option<Ports>) {
         let mut effects = std::mem::take(&mut self.effects);
         self.recorder.begin(&event, over);
-        let mut asked = Asked { recorder: &mut *self.recorder, local: &self.local };
+        let mut asked = Asked { recorder: &mut *self.recorder, local: &mut self.local };
         self.host.handle(event, &mut asked, &mut effects);
         self.recorder.end(&effects);
         self.carry_out(&mut effects);
@@ -395,7 +395,7 @@ impl Node {
 /// What the host asks while it handles an event.
 struct Asked<'a> {
     recorder: &'a mut dyn Recorder,
-    local: &'a LocalSessions,
+    local: &'a mut LocalSessions,
 }
 
 impl Shell<Bytes> for Asked<'_> {

@@ -103,6 +103,9 @@ pub(super) struct LocalSessions {
     connections: Connections,
     /// Connections whose session is being created.
     creating: BTreeMap<SessionId, Arc<Connection>>,
+    /// Sessions that were heard of since the last time that was asked, whose connection has ended
+    /// since, with their time-outs in ms.
+    heard: BTreeMap<SessionId, i32>,
     ids: SessionIds,
     in_progress: usize,
     /// Connections that were told something since the last flush.
@@ -114,6 +117,7 @@ impl LocalSessions {
         Self {
             connections: Connections::default(),
             creating: BTreeMap::new(),
+            heard: BTreeMap::new(),
             ids,
             in_progress: 0,
             told: Vec::new(),
@@ -150,8 +154,29 @@ impl LocalSessions {
         self.connections.insert(session, connection);
     }
 
+    /// The session has no connection here any more. That it was heard of is not forgotten: it lives
+    /// on for its time-out from then.
     pub(super) fn remove(&mut self, session: SessionId) -> Option<Arc<Connection>> {
-        self.connections.remove(&session)
+        let connection = self.connections.remove(&session)?;
+        if connection.take_touched() {
+            self.heard.insert(session, connection.timeout_ms());
+        }
+        Some(connection)
+    }
+
+    /// The sessions heard of since the last time, with their time-outs in ms: those whose
+    /// connections have ended first. At most so many; the others are left to the next time.
+    fn take_heard(&mut self, max: usize) -> Vec<(SessionId, i32)> {
+        let mut heard = Vec::new();
+        while heard.len() < max
+            && let Some(session) = self.heard.pop_first()
+        {
+            heard.push(session);
+        }
+        let connected = self.connections.iter().filter(|(_, connection)| connection.take_touched());
+        let connected = connected.map(|(&session, connection)| (session, connection.timeout_ms()));
+        heard.extend(connected.take(max - heard.len()));
+        heard
     }
 
     pub(super) fn get(&self, session: SessionId) -> Option<&Arc<Connection>> {
@@ -166,13 +191,11 @@ impl LocalSessions {
     }
 
     /// The sessions heard of since the last PING, as PING carries them.
-    pub(super) fn touched(&self) -> Bytes {
-        let touched = self.connections.iter().filter(|(_, connection)| connection.take_touched());
-        let touched = touched.take(PING_SESSIONS_MAX);
-        let touched = touched.map(|(&session_id, connection)| TouchedSession {
-            session_id,
-            timeout_ms: connection.timeout_ms(),
-        });
+    pub(super) fn touched(&mut self) -> Bytes {
+        let touched = self.take_heard(PING_SESSIONS_MAX);
+        let touched = touched
+            .into_iter()
+            .map(|(session_id, timeout_ms)| TouchedSession { session_id, timeout_ms });
         let mut body = Vec::new();
         encode_touched(touched, &mut body);
         body.into()
@@ -280,6 +303,7 @@ impl Node {
     pub(super) fn close_clients(&mut self) {
         self.local.creating.clear();
         self.local.connections.clear();
+        self.local.heard.clear();
         for connection in self.shared.connections() {
             connection.close("this server has no leader any more");
             self.local.forget(&connection);
@@ -292,10 +316,8 @@ impl Node {
     pub(super) fn collect_touches(&mut self) {
         let now = self.now.ms();
         if let Service::Leader(leading) = &mut self.service {
-            for (&session, connection) in &self.local.connections {
-                if connection.take_touched() {
-                    leading.sessions.touch(session, now);
-                }
+            for (session, _) in self.local.take_heard(usize::MAX) {
+                leading.sessions.touch(session, now);
             }
         }
     }
@@ -359,5 +381,44 @@ impl Node {
             let sets = SessionSets { sets, sessions: sessions.len() };
             answer(sets);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::client::Shared;
+    use crate::io::Now;
+    use crate::settings::{Build, NoMachine, Settings};
+    use wire::quorum::decode_touched;
+    use znode::{Options, Tree};
+
+    fn reported(local: &mut LocalSessions) -> Vec<SessionId> {
+        let touched = decode_touched(&local.touched()).expect("its own");
+        touched.into_iter().map(|TouchedSession { session_id, .. }| session_id).collect()
+    }
+
+    #[test]
+    fn a_sign_of_life_is_reported_although_its_connection_has_ended() {
+        let settings = Arc::new(Settings::alone(Sid(1)));
+        let tree = Tree::new(Options::default());
+        let shared = Shared::new(settings, Build::default(), NoMachine, tree);
+        let mut local = LocalSessions::new(SessionIds::new(1, 1));
+        for session in [7, 8, 9] {
+            let address = ([127, 0, 0, 1], 1).into();
+            let connection = Connection::new(address, &shared, Now::default(), (), ());
+            connection.establish(session);
+            local.insert(session, connection);
+        }
+        assert!(reported(&mut local).is_empty());
+        for session in [7, 8] {
+            local.get(session).expect("connected").touch(Duration::ZERO);
+        }
+        local.remove(8);
+        local.remove(9);
+        assert_eq!(reported(&mut local), [8, 7]);
+        assert!(reported(&mut local).is_empty(), "each is reported once");
     }
 }
