@@ -6,7 +6,7 @@
 //! snapshot that comes over a link has no digest: it is compared with that of the first transaction
 //! behind it.
 
-use store::{Disk, LogEntry, Recovered, SnapshotDigest, SnapshotFile};
+use store::{Disk, Recovered, SnapshotDigest, SnapshotFile};
 use tracing::info;
 use wire::jute::{Reader, Record};
 use wire::txn::{TxnBlob, TxnDigest};
@@ -23,89 +23,132 @@ pub(crate) fn stops(mismatch: &DigestMismatch) -> String {
     format!("{mismatch}: what this server would answer may be wrong, so it stops. {WAY_OUT}")
 }
 
-/// Compares the tree of the snapshot that the server starts from, and settles it if it is exactly
-/// that of `base`.
+/// Compares the tree of the snapshot that the server starts from, and those to which the log behind
+/// it leads, with the digests that were taken of them. Settles the tree if it is exactly that of
+/// `base`.
 ///
-/// ZooKeeper takes the digest when the nodes are written, at a later zxid than that of the name.
-/// Then the log is replayed in a copy up to that zxid. And the nodes may hold more than the digest:
-/// the first transactions of the log with which the tree agrees show that nothing is wrong with it.
+/// ZooKeeper takes the digest of a snapshot when the nodes are written, at a later zxid than that
+/// of the name, and the nodes may hold more than the digest: the first transactions of the log with
+/// which the tree agrees show that nothing is wrong with it. From there on, and from the beginning
+/// where the tree is exactly that of `base`, a difference means that a transaction is missing,
+/// though no zxid shows it: the first of an epoch follows whatever was the last of an earlier one.
 ///
 /// # Errors
-/// The tree agrees neither with the digest nor with any transaction in the log behind it.
+/// The tree differs from a digest, or agrees with none.
 pub(crate) fn check<D: Disk>(
     recovered: &Recovered<D>,
     base: Zxid,
     tree: &mut Tree,
 ) -> Result<(), String> {
-    let Some(file) = &recovered.snapshot else {
-        return Ok(());
-    };
+    let file = recovered.snapshot.as_ref();
     // ZooKeeper writes 0 where it knows no digest.
     let comparable = |digest: &SnapshotDigest| {
         digest.version == TxnDigest::VERSION && digest.zxid != 0 && digest.zxid >= base.0
     };
-    let Some(digest) = file.tail().digest.filter(comparable) else {
-        return Ok(());
-    };
-    if digest.zxid == base.0 && digest.tree == tree.digest() {
+    let digest = file.and_then(|file| file.tail().digest).filter(comparable);
+    let is_first = base == Zxid::ZERO && tree.digest() == Tree::new(tree.options()).digest();
+    let is_its = digest.is_some_and(|digest| digest.zxid == base.0 && digest.tree == tree.digest());
+    if is_first || is_its {
         tree.settle();
-        return Ok(());
     }
-    let found = if digest.zxid == base.0 { Some(tree.digest()) } else { None };
-    match replayed(tree.clone(), &recovered.log, digest, found) {
-        Replayed::Agrees(zxid) => {
-            info!("{}: the tree agrees with digests from {zxid} on", file.path().display());
-            Ok(())
-        }
-        Replayed::Differs(found) => Err(differs(file, digest, found)),
-    }
-}
-
-fn differs<D: Disk>(file: &SnapshotFile<D>, digest: SnapshotDigest, found: u64) -> String {
-    format!(
-        "{}: at zxid 0x{:x} its tree has digest 0x{found:x}, where the tree that was written had 0x{:x}. \
-         If an older snapshot and the log are there, move this file away. Else: {WAY_OUT}",
-        file.path().display(),
-        digest.zxid,
-        digest.tree,
-    )
-}
-
-enum Replayed {
-    /// With a digest at this zxid.
-    Agrees(Zxid),
-    /// This is the digest at the snapshot's zxid.
-    Differs(u64),
-}
-
-/// `found`: the digest of the tree, if it is at the zxid of `digest` already.
-fn replayed(
-    mut tree: Tree,
-    log: &[LogEntry],
-    digest: SnapshotDigest,
-    mut found: Option<u64>,
-) -> Replayed {
-    for entry in log {
+    let mut replay = Replay::begin(tree, base, digest);
+    for entry in &recovered.log {
         // One that cannot be read stops the server when its turn comes.
         let Ok(blob) = TxnBlob::decode(&mut Reader::with_limit(&entry.blob, entry.blob.len()))
         else {
             break;
         };
-        tree.apply(&blob.header, &blob.txn);
-        if entry.zxid < digest.zxid {
-            continue;
-        }
-        let now = tree.digest();
-        found.get_or_insert(now);
-        let says = |txn: &TxnDigest| {
-            txn.version == TxnDigest::VERSION && txn.tree_digest.cast_unsigned() == now
-        };
-        let agrees_with_snapshot = entry.zxid == digest.zxid && now == digest.tree;
-        if agrees_with_snapshot || blob.digest.as_ref().is_some_and(says) {
-            return Replayed::Agrees(Zxid(entry.zxid));
-        }
+        replay.apply(&blob).map_err(|mismatch| misses(&mismatch))?;
     }
-    Replayed::Differs(found.unwrap_or_else(|| tree.digest()))
+    match (replay.agreed, file) {
+        (Agreed::Since(zxid), Some(file)) if zxid > base => {
+            info!("{}: the tree agrees with digests from {zxid} on", file.path().display());
+            Ok(())
+        }
+        (Agreed::Since(_) | Agreed::NothingCompared, _) | (Agreed::Never(_), None) => Ok(()),
+        (Agreed::Never(never), Some(file)) => Err(differs(file, never)),
+    }
+}
+
+/// What the log lacks.
+fn misses(mismatch: &DigestMismatch) -> String {
+    format!(
+        "the log: {mismatch}. So a transaction before it is missing, or was changed, though every file \
+         is whole: a log file was removed, or one is of another server. {WAY_OUT}"
+    )
+}
+
+fn differs<D: Disk>(file: &SnapshotFile<D>, Never { zxid, expected, found }: Never) -> String {
+    format!(
+        "{}: at zxid {zxid:#x} its tree has digest 0x{found:x}, where the tree that was written had 0x{expected:x}. \
+         If an older snapshot and the log are there, move this file away. Else: {WAY_OUT}",
+        file.path().display(),
+    )
+}
+
+/// Whether a tree was found to be right.
+enum Agreed {
+    /// From this zxid on.
+    Since(Zxid),
+    NothingCompared,
+    Never(Never),
+}
+
+/// A digest with which a tree does not agree.
+#[derive(Clone, Copy)]
+struct Never {
+    zxid: u64,
+    expected: u64,
+    found: u64,
+}
+
+/// The log is replayed in a copy of the tree.
+struct Replay {
+    tree: Tree,
+    /// Of the snapshot.
+    digest: Option<SnapshotDigest>,
+    agreed: Agreed,
+}
+
+impl Replay {
+    fn begin(tree: &Tree, base: Zxid, digest: Option<SnapshotDigest>) -> Self {
+        let agreed = match digest {
+            _ if tree.is_settled() => Agreed::Since(base),
+            Some(SnapshotDigest { zxid, tree: expected, .. }) => {
+                Agreed::Never(Never { zxid, expected, found: tree.digest() })
+            }
+            None => Agreed::NothingCompared,
+        };
+        Self { tree: tree.clone(), digest, agreed }
+    }
+
+    /// # Errors
+    /// The tree was right before, and is not now.
+    fn apply(&mut self, blob: &TxnBlob) -> Result<(), DigestMismatch> {
+        self.tree.apply(&blob.header, &blob.txn);
+        let (zxid, now) = (Zxid(blob.header.zxid.cast_unsigned()), self.tree.digest());
+        if let Some(digest) = self.digest.filter(|digest| digest.zxid == zxid.0) {
+            if digest.tree == now {
+                self.tree.settle();
+            } else if let Agreed::Never(never) = &mut self.agreed {
+                never.found = now;
+            }
+        }
+        if let Some(digest) = &blob.digest {
+            self.tree.check_digest(blob.header.zxid, digest)?;
+            if let (TxnDigest::VERSION, Agreed::NothingCompared) = (digest.version, &self.agreed) {
+                let expected = digest.tree_digest.cast_unsigned();
+                self.agreed = Agreed::Never(Never { zxid: zxid.0, expected, found: now });
+            }
+        }
+        match self.agreed {
+            Agreed::NothingCompared | Agreed::Never(_) if self.tree.is_settled() => {
+                self.agreed = Agreed::Since(zxid);
+            }
+            Agreed::NothingCompared | Agreed::Never(_) | Agreed::Since(_) => {}
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

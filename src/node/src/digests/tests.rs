@@ -24,10 +24,15 @@ struct History {
 
 /// Nodes `/1`, `/2`, and so on, each made by the transaction with that zxid.
 fn history(txns: i64) -> History {
+    history_of(1..=txns)
+}
+
+/// The same by transactions with these zxids.
+fn history_of(zxids: impl Iterator<Item = i64>) -> History {
     let mut history = History { trees: vec![Tree::new(Options::default())], records: Vec::new() };
     let (mut prep, mut sessions) = (Prep::new(), Sessions::new(2000));
     sessions.track(SESSION, 10_000, 0);
-    for zxid in 1..=txns {
+    for zxid in zxids {
         let mut tree = history.trees.last().expect("that of zxid 0").clone();
         let request = Request::Create(CreateRequest {
             path: format!("/{zxid}"),
@@ -158,6 +163,38 @@ fn a_tree_with_the_digest_of_its_snapshot_may_not_differ_from_then_on() {
         let dir = directory(&history, written);
         let mut found = loaded(dir.path()).expect("it is right");
         assert_eq!(found.check_digest(5, &other).is_ok(), may_differ, "snapshot.{name}");
+    }
+}
+
+/// A whole log file of an earlier epoch is gone: the zxids of what is left are those of a log that
+/// could be.
+#[test]
+fn a_log_that_lacks_an_earlier_epoch_is_refused_though_every_file_is_whole() {
+    // Each in an epoch of its own, so that what is missing leaves no gap.
+    let zxids: Vec<_> = (1..=6).map(|epoch| Zxid::new(zab::Epoch(epoch), 1)).collect();
+    let history = history_of(zxids.iter().map(|zxid| zxid.0.cast_signed()));
+    let gap = |from: usize, to: usize| (0..from).chain(to..6).collect::<Vec<_>>();
+    for (kept, is_right) in [
+        (gap(6, 6), true),
+        (gap(3, 6), true),
+        (gap(0, 3), false),
+        (gap(0, 5), false),
+        (gap(2, 4), false),
+    ] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut store, _) =
+            Store::open(dir.path(), dir.path(), store::Options::default()).expect("it is fresh");
+        snapshots::begin(&store, &history.trees[0]).expect("the first snapshot");
+        for &index in &kept {
+            store.append(zxids[index].0, &history.records[index]).expect("it continues");
+        }
+        store.sync().expect("durable");
+        drop(store);
+        let found = loaded(dir.path());
+        assert_eq!(found.is_ok(), is_right, "{kept:?}");
+        if let Err(said) = found {
+            assert!(said.contains("a transaction before it is missing"), "{said}");
+        }
     }
 }
 

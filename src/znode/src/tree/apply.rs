@@ -111,6 +111,11 @@ impl Tree {
         self.is_settled = true;
     }
 
+    /// Whether the tree is exactly that of its zxid, as far as is known.
+    pub fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
     fn apply_one(&mut self, header: &TxnHeader, txn: &Txn, changes: &mut Vec<Change>) -> Outcome {
         let &TxnHeader { client_id, zxid, time, .. } = header;
         let new = |path, data, acl, owner, parent_cversion| NewNode {
