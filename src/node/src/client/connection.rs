@@ -16,7 +16,7 @@ use znode::{Outcome, SessionId, Tree};
 
 use super::batch::Batch;
 use super::counters::{ConnectionStats, Tally};
-use super::pending::{Completed, Pending, Ready};
+use super::pending::{Pending, Ready};
 use super::reads::After;
 use super::shared::Shared;
 use super::{answers, auth, cost, reads};
@@ -46,6 +46,8 @@ pub struct Connection {
     session: AtomicI64,
     timeout_ms: AtomicI64,
     touched: AtomicBool,
+    /// What the client sends is read.
+    listens: AtomicBool,
     told: AtomicBool,
     ended: AtomicBool,
     /// Requests that the engine has taken and not answered. Only the engine changes it.
@@ -103,6 +105,7 @@ impl Connection {
             session: AtomicI64::new(0),
             timeout_ms: AtomicI64::new(0),
             touched: AtomicBool::new(false),
+            listens: AtomicBool::new(true),
             told: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             in_progress: AtomicUsize::new(0),
@@ -185,15 +188,29 @@ impl Connection {
         self.stats.heard(at);
     }
 
-    /// Whether the client was heard of since the last time this was asked.
+    /// Whether what the client sends is read from here on. It is not while the client has to take
+    /// what it was sent, or while this server has to do something first.
+    pub fn listens(&self, listens: bool) {
+        self.listens.store(listens, Ordering::Relaxed);
+    }
+
+    /// Whether the client was heard of since the last time this was asked. Nobody is silent to whom
+    /// nobody listens: a client that takes nothing for as long as its session may be silent is
+    /// disconnected.
     pub(crate) fn take_touched(&self) -> bool {
-        self.touched.swap(false, Ordering::Relaxed)
+        let touched = self.touched.swap(false, Ordering::Relaxed);
+        touched || !self.listens.load(Ordering::Relaxed)
     }
 
     // ---- requests and answers
 
     /// Whether more may be read from the client.
     pub fn wants_input(&self) -> bool {
+        self.takes(false)
+    }
+
+    /// Whether the next request may be taken; `is_sync`: it is a sync.
+    pub(super) fn takes(&self, is_sync: bool) -> bool {
         let state = self.lock();
         if state.pending.is_empty() {
             self.pending_bytes.store(0, Ordering::Relaxed);
@@ -202,7 +219,7 @@ impl Connection {
         !self.held_back.load(Ordering::Relaxed)
             && state.pending.len() < PENDING_MAX
             && self.pending_bytes.load(Ordering::Relaxed) < PENDING_BYTES_MAX
-            && state.pending.takes_more()
+            && state.pending.takes_more(is_sync)
             && self.outbox.has_room(OUTBOX_BYTES_HIGH)
     }
 
@@ -280,8 +297,7 @@ impl Connection {
                 self.outbox.close();
             }
         } else {
-            let mut answer = Vec::new();
-            fill(&mut answer);
+            let answer = kept(fill);
             state.pending.push_ready(Ready::Answered { answer, ends });
         }
     }
@@ -334,8 +350,14 @@ impl Connection {
         let mut batch = Batch::begin(self, shared, at);
         let (xid, op, zxid) = (completed.xid, completed.asked, tree.last_zxid());
         self.stats.answered_at(zxid);
+        batch.answered(completed.since);
         let fill = |out: &mut Vec<u8>| answers::write(xid, op, (txn, outcome), zxid, out);
-        Self::complete(&mut state, &completed, fill, closes, &mut batch);
+        if state.pending.is_due(&completed) && !closes {
+            state.pending.pop_due();
+            batch.push(fill);
+        } else {
+            state.pending.answer(&completed, kept(fill), closes);
+        }
         self.answer_ready(&mut state, By::Others, tree, shared, batch);
         1
     }
@@ -348,30 +370,16 @@ impl Connection {
             return 0;
         };
         let mut batch = Batch::begin(self, shared, at);
-        let (xid, path, zxid) = (completed.xid, &completed.asked, tree.last_zxid());
-        let fill = |out: &mut Vec<u8>| answers::sync(xid, path, zxid, out);
-        Self::complete(&mut state, &completed, fill, false, &mut batch);
+        batch.answered(completed.since);
+        if state.pending.is_due(&completed) {
+            state.pending.pop_due();
+            let (xid, path) = (completed.xid, &completed.asked);
+            batch.push(|out| answers::sync(xid, path, tree.last_zxid(), out));
+        } else {
+            state.pending.keep_sync(completed);
+        }
         self.answer_ready(&mut state, By::Others, &tree, shared, batch);
         1
-    }
-
-    /// Lets an answer leave, or keeps it until everything older is answered.
-    fn complete<T>(
-        state: &mut State,
-        completed: &Completed<T>,
-        fill: impl FnOnce(&mut Vec<u8>),
-        ends: bool,
-        batch: &mut Batch<'_>,
-    ) {
-        batch.answered(completed.since);
-        if state.pending.is_due(completed) && !ends {
-            state.pending.pop_due();
-            batch.push(fill);
-        } else {
-            let mut answer = Vec::new();
-            fill(&mut answer);
-            state.pending.answer(completed, answer, ends);
-        }
     }
 
     /// Whether [`Self::go_on`] has something to do.
@@ -431,6 +439,9 @@ impl Connection {
                         After::GoOn => {}
                         After::End => batch.close(),
                     }
+                }
+                Ready::Synced { xid, path } => {
+                    batch.push(|out| answers::sync(xid, &path, tree.last_zxid(), out));
                 }
                 Ready::Refused { xid, error } => {
                     batch.push(|out| encode_reply_error(out, xid, tree.last_zxid(), error));
@@ -532,10 +543,9 @@ impl Connection {
         self.stirred.ring();
     }
 
-    /// The session is over: the connection ends once the client was told what it is still owed. If
-    /// the client closed the session itself, that is the answer to that and to what it had asked
-    /// before. Nothing more is taken. Returns how many requests that the engine had taken will not
-    /// be answered.
+    /// The session is over: the connection ends, once the client was told so if it closed the
+    /// session itself. Nothing more is taken. Returns how many requests that the node had taken will
+    /// not be answered.
     pub(crate) fn session_closed(&self) -> usize {
         self.abandoned.store(true, Ordering::Relaxed);
         let mut state = self.lock();
@@ -543,11 +553,15 @@ impl Connection {
             state.pending.clear();
             self.outbox.close();
         }
-        let taken = self.in_progress.load(Ordering::Relaxed);
-        let owed = state.pending.in_progress().min(taken);
-        self.in_progress.store(owed, Ordering::Relaxed);
-        taken - owed
+        self.in_progress.swap(0, Ordering::Relaxed)
     }
+}
+
+/// An answer that has to wait for older ones.
+fn kept(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut answer = Vec::new();
+    fill(&mut answer);
+    answer
 }
 
 #[cfg(test)]

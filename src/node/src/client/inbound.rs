@@ -111,7 +111,7 @@ impl Inbound {
         tally: &mut Tally,
     ) -> Result<(), String> {
         loop {
-            self.held_back = !self.connection.wants_input();
+            self.held_back = !self.connection.takes(self.next_is_sync());
             if self.held_back {
                 return Ok(());
             }
@@ -124,6 +124,13 @@ impl Inbound {
                 self.request(frame, at, asked, tally)?;
             }
         }
+    }
+
+    /// Whether the next request is a sync: its number stands behind the length and the xid.
+    fn next_is_sync(&self) -> bool {
+        const OP_AT: usize = 8;
+        let op = self.buffer.get(OP_AT..).and_then(<[u8]>::first_chunk).copied();
+        op.map(i32::from_be_bytes) == Some(OpCode::Sync.code())
     }
 
     fn request(

@@ -21,8 +21,6 @@ pub(super) struct Pending {
     writes: VecDeque<u64>,
     /// The numbers of syncs that are not confirmed yet, ascending.
     syncs: VecDeque<u64>,
-    /// The number of the latest read.
-    latest_read: Option<u64>,
     /// How many reads wait.
     reads: usize,
 }
@@ -48,6 +46,8 @@ pub(super) enum Ready {
     /// before is in it. `is_costly`: it takes long, so it is left to the connection's task, and
     /// nothing comes behind it.
     Read { xid: i32, request: Request, is_costly: bool, since: Duration },
+    /// A sync that was confirmed before the writes in front of it were applied.
+    Synced { xid: i32, path: String },
     /// An error that is said with the zxid of that moment.
     Refused { xid: i32, error: ErrorCode },
 }
@@ -80,7 +80,7 @@ impl Entry {
     fn is_costly(&self) -> bool {
         match self {
             Self::Ready(Ready::Read { is_costly, .. }) => *is_costly,
-            Self::Ready(Ready::Answered { .. } | Ready::Refused { .. })
+            Self::Ready(Ready::Answered { .. } | Ready::Synced { .. } | Ready::Refused { .. })
             | Self::Write { .. }
             | Self::Sync { .. } => false,
         }
@@ -92,14 +92,14 @@ impl Ready {
         match self {
             Self::Answered { ends, .. } => !ends,
             Self::Read { is_costly, .. } => !is_costly,
-            Self::Refused { .. } => true,
+            Self::Synced { .. } | Self::Refused { .. } => true,
         }
     }
 
     fn is_read(&self) -> bool {
         match self {
             Self::Read { .. } => true,
-            Self::Answered { .. } | Self::Refused { .. } => false,
+            Self::Answered { .. } | Self::Synced { .. } | Self::Refused { .. } => false,
         }
     }
 }
@@ -130,7 +130,6 @@ impl Pending {
         is_costly: bool,
         since: Duration,
     ) {
-        self.latest_read = Some(self.end());
         self.reads += 1;
         self.push_ready(Ready::Read { xid, request, is_costly, since });
     }
@@ -155,7 +154,7 @@ impl Pending {
         }
     }
 
-    /// The oldest sync that is not confirmed is. Say its answer to [`Self::answer`].
+    /// The oldest sync that is not confirmed is. Say it to [`Self::keep_sync`] if it is not due.
     pub(super) fn complete_sync(&mut self) -> Option<Completed<String>> {
         let place = self.syncs.pop_front()?;
         let index = self.index(place);
@@ -168,15 +167,24 @@ impl Pending {
         }
     }
 
-    /// Keeps the answer of what was completed. `ends`: nothing is said behind it, so requests
+    /// Keeps the answer of a write that was completed. `ends`: nothing is said behind it, so requests
     /// behind it are forgotten.
-    pub(super) fn answer<T>(&mut self, completed: &Completed<T>, answer: Vec<u8>, ends: bool) {
+    pub(super) fn answer(&mut self, completed: &Completed<OpCode>, answer: Vec<u8>, ends: bool) {
         let index = self.index(completed.place);
         if let Some(entry) = self.entries.get_mut(index) {
             *entry = Entry::Ready(Ready::Answered { answer, ends });
         }
         if ends {
             self.truncate(index + 1);
+        }
+    }
+
+    /// Keeps a sync that was completed until its turn has come.
+    pub(super) fn keep_sync(&mut self, completed: Completed<String>) {
+        let index = self.index(completed.place);
+        if let Some(entry) = self.entries.get_mut(index) {
+            let Completed { xid, asked: path, .. } = completed;
+            *entry = Entry::Ready(Ready::Synced { xid, path });
         }
     }
 
@@ -222,25 +230,18 @@ impl Pending {
         self.writes.is_empty() && self.syncs.is_empty()
     }
 
-    /// Writes that are not applied, and syncs that are not confirmed.
-    pub(super) fn in_progress(&self) -> usize {
-        self.writes.len() + self.syncs.len()
-    }
-
     /// Whether the next to be answered is a read that takes long.
     pub(super) fn next_is_costly(&self) -> bool {
         self.entries.front().is_some_and(Entry::is_costly)
     }
 
-    /// Whether further requests may come behind those that wait. Not behind a read that waits for a
-    /// sync, or that takes long, or behind many: a write behind it could be applied before it is
-    /// answered, and a session's read must not see what the session wrote later.
-    pub(super) fn takes_more(&self) -> bool {
-        let waits_for_sync = self
-            .syncs
-            .front()
-            .is_some_and(|&sync| self.latest_read.is_some_and(|read| sync < read));
-        !waits_for_sync
+    /// Whether a further request may come behind those that wait; `is_sync`: it is a sync. Not behind
+    /// a read that takes long, or behind many: a write behind it could be applied before it is
+    /// answered, and a session's read must not see what the session wrote later. And behind a sync
+    /// only another one: a write would be applied before the sync is confirmed, and its answer, and
+    /// events, would tell of another time than the answer to the sync in front of it.
+    pub(super) fn takes_more(&self, is_sync: bool) -> bool {
+        (is_sync || self.syncs.is_empty())
             && self.reads < READS_MAX
             && self.entries.back().is_none_or(Entry::may_be_followed)
     }
@@ -250,7 +251,7 @@ impl Pending {
         match self.entries.back() {
             Some(Entry::Ready(Ready::Answered { ends, answer: _ })) => *ends,
             Some(
-                Entry::Ready(Ready::Read { .. } | Ready::Refused { .. })
+                Entry::Ready(Ready::Read { .. } | Ready::Synced { .. } | Ready::Refused { .. })
                 | Entry::Write { .. }
                 | Entry::Sync { .. },
             )

@@ -60,11 +60,13 @@ pub enum Admission {
 
 /// What the server is, for handshakes and four-letter words.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Status {
-    pub(crate) role: ServerState,
+pub struct Status {
+    /// Whether it leads, follows, or looks for a leader.
+    pub role: ServerState,
     /// The epoch in which clients are served.
-    pub(crate) serving: Option<Epoch>,
-    pub(crate) since: Duration,
+    pub serving: Option<Epoch>,
+    /// When that began or ended, as [`Now::at`].
+    pub since: Duration,
 }
 
 impl Shared {
@@ -105,7 +107,8 @@ impl Shared {
         lock(&self.watches)
     }
 
-    pub(crate) fn status(&self) -> Status {
+    /// What the server is now.
+    pub fn status(&self) -> Status {
         *lock(&self.status)
     }
 

@@ -152,6 +152,7 @@ impl Client {
         let deadline = Instant::now() + self.inbound.patience();
         loop {
             let begun = connection.session() != 0;
+            connection.listens(false);
             let took_long = self.go_on().await?;
             let listens = begun && connection.wants_input();
             // What took long leaves before more is asked for: so the end of a client is noticed.
@@ -160,10 +161,12 @@ impl Client {
                 continue;
             }
             let reads = if begun { listens } else { self.inbound.may_read_ahead() };
+            connection.listens(reads);
             tokio::select! {
                 biased;
                 next = next(&connection, &bells.news) => match next {
                     Next::Write(Chunk::Bytes(bytes)) => {
+                        connection.listens(false);
                         tokio::select! {
                             biased;
                             written = self.write(&mut writing, &bytes) => {
@@ -184,6 +187,7 @@ impl Client {
                 }
                 arrived = self.read(&mut reading), if reads => {
                     arrived?;
+                    connection.listens(false);
                     if begun {
                         connection.touch(self.port.clock.at());
                         self.requests().await?;

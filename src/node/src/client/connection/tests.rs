@@ -202,7 +202,7 @@ impl Server {
             | Step::AskSomethingThatCannotBeRead
             | Step::AskSomethingUnknown
             | Step::AskClose => {
-                if self.ends || !self.connection.wants_input() {
+                if self.ends || !self.connection.takes(step == Step::AskSync) {
                     return;
                 }
                 let due = match step {
@@ -274,10 +274,13 @@ impl Server {
             }
         };
         let frames = Frames::new("answer", 0, 1 << 20);
-        let mut answers = Vec::new();
+        let (mut answers, mut newest) = (Vec::new(), 0);
         while let Some(frame) = frames.next(&mut bytes).expect("whole answers") {
             let mut reader = Reader::new(&frame);
-            let ReplyHeader { xid, err, .. } = Record::decode(&mut reader).expect("a header");
+            let ReplyHeader { xid, err, zxid } = Record::decode(&mut reader).expect("a header");
+            // The refusal of what does not exist says -1.
+            assert!(zxid >= newest || zxid == -1, "zxid {zxid} is answered behind {newest}");
+            newest = newest.max(zxid);
             let error = ErrorCode::from_code(err).expect("a code");
             let due = if error != ErrorCode::Ok {
                 Due::Error(error)
@@ -328,60 +331,33 @@ fn ten_thousand_pipelines_are_answered_once_and_in_order() {
     QuickCheck::new().tests(10_000).quickcheck(answered_once_in_order as fn(Script));
 }
 
-/// Write, sync, write: the second write is applied before a quorum has confirmed the sync.
+/// Behind a sync: a write would be applied before the sync is confirmed, and then the events and
+/// answers of that time would come before the answer to the sync, which tells of an older one.
 #[test]
-fn a_write_that_is_applied_before_the_sync_in_front_of_it_is_confirmed_waits_for_it() {
+fn what_stands_behind_a_sync_is_taken_once_it_is_confirmed() {
     let mut server = Server::start();
-    for step in [Step::AskWrite, Step::AskSync, Step::AskWrite, Step::AskRead, Step::Apply] {
+    for step in [Step::AskWrite, Step::AskSync, Step::AskWrite, Step::AskRead, Step::AskClose] {
         server.step(step);
     }
-    assert_eq!(server.sent(), (vec![(1, Due::Ok)], false));
+    assert_eq!(server.asked.len(), 2, "the rest stays in the socket");
+    assert!(server.connection.takes(true), "but for another sync");
     server.step(Step::Apply);
-    assert_eq!(server.sent(), (vec![], false), "the sync is first");
+    assert_eq!(server.sent(), (vec![(1, Due::Ok)], false));
+    assert!(!server.connection.wants_input());
     server.step(Step::Confirm);
+    for step in [Step::AskWrite, Step::AskRead, Step::Apply] {
+        server.step(step);
+    }
     let rest = vec![(2, Due::Ok), (3, Due::Ok), (4, Due::Read { written: 3 })];
     assert_eq!(server.sent(), (rest, false));
-}
-
-/// Sync, read, write: the write could be applied before the sync is confirmed, and the read would
-/// see it.
-#[test]
-fn a_read_behind_a_sync_keeps_back_the_writes_behind_it() {
-    let mut server = Server::start();
-    for step in [Step::AskSync, Step::AskWrite, Step::AskRead] {
-        server.step(step);
-    }
-    assert!(!server.connection.wants_input());
-    server.step(Step::AskWrite);
-    assert_eq!(server.asked.len(), 3, "it is not read from the socket");
-    server.step(Step::Confirm);
-    assert!(server.connection.wants_input(), "what is in front of the read is a write of its own");
-    server.step(Step::AskWrite);
-    server.step(Step::Apply);
-    server.step(Step::Apply);
-    let answers = vec![(1, Due::Ok), (2, Due::Ok), (3, Due::Read { written: 2 }), (4, Due::Ok)];
-    assert_eq!(server.sent(), (answers, false));
-}
-
-/// The client closes its session behind a sync that takes longer: both answers leave, and then the
-/// connection ends.
-#[test]
-fn a_session_that_is_closed_behind_a_sync_is_told_of_both() {
-    let mut server = Server::start();
-    for step in [Step::AskSync, Step::AskClose, Step::Apply] {
-        server.step(step);
-    }
-    assert_eq!(server.sent(), (vec![], false));
-    server.step(Step::Confirm);
-    assert_eq!(server.sent(), (vec![(1, Due::Ok), (2, Due::Ok)], true));
 }
 
 /// A session that expires has nothing to wait for.
 #[test]
 fn a_session_that_others_close_ends_at_once() {
     let mut server = Server::start();
-    server.step(Step::AskSync);
     server.step(Step::AskWrite);
+    server.step(Step::AskSync);
     server.connection.session_closed();
     assert_eq!(server.sent(), (vec![], true));
 }
@@ -390,7 +366,7 @@ fn a_session_that_others_close_ends_at_once() {
 #[test]
 fn what_stands_behind_a_close_is_given_back() {
     let mut server = Server::start();
-    for step in [Step::AskClose, Step::AskWrite, Step::AskSync, Step::AskWrite] {
+    for step in [Step::AskClose, Step::AskWrite, Step::AskWrite, Step::AskSync] {
         server.step(step);
         server.connection.begin();
     }
@@ -401,23 +377,6 @@ fn what_stands_behind_a_close_is_given_back() {
     assert_eq!(server.connection.session_closed(), 3);
     assert_eq!(server.connection.abandon(), 0, "nothing is left");
     assert_eq!(server.sent(), (vec![(1, Due::Ok)], true));
-}
-
-#[test]
-fn what_waits_in_front_of_a_close_stays_in_progress_until_it_is_answered() {
-    let mut server = Server::start();
-    for step in [Step::AskSync, Step::AskClose, Step::AskWrite] {
-        server.step(step);
-        server.connection.begin();
-    }
-    let (txn, outcome) = (Txn::CloseSession(None), znode::Outcome::SessionClosed);
-    let shared = Arc::clone(&server.shared);
-    let answered = server.connection.applied(2, &txn, &outcome, &shared.read_tree(), &shared, AT);
-    assert_eq!(server.connection.done(answered), 1);
-    assert_eq!(server.connection.session_closed(), 1, "the write behind it");
-    let confirmed = server.connection.sync_done(&shared, AT);
-    assert_eq!(server.connection.done(confirmed), 1);
-    assert_eq!(server.connection.abandon(), 0, "nothing is left");
 }
 
 /// The transaction that closes an expired session has xid 0, which a client may use for a write.
