@@ -36,6 +36,16 @@ pub(crate) fn wall_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A number that no other start of a server has had: the system's randomness is in every hasher's
+/// keys.
+pub(crate) fn random() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_i64(wall_ms());
+    hasher.write_u32(std::process::id());
+    hasher.finish()
+}
+
 /// A turn of the node, by the clock.
 pub(crate) struct Turn {
     ends: Instant,

@@ -88,7 +88,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let (store, recovered) = open(&config)?;
     let settings = Arc::new(config.settings());
     let Beginning { image, tree, session_ids } =
-        node::begin(&store, recovered, &settings, clock::wall_ms())?;
+        node::begin(&store, recovered, &settings, clock::random())?;
     info!(
         "{} starts: acceptedEpoch {}, currentEpoch {}, snapshot {}, {} transactions behind it",
         config.me,
@@ -127,7 +127,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         turn: Box::new(clock::Turn::new()),
         shared,
         session_ids,
-        seed: clock::wall_ms().unsigned_abs().wrapping_add(config.me.0.into()),
+        seed: clock::random(),
     });
     let engine = Engine {
         me: config.me,

@@ -20,20 +20,9 @@ pub fn password(session_id: i64) -> [u8; 16] {
     password
 }
 
-/// The session id with which a server begins after it started; each further one is one more.
-///
-/// From the top: one byte of the server's id, five of `clock_ms` (milliseconds of some clock), two
-/// of zeros. The one value that marks container nodes is stepped over. Two starts at the same time
-/// of the clock begin with the same id, so whoever gives ids out has to pass over those that are
-/// known.
-pub fn first_id(server_id: u8, clock_ms: u64) -> i64 {
-    let id = i64::from_be_bytes((clock_ms << 24 >> 8 | u64::from(server_id) << 56).to_be_bytes());
-    if id == i64::MIN { id + 1 } else { id }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{first_id, password};
+    use super::password;
 
     #[test]
     fn passwords_are_those_of_zookeeper() {
@@ -44,12 +33,5 @@ mod tests {
         for (session_id, expected) in cases {
             assert_eq!(password(session_id), expected.to_be_bytes(), "{session_id:#x}");
         }
-    }
-
-    #[test]
-    fn session_ids_begin_with_the_server_and_the_time() {
-        assert_eq!(first_id(3, 0x12_3456_789a), 0x0312_3456_789a_0000);
-        assert_eq!(first_id(1, 0xff00_0000_0000_0001), 0x0100_0000_0001_0000, "five bytes of time");
-        assert_eq!(first_id(0x80, 0), i64::MIN + 1);
     }
 }

@@ -237,30 +237,23 @@ fn bucket(tick_ms: u64, now_ms: u64, timeout_ms: u64) -> u64 {
     (now_ms.saturating_add(timeout_ms) / tick_ms).saturating_add(1).saturating_mul(tick_ms)
 }
 
-/// Gives out the session ids of one server: upwards from [`wire::session::first_id`], and above
-/// every id of this server that it was shown. So a clock that stands still, or was set back,
-/// between two starts makes no id come twice, as long as the ids that were given out before are
-/// shown.
+/// Gives out the session ids of one server: the server's byte, and upwards from a random number. An
+/// id must not come twice, even if its session has ended: whoever had it before would be taken for
+/// its owner. A clock, from which ZooKeeper makes the number, may stand still or be set back between
+/// two starts; and what a server remembers when it starts are not all the ids that it has given out.
 #[derive(Clone, Debug)]
 pub struct SessionIds {
     next: SessionId,
 }
 
 impl SessionIds {
-    /// The five bytes of time and the two of the count: all but the server's byte.
+    /// All but the server's byte.
     const COUNTED: SessionId = 0x00ff_ffff_ffff_ffff;
 
-    /// `clock_ms` is any clock: a good one makes ids differ that nobody remembers.
-    pub fn new(clock_ms: u64, server_id: u8) -> Self {
-        Self { next: wire::session::first_id(server_id, clock_ms) }
-    }
-
-    /// An id that somebody has, or had: no smaller one of this server is given out any more.
-    pub fn pass(&mut self, id: SessionId) {
-        if (id ^ self.next) & !Self::COUNTED == 0 && id & Self::COUNTED >= self.next & Self::COUNTED
-        {
-            self.next = Self::after(id);
-        }
+    /// `random`: a number that no other start of the server has had.
+    pub fn new(random: u64, server_id: u8) -> Self {
+        let server = i64::from(server_id) << 56;
+        Self { next: server | random.cast_signed() & Self::COUNTED }
     }
 
     /// An id of this server that is not taken, as far as `taken` knows. Never 0, which means no
@@ -386,21 +379,11 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stands_still_or_is_set_back_makes_no_id_come_twice() {
-        let first = SessionIds::new(5000, 3).next(free);
-        for clock_ms in [5000, 4999, 0] {
-            let mut again = SessionIds::new(clock_ms, 3);
-            // Of other servers, and older ones: they change nothing.
-            for other in
-                [0x0400_7fff_ffff_0000, 0x0200_7fff_ffff_0000, 0x0300_0000_0000_0001, first]
-            {
-                again.pass(other);
-            }
-            assert_eq!(again.next(free), first + 1, "started again at {clock_ms}");
-        }
-        let mut later = SessionIds::new(5001, 3);
-        later.pass(first);
-        assert_eq!(later.next(free), 0x0300_0000_1389_0000, "a clock that went on is ahead of it");
+    fn another_start_gives_out_other_ids_whatever_the_clock_says() {
+        let [mut before, mut after] = [7, 7 << 40].map(|random| SessionIds::new(random, 3));
+        let (before, after) = (before.next(free), after.next(free));
+        assert_eq!((before, after), (0x0300_0000_0000_0007, 0x0300_0700_0000_0000));
+        assert_eq!(SessionIds::new(u64::MAX, 3).next(free), 0x03ff_ffff_ffff_ffff);
     }
 
     #[test]
@@ -420,8 +403,8 @@ mod tests {
             (0x80, 0x80ff_ffff_ffff_ffff_u64.cast_signed(), i64::MIN + 1),
             (0xff, -1, 0xff00_0000_0000_0000_u64.cast_signed()),
         ] {
-            let mut ids = SessionIds::new(5000, server);
-            ids.pass(last);
+            let mut ids = SessionIds::new(last.cast_unsigned(), server);
+            assert_eq!(ids.next(free), last);
             assert_eq!(ids.next(free), first, "server {server}");
         }
     }

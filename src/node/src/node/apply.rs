@@ -136,7 +136,6 @@ impl Node {
         self.committed.clear();
         self.settings.show_members_in(&mut tree);
         *self.shared.write_tree() = tree;
-        self.sessions_replaced();
     }
 
     pub(super) fn tree_snapshot(&self) -> Snapshot {

@@ -244,10 +244,8 @@ impl Node {
         self.write(session, 0, wire::client::OpCode::CreateSession.code(), body, Vec::new());
     }
 
-    /// The createSession of one of our clients, or of another server's, is applied. It may be one
-    /// that this server asked for before it was started again.
+    /// The createSession of one of our clients, or of another server's, is applied.
     pub(super) fn session_created(&mut self, session: SessionId) {
-        self.local.ids.pass(session);
         if let Some(connection) = self.local.creating.remove(&session) {
             self.local.done(&connection, 1);
             self.renewed(connection, session, true);
@@ -264,12 +262,6 @@ impl Node {
         connection.close("the leader knows the id of its new session already");
         self.connection_closed(&connection);
         true
-    }
-
-    /// A tree with sessions that this server may not know has replaced the one before.
-    pub(super) fn sessions_replaced(&mut self) {
-        let tree = self.shared.read_tree();
-        tree.sessions().for_each(|(session, _)| self.local.ids.pass(session));
     }
 
     /// The closeSession is applied.
@@ -402,15 +394,9 @@ mod tests {
 
     #[test]
     fn a_sign_of_life_is_reported_although_its_connection_has_ended() {
-        let settings = Arc::new(Settings::alone(Sid(1)));
-        let tree = Tree::new(Options::default());
-        let shared = Shared::new(settings, Build::default(), NoMachine, tree);
         let mut local = LocalSessions::new(SessionIds::new(1, 1));
         for session in [7, 8, 9] {
-            let address = ([127, 0, 0, 1], 1).into();
-            let connection = Connection::new(address, &shared, Now::default(), (), ());
-            connection.establish(session);
-            local.insert(session, connection);
+            local.insert(session, connected(session));
         }
         assert!(reported(&mut local).is_empty());
         for session in [7, 8] {
@@ -420,5 +406,28 @@ mod tests {
         local.remove(9);
         assert_eq!(reported(&mut local), [8, 7]);
         assert!(reported(&mut local).is_empty(), "each is reported once");
+    }
+
+    #[test]
+    fn nobody_is_silent_to_whom_nobody_listens() {
+        let mut local = LocalSessions::new(SessionIds::new(1, 1));
+        let connection = connected(7);
+        local.insert(7, Arc::clone(&connection));
+        connection.listens(false);
+        assert_eq!(reported(&mut local), [7], "it has to take its answers first");
+        assert_eq!(reported(&mut local), [7]);
+        connection.listens(true);
+        assert!(reported(&mut local).is_empty());
+    }
+
+    /// The connection of a session.
+    fn connected(session: SessionId) -> Arc<Connection> {
+        let settings = Arc::new(Settings::alone(Sid(1)));
+        let tree = Tree::new(Options::default());
+        let shared = Shared::new(settings, Build::default(), NoMachine, tree);
+        let address = ([127, 0, 0, 1], 1).into();
+        let connection = Connection::new(address, &shared, Now::default(), (), ());
+        connection.establish(session);
+        connection
     }
 }
