@@ -191,7 +191,7 @@ impl Node {
     pub fn tick(&mut self, now: Now) {
         self.now = now;
         let absent = now.at.saturating_sub(std::mem::replace(&mut self.ticked, now.at));
-        if absent > self.settings.tick_time {
+        if absent > self.settings.tick_time + ABSENCE_MIN {
             self.excuse_silence(absent);
         }
         while let Some(timer) = self.timers.expired(self.now.at) {
@@ -434,6 +434,10 @@ fn explain(halt: Halt) -> String {
 /// How long a turn of the engine may serve requests, and how long it may apply transactions, before
 /// timers and PINGs have their turn: much less than a tick.
 const TURN_MAX: Duration = Duration::from_millis(10);
+
+/// A server that was not there for less than that, beyond a tick, has missed nothing: where a tick is
+/// a few milliseconds its turns are further apart than that.
+const ABSENCE_MIN: Duration = Duration::from_millis(100);
 
 /// Records that may wait for the disk before clients have to wait.
 const DISK_QUEUE_MAX: usize = 10_000;

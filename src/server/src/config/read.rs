@@ -60,6 +60,14 @@ impl Config {
         let tick_time = Duration::from_millis(tick_ms);
         let (init_limit_ticks, sync_limit_ticks) = limits(&mut keys, standalone)?;
         let (session_timeout_min, session_timeout_max) = session_timeouts(&mut keys, tick_time)?;
+        if session_timeout_min < tick_time / 3 {
+            let warning = format!(
+                "minSessionTimeout={} is less than a third of tickTime: a leader hears of the sessions of other servers' \
+                 clients twice a tick, so such a session may expire although its client is heard of in time",
+                session_timeout_min.as_millis()
+            );
+            keys.warnings.push(warning);
+        }
         let purge_retain = retained(&mut keys)?;
         if purge_retain < 3 {
             let warning = format!(
