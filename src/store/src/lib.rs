@@ -32,7 +32,7 @@ mod recovered;
 mod replay;
 mod running;
 mod scan;
-#[cfg(test)]
+#[cfg(any(test, feature = "sim"))]
 mod sim;
 mod snapshot;
 mod store;
@@ -43,6 +43,8 @@ pub use disk::{Disk, File, Os};
 pub use error::{Error, Result};
 pub use layout::Compression;
 pub use recovered::{LogEntry, Recovered, Repair};
+#[cfg(any(test, feature = "sim"))]
+pub use sim::{Image, SimDisk, SimFile};
 pub use snapshot::{
     FinishedSnapshot, SnapshotDigest, SnapshotFile, SnapshotItems, SnapshotTail, SnapshotWriter,
 };

@@ -1,4 +1,5 @@
-//! A disk in memory that remembers what was durable, and enumerates what a crash may leave.
+//! A disk in memory that remembers what was durable, and enumerates what a crash may leave, or picks
+//! one of it.
 //!
 //! Every change is an operation in a list. A crash after any number of them leaves any of these, in
 //! any combination:
@@ -8,19 +9,21 @@
 //!   several places; or its sizes without the bytes; or of the sectors that changed some and not
 //!   the others (*reordered*).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+#[cfg(test)]
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{Disk, File};
 
 /// Names and contents of files.
-pub(crate) type Image = BTreeMap<PathBuf, Vec<u8>>;
+pub type Image = BTreeMap<PathBuf, Vec<u8>>;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Op {
+enum Op {
     Link { path: PathBuf, inode: usize },
     Move { from: PathBuf, to: PathBuf, inode: usize },
     Unlink { path: PathBuf },
@@ -39,8 +42,9 @@ struct World {
     fails: Option<usize>,
 }
 
+/// A disk in memory. Clones are the same disk.
 #[derive(Clone, Debug)]
-pub(crate) struct SimDisk {
+pub struct SimDisk {
     base: Arc<Image>,
     boot: usize,
     world: Arc<Mutex<World>>,
@@ -48,45 +52,50 @@ pub(crate) struct SimDisk {
 
 static BOOTS: AtomicUsize = AtomicUsize::new(0);
 
+/// An open file of a [`SimDisk`].
 #[derive(Debug)]
-pub(crate) struct SimFile {
+pub struct SimFile {
     world: Arc<Mutex<World>>,
     inode: usize,
 }
 
 fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
-    world.lock().expect("no test panics while it holds the disk")
+    world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl SimDisk {
     /// A disk on which these files are durable, in a system that has just booted.
-    pub(crate) fn new(base: Image) -> Self {
+    pub fn new(base: Image) -> Self {
+        Self::booted(base, BOOTS.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// As [`Self::new`]; the number tells this boot of the system from others.
+    pub fn booted(base: Image, boot: usize) -> Self {
         let mut world = World::default();
         for (path, bytes) in &base {
             world.names.insert(path.clone(), world.inodes.len());
             world.inodes.push(bytes.clone());
         }
-        let boot = BOOTS.fetch_add(1, Ordering::Relaxed);
         Self { base: Arc::new(base), boot, world: Arc::new(Mutex::new(world)) }
     }
 
     /// As [`Self::new`], in the system that `other` is in.
-    pub(crate) fn same_boot(other: &Self, base: Image) -> Self {
+    pub fn same_boot(other: &Self, base: Image) -> Self {
         Self { boot: other.boot, ..Self::new(base) }
     }
 
-    /// The operation with this number, counted from 0, fails.
-    pub(crate) fn fail_at(&self, op: usize) {
+    /// The operation with this number, counted from 0, fails; those behind it work again.
+    pub fn fail_at(&self, op: usize) {
         lock(&self.world).fails = Some(op);
     }
 
     /// How many operations there were.
-    pub(crate) fn ops(&self) -> usize {
+    pub fn ops(&self) -> usize {
         lock(&self.world).ops.len()
     }
 
     /// What is on it now.
-    pub(crate) fn image(&self) -> Image {
+    pub fn image(&self) -> Image {
         let world = lock(&self.world);
         let content =
             |(path, inode): (&PathBuf, &usize)| (path.clone(), world.inodes[*inode].clone());
@@ -95,9 +104,85 @@ impl SimDisk {
 
     /// Everything that a crash after the first `count` operations may leave, and whether sectors
     /// were reordered.
+    #[cfg(test)]
     pub(crate) fn crashes(&self, count: usize) -> Vec<(Image, bool)> {
         crashes(&self.base, &lock(&self.world).ops[..count])
     }
+}
+
+impl SimDisk {
+    /// What a crash now may leave, sectors that were reordered apart. `pick` chooses: it answers
+    /// with a number below the one that it is given, which is at least 1.
+    pub fn crash(&self, pick: &mut dyn FnMut(usize) -> usize) -> Image {
+        let world = lock(&self.world);
+        let mut names: BTreeMap<&Path, usize> = BTreeMap::new();
+        let mut contents: Vec<Vec<u8>> = Vec::new();
+        for (path, bytes) in &*self.base {
+            names.insert(path, contents.len());
+            contents.push(bytes.clone());
+        }
+        contents.resize(world.inodes.len(), Vec::new());
+        let Pending { names: pending_names, bytes: pending_bytes } =
+            settle(&world.ops, &mut names, &mut contents);
+        for op in pending_names {
+            if pick(2) == 1 {
+                rename(&mut names, op);
+            }
+        }
+        for (inode, ops) in pending_bytes {
+            let kept = pick(ops.len() + 1);
+            for op in &ops[..kept] {
+                change(&mut contents[inode], op);
+            }
+            // The next one may be torn.
+            if let Some(Op::Write { at, bytes, .. }) = ops.get(kept) {
+                let bytes = bytes[..pick(bytes.len() + 1)].to_vec();
+                change(&mut contents[inode], &Op::Write { inode, at: *at, bytes });
+            }
+        }
+        names.into_iter().map(|(path, inode)| (path.to_owned(), contents[inode].clone())).collect()
+    }
+}
+
+/// What is not durable.
+struct Pending<'a> {
+    names: Vec<&'a Op>,
+    bytes: BTreeMap<usize, Vec<&'a Op>>,
+}
+
+/// Does what is durable.
+fn settle<'a>(
+    ops: &'a [Op],
+    names: &mut BTreeMap<&'a Path, usize>,
+    contents: &mut Vec<Vec<u8>>,
+) -> Pending<'a> {
+    let mut pending_names: Vec<&Op> = Vec::new();
+    let mut pending_bytes: BTreeMap<usize, Vec<&Op>> = BTreeMap::new();
+    for op in ops {
+        match op {
+            Op::Link { inode, .. } => {
+                contents.resize(contents.len().max(inode + 1), Vec::new());
+                pending_names.push(op);
+            }
+            Op::Move { .. } | Op::Unlink { .. } => pending_names.push(op),
+            Op::SyncDir { dir } => pending_names.retain(|pending| {
+                let synced = directory(pending) == Some(dir);
+                if synced {
+                    rename(names, pending);
+                }
+                !synced
+            }),
+            Op::Write { inode, .. } | Op::SetLen { inode, .. } => {
+                pending_bytes.entry(*inode).or_default().push(op);
+            }
+            Op::Sync { inode } => {
+                for op in pending_bytes.remove(inode).unwrap_or_default() {
+                    change(&mut contents[*inode], op);
+                }
+            }
+        }
+    }
+    Pending { names: pending_names, bytes: pending_bytes }
 }
 
 impl World {
@@ -143,6 +228,7 @@ fn change(content: &mut Vec<u8>, op: &Op) {
     }
 }
 
+#[cfg(test)]
 fn crashes(base: &Image, ops: &[Op]) -> Vec<(Image, bool)> {
     let mut names: BTreeMap<&Path, usize> = BTreeMap::new();
     let mut contents: Vec<Vec<u8>> = Vec::new();
@@ -150,32 +236,8 @@ fn crashes(base: &Image, ops: &[Op]) -> Vec<(Image, bool)> {
         names.insert(path, contents.len());
         contents.push(bytes.clone());
     }
-    let mut pending_names: Vec<&Op> = Vec::new();
-    let mut pending_bytes: BTreeMap<usize, Vec<&Op>> = BTreeMap::new();
-    for op in ops {
-        match op {
-            Op::Link { inode, .. } => {
-                contents.resize(contents.len().max(inode + 1), Vec::new());
-                pending_names.push(op);
-            }
-            Op::Move { .. } | Op::Unlink { .. } => pending_names.push(op),
-            Op::SyncDir { dir } => pending_names.retain(|pending| {
-                let synced = directory(pending) == Some(dir);
-                if synced {
-                    rename(&mut names, pending);
-                }
-                !synced
-            }),
-            Op::Write { inode, .. } | Op::SetLen { inode, .. } => {
-                pending_bytes.entry(*inode).or_default().push(op);
-            }
-            Op::Sync { inode } => {
-                for op in pending_bytes.remove(inode).unwrap_or_default() {
-                    change(&mut contents[*inode], op);
-                }
-            }
-        }
-    }
+    let Pending { names: pending_names, bytes: pending_bytes } =
+        settle(ops, &mut names, &mut contents);
     assert!(pending_names.len() <= 10, "too many names pending: {pending_names:?}");
     let versions: BTreeMap<usize, BTreeSet<(Vec<u8>, bool)>> = (pending_bytes.iter())
         .map(|(inode, ops)| (*inode, versions(&contents[*inode], ops)))
@@ -234,6 +296,7 @@ fn rename<'a>(names: &mut BTreeMap<&'a Path, usize>, op: &'a Op) {
 }
 
 /// What may be left of a file, and whether sectors were reordered.
+#[cfg(test)]
 fn versions(durable: &[u8], ops: &[&Op]) -> BTreeSet<(Vec<u8>, bool)> {
     let mut found = BTreeSet::new();
     let mut sizes = durable.to_vec();
@@ -269,6 +332,7 @@ fn versions(durable: &[u8], ops: &[&Op]) -> BTreeSet<(Vec<u8>, bool)> {
 
 /// The content with some of the sectors that changed as they were before: each choice of a few,
 /// else all but one, one alone, a beginning, an end, and every other one.
+#[cfg(test)]
 fn reordered(durable: &[u8], content: &[u8]) -> Vec<Vec<u8>> {
     const SECTOR_BYTES: usize = 512;
     const CHOSEN_MAX: usize = 4;
