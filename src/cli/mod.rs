@@ -21,6 +21,8 @@ mod history;
 #[cfg(feature = "checker")]
 mod replay;
 mod server;
+#[cfg(feature = "checker")]
+mod simulate;
 mod stop;
 
 use clap::{Parser, Subcommand};
@@ -36,7 +38,7 @@ trace is refused; 2 for a usage error; 3 when it is undecided: a run is incomple
 #[cfg(not(feature = "checker"))]
 const AFTER_HELP: &str = "\
 This build leaves the model checker out (it was built without the cargo feature `checker`), so the
-commands `check`, `explore`, `replay`, `history` and `evidence` are absent.";
+commands `check`, `explore`, `replay`, `history`, `simulate` and `evidence` are absent.";
 
 /// A ZooKeeper-compatible coordination service whose consensus core is exhaustively model-checked.
 #[derive(Parser)]
@@ -60,6 +62,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     #[cfg(feature = "checker")]
     History(history::HistoryArgs),
+    #[cfg(feature = "checker")]
+    Simulate(simulate::SimulateArgs),
     #[cfg(feature = "checker")]
     Evidence(evidence::EvidenceArgs),
 }
@@ -110,6 +114,8 @@ pub(crate) fn run(
         Command::Replay(arguments) => replay::run(&arguments, context),
         #[cfg(feature = "checker")]
         Command::History(arguments) => history::run(&arguments, context),
+        #[cfg(feature = "checker")]
+        Command::Simulate(arguments) => simulate::run(&arguments, context),
         #[cfg(feature = "checker")]
         Command::Evidence(arguments) => evidence::run(&arguments, context),
     }

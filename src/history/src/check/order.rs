@@ -148,7 +148,9 @@ impl<'h> Order<'h> {
                     });
                 }
                 let before = last_xid.insert(session, xid).unwrap_or(0);
-                if before > xid {
+                // What a session asks for behind its end is refused, whenever it comes.
+                let is_refused = transaction.txn == Txn::Error(ErrorCode::SESSION_EXPIRED);
+                if before > xid && !is_refused {
                     report.add(Rule::SessionOrder, &[call], &[zxid], || {
                         format!("the log has {call} as {zxid}, behind the later request {before}")
                     });

@@ -1,0 +1,244 @@
+//! Faults, and their end.
+
+use std::time::Duration;
+
+use zab::{ServerState, Sid};
+
+use crate::pipe::{Chunk, End};
+use crate::plan::Fault;
+use crate::world::{What, World};
+
+impl World {
+    /// Something goes wrong, and something else later.
+    pub(crate) fn fault(&mut self) {
+        if self.is_calm {
+            return;
+        }
+        let faults = self.plan.faults.clone();
+        if let Some(&fault) = self.rng.pick(&faults) {
+            self.go_wrong(fault);
+        }
+        let pause = self.rng.around(self.plan.fault_every);
+        self.after(pause + Duration::from_millis(1), What::Fault);
+    }
+
+    fn go_wrong(&mut self, fault: Fault) {
+        let Some(sid) = self.some_server() else { return };
+        let down = self.rng.around(self.plan.tick * 2);
+        match fault {
+            Fault::Kill => self.kill(sid, down),
+            Fault::PowerLoss => {
+                // One machine, some, or all.
+                let all: Vec<_> = self.machines.keys().copied().collect();
+                let share = [0, 500, 1000][self.rng.below(3)];
+                let mut lost = vec![sid];
+                for other in all.iter().copied().filter(|other| *other != sid) {
+                    if self.rng.chance(share) {
+                        lost.push(other);
+                    }
+                }
+                if lost.len() == all.len() {
+                    self.marks.insert("all machines lose power at once");
+                }
+                for sid in lost {
+                    let down = self.rng.around(down) + Duration::from_millis(1);
+                    self.lose_power(sid, down);
+                }
+            }
+            Fault::Restart => self.stop(sid, down),
+            Fault::Pause => self.pause(sid, down),
+            Fault::Partition => self.part(),
+            Fault::Break => {
+                let pipes: Vec<_> = self.pipes.keys().copied().collect();
+                if let Some(&pipe) = self.rng.pick(&pipes) {
+                    self.tell(|| format!("connection {pipe} breaks"));
+                    self.break_pipe(pipe);
+                }
+            }
+            Fault::SlowDisk => {
+                let until = self.now + self.rng.around(self.plan.tick * 4);
+                if let Some(machine) = self.machines.get_mut(&sid) {
+                    machine.slow_until = until;
+                }
+                self.tell(|| format!("the disk of server {} is slow until {until:?}", sid.0));
+            }
+            Fault::ClockJump => {
+                let by = i64::try_from(self.rng.below(7_200_000)).unwrap_or(0) - 3_600_000;
+                if let Some(machine) = self.machines.get_mut(&sid) {
+                    machine.clock_ms += by;
+                }
+                self.tell(|| format!("the clock of server {} is set by {by} ms", sid.0));
+            }
+        }
+    }
+
+    /// The leader more often than others.
+    fn some_server(&mut self) -> Option<Sid> {
+        let all: Vec<_> = self.machines.keys().copied().collect();
+        let leader = all.iter().copied().find(|&sid| self.leads(sid));
+        match leader {
+            Some(leader) if self.rng.chance(400) => Some(leader),
+            Some(_) | None => self.rng.pick(&all).copied(),
+        }
+    }
+
+    pub(crate) fn leads(&mut self, sid: Sid) -> bool {
+        let Some(process) = self.process(sid) else { return false };
+        let status = process.node.shared().status();
+        status.role == ServerState::Leading && status.serving.is_some()
+    }
+
+    fn is_busy(&mut self, sid: Sid) -> bool {
+        self.leads(sid) && self.clients.iter().any(|client| !client.is_idle())
+    }
+
+    /// The process ends at once; all that it had written is there.
+    fn kill(&mut self, sid: Sid, down: Duration) {
+        if self.is_busy(sid) {
+            self.marks.insert("a leader is killed with requests in progress");
+        }
+        let Some(machine) = self.machines.get_mut(&sid) else { return };
+        let Some(process) = machine.process.take() else { return };
+        machine.image = process.disk.image();
+        machine.paused_until = Duration::ZERO;
+        self.tell(|| format!("server {} is killed", sid.0));
+        self.hang_up(sid, process.run);
+        self.after(down, What::Start(sid));
+    }
+
+    /// It ends in order.
+    fn stop(&mut self, sid: Sid, down: Duration) {
+        let Some(machine) = self.machines.get_mut(&sid) else { return };
+        if machine.paused_until > self.now {
+            return;
+        }
+        let clock = machine.now(self.now);
+        let Some(mut process) = machine.process.take() else { return };
+        process.node.handle(clock, node::Event::Stop { reason: "a restart".to_owned() });
+        let mut effects = Vec::new();
+        process.node.finish(clock, &mut effects);
+        for effect in effects {
+            if let node::Effect::Disk(jobs) = effect {
+                process.jobs.extend(jobs);
+            }
+        }
+        let mut written = Ok(());
+        while let (Ok(()), Some(job)) = (&written, process.jobs.pop_front()) {
+            written = process.writer.write(job).map(drop);
+        }
+        let written = written.and_then(|()| process.writer.sync().map(drop));
+        let (run, disk) = (process.run, process.disk.clone());
+        drop(process);
+        machine.image = disk.image();
+        self.tell(|| format!("server {} is stopped", sid.0));
+        if let Err(error) = written {
+            return self.fail(format!("server {}: its disk failed at the end: {error}", sid.0));
+        }
+        self.hang_up(sid, run);
+        self.after(down, What::Start(sid));
+    }
+
+    /// What was not synced is there or not.
+    fn lose_power(&mut self, sid: Sid, down: Duration) {
+        if self.is_busy(sid) {
+            self.marks.insert("a leader is killed with requests in progress");
+        }
+        let mut rng = self.rng.fork();
+        let Some(machine) = self.machines.get_mut(&sid) else { return };
+        machine.boots += 1;
+        machine.paused_until = Duration::ZERO;
+        match machine.process.take() {
+            Some(process) => {
+                if process.disk_state == crate::process::DiskState::Syncing {
+                    self.marks.insert("power is lost between a write and its fsync");
+                }
+                machine.image = process.disk.crash(&mut |n| rng.below(n));
+            }
+            None => return,
+        }
+        self.tell(|| format!("server {} loses power", sid.0));
+        // Nobody hears of it until the machine is there again.
+        self.after(down, What::Start(sid));
+    }
+
+    /// The other ends of a run's connections learn that it is gone.
+    fn hang_up(&mut self, sid: Sid, run: u64) {
+        let of_run = |end: &End| *end == End::Server(sid, run);
+        let pipes: Vec<_> = (self.pipes.iter())
+            .filter_map(|(id, pipe)| Some((*id, pipe.ends.iter().position(of_run)?)))
+            .collect();
+        for (id, side) in pipes {
+            if let Some(pipe) = self.pipes.get_mut(&id)
+                && pipe.open[side]
+            {
+                self.send(id, side, Chunk::Fin);
+            }
+        }
+    }
+
+    fn pause(&mut self, sid: Sid, down: Duration) {
+        if self.leads(sid) {
+            self.marks.insert("a paused leader goes on");
+        }
+        let until = self.now + down;
+        if let Some(machine) = self.machines.get_mut(&sid)
+            && machine.process.is_some()
+        {
+            machine.paused_until = machine.paused_until.max(until);
+            self.tell(|| format!("server {} stands still until {until:?}", sid.0));
+        }
+    }
+
+    /// Some links are cut, in one direction or both.
+    fn part(&mut self) {
+        let all: Vec<_> = self.machines.keys().copied().collect();
+        let mut cuts = Vec::new();
+        match self.rng.below(3) {
+            // Two groups.
+            0 => {
+                let group: Vec<_> = all.iter().map(|_| self.rng.chance(500)).collect();
+                for (a, in_a) in all.iter().zip(&group) {
+                    for (b, in_b) in all.iter().zip(&group) {
+                        if in_a != in_b {
+                            cuts.push((*a, *b));
+                        }
+                    }
+                }
+            }
+            // One way.
+            1 => {
+                let (a, b) = (self.rng.pick(&all).copied(), self.rng.pick(&all).copied());
+                cuts.extend(a.zip(b).filter(|(a, b)| a != b));
+            }
+            // One link.
+            _ => {
+                let (a, b) = (self.rng.pick(&all).copied(), self.rng.pick(&all).copied());
+                if let Some((a, b)) = a.zip(b).filter(|(a, b)| a != b) {
+                    cuts.extend([(a, b), (b, a)]);
+                }
+            }
+        }
+        if cuts.is_empty() {
+            return;
+        }
+        self.tell(|| format!("links are cut: {cuts:?}"));
+        self.cuts.extend(cuts);
+        let heal = self.rng.around(self.plan.tick * 5);
+        self.after(heal, What::Heal);
+    }
+
+    /// From here on nothing goes wrong any more.
+    pub(crate) fn calm_down(&mut self) {
+        self.is_calm = true;
+        self.cuts.clear();
+        self.tell(|| "no more faults".to_owned());
+        let sids: Vec<_> = self.machines.keys().copied().collect();
+        for sid in sids {
+            if let Some(machine) = self.machines.get_mut(&sid) {
+                (machine.paused_until, machine.slow_until) = (Duration::ZERO, Duration::ZERO);
+            }
+            self.after(Duration::from_millis(1), What::Start(sid));
+            self.wake(sid, Duration::ZERO);
+        }
+    }
+}

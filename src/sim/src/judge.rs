@@ -1,0 +1,136 @@
+//! Runs from beginning to end, and what is asked of them at the end.
+
+use std::time::Duration;
+
+use crate::plan::Options;
+use crate::translate;
+use crate::world::{Outcome, World};
+
+/// A run. `tells`: the outcome has the story of what happened.
+pub fn run(options: &Options, tells: bool) -> Outcome {
+    let mut world = World::new(options, tells);
+    let wild = world.plan.wild;
+    world.run_until(wild);
+    if world.failure.is_none() {
+        world.calm_down();
+        world.recovers();
+    }
+    if world.failure.is_none() {
+        world.judge();
+    }
+    world.outcome(options)
+}
+
+impl World {
+    /// How long everything may take to be well again: elections that fail once or twice, time-outs
+    /// of sessions, and disks that have work queued.
+    fn patience(&self) -> Duration {
+        self.plan.tick * 120 + Duration::from_secs(20)
+    }
+
+    /// Waits until something is so; false: it is not.
+    fn comes_to(&mut self, mut is_so: impl FnMut(&mut Self) -> bool) -> bool {
+        let until = self.now + self.patience();
+        while self.now < until && self.failure.is_none() {
+            if is_so(self) {
+                return true;
+            }
+            let next = self.now + self.plan.tick / 4;
+            self.run_until(next);
+        }
+        self.failure.is_none() && is_so(self)
+    }
+
+    /// Liveness: once nothing goes wrong any more every server serves, every client gets answers,
+    /// and in the end all servers hold the same.
+    fn recovers(&mut self) {
+        if !self.comes_to(|world| world.all_serve()) && self.failure.is_none() {
+            let states = self.states();
+            return self.fail(format!("not all servers serve again: {states}"));
+        }
+        for client in &mut self.clients {
+            client.written = 0;
+        }
+        let has_written = |world: &mut Self| world.clients.iter().all(|client| client.written > 0);
+        if !self.comes_to(has_written) && self.failure.is_none() {
+            let stuck: Vec<_> = (self.clients.iter())
+                .filter(|client| client.written == 0)
+                .map(|client| client.id)
+                .collect();
+            return self.fail(format!("clients {stuck:?} cannot write any more"));
+        }
+        self.stops = true;
+        let is_over = |world: &mut Self| {
+            world.clients.iter().all(crate::client::Client::is_idle) && world.all_hold_the_same()
+        };
+        if !self.comes_to(is_over) && self.failure.is_none() {
+            let (states, idle) = (self.states(), self.clients.iter().all(|c| c.is_idle()));
+            let what =
+                if idle { "servers do not come to the same" } else { "a request is not answered" };
+            self.fail(format!("{what}: {states}"));
+        }
+    }
+
+    fn all_serve(&mut self) -> bool {
+        self.machines.values().all(|machine| {
+            let process = machine.process.as_ref();
+            process.is_some_and(|process| process.node.shared().status().serving.is_some())
+        })
+    }
+
+    fn all_hold_the_same(&mut self) -> bool {
+        let last = self.log.last_key_value().map_or(0, |(zxid, _)| zxid.0.cast_signed());
+        self.machines.values().all(|machine| {
+            machine.process.as_ref().is_some_and(|process| {
+                process.node.shared().read_tree().last_zxid() == last && process.jobs.is_empty()
+            })
+        })
+    }
+
+    fn states(&self) -> String {
+        let state = |machine: &crate::process::Machine| match &machine.process {
+            None => format!("{} is down", machine.sid.0),
+            Some(process) => {
+                let (shared, sid) = (process.node.shared(), machine.sid.0);
+                let (status, zxid) = (shared.status(), shared.read_tree().last_zxid());
+                format!("{sid} is {:?}, serving {:?}, at 0x{zxid:x}", status.role, status.serving)
+            }
+        };
+        self.machines.values().map(state).collect::<Vec<_>>().join("; ")
+    }
+
+    /// All trees are one, it is what the log makes, and the history is one that ZooKeeper may have.
+    fn judge(&mut self) {
+        let digests: std::collections::BTreeSet<_> = (self.machines.values())
+            .filter_map(|machine| machine.process.as_ref())
+            .map(|process| process.node.shared().read_tree().digest())
+            .collect();
+        if digests.len() > 1 {
+            return self.fail(format!("the servers' trees differ: {digests:x?}"));
+        }
+        let mut recorder = std::mem::take(&mut self.recorder);
+        for (zxid, payload) in &self.log {
+            match translate::transaction(payload) {
+                Ok(transaction) => recorder.transaction(transaction),
+                Err(error) => {
+                    let why = format!("transaction {zxid} cannot be read: {error}");
+                    return self.fail(why);
+                }
+            }
+        }
+        let process = self.machines.values().find_map(|machine| machine.process.as_ref());
+        if let Some(process) = process {
+            recorder.tree(translate::tree(&process.node.shared().read_tree()));
+        }
+        let history = recorder.finish();
+        match history.check() {
+            Err(malformed) => self.fail(format!("the history makes no sense: {malformed}")),
+            Ok(report) => {
+                if let Some(violation) = report.violations.first() {
+                    let count = report.violations.len();
+                    self.fail(format!("{violation} ({count} violations in all)"));
+                }
+            }
+        }
+    }
+}

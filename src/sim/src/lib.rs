@@ -1,0 +1,38 @@
+//! Whole servers under one seed.
+//!
+//! Nodes with the real store on simulated disks, a simulated network, a clock for each server, and
+//! clients, in one thread: what happens, and when, follows from the seed alone. A run is wild for a
+//! while; then nothing goes wrong any more, and everything has to be well again.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | `plan` | what a seed chooses, and the kinds of faults |
+//! | `world` | time, connections, clients' side of them |
+//! | `process`, `server` | machines, and what happens at servers |
+//! | `client`, `translate` | clients; between their words and ZooKeeper's |
+//! | `faults` | what goes wrong |
+//! | `judge` | what a run has to come to |
+//! | `marks` | situations that runs should reach |
+//! | `shrink` | a smaller run that fails, too |
+//!
+//! Not simulated: which connections the two ports between servers keep (`server`'s
+//! `quorum_port.rs` and `election_port.rs`; here every server has one connection for votes to each
+//! other), observers, TLS, damaged disks, strangers.
+
+mod client;
+mod faults;
+mod judge;
+pub mod marks;
+mod pipe;
+mod plan;
+mod process;
+mod rng;
+mod server;
+mod shrink;
+mod translate;
+mod world;
+
+pub use judge::run;
+pub use plan::{Fault, Options};
+pub use shrink::shrink;
+pub use world::Outcome;

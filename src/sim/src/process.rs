@@ -1,0 +1,292 @@
+//! One server: a node, its disk thread, and the ends of its connections.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use host::{Generation, Host, Link};
+use node::disk::{Background, Job, Writer};
+use node::{
+    ClientBatch, Connection, Inbound, Inlet, NoMachine, Node, Now, Parts, Settings, Shared,
+};
+use recording::Ports;
+use store::{Image, SimDisk, Store};
+use wire::quorum::Packets;
+use zab::{Peer, Quorum, Sid, Txn};
+use znode::Tree;
+
+use crate::pipe::PipeId;
+use crate::plan::Plan;
+use crate::rng::Rng;
+
+/// A machine on which a server runs, or does not.
+pub(crate) struct Machine {
+    pub(crate) sid: Sid,
+    /// What is on its disk while no server runs.
+    pub(crate) image: Image,
+    /// How often it has booted.
+    pub(crate) boots: usize,
+    pub(crate) process: Option<Process>,
+    /// How many servers were started on it.
+    pub(crate) runs: u64,
+    /// What its wall clock shows beside the time of the world.
+    pub(crate) clock_ms: i64,
+    pub(crate) paused_until: Duration,
+    pub(crate) slow_until: Duration,
+}
+
+/// What the disk thread does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum DiskState {
+    Idle,
+    Writing,
+    Syncing,
+}
+
+pub(crate) struct Process {
+    pub(crate) run: u64,
+    pub(crate) node: Node,
+    pub(crate) disk: SimDisk,
+    pub(crate) writer: Writer<SimDisk>,
+    pub(crate) disk_state: DiskState,
+    pub(crate) jobs: VecDeque<Job>,
+    /// Handed over, and not durable.
+    pub(crate) disk_records: usize,
+    /// Taken by the disk thread, and not durable.
+    pub(crate) taken: usize,
+    pub(crate) background: BTreeMap<u64, Background<SimDisk>>,
+    pub(crate) inbox: Vec<node::Event>,
+    pub(crate) batches: VecDeque<ClientBatch>,
+    pub(crate) gone: Vec<Arc<Connection>>,
+    pub(crate) turn_at: Option<Duration>,
+    pub(crate) links: BTreeMap<Link, PipeId>,
+    pub(crate) quorum_ends: BTreeMap<PipeId, QuorumEnd>,
+    pub(crate) election: BTreeMap<Sid, PipeId>,
+    pub(crate) election_buffers: BTreeMap<PipeId, BytesMut>,
+    pub(crate) greetings: BTreeMap<u64, PipeId>,
+    pub(crate) clients: BTreeMap<PipeId, Served>,
+    pub(crate) dialling: BTreeMap<Sid, u64>,
+    pub(crate) numbers: u64,
+    pub(crate) heard: Heard,
+}
+
+/// A connection of the quorum port, as this end reads it.
+pub(crate) struct QuorumEnd {
+    pub(crate) buffer: BytesMut,
+    /// Until the learner has said who it is.
+    pub(crate) packets: Packets,
+    pub(crate) inlet: Option<(Link, Inlet)>,
+}
+
+/// A client, as its server sees it.
+pub(crate) struct Served {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) inbound: Inbound,
+    pub(crate) has_greeted: bool,
+}
+
+/// What the host of a node was seen to do. Clones are the same.
+#[derive(Clone, Default)]
+pub(crate) struct Heard(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Delivered since it was asked last.
+    pub(crate) delivered: Vec<Txn<Bytes>>,
+    /// Said about learners since it was asked last.
+    pub(crate) marks: Vec<&'static str>,
+    /// Of events and effects.
+    pub(crate) steps: u64,
+}
+
+impl Heard {
+    pub(crate) fn take(&self) -> Seen {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with(&self, tell: impl FnOnce(&mut Seen)) {
+        tell(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl node::Recorder for Heard {
+    fn begin(&mut self, _: &host::Event<Bytes, Box<Tree>>, _: Option<Ports>) {
+        self.with(|seen| seen.steps += 1);
+    }
+
+    fn report(&mut self, _: &Bytes) {}
+
+    fn end(&mut self, effects: &[host::Effect<Bytes, Box<Tree>>]) {
+        self.with(|seen| {
+            for effect in effects {
+                seen.steps += 1;
+                if let host::Effect::Deliver(txn) = effect {
+                    seen.delivered.push(txn.clone());
+                }
+                seen.marks.extend(crate::marks::of(effect));
+            }
+        });
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// A turn that is over after so many looks at it.
+struct Looks {
+    rng: Cell<u64>,
+    left: Cell<usize>,
+}
+
+impl node::Turn for Looks {
+    fn begin(&mut self, limit: Duration) {
+        let mut rng = Rng::new(self.rng.get());
+        self.rng.set(rng.next());
+        let looks = if rng.chance(100) { rng.below(8) } else { 10_000 };
+        self.left.set(if limit.is_zero() { 0 } else { looks });
+    }
+
+    fn is_over(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left == 0
+    }
+}
+
+/// What a server of the ensemble is configured with.
+pub(crate) fn settings(me: Sid, plan: &Plan) -> Settings {
+    let standalone = plan.servers == 1;
+    let mut members = String::new();
+    if !standalone {
+        for sid in 1..=plan.servers {
+            members += &format!("server.{sid}=s{sid}:2888:3888:participant\n");
+        }
+        members += "version=0";
+    }
+    Settings {
+        standalone,
+        voters: plan.servers.into(),
+        members: members.into(),
+        tick_time: plan.tick,
+        session_timeout_min: 2 * plan.tick,
+        session_timeout_max: 20 * plan.tick,
+        snap_count: plan.snap_count,
+        ..Settings::alone(me)
+    }
+}
+
+impl Machine {
+    pub(crate) fn new(sid: Sid) -> Self {
+        Self {
+            sid,
+            image: Image::new(),
+            boots: 0,
+            process: None,
+            runs: 0,
+            clock_ms: 0,
+            paused_until: Duration::ZERO,
+            slow_until: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn now(&self, at: Duration) -> Now {
+        const EPOCH_MS: i64 = 1_700_000_000_000;
+        let at_ms = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+        Now { at, wall_ms: EPOCH_MS + at_ms + self.clock_ms }
+    }
+
+    /// Starts a server on what is on the disk.
+    ///
+    /// # Errors
+    /// It refuses.
+    pub(crate) fn start(&mut self, at: Duration, plan: &Plan, rng: &mut Rng) -> Result<(), String> {
+        let (sid, now, random) = (self.sid, self.now(at), rng.next());
+        self.runs += 1;
+        let disk = SimDisk::booted(std::mem::take(&mut self.image), self.boots);
+        let settings = Arc::new(settings(sid, plan));
+        let options = store::Options {
+            preallocate_bytes: [0, 4096, 65_536][rng.below(3)],
+            ..Default::default()
+        };
+        let dir = std::path::Path::new("/data");
+        let opened = Store::open_on(disk.clone(), dir, dir, options);
+        let begun = opened.map_err(|error| error.to_string()).and_then(|(store, recovered)| {
+            let beginning = node::begin(&store, recovered, &settings, random);
+            beginning.map(|beginning| (store, beginning)).map_err(|error| error.to_string())
+        });
+        let (store, beginning) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                self.image = disk.image();
+                return Err(error);
+            }
+        };
+        let voters = (1..=plan.servers).map(Sid);
+        let core = zab::Config {
+            counter_max: plan.counter_max,
+            window: plan.window,
+            ..zab::Config::new(sid, Quorum::majority(voters.collect()))
+        };
+        let heard = Heard::default();
+        let config_text = settings.members.clone();
+        let shared = Shared::new(settings, node::Build::default(), NoMachine, beginning.tree);
+        let mut node = Node::new(Parts {
+            host: Host::new(Peer::new(core), config_text),
+            recorder: Box::new(heard.clone()),
+            turn: Box::new(Looks { rng: Cell::new(rng.next()), left: Cell::new(0) }),
+            shared: Arc::new(shared),
+            session_ids: beginning.session_ids,
+            seed: rng.next(),
+        });
+        node.start(now, beginning.image);
+        self.process = Some(Process {
+            run: self.runs,
+            node,
+            disk,
+            writer: Writer::new(store, if rng.chance(500) { Some(3) } else { None }),
+            disk_state: DiskState::Idle,
+            jobs: VecDeque::new(),
+            disk_records: 0,
+            taken: 0,
+            background: BTreeMap::new(),
+            inbox: Vec::new(),
+            batches: VecDeque::new(),
+            gone: Vec::new(),
+            turn_at: None,
+            links: BTreeMap::new(),
+            quorum_ends: BTreeMap::new(),
+            election: BTreeMap::new(),
+            election_buffers: BTreeMap::new(),
+            greetings: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            dialling: BTreeMap::new(),
+            numbers: 0,
+            heard,
+        });
+        Ok(())
+    }
+}
+
+impl Process {
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// A link to a peer whose generation was not used before.
+    pub(crate) fn next_link(&mut self, peer: Sid) -> Link {
+        Link { peer, generation: Generation(self.next_number()) }
+    }
+
+    pub(crate) fn inlet(&self, link: Link, is_learner: bool) -> Inlet {
+        let tree = self.node.shared().settings.tree;
+        Inlet::new(link, is_learner, wire::limits::PACKET_BYTES_MAX, tree)
+    }
+}
