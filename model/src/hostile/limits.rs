@@ -1,7 +1,10 @@
 //! Whose peers may say anything, and within which bounds.
 
-use zab::{Config, DiskImage, Epoch, Quorum, Sid, SidSet, Txn, Zxid};
+use std::ops::Range;
 
+use zab::{Config, DiskImage, Epoch, Quorum, Sid, SidSet, Zxid};
+
+use super::event::txn;
 use super::machine::{Kind, bound};
 use checker::{BoundInfo, Bounds, Tier};
 
@@ -27,23 +30,33 @@ pub(super) enum Subject {
     Leader,
     /// A voter that may decide to lead s2, which votes, and s4, which does not, whatever it says.
     LeaderOfObserver,
+    /// A voter that may decide to lead or to follow s2, in whose name many connections come.
+    Crowded,
 }
 
 impl Subject {
     /// Those who may say anything.
     pub(super) const fn peers(self) -> &'static [Sid] {
         match self {
-            Self::Follower | Self::Observer => &[Sid(2)],
+            Self::Follower | Self::Observer | Self::Crowded => &[Sid(2)],
             Self::Leader => &[Sid(2), Sid(3)],
             Self::LeaderOfObserver => &[Sid(2), Sid(4)],
         }
     }
 
-    /// Whether it follows.
+    /// Whether it may follow.
     pub(super) const fn learns(self) -> bool {
         match self {
-            Self::Follower | Self::Observer => true,
+            Self::Follower | Self::Observer | Self::Crowded => true,
             Self::Leader | Self::LeaderOfObserver => false,
+        }
+    }
+
+    /// Whether it may lead.
+    pub(super) const fn leads(self) -> bool {
+        match self {
+            Self::Leader | Self::LeaderOfObserver | Self::Crowded => true,
+            Self::Follower | Self::Observer => false,
         }
     }
 }
@@ -78,6 +91,9 @@ pub(super) struct Limits {
     pub(super) syncs: u8,
     /// Disks to begin with: an empty one, or also one that holds a snapshot and a log of epoch 1.
     pub(super) disks: u8,
+    /// Connections that one peer may have at once. With two a newcomer waits behind a link; with
+    /// more than six one finds no place.
+    pub(super) connections: u8,
 }
 
 impl Limits {
@@ -95,13 +111,24 @@ impl Limits {
             pings: small("pings"),
             syncs: small("syncs"),
             disks: small("disks"),
+            connections: small("connections"),
+        }
+    }
+
+    /// The numbers of the connections that a peer may have. A number is not used again while
+    /// somebody still knows of the connection before: a sync that it asked for is not answered.
+    pub(super) fn numbers(&self, peer: Sid) -> Range<u64> {
+        if self.subject.peers().contains(&peer) {
+            0..u64::from(self.connections) + u64::from(self.syncs)
+        } else {
+            0..0
         }
     }
 
     /// The constants of the server.
     pub(super) fn config(&self) -> Config {
         let voters: &[Sid] = match self.subject {
-            Subject::Follower | Subject::Leader | Subject::LeaderOfObserver => {
+            Subject::Follower | Subject::Leader | Subject::LeaderOfObserver | Subject::Crowded => {
                 &[ME, Sid(2), Sid(3)]
             }
             Subject::Observer => &[Sid(2), Sid(3)],
@@ -125,21 +152,21 @@ impl Limits {
             accepted: Epoch(1),
             current: Epoch(1),
             snapshot: zxid(1),
-            log: vec![Txn { zxid: zxid(2), payload: 0 }],
+            log: vec![txn(zxid(2))],
         };
         [DiskImage::empty(), old].into_iter().take(usize::from(self.disks)).collect()
     }
 }
 
 /// The models, in the order of lists.
-pub(super) const KINDS: [Kind<Subject>; 5] = [
+pub(super) const KINDS: [Kind<Subject>; 6] = [
     Kind {
         name: "one-server-1",
         about: "One real follower whose leader may say anything at any time.",
         subject: Subject::Follower,
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 15, 1, 0, 0, 2]),
-            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 0, 2]),
+            (Tier::Quick, &[2, 1, 2, 15, 1, 0, 0, 2, 1]),
+            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 0, 2, 1]),
         ],
     },
     Kind {
@@ -147,8 +174,8 @@ pub(super) const KINDS: [Kind<Subject>; 5] = [
         about: "One real observer whose leader may say anything at any time.",
         subject: Subject::Observer,
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 0, 0, 0, 0, 2]),
-            (Tier::Standard, &[2, 2, 2, 1, 1, 0, 0, 2]),
+            (Tier::Quick, &[2, 1, 2, 0, 0, 0, 0, 2, 1]),
+            (Tier::Standard, &[2, 2, 2, 1, 1, 0, 0, 2, 1]),
         ],
     },
     Kind {
@@ -156,8 +183,8 @@ pub(super) const KINDS: [Kind<Subject>; 5] = [
         about: "One real leader whose two followers may say anything at any time.",
         subject: Subject::Leader,
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 15, 0, 0, 1, 2]),
-            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 1, 2]),
+            (Tier::Quick, &[2, 1, 2, 15, 0, 0, 1, 2, 1]),
+            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 1, 2, 1]),
         ],
     },
     Kind {
@@ -165,23 +192,32 @@ pub(super) const KINDS: [Kind<Subject>; 5] = [
         about: "One real leader of a voter and of a server without a vote, which may say anything at any time.",
         subject: Subject::LeaderOfObserver,
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 0, 1, 1, 0, 2]),
-            (Tier::Standard, &[2, 2, 2, 0, 1, 1, 0, 2]),
+            (Tier::Quick, &[2, 1, 2, 0, 1, 1, 0, 2, 1]),
+            (Tier::Standard, &[2, 2, 2, 0, 1, 1, 0, 2, 1]),
         ],
     },
     Kind {
         name: "one-server-5",
-        about: "As H3, and asked for several confirmed syncs while PINGs wait for their answers.",
+        about: "As one-server-3, and asked for several confirmed syncs while PINGs wait for their answers.",
         subject: Subject::Leader,
         tiers: &[
-            (Tier::Quick, &[1, 1, 1, 15, 0, 1, 2, 1]),
-            (Tier::Standard, &[1, 1, 1, 15, 0, 1, 3, 1]),
+            (Tier::Quick, &[1, 1, 1, 15, 0, 1, 2, 1, 1]),
+            (Tier::Standard, &[1, 1, 1, 15, 0, 1, 3, 1, 1]),
+        ],
+    },
+    Kind {
+        name: "one-server-8",
+        about: "One real server that may lead or follow, and connection upon connection in the name of one peer.",
+        subject: Subject::Crowded,
+        tiers: &[
+            (Tier::Quick, &[1, 1, 1, 15, 0, 1, 1, 1, 2]),
+            (Tier::Standard, &[1, 1, 1, 15, 0, 0, 0, 1, 6]),
         ],
     },
 ];
 
 /// What bounds them.
-pub(super) const BOUNDS: [BoundInfo; 8] = [
+pub(super) const BOUNDS: [BoundInfo; 9] = [
     bound("epochs", "the largest epoch; peers speak of one more", 1, 4),
     bound("counters", "the largest counter of a zxid", 1, 4),
     bound("lag", "records on their way to the disk", 1, 8),
@@ -190,12 +226,13 @@ pub(super) const BOUNDS: [BoundInfo; 8] = [
     bound("pings", "PINGs that a leader's timer causes", 0, 15),
     bound("syncs", "syncs that a leader takes", 0, 15),
     bound("disks", "disks to begin with: 1 empty, 2 also one with a history", 1, 2),
+    bound("connections", "connections that one peer may have at once", 1, 7),
 ];
 
 /// Kinds of events, for coverage.
 pub(super) const KINDS_OF_EVENTS: [&str; 13] = [
     "Elected",
-    "Link",
+    "Connection",
     "Recv",
     "Timer",
     "Disk",
