@@ -313,7 +313,7 @@ impl<'a> Audit<'a> {
         });
         let waiting = host.claims().map(|link| (link.peer, link.generation.0));
         let due = book.connections.waiting.iter();
-        let due = due.flat_map(|(&peer, queue)| queue.iter().map(move |it| (peer, it.0)));
+        let due = due.flat_map(|(&peer, queue)| queue.iter().map(move |it| (peer, it.number)));
         self.check(Property::Connections, waiting.eq(due), || {
             let waiting: Vec<_> = host.claims().collect();
             format!("{waiting:?} wait, due {:?}", book.connections.waiting)

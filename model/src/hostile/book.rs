@@ -236,6 +236,7 @@ impl Turn<'_> {
             let is_down = role == Role::Down;
             let promised = if is_down { Epoch::default() } else { self.book.issued.accepted };
             self.expected.role = Some((role, promised));
+            self.dismiss_for(role);
         }
         for command in std::mem::take(&mut self.commands) {
             self.expected.links.push(command);

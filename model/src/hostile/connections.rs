@@ -4,22 +4,35 @@
 
 use std::collections::BTreeMap;
 
-use zab::{Decision, Message, SessionMessage, Sid, Zxid};
+use zab::{Epoch, Message, Role, SessionMessage, Sid, Zxid};
 
 use super::book::{Input, Standing, Turn};
 use super::event::{Conn, Event, txn};
+use super::limits::FIRST_OF_CROWD;
 
 /// Connections that may wait under one id.
-const WAITING_MAX: usize = 4;
+pub(super) const WAITING_MAX: usize = 32;
+/// As many may wait under one id without being asked.
+const UNASKED_MAX: usize = 1;
 
 /// Whatever is known of connections.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Connections {
     /// To each peer the one that counts.
     pub(super) links: BTreeMap<Sid, Wire>,
-    /// Under each id those that wait to become the link, in the order of arrival, with what was
-    /// said over them.
-    pub(super) waiting: BTreeMap<Sid, Vec<(u64, Option<Message<u8>>)>>,
+    /// Under each id those that wait to become the link, in the order of arrival.
+    pub(super) waiting: BTreeMap<Sid, Vec<Waiting>>,
+}
+
+/// A connection that waits to become the link.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Waiting {
+    /// Its number.
+    pub(super) number: u64,
+    /// What came over it.
+    pub(super) said: Vec<Message<u8>>,
+    /// It was asked whether it takes part, as the link was: with LEADERINFO of this epoch.
+    pub(super) told: Option<Epoch>,
 }
 
 /// A link.
@@ -29,12 +42,16 @@ pub(super) struct Wire {
     pub(super) number: u64,
     /// What a peer that is alive answers at once.
     pub(super) question: Question,
+    /// The question is LEADERINFO of this epoch, and nothing was heard since.
+    proposed: Option<Epoch>,
+    /// The peer was told this epoch before this became the link.
+    told: Option<Epoch>,
     /// Messages behind so many records that are on their way.
     pub(super) gated: Vec<(u64, Message<u8>)>,
     /// What the packets of this link say to be committed.
     committed: Zxid,
     /// The transactions in PROPOSALs of this link behind that.
-    proposed: Vec<Zxid>,
+    sent: Vec<Zxid>,
 }
 
 /// Whether a question is open.
@@ -49,9 +66,32 @@ pub(super) enum Question {
 }
 
 impl Wire {
-    fn new(number: u64) -> Self {
+    fn new(number: u64, told: Option<Epoch>) -> Self {
         let (committed, question) = (Zxid::ZERO, Question::None);
-        Self { number, question, gated: Vec::new(), committed, proposed: Vec::new() }
+        let (gated, sent) = (Vec::new(), Vec::new());
+        Self { number, question, proposed: None, told, gated, committed, sent }
+    }
+
+    /// Whether the message is one that the peer knows from the time when this connection waited.
+    fn was_told(&self, message: &Message<u8>) -> bool {
+        matches!(message, Message::LeaderInfo { epoch } if self.told == Some(*epoch))
+    }
+
+    fn ask(&mut self) {
+        if self.question == Question::None {
+            self.question = Question::Open;
+        }
+    }
+
+    /// Whether the peer was asked while this connection waited, and no question is open.
+    pub(super) fn has_answered_early(&self) -> bool {
+        self.told.is_some() && self.question == Question::None
+    }
+
+    /// Something came over the link. Whether it answers a question.
+    fn heard(&mut self) -> bool {
+        self.proposed = None;
+        std::mem::replace(&mut self.question, Question::None) != Question::None
     }
 
     /// The packets of a message, as their receiver reads them: each transaction that it is sent is
@@ -67,11 +107,11 @@ impl Wire {
             Message::Proposal(txn) if txn.zxid <= self.committed => {
                 packets.push(Message::Commit { zxid: txn.zxid });
             }
-            Message::Proposal(txn) => self.proposed.push(txn.zxid),
+            Message::Proposal(txn) => self.sent.push(txn.zxid),
             Message::Commit { zxid } => {
-                let (due, behind) = self.proposed.iter().partition(|&&sent| sent <= zxid);
+                let (due, behind) = self.sent.iter().partition(|&&sent| sent <= zxid);
                 let due: Vec<Zxid> = due;
-                self.proposed = behind;
+                self.sent = behind;
                 packets = due.iter().map(|&zxid| Message::Commit { zxid }).collect();
                 if due.last() != Some(&zxid) {
                     packets.push(Message::Commit { zxid });
@@ -86,11 +126,14 @@ impl Wire {
             Message::Session(SessionMessage::Sync(_)) => {
                 packets = vec![Message::Session(SessionMessage::Sync(0))];
             }
-            Message::LeaderInfo { .. } | Message::Ping { .. } => {
-                if self.question == Question::None {
-                    self.question = Question::Open;
+            Message::LeaderInfo { epoch } => {
+                if self.was_told(&packets[0]) {
+                    packets.clear();
                 }
+                self.proposed = Some(epoch);
+                self.ask();
             }
+            Message::Ping { .. } => self.ask(),
             Message::LearnerInfo { .. }
             | Message::AckEpoch { .. }
             | Message::NewLeader { .. }
@@ -112,8 +155,12 @@ impl Connections {
 
     /// Whether this connection waits.
     pub(super) fn waits(&self, conn: Conn) -> bool {
-        let queue = self.waiting.get(&conn.peer);
-        queue.is_some_and(|queue| queue.iter().any(|(number, _)| *number == conn.number))
+        self.waiting(conn).is_some()
+    }
+
+    /// What is known of a connection that waits.
+    pub(super) fn waiting(&self, conn: Conn) -> Option<&Waiting> {
+        self.waiting.get(&conn.peer)?.iter().find(|it| it.number == conn.number)
     }
 
     /// Whether the connection is up.
@@ -121,9 +168,11 @@ impl Connections {
         self.is_link(conn) || self.waits(conn)
     }
 
-    /// How many a peer has.
+    /// How many a peer has, those of the crowd left out.
     pub(super) fn of(&self, peer: Sid) -> usize {
-        self.waiting.get(&peer).map_or(0, Vec::len) + usize::from(self.links.contains_key(&peer))
+        let waiting = self.waiting.get(&peer).into_iter().flatten().map(|it| it.number);
+        let link = self.links.get(&peer).map(|wire| wire.number);
+        waiting.chain(link).filter(|&number| number < FIRST_OF_CROWD).count()
     }
 
     /// The timers that run: of questions, and of connections that wait.
@@ -131,9 +180,7 @@ impl Connections {
         let asked = self.links.iter().filter(|(_, wire)| wire.question == Question::Open);
         let asked = asked.map(|(&peer, _)| host::Timer::Answer(peer));
         let waiting = self.waiting.iter().flat_map(|(&peer, queue)| {
-            queue
-                .iter()
-                .map(move |(number, _)| host::Timer::Claim(Conn { peer, number: *number }.link()))
+            queue.iter().map(move |it| host::Timer::Claim(Conn { peer, number: it.number }.link()))
         });
         asked.chain(waiting)
     }
@@ -142,7 +189,7 @@ impl Connections {
     fn leave(&mut self, conn: Conn) -> bool {
         let waits = self.waits(conn);
         if let Some(queue) = self.waiting.get_mut(&conn.peer) {
-            queue.retain(|(number, _)| *number != conn.number);
+            queue.retain(|it| it.number != conn.number);
         }
         self.waiting.retain(|_, queue| !queue.is_empty());
         waits
@@ -151,14 +198,13 @@ impl Connections {
     /// Nobody waits under this id any longer: those who did.
     fn dismiss(&mut self, peer: Sid) -> impl Iterator<Item = Conn> + use<> {
         let queue = self.waiting.remove(&peer).unwrap_or_default();
-        queue.into_iter().map(move |(number, _)| Conn { peer, number })
+        queue.into_iter().map(move |it| Conn { peer, number: it.number })
     }
 
-    fn next(&mut self, peer: Sid) -> Option<(Conn, Option<Message<u8>>)> {
-        let (number, said) = self.waiting.get(&peer)?.first()?.clone();
-        let conn = Conn { peer, number };
-        self.leave(conn);
-        Some((conn, said))
+    fn next(&mut self, peer: Sid) -> Option<Waiting> {
+        let first = self.waiting.get(&peer)?.first()?.clone();
+        self.leave(Conn { peer, number: first.number });
+        Some(first)
     }
 }
 
@@ -177,7 +223,8 @@ impl Turn<'_> {
     /// A message is due as soon as everything issued so far is durable.
     pub(super) fn say_when_durable(&mut self, to: Sid, message: Message<u8>) {
         let behind = self.lag + self.expected.writes.len() as u64;
-        if behind == 0 {
+        let wire = self.book.connections.links.get(&to);
+        if behind == 0 || wire.is_some_and(|wire| wire.was_told(&message)) {
             self.say(to, message);
         } else if let Some(wire) = self.book.connections.links.get_mut(&to) {
             wire.gated.push((behind, message));
@@ -202,7 +249,7 @@ impl Turn<'_> {
     /// What is due at an event.
     pub(super) fn event(&mut self, event: &Event) {
         match event {
-            Event::Elected(decision) => self.elected(*decision),
+            Event::Elected(decision) => self.core(&Input::Elected(*decision)),
             Event::Opened(conn, dialled) => self.opened(*conn, *dialled),
             Event::Closed(conn) => {
                 if !self.book.connections.leave(*conn) && self.book.connections.is_link(*conn) {
@@ -239,7 +286,7 @@ impl Turn<'_> {
             Event::StartAgain => self.core(&Input::Start),
             Event::Crash => {}
         }
-        self.admit_waiting();
+        self.look_at_waiting();
     }
 
     /// What the next transaction of a leader carries.
@@ -248,29 +295,34 @@ impl Turn<'_> {
         txn(Zxid(last.0 + 1)).payload
     }
 
-    /// Who follows has no place for those who take it for their leader.
-    fn elected(&mut self, decision: Decision) {
-        let looks = self.book.standing == Standing::Looking;
-        self.core(&Input::Elected(decision));
-        if looks && matches!(decision, Decision::Follow(_)) {
-            let peers: Vec<Sid> = self.book.connections.waiting.keys().copied().collect();
-            for peer in peers {
-                self.expected.closes.extend(self.book.connections.dismiss(peer));
-            }
+    /// Who follows has no place for those who take it for their leader; who leads no more, none for
+    /// those who were told its epoch.
+    pub(super) fn dismiss_for(&mut self, role: Role) {
+        let follows = match role {
+            Role::Following(_) | Role::Observing(_) => true,
+            Role::Down | Role::Looking | Role::Leading => false,
+        };
+        for (&peer, queue) in &mut self.book.connections.waiting {
+            let (out, stay) = queue.drain(..).partition(|it| follows || it.told.is_some());
+            *queue = stay;
+            let out: Vec<Waiting> = out;
+            let out = out.iter().map(|it| Conn { peer, number: it.number });
+            self.expected.closes.extend(out);
         }
+        self.book.connections.waiting.retain(|_, queue| !queue.is_empty());
     }
 
-    /// A newcomer waits, behind those who came before; a link that has left a question unanswered
-    /// for a tick makes room.
+    /// A newcomer waits, behind those who came before. If there are too many, the one that has
+    /// waited longest makes room; and so does a link that has left a question unanswered for a tick.
     fn opened(&mut self, conn: Conn, dialled: bool) {
         let Conn { peer, number } = conn;
         if !dialled {
             let queue = self.book.connections.waiting.entry(peer).or_default();
             if queue.len() == WAITING_MAX {
-                self.expected.closes.push(conn);
-                return;
+                let oldest = queue.remove(0).number;
+                self.expected.closes.push(Conn { peer, number: oldest });
             }
-            queue.push((number, None));
+            queue.push(Waiting { number, said: Vec::new(), told: None });
             let link = self.book.connections.links.get(&peer);
             if link.is_some_and(|wire| wire.question == Question::Overdue) && self.leads() {
                 self.broke(peer);
@@ -278,14 +330,7 @@ impl Turn<'_> {
         } else if self.leads() {
             self.expected.closes.push(conn);
         } else {
-            self.admit(conn);
-            let of_use = match &self.book.standing {
-                Standing::Learner(learner) => learner.leader == peer,
-                Standing::Down | Standing::Looking | Standing::Leader(_) => false,
-            };
-            if !of_use {
-                self.retire(peer);
-            }
+            self.admit(conn, None);
         }
     }
 
@@ -293,23 +338,49 @@ impl Turn<'_> {
         matches!(self.book.standing, Standing::Leader(_))
     }
 
-    fn admit(&mut self, conn: Conn) {
-        self.book.connections.links.insert(conn.peer, Wire::new(conn.number));
-        self.core(&Input::Link(conn.peer, true));
+    /// The connection becomes the link, if this server has any use for one to that peer.
+    fn admit(&mut self, conn: Conn, told: Option<Epoch>) {
+        let Conn { peer, number } = conn;
+        self.book.connections.links.insert(peer, Wire::new(number, told));
+        self.core(&Input::Link(peer, true));
+        let of_use = match &self.book.standing {
+            Standing::Leader(_) => true,
+            Standing::Learner(learner) => learner.leader == peer,
+            Standing::Down | Standing::Looking => false,
+        };
+        if !of_use {
+            self.retire(peer);
+        }
     }
 
-    /// A leader takes in whoever waits under an id without a link, the first first.
-    fn admit_waiting(&mut self) {
+    fn take_in(&mut self, peer: Sid, one: Waiting) {
+        let conn = Conn { peer, number: one.number };
+        self.admit(conn, one.told);
+        for message in one.said {
+            self.received(conn, message);
+        }
+    }
+
+    /// A leader takes in whoever waits under an id without a link, the first first. Under an id
+    /// whose link has not answered LEADERINFO, it asks the same of those that have spoken, if there
+    /// are several: nobody has proved to be the member.
+    fn look_at_waiting(&mut self) {
         let peers: Vec<Sid> = self.book.connections.waiting.keys().copied().collect();
         for peer in peers {
             while self.leads()
                 && !self.book.connections.links.contains_key(&peer)
-                && let Some((conn, said)) = self.book.connections.next(peer)
+                && let Some(one) = self.book.connections.next(peer)
             {
-                self.admit(conn);
-                if let Some(message) = said {
-                    self.received(conn, message);
-                }
+                self.take_in(peer, one);
+            }
+            let Connections { links, waiting } = &mut self.book.connections;
+            let epoch = links.get(&peer).and_then(|wire| wire.proposed);
+            let queue = waiting.get_mut(&peer).filter(|queue| queue.len() > UNASKED_MAX);
+            let (Some(epoch), Some(queue)) = (epoch, queue) else { continue };
+            for one in queue.iter_mut().filter(|it| it.told.is_none() && !it.said.is_empty()) {
+                one.told = Some(epoch);
+                let conn = Conn { peer, number: one.number };
+                self.expected.leaves.push((conn, Message::LeaderInfo { epoch }));
             }
         }
     }
@@ -340,26 +411,37 @@ impl Turn<'_> {
         }
     }
 
-    /// Over a connection that waits one message may come, and over one that is gone none.
+    /// Over a connection that waits one message may come, and behind it the answer, if it was
+    /// asked: then it is the link, and the one that has not answered is not. Over one that is gone
+    /// none may come.
     fn received(&mut self, conn: Conn, message: Message<u8>) {
         let Conn { peer, number } = conn;
+        let leads = self.leads();
         let connections = &mut self.book.connections;
         let queue = connections.waiting.get_mut(&peer);
-        let waits = queue.and_then(|queue| queue.iter_mut().find(|it| it.0 == number));
-        if let Some((_, said)) = waits {
-            if said.is_none() {
-                *said = Some(message);
-            } else {
-                connections.leave(conn);
-                self.expected.closes.push(conn);
+        if let Some(one) = queue.and_then(|queue| queue.iter_mut().find(|it| it.number == number)) {
+            let is_first = one.said.is_empty();
+            one.said.push(message);
+            if is_first {
+                return;
             }
-            return;
+            let one = one.clone();
+            connections.leave(conn);
+            let answers = matches!(one.said[1], Message::AckEpoch { .. });
+            if one.told.is_none() || !answers {
+                self.expected.closes.push(conn);
+                return;
+            }
+            if leads && connections.links.contains_key(&peer) {
+                self.broke(peer);
+            }
+            return self.take_in(peer, one);
         }
         let Some(wire) = connections.links.get_mut(&peer).filter(|wire| wire.number == number)
         else {
             return;
         };
-        let answered = std::mem::replace(&mut wire.question, Question::None) != Question::None;
+        let answered = wire.heard();
         if let Message::Ping { body: Some(sessions) } = &message {
             self.expected.reported.push((peer, *sessions));
         }

@@ -191,7 +191,10 @@ pub(super) fn alphabet(limits: &Limits) -> Vec<Event> {
         events.extend(
             [Timer::LearnerInitLimit(peer), Timer::LearnerSyncLimit(peer)].map(Event::Timer),
         );
-        events.push(Event::Unanswered(peer));
+        // What has been left unanswered for a tick matters to a newcomer, and to nobody else.
+        if limits.connections > 1 {
+            events.push(Event::Unanswered(peer));
+        }
         events.push(Event::Session(peer, SessionMessage::Revalidate(6)));
     }
     // A late answer of this server itself, as the network may give it, is no leader's.

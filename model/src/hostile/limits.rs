@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use zab::{Config, DiskImage, Epoch, Quorum, Sid, SidSet, Zxid};
 
-use super::event::txn;
+use super::event::{Conn, txn};
 use super::machine::{Kind, bound};
 use checker::{BoundInfo, Bounds, Tier};
 
@@ -92,9 +92,15 @@ pub(super) struct Limits {
     /// Disks to begin with: an empty one, or also one that holds a snapshot and a log of epoch 1.
     pub(super) disks: u8,
     /// Connections that one peer may have at once. With two a newcomer waits behind a link; with
-    /// more than six one finds no place.
+    /// three two wait, and are asked.
     pub(super) connections: u8,
+    /// Connections in the first peer's name, beside those, that wait at the beginning and say
+    /// nothing. With as many as may wait under one id a newcomer takes the place of the oldest.
+    pub(super) crowd: u8,
 }
+
+/// The number of the first connection of the crowd.
+pub(super) const FIRST_OF_CROWD: u64 = 100;
 
 impl Limits {
     /// What bounds mean.
@@ -112,6 +118,7 @@ impl Limits {
             syncs: small("syncs"),
             disks: small("disks"),
             connections: small("connections"),
+            crowd: small("crowd"),
         }
     }
 
@@ -123,6 +130,13 @@ impl Limits {
         } else {
             0..0
         }
+    }
+
+    /// The connections of the crowd.
+    pub(super) fn crowd(&self) -> impl Iterator<Item = Conn> + use<> {
+        let peer = self.subject.peers()[0];
+        let numbers = (FIRST_OF_CROWD..).take(usize::from(self.crowd));
+        numbers.map(move |number| Conn { peer, number })
     }
 
     /// The constants of the server.
@@ -165,8 +179,8 @@ pub(super) const KINDS: [Kind<Subject>; 6] = [
         about: "One real follower whose leader may say anything at any time.",
         subject: Subject::Follower,
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 15, 1, 0, 0, 2, 1]),
-            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 0, 2, 1]),
+            (Tier::Quick, &[2, 1, 2, 15, 1, 0, 0, 2, 1, 0]),
+            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 0, 2, 1, 0]),
         ],
     },
     Kind {
@@ -174,8 +188,8 @@ pub(super) const KINDS: [Kind<Subject>; 6] = [
         about: "One real observer whose leader may say anything at any time.",
         subject: Subject::Observer,
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 0, 0, 0, 0, 2, 1]),
-            (Tier::Standard, &[2, 2, 2, 1, 1, 0, 0, 2, 1]),
+            (Tier::Quick, &[2, 1, 2, 0, 0, 0, 0, 2, 1, 0]),
+            (Tier::Standard, &[2, 2, 2, 1, 1, 0, 0, 2, 1, 0]),
         ],
     },
     Kind {
@@ -183,8 +197,8 @@ pub(super) const KINDS: [Kind<Subject>; 6] = [
         about: "One real leader whose two followers may say anything at any time.",
         subject: Subject::Leader,
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 15, 0, 0, 1, 2, 1]),
-            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 1, 2, 1]),
+            (Tier::Quick, &[2, 1, 2, 15, 0, 0, 1, 2, 1, 0]),
+            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 1, 2, 1, 0]),
         ],
     },
     Kind {
@@ -192,8 +206,8 @@ pub(super) const KINDS: [Kind<Subject>; 6] = [
         about: "One real leader of a voter and of a server without a vote, which may say anything at any time.",
         subject: Subject::LeaderOfObserver,
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 0, 1, 1, 0, 2, 1]),
-            (Tier::Standard, &[2, 2, 2, 0, 1, 1, 0, 2, 1]),
+            (Tier::Quick, &[2, 1, 2, 0, 1, 1, 0, 2, 1, 0]),
+            (Tier::Standard, &[2, 2, 2, 0, 1, 1, 0, 2, 1, 0]),
         ],
     },
     Kind {
@@ -201,8 +215,8 @@ pub(super) const KINDS: [Kind<Subject>; 6] = [
         about: "As one-server-3, and asked for several confirmed syncs while PINGs wait for their answers.",
         subject: Subject::Leader,
         tiers: &[
-            (Tier::Quick, &[1, 1, 1, 15, 0, 1, 2, 1, 1]),
-            (Tier::Standard, &[1, 1, 1, 15, 0, 1, 3, 1, 1]),
+            (Tier::Quick, &[1, 1, 1, 15, 0, 1, 2, 1, 1, 0]),
+            (Tier::Standard, &[1, 1, 1, 15, 0, 1, 3, 1, 1, 0]),
         ],
     },
     Kind {
@@ -210,14 +224,14 @@ pub(super) const KINDS: [Kind<Subject>; 6] = [
         about: "One real server that may lead or follow, and connection upon connection in the name of one peer.",
         subject: Subject::Crowded,
         tiers: &[
-            (Tier::Quick, &[1, 1, 1, 15, 0, 1, 1, 1, 2]),
-            (Tier::Standard, &[1, 1, 1, 15, 0, 0, 0, 1, 6]),
+            (Tier::Quick, &[1, 1, 1, 15, 0, 1, 1, 1, 2, 0]),
+            (Tier::Standard, &[1, 1, 1, 15, 0, 0, 0, 1, 6, 0]),
         ],
     },
 ];
 
 /// What bounds them.
-pub(super) const BOUNDS: [BoundInfo; 9] = [
+pub(super) const BOUNDS: [BoundInfo; 10] = [
     bound("epochs", "the largest epoch; peers speak of one more", 1, 4),
     bound("counters", "the largest counter of a zxid", 1, 4),
     bound("lag", "records on their way to the disk", 1, 8),
@@ -227,6 +241,7 @@ pub(super) const BOUNDS: [BoundInfo; 9] = [
     bound("syncs", "syncs that a leader takes", 0, 15),
     bound("disks", "disks to begin with: 1 empty, 2 also one with a history", 1, 2),
     bound("connections", "connections that one peer may have at once", 1, 7),
+    bound("crowd", "silent connections that wait at the beginning", 0, 40),
 ];
 
 /// Kinds of events, for coverage.

@@ -273,7 +273,7 @@ const LEADER: [Companion; 17] = [
 ];
 
 /// Of a server to which many connect.
-const CROWDED: [Companion; 9] = [
+const CROWDED: [Companion; 11] = [
     UNEXPECTED,
     TIMED_OUT,
     reached("phase-greeted", "it has told its leader what it promised", 1),
@@ -282,6 +282,8 @@ const CROWDED: [Companion; 9] = [
     reached("early", "connections wait until it leads", 17),
     reached("newcomer-waits", "a connection waits behind a link", 18),
     reached("overdue", "a link has left a question unanswered for a tick", 19),
+    reached("asked", "a connection that waits was told LEADERINFO", 20),
+    reached("answered", "a link that was told LEADERINFO while it waited has answered", 21),
     Companion {
         name: "not-heard",
         sentence: "something comes over a connection that is no link",

@@ -11,7 +11,7 @@ use zab::{
 
 use super::audit::Audit;
 use super::book::{Book, Outcome, Standing, Turn};
-use super::connections::{Connections, Question};
+use super::connections::{Connections, Question, Waiting, Wire};
 use super::disk;
 use super::done::Done;
 use super::event::{Conn, Event, GONE};
@@ -59,7 +59,14 @@ impl Server {
         let book = Book::new(&disk);
         let host = Host::new(Zab::new(config), "".into());
         let server = Self { host, disk, pending: Vec::new(), book, left };
-        server.boot(config)
+        limits.crowd().fold(server.boot(config), |taken, conn| {
+            let Some(next) = taken.server.step(limits, &config, &Event::Opened(conn, false)) else {
+                return taken;
+            };
+            let (marks, violated) = (taken.marks | next.marks, taken.violated | next.violated);
+            let complaints = [taken.complaints, next.complaints].concat();
+            Taken { marks, violated, complaints, ..next }
+        })
     }
 
     /// The host starts from the disk. Everything in memory is gone.
@@ -78,7 +85,11 @@ impl Server {
     /// What happens at the event; `None` if it is not possible now: its budget is spent, there is
     /// no such connection, or the disk lags too far.
     pub(super) fn on(&self, limits: &Limits, config: &Config, event: &Event) -> Option<Taken> {
-        self.is_possible(limits, event).then_some(())?;
+        if self.is_possible(limits, event) { self.step(limits, config, event) } else { None }
+    }
+
+    /// What happens at the event, unless its budget is spent, or the disk lags too far.
+    fn step(&self, limits: &Limits, config: &Config, event: &Event) -> Option<Taken> {
         let mut server = self.clone();
         if *event == Event::Crash {
             server.left.crashes = server.left.crashes.checked_sub(1)?;
@@ -171,7 +182,7 @@ impl Server {
             Event::Recv(conn, message) => {
                 conn.number == GONE
                     || connections.is_link(*conn)
-                    || connections.waits(*conn) && may_be_early(message)
+                    || connections.waiting(*conn).is_some_and(|it| may_be_early(it, message))
             }
             Event::Disk(records) => usize::from(*records) <= self.pending.len(),
             // A server that has stopped for good is started by its operator, and that is a crash.
@@ -307,6 +318,12 @@ impl Server {
         if links.values().any(|wire| wire.question == Question::Overdue) {
             bits.push(19);
         }
+        if waiting.values().flatten().any(|one| one.told.is_some()) {
+            bits.push(20);
+        }
+        if links.values().any(Wire::has_answered_early) {
+            bits.push(21);
+        }
         bits.into_iter().fold(0, |set, bit: u32| set | 1 << bit)
     }
 }
@@ -351,13 +368,15 @@ fn turn_dials(book: &Book, peer: Sid) -> bool {
 }
 
 /// What is tried of a connection that waits: the greeting of a learner that has promised nothing,
-/// and something that is not due.
-fn may_be_early(message: &Message<u8>) -> bool {
+/// something that is not due, and, behind these, the answer to LEADERINFO.
+fn may_be_early(waiting: &Waiting, message: &Message<u8>) -> bool {
     match message {
         Message::LearnerInfo { accepted, .. } => *accepted == Epoch(0),
         Message::UpToDate | Message::Ping { body: Some(_) } => true,
+        Message::AckEpoch { current, last } => {
+            !waiting.said.is_empty() && *current == Some(Epoch(0)) && *last == Zxid::ZERO
+        }
         Message::LeaderInfo { .. }
-        | Message::AckEpoch { .. }
         | Message::Diff { .. }
         | Message::Trunc { .. }
         | Message::Snap { .. }
