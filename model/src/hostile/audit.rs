@@ -37,12 +37,11 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Judges the step that led to `server`, whose host has taken it; what was asked for is not
-    /// carried out yet.
+    /// Judges the step that led to `server`, whose host and book have taken it; what was asked for
+    /// is not carried out yet.
     pub(super) fn step(
         mut self,
         mut server: Server,
-        book: Book,
         expected: &Expected,
         fired: Option<Timer>,
         done: Result<Done, String>,
@@ -57,14 +56,14 @@ impl<'a> Audit<'a> {
         self.notes(&done);
         let shift = server.host.renumber();
         self.records(&done, shift, &mut server);
-        self.delivery(&done, expected, &book);
+        let book = &server.book;
+        self.delivery(&done, expected, book);
         self.order(&done);
         self.acceptance(&done, expected, &server);
-        self.packets(&done, expected, &book, &server);
-        self.connections(&done, expected, &book, &server);
-        self.roles(&done, expected, &book, &server);
-        self.timers(&done, &book, expected, fired);
-        server.book = book;
+        self.packets(&done, expected, book, &server);
+        self.connections(&done, expected, book, &server);
+        self.roles(&done, expected, book, &server);
+        self.timers(&done, book, expected, fired);
         self.taken(server, done.leaves)
     }
 

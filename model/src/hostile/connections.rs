@@ -231,13 +231,6 @@ impl Turn<'_> {
         }
     }
 
-    /// A sync is answered over the connection that asked for it, or not at all.
-    pub(super) fn answer_sync(&mut self, to: Sid, number: u8) {
-        if self.book.connections.is_link(Conn { peer: to, number: number.into() }) {
-            self.say(to, Message::Session(SessionMessage::Sync(number)));
-        }
-    }
-
     /// The session layer is told what came over a link.
     pub(super) fn session(&mut self, from: Sid, message: &SessionMessage<u8>) {
         if let Some(wire) = self.book.connections.links.get(&from) {
@@ -277,7 +270,7 @@ impl Turn<'_> {
             Event::Sync => self.core(&Input::Sync(self.config.me, Event::SYNC_BODY)),
             Event::SyncFor(conn) => {
                 if self.book.connections.is_link(*conn) {
-                    self.core(&Input::Sync(conn.peer, conn.number as u8));
+                    self.core(&Input::Sync(conn.peer, 0));
                 }
             }
             Event::Session(peer, message) => self.core(&Input::Session(*peer, message.clone())),

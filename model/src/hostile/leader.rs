@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zab::{Config, Epoch, LearnerKind, LinkCmd, Message, Record, Sid, SidSet, Timer, Txn, Zxid};
+use zab::{Config, Epoch, LearnerKind, LinkCmd, Message, Record, SessionMessage, Sid, SidSet, Timer, Txn, Zxid};
 
 use super::book::{Input, Outcome, Standing, Turn};
 use super::syncs::Syncs;
@@ -547,7 +547,7 @@ impl Turn<'_> {
             if sync.origin == self.config.me {
                 self.expected.synced.push(sync.body);
             } else if leader.is_up_to_date(sync.origin) {
-                self.answer_sync(sync.origin, sync.body);
+                self.say(sync.origin, Message::Session(SessionMessage::Sync(sync.body)));
             }
         }
     }

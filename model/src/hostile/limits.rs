@@ -122,11 +122,10 @@ impl Limits {
         }
     }
 
-    /// The numbers of the connections that a peer may have. A number is not used again while
-    /// somebody still knows of the connection before: a sync that it asked for is not answered.
+    /// The numbers of the connections that a peer may have.
     pub(super) fn numbers(&self, peer: Sid) -> Range<u64> {
         if self.subject.peers().contains(&peer) {
-            0..u64::from(self.connections) + u64::from(self.syncs)
+            0..u64::from(self.connections)
         } else {
             0..0
         }

@@ -79,7 +79,7 @@ impl Server {
         let done = Done::of(&mut self.host, event);
         let mut turn = Turn::new(&config, &before.disk, 0, &before.book);
         turn.expected.outcomes.push(Outcome::Taken);
-        Audit::new(&before, &config).step(self, turn.book, &turn.expected, None, done)
+        Audit::new(&before, &config).step(self, &turn.expected, None, done)
     }
 
     /// What happens at the event; `None` if it is not possible now: its budget is spent, there is
@@ -90,30 +90,31 @@ impl Server {
 
     /// What happens at the event, unless its budget is spent, or the disk lags too far.
     fn step(&self, limits: &Limits, config: &Config, event: &Event) -> Option<Taken> {
-        let mut server = self.clone();
+        let mut left = self.left;
         if *event == Event::Crash {
-            server.left.crashes = server.left.crashes.checked_sub(1)?;
-            let mut taken = server.boot(*config);
+            left.crashes = left.crashes.checked_sub(1)?;
+            let mut taken = Self { left, ..self.clone() }.boot(*config);
             taken.marks |= 1 << (mark::EVENTS + event.kind() as u32);
             return Some(taken);
         }
+        let (mut disk, mut pending) = (self.disk.clone(), self.pending.clone());
         if let Event::Disk(records) = *event {
-            for record in server.pending.drain(..usize::from(records)) {
-                server.disk.apply(&record);
+            for record in pending.drain(..usize::from(records)) {
+                disk.apply(&record);
             }
         }
-        let lag = server.pending.len() as u64;
-        let mut turn = Turn::new(config, &server.disk, lag, &self.book);
+        let lag = pending.len() as u64;
+        let mut turn = Turn::new(config, &disk, lag, &self.book);
         let happens = self.happens(&turn, event);
         turn.event(event);
         let (book, expected) = (turn.book, turn.expected);
         if expected.outcomes == [Outcome::Taken] && serves(&self.book) {
             match event {
                 Event::Timer(zab::Timer::Ping) => {
-                    server.left.pings = server.left.pings.checked_sub(1)?;
+                    left.pings = left.pings.checked_sub(1)?;
                 }
                 Event::Sync | Event::SyncFor(_) => {
-                    server.left.syncs = server.left.syncs.checked_sub(1)?;
+                    left.syncs = left.syncs.checked_sub(1)?;
                 }
                 Event::Elected(_)
                 | Event::Opened(..)
@@ -137,23 +138,25 @@ impl Server {
         }
         // What the disk has just done was no step of the server.
         let caught_up = (lag < self.pending.len() as u64).then(|| {
-            let (disk, pending) = (server.disk.clone(), server.pending.clone());
+            let (disk, pending) = (disk.clone(), pending.clone());
             Self { disk, pending, ..self.clone() }
         });
         let before = caught_up.as_ref().unwrap_or(self);
+        let mut host = self.host.clone();
         let done = match (happens, event) {
-            (Some(happens), _) => Done::of(&mut server.host, happens),
-            (None, Event::Elected(decision)) => Done::elected(&mut server.host, *decision),
+            (Some(happens), _) => Done::of(&mut host, happens),
+            (None, Event::Elected(decision)) => Done::elected(&mut host, *decision),
             (None, _) => return None,
         };
         let writes = done.as_ref().map_or(0, |done| done.writes.len());
-        if writes > 0 && server.pending.len() + writes > limits.lag as usize {
+        if writes > 0 && pending.len() + writes > limits.lag as usize {
             return None;
         }
         let mut audit = Audit::new(before, config);
         audit.mark(mark::EVENTS + event.kind() as u32);
         let fired = fired(event);
-        Some(audit.step(server, book, &expected, fired, done))
+        let server = Self { host, disk, pending, book, left };
+        Some(audit.step(server, &expected, fired, done))
     }
 
     /// Whether an event may come now. A connection comes under the smallest number that is free,
@@ -167,8 +170,7 @@ impl Server {
             },
             Event::Opened(conn, dialled) => {
                 let free = limits.numbers(conn.peer).find(|&number| {
-                    let conn = Conn { number, ..*conn };
-                    !connections.is_up(conn) && !self.awaits_sync(conn)
+                    !connections.is_up(Conn { number, ..*conn })
                 });
                 (!dialled || turn_dials(&self.book, conn.peer))
                     && connections.of(conn.peer) < usize::from(limits.connections)
@@ -198,13 +200,6 @@ impl Server {
             | Event::Resign
             | Event::Notify(_)
             | Event::Crash => true,
-        }
-    }
-
-    fn awaits_sync(&self, conn: Conn) -> bool {
-        match &self.book.standing {
-            Standing::Leader(leader) => leader.syncs.waits(conn.peer, conn.number as u8),
-            Standing::Down | Standing::Looking | Standing::Learner(_) => false,
         }
     }
 

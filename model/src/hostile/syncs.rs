@@ -49,11 +49,6 @@ impl Syncs {
         self.all.push(Sync { origin, body, target, confirmation: Confirmation::Waits });
     }
 
-    /// Whether one of these waits: from there, and to be answered with this.
-    pub(super) fn waits(&self, origin: Sid, body: u8) -> bool {
-        self.all.iter().any(|sync| sync.origin == origin && sync.body == body)
-    }
-
     /// PINGs are under way.
     pub(super) fn is_asking(&self) -> bool {
         self.round.is_some()
