@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zab::{Config, Epoch, LearnerKind, LinkCmd, Message, Record, SessionMessage, Sid, SidSet, Timer, Txn, Zxid};
+use zab::{
+    Config, Epoch, LearnerKind, LinkCmd, Message, Record, SessionMessage, Sid, SidSet, Timer, Txn,
+    Zxid,
+};
 
 use super::book::{Input, Outcome, Standing, Turn};
 use super::syncs::Syncs;

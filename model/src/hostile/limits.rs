@@ -124,11 +124,7 @@ impl Limits {
 
     /// The numbers of the connections that a peer may have.
     pub(super) fn numbers(&self, peer: Sid) -> Range<u64> {
-        if self.subject.peers().contains(&peer) {
-            0..u64::from(self.connections)
-        } else {
-            0..0
-        }
+        if self.subject.peers().contains(&peer) { 0..u64::from(self.connections) } else { 0..0 }
     }
 
     /// The connections of the crowd.
@@ -177,9 +173,12 @@ pub(super) const KINDS: [Kind<Subject>; 6] = [
         name: "one-server-1",
         about: "One real follower whose leader may say anything at any time.",
         subject: Subject::Follower,
+        // Two epochs, and one record under way; one-server-2 has it the other way round, and the
+        // standard tier has two of both.
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 15, 1, 0, 0, 2, 1, 0]),
-            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 0, 2, 1, 0]),
+            (Tier::Quick, &[2, 1, 1, 15, 0, 0, 0, 2, 1, 0]),
+            (Tier::Standard, &[2, 1, 2, 15, 1, 0, 0, 2, 1, 0]),
+            (Tier::Deep, &[2, 2, 2, 15, 1, 0, 0, 2, 1, 0]),
         ],
     },
     Kind {
@@ -187,17 +186,21 @@ pub(super) const KINDS: [Kind<Subject>; 6] = [
         about: "One real observer whose leader may say anything at any time.",
         subject: Subject::Observer,
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 0, 0, 0, 0, 2, 1, 0]),
-            (Tier::Standard, &[2, 2, 2, 1, 1, 0, 0, 2, 1, 0]),
+            (Tier::Quick, &[1, 1, 2, 0, 1, 0, 0, 2, 1, 0]),
+            (Tier::Standard, &[2, 1, 2, 1, 1, 0, 0, 2, 1, 0]),
+            (Tier::Deep, &[2, 2, 2, 1, 1, 0, 0, 2, 1, 0]),
         ],
     },
     Kind {
         name: "one-server-3",
         about: "One real leader whose two followers may say anything at any time.",
         subject: Subject::Leader,
+        // Syncs are asked of the leader of one-server-5, and one-server-4 begins with a history
+        // too; the standard tier has both here.
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 15, 0, 0, 1, 2, 1, 0]),
-            (Tier::Standard, &[2, 2, 2, 15, 1, 0, 1, 2, 1, 0]),
+            (Tier::Quick, &[2, 1, 2, 15, 0, 0, 0, 1, 1, 0]),
+            (Tier::Standard, &[2, 1, 2, 15, 0, 0, 1, 2, 1, 0]),
+            (Tier::Deep, &[2, 2, 2, 15, 1, 0, 1, 2, 1, 0]),
         ],
     },
     Kind {
@@ -223,8 +226,8 @@ pub(super) const KINDS: [Kind<Subject>; 6] = [
         about: "One real server that may lead or follow, and connection upon connection in the name of one peer.",
         subject: Subject::Crowded,
         tiers: &[
-            (Tier::Quick, &[1, 1, 1, 15, 0, 1, 1, 1, 2, 0]),
-            (Tier::Standard, &[1, 1, 1, 15, 0, 0, 0, 1, 6, 0]),
+            (Tier::Quick, &[1, 1, 1, 15, 0, 0, 0, 1, 3, 0]),
+            (Tier::Standard, &[1, 1, 1, 15, 0, 1, 1, 1, 3, 0]),
         ],
     },
 ];

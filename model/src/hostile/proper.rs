@@ -6,7 +6,7 @@ use zab::{Action, Config, Sid};
 use super::event::{Conn, Event, alphabet};
 use super::limits::{BOUNDS, KINDS, KINDS_OF_EVENTS, Limits, ME, STRANGER, Subject};
 use super::machine::{Companion, Kind, Machine, Seen};
-use super::property::{Property, companions, mark};
+use super::property::{DISK_BEHIND, Property, companions, mark};
 use super::server::{Server, Taken};
 use super::story;
 use checker::{BoundInfo, Bounds, PropertyInfo, PropertyKind, Step};
@@ -45,7 +45,12 @@ impl Machine for Proper {
     }
 
     fn may_reach(companion: &Companion, bounds: &Bounds) -> bool {
-        companion.seen != Seen::OnStep(mark::SYNCED) || bounds.value("syncs") > 0
+        let needs = |bound, least| bounds.value(bound) >= least;
+        match companion.seen {
+            Seen::OnStep(mark::SYNCED) => needs("syncs", 1),
+            Seen::InState(DISK_BEHIND) => needs("lag", 2),
+            Seen::OnStep(_) | Seen::InState(_) => true,
+        }
     }
 
     fn actions(subject: Subject) -> Vec<(&'static str, u32)> {

@@ -225,6 +225,9 @@ const IMPLAUSIBLE: Companion = refused(
 );
 const TIMED_OUT: Companion = refused("refused-timed-out", "a peer is given up for its silence", 10);
 
+/// The bit of states in which two records or more are on their way.
+pub(super) const DISK_BEHIND: u32 = 6;
+
 /// Of a follower.
 const LEARNER: [Companion; 18] = [
     UNEXPECTED,
@@ -244,7 +247,7 @@ const LEARNER: [Companion; 18] = [
     reached("phase-synchronizing", "it is sent the history", 3),
     reached("phase-accepted", "it waits for UPTODATE", 4),
     reached("phase-serving", "it is up to date", 5),
-    reached("disk-behind", "memory is two records or more ahead of the disk", 6),
+    reached("disk-behind", "memory is two records or more ahead of the disk", DISK_BEHIND),
 ];
 
 /// Of a leader.

@@ -19,7 +19,7 @@ use super::leader::{Stage, Step};
 use super::learner::Phase;
 use super::limits::Limits;
 use super::machine;
-use super::property::{Property, mark};
+use super::property::{DISK_BEHIND, Property, mark};
 use crate::cluster::limits::votes;
 use search::Judgement;
 
@@ -169,9 +169,9 @@ impl Server {
                 Standing::Down | Standing::Looking | Standing::Leader(_) => true,
             },
             Event::Opened(conn, dialled) => {
-                let free = limits.numbers(conn.peer).find(|&number| {
-                    !connections.is_up(Conn { number, ..*conn })
-                });
+                let free = limits
+                    .numbers(conn.peer)
+                    .find(|&number| !connections.is_up(Conn { number, ..*conn }));
                 (!dialled || turn_dials(&self.book, conn.peer))
                     && connections.of(conn.peer) < usize::from(limits.connections)
                     && free == Some(conn.number)
@@ -300,7 +300,7 @@ impl Server {
             }
         }
         if self.pending.len() >= 2 {
-            bits.push(6);
+            bits.push(DISK_BEHIND);
         }
         let Connections { links, waiting } = &self.book.connections;
         let is_leading = matches!(self.book.standing, Standing::Leader(_));

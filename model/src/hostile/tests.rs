@@ -7,10 +7,11 @@ use wire::quorum::PacketType;
 use zab::{Decision, Epoch, Message, MessageKind, Sid, Zxid};
 
 use super::checkable::models;
+use super::connections::WAITING_MAX;
 use super::event::{Conn, Event, alphabet, txn};
 use super::limits::{KINDS, KINDS_OF_EVENTS, Limits, Subject};
 use super::packet::{decode, packet};
-use checker::{CheckableModel, Tier, TraceFile};
+use checker::{CheckOptions, CheckableModel, Completion, Engine, Tier, TraceFile};
 
 fn limits(name: &str) -> Limits {
     let kind = KINDS.iter().find(|kind| kind.name == name).expect("there is one");
@@ -162,4 +163,28 @@ fn what_is_no_packet_of_this_protocol_is_refused_by_name() {
     let mut negative = packet(LEADER, &Message::Commit { zxid: Zxid::new(Epoch(1), 1) });
     negative[4] = 0x80;
     assert!(decode(&negative).expect_err("refused").contains("is negative"));
+}
+
+/// The properties that a run of these bounds finds violated.
+fn violated(name: &str, changes: &[(&str, u64)]) -> Vec<String> {
+    let model = model(name);
+    let mut bounds = model.info().cheapest().bounds.clone();
+    for &(bound, value) in changes {
+        bounds.set(bound, value);
+    }
+    let (max_states, engine, stop) = (None, Engine::Own, Default::default());
+    let opts = CheckOptions { threads: 2, max_states, engine, stop };
+    let verdict = model.check(&bounds, &opts, &|_| {});
+    assert_eq!(verdict.completion, Completion::Complete);
+    let wrong = verdict.properties.iter().filter(|property| property.holds == Some(false));
+    wrong.map(|property| property.name.to_string()).collect()
+}
+
+#[test]
+fn where_as_many_wait_as_may_a_newcomer_takes_the_place_of_the_oldest() {
+    for crowd in [WAITING_MAX - 1, WAITING_MAX] {
+        let crowd = crowd as u64;
+        let found = violated("one-server-8", &[("connections", 1), ("crowd", crowd)]);
+        assert!(found.is_empty(), "{crowd} wait at the beginning: {found:?}");
+    }
 }
