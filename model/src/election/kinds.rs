@@ -1,4 +1,4 @@
-//! F1 to F4, L1 and L2: which bounds, in which tier.
+//! election-1 to 5, liveness-1 and 2: which bounds, in which tier.
 
 use super::limits::{BUDGET_MAX, Limits};
 use super::property::Companion;

@@ -17,10 +17,10 @@
 //! Rounds live in memory: a crash loses them. Election messages are packets of the deployed host,
 //! in which each election is ([`host::Alone`]); they travel over lines ([`Line`]), so one that is
 //! stale may still arrive. A line may break, and comes anew at any later time: its first packet is
-//! that with which the sender's host begins a connection. In election-5 the lines to a server that crashes
-//! break too. Elsewhere (`greetings=0`) the others have new ones at once, over which they repeat
-//! nothing: words that are said again late multiply the states of election-3 by 22, so they are tried at
-//! the smaller bounds of election-5.
+//! that with which the sender's host begins a connection. In election-5 the lines to a server that
+//! crashes break too. Elsewhere (`greetings=0`) the others have new ones at once, over which they
+//! repeat nothing: words that are said again late multiply the states of election-3 by 22, so they
+//! are tried at the smaller bounds of election-5.
 //!
 //! What a host remembers for that is forgotten once no line is down and none can end any more:
 //! nothing asks for it then.

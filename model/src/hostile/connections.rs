@@ -306,7 +306,7 @@ impl Turn<'_> {
     }
 
     /// A newcomer waits, behind those who came before. If there are too many, the one that has
-    /// waited longest makes room; and so does a link that has left a question unanswered for a tick.
+    /// waited longest makes room. So does a link that has left a question unanswered for a tick.
     fn opened(&mut self, conn: Conn, dialled: bool) {
         let Conn { peer, number } = conn;
         if !dialled {

@@ -207,18 +207,23 @@ pub(super) const KINDS: [Kind<Subject>; 6] = [
         name: "one-server-4",
         about: "One real leader of a voter and of a server without a vote, which may say anything at any time.",
         subject: Subject::LeaderOfObserver,
+        // One epoch and one record under way; one-server-3 has two of both.
         tiers: &[
-            (Tier::Quick, &[2, 1, 2, 0, 1, 1, 0, 2, 1, 0]),
-            (Tier::Standard, &[2, 2, 2, 0, 1, 1, 0, 2, 1, 0]),
+            (Tier::Quick, &[1, 1, 1, 0, 0, 1, 0, 2, 1, 0]),
+            (Tier::Standard, &[2, 1, 2, 0, 1, 1, 0, 2, 1, 0]),
+            (Tier::Deep, &[2, 2, 2, 0, 1, 1, 0, 2, 1, 0]),
         ],
     },
     Kind {
         name: "one-server-5",
         about: "As one-server-3, and asked for several confirmed syncs while PINGs wait for their answers.",
         subject: Subject::Leader,
+        // The PINGs of the one sync are those that it waits for; in the standard tier there are
+        // others, and a second sync. One-server-4 has PINGs that no sync asked for.
         tiers: &[
-            (Tier::Quick, &[1, 1, 1, 15, 0, 1, 2, 1, 1, 0]),
-            (Tier::Standard, &[1, 1, 1, 15, 0, 1, 3, 1, 1, 0]),
+            (Tier::Quick, &[1, 1, 1, 15, 0, 0, 1, 1, 1, 0]),
+            (Tier::Standard, &[1, 1, 1, 15, 0, 1, 2, 1, 1, 0]),
+            (Tier::Deep, &[1, 1, 1, 15, 0, 1, 3, 1, 1, 0]),
         ],
     },
     Kind {
