@@ -83,11 +83,11 @@ impl Ensemble {
             left(Budget::Breaks) > 0 || self.limits.greetings && left(Budget::Crashes) > 0;
         let is_up = |&line: &u32| self.tables.lines.get(line).up;
         if !may_end && words[n..n * n].iter().all(is_up) {
-            for i in 0..n {
+            for (i, word) in words.iter_mut().enumerate().take(n) {
                 if let Some((node, _)) =
-                    self.tables.step(cache, &self.servers[i], words[i], self.ids.forget)
+                    self.tables.step(cache, &self.servers[i], *word, self.ids.forget)
                 {
-                    words[i] = node;
+                    *word = node;
                 }
             }
         }

@@ -26,7 +26,7 @@ pub(super) fn starts(config: Config, image: &DiskImage<u8>) -> bool {
 /// Whether a server stops at this disk, for this reason, and touches nothing.
 pub(super) fn halts(config: Config, image: &DiskImage<u8>, why: Halt) -> bool {
     let (role, done) = start(config, image);
-    role == Role::Down && done.is_ok_and(|done| done.is_only(why))
+    role == Role::Down && done.is_ok_and(|done| done.only_stops(why))
 }
 
 /// The role of a server that was started, and what it did.

@@ -84,7 +84,7 @@ impl CoreStep {
             && out.synced.is_empty();
         let closed = refused.iter().all(|peer| out.links.contains(&LinkCmd::Close(*peer)));
         let passed = is_passed(&out.notes);
-        Self { passed, harmless: silent && closed && !(passed && !out.links.is_empty()), refused }
+        Self { passed, harmless: silent && closed && (!passed || out.links.is_empty()), refused }
     }
 }
 
@@ -150,7 +150,7 @@ impl Done {
     }
 
     /// Whether the server stops, for this reason, and does nothing else.
-    pub(super) fn is_only(self, why: Halt) -> bool {
+    pub(super) fn only_stops(self, why: Halt) -> bool {
         let Self {
             steps,
             writes,
