@@ -13,7 +13,7 @@ pub(crate) fn alias(name: &str) -> Option<&'static str> {
     ALIASES.iter().find(|(known, _)| *known == name).map(|(_, alias)| *alias)
 }
 
-const ALIASES: [(&str, &str); 38] = [
+const ALIASES: [(&str, &str); 40] = [
     ("broadcast-0", "Q0"),
     ("broadcast-1", "Q1"),
     ("broadcast-2", "Q2"),
@@ -32,6 +32,7 @@ const ALIASES: [(&str, &str); 38] = [
     ("election-2", "F2"),
     ("election-3", "F3"),
     ("election-4", "F4"),
+    ("election-5", "F5"),
     ("liveness-1", "L1"),
     ("liveness-2", "L2"),
     ("liveness-3", "L3"),
@@ -52,6 +53,7 @@ const ALIASES: [(&str, &str); 38] = [
     ("one-server-5", "H5"),
     ("one-server-6", "H6"),
     ("one-server-7", "H7"),
+    ("one-server-8", "H8"),
 ];
 
 #[cfg(test)]

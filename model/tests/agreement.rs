@@ -151,7 +151,9 @@ fn stateright_counts_the_states_of_abstract_zab() {
 #[test]
 fn stateright_counts_the_states_of_servers_whose_peers_say_anything() {
     let small = [("epochs", 1), ("lag", 1), ("crashes", 0), ("disks", 1)];
-    for name in ["one-server-1", "one-server-2", "one-server-3", "one-server-4"] {
+    let one = ["one-server-1", "one-server-2", "one-server-3", "one-server-4"];
+    for (name, connections) in one.map(|name| (name, 1)).into_iter().chain([("one-server-8", 2)]) {
+        let small = with(&small, &[("connections", connections)]);
         let own = run(name, &small, Engine::Own, 2);
         let reference = run(name, &small, Engine::Stateright, 1);
         assert_eq!((own.distinct, own.depth), (reference.distinct, reference.depth), "{name}");

@@ -22,11 +22,15 @@ pub enum Act {
     Establish(Sid),
     /// Stand-in for Zab proper: a follower of an established leader is brought up to date.
     UpToDate(Sid),
+    /// A server has a connection to another again, and begins with what it has said last.
+    Connect(Sid, Sid),
+    /// The connection of a server to another breaks.
+    Break(Sid, Sid),
 }
 
 impl Act {
     /// The kinds' names, in the order of their numbers.
-    pub const NAMES: [&str; 8] = [
+    pub const NAMES: [&str; 10] = [
         "ReadNotification",
         "Resend",
         "Finalize",
@@ -35,6 +39,8 @@ impl Act {
         "Start",
         "Establish",
         "UpToDate",
+        "Connect",
+        "Break",
     ];
 
     /// The action as a number.
@@ -48,6 +54,8 @@ impl Act {
             Self::Start(a) => (5, a, 0),
             Self::Establish(a) => (6, a, 0),
             Self::UpToDate(a) => (7, a, 0),
+            Self::Connect(a, b) => (8, a, b.0),
+            Self::Break(a, b) => (9, a, b.0),
         };
         kind << 16 | u32::from(a.0) << 8 | u32::from(b)
     }
@@ -65,6 +73,8 @@ impl Act {
             5 => Self::Start(a),
             6 => Self::Establish(a),
             7 => Self::UpToDate(a),
+            8 => Self::Connect(a, b),
+            9 => Self::Break(a, b),
             _ => return None,
         })
     }

@@ -24,12 +24,14 @@ pub const ROUND_MAX: u64 = 12;
 
 impl Calms for Ensemble {
     fn calmed(&self, state: &mut [u32]) {
-        state[self.servers.len() * self.servers.len()] = 0;
+        let n = self.servers.len();
+        state[n * n] = 0;
+        self.forget(&mut self.tables.cache_of(2), state);
     }
 
     fn calm_steps(&self, cache: &mut Cache, state: &[u32], out: &mut Successors) {
         let mut acts = self.acts(cache, state);
-        acts.retain(|act| !matches!(act, Act::Crash(_)));
+        acts.retain(|act| !matches!(act, Act::Crash(_) | Act::Break(..)));
         let is_timer = |act: &Act| self.class(act.label()) >= STRONG_FROM;
         for &act in acts.iter().filter(|act| !is_timer(act)) {
             self.calm_step(cache, state, act, out, Overtaken(self.budgets(state)));
@@ -56,7 +58,9 @@ impl Calms for Ensemble {
                 | Act::Crash(_)
                 | Act::Start(_)
                 | Act::Establish(_)
-                | Act::UpToDate(_) => Some(overtaken),
+                | Act::UpToDate(_)
+                | Act::Connect(..)
+                | Act::Break(..) => Some(overtaken),
             };
             if let Some(after) = after {
                 self.calm_step(cache, state, act, out, after);
@@ -79,13 +83,14 @@ impl Calms for Ensemble {
         };
         match act {
             Act::ReadNotification(a, b) => (a.0 - 1) * servers + (b.0 - 1),
+            Act::Connect(a, b) => 32 + (a.0 - 1) * servers + (b.0 - 1),
             Act::Start(a) => 96 + a.0,
             Act::Establish(a) => 104 + a.0,
             Act::UpToDate(a) => 112 + a.0,
             Act::Finalize(a) => STRONG_FROM + a.0,
             Act::Resend(a) => STRONG_FROM + 16 + a.0,
             Act::GiveUp(a) => STRONG_FROM + 32 + a.0,
-            Act::Crash(_) => unreachable!("a calm run has no faults"),
+            Act::Crash(_) | Act::Break(..) => unreachable!("a calm run has no faults"),
         }
     }
 }
@@ -137,10 +142,9 @@ impl Ensemble {
     }
 }
 
-/// Budgets that never run out.
+/// Budgets that never run out, but for those of faults that are over.
 fn plenty() -> u32 {
     Budget::all(&Limits {
-        crashes: BUDGET_MAX,
         timeouts: BUDGET_MAX,
         faults: BUDGET_MAX,
         resends: BUDGET_MAX,

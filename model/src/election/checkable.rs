@@ -1,4 +1,4 @@
-//! Family F as the front end sees it: F1 to F4, and the liveness of elections, L1 and L2.
+//! Family `election` as the front end sees it, and the liveness of elections, liveness-1 and 2.
 
 use std::sync::Arc;
 

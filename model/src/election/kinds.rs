@@ -1,4 +1,4 @@
-//! F1 to F4, L1 and L2: which bounds, in which tier.
+//! election-1 to 5, liveness-1 and 2: which bounds, in which tier.
 
 use super::limits::{BUDGET_MAX, Limits};
 use super::property::Companion;
@@ -12,7 +12,7 @@ pub(super) struct Kind {
     pub(super) live: bool,
     pub(super) companions: &'static [Companion],
     /// Values of [`BOUNDS`], in their order.
-    pub(super) tiers: &'static [(Tier, [u64; 10])],
+    pub(super) tiers: &'static [(Tier, [u64; 12])],
 }
 
 /// All of them, in the order of lists.
@@ -30,9 +30,9 @@ pub(super) const KINDS: &[Kind] = &[
             Companion::Circle,
         ],
         tiers: &[
-            (Tier::Quick, [3, 0, 0, 1, 1, 1, 1, 1, 1, 0]),
-            (Tier::Standard, [3, 0, 0, 2, 2, 1, 1, 1, 1, 0]),
-            (Tier::Deep, [3, 0, 0, 2, 2, 1, 1, 2, 2, 0]),
+            (Tier::Quick, [3, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0]),
+            (Tier::Standard, [3, 0, 0, 2, 2, 1, 1, 1, 1, 0, 0, 0]),
+            (Tier::Deep, [3, 0, 0, 2, 2, 1, 1, 2, 2, 0, 0, 0]),
         ],
     },
     Kind {
@@ -45,9 +45,9 @@ pub(super) const KINDS: &[Kind] = &[
             Companion::BetterVoteWhileFinalizing,
         ],
         tiers: &[
-            (Tier::Quick, [3, 0, 0, 2, 2, 1, 0, 0, 0, 0]),
-            (Tier::Standard, [4, 0, 0, 1, 1, 1, 0, 0, 0, 0]),
-            (Tier::Deep, [4, 0, 0, 1, 2, 1, 0, 0, 0, 0]),
+            (Tier::Quick, [3, 0, 0, 2, 2, 1, 0, 0, 0, 0, 0, 0]),
+            (Tier::Standard, [4, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0]),
+            (Tier::Deep, [4, 0, 0, 1, 2, 1, 0, 0, 0, 0, 0, 0]),
         ],
     },
     Kind {
@@ -56,9 +56,9 @@ pub(super) const KINDS: &[Kind] = &[
         live: false,
         companions: &[Companion::TwoLeaders, Companion::Established, Companion::JoinByAnotherRound],
         tiers: &[
-            (Tier::Quick, [3, 0, 1, 2, 1, 1, 1, 1, 1, 1]),
-            (Tier::Standard, [3, 0, 1, 2, 1, 1, 2, 1, 2, 0]),
-            (Tier::Deep, [3, 0, 1, 2, 2, 1, 2, 1, 3, 0]),
+            (Tier::Quick, [3, 0, 1, 2, 1, 1, 1, 1, 1, 1, 0, 0]),
+            (Tier::Standard, [3, 0, 1, 2, 1, 1, 2, 1, 2, 0, 0, 0]),
+            (Tier::Deep, [3, 0, 1, 2, 2, 1, 2, 1, 3, 0, 0, 0]),
         ],
     },
     Kind {
@@ -71,8 +71,22 @@ pub(super) const KINDS: &[Kind] = &[
             Companion::JoinByAnotherRound,
         ],
         tiers: &[
-            (Tier::Quick, [2, 1, 0, 1, 1, 1, 1, 1, 1, 0]),
-            (Tier::Standard, [2, 1, 0, 2, 1, 1, 1, 1, 2, 0]),
+            (Tier::Quick, [2, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0]),
+            (Tier::Standard, [2, 1, 0, 2, 1, 1, 1, 1, 2, 0, 0, 0]),
+        ],
+    },
+    Kind {
+        name: "election-5",
+        about: "the real election alone, with connections that break and come anew, each at its own time",
+        live: false,
+        companions: &[
+            Companion::TwoLeaders,
+            Companion::Established,
+            Companion::BetterVoteWhileFinalizing,
+        ],
+        tiers: &[
+            (Tier::Quick, [3, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1]),
+            (Tier::Standard, [3, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 1]),
         ],
     },
     Kind {
@@ -81,9 +95,9 @@ pub(super) const KINDS: &[Kind] = &[
         live: true,
         companions: &[Companion::Established, Companion::Circle],
         tiers: &[
-            (Tier::Quick, [3, 0, 0, 1, 1, 1, 1, 0, 1, 0]),
-            (Tier::Standard, [3, 0, 0, 1, 2, 1, 1, 1, 1, 0]),
-            (Tier::Deep, [3, 0, 0, 2, 2, 1, 1, 1, 1, 0]),
+            (Tier::Quick, [3, 0, 0, 1, 1, 1, 1, 0, 1, 0, 0, 0]),
+            (Tier::Standard, [3, 0, 0, 1, 2, 1, 1, 1, 1, 0, 0, 0]),
+            (Tier::Deep, [3, 0, 0, 2, 2, 1, 1, 1, 1, 0, 0, 0]),
         ],
     },
     Kind {
@@ -92,14 +106,14 @@ pub(super) const KINDS: &[Kind] = &[
         live: true,
         companions: &[Companion::Established, Companion::JoinByAnotherRound],
         tiers: &[
-            (Tier::Quick, [3, 0, 1, 2, 1, 1, 1, 1, 1, 1]),
-            (Tier::Standard, [3, 0, 1, 2, 1, 1, 2, 1, 2, 0]),
+            (Tier::Quick, [3, 0, 1, 2, 1, 1, 1, 1, 1, 1, 0, 0]),
+            (Tier::Standard, [3, 0, 1, 2, 1, 1, 2, 1, 2, 0, 0, 0]),
         ],
     },
 ];
 
 /// What bounds them.
-pub(super) const BOUNDS: [BoundInfo; 10] = {
+pub(super) const BOUNDS: [BoundInfo; 12] = {
     const fn bound(name: &'static str, about: &'static str, min: u64, max: u64) -> BoundInfo {
         BoundInfo { name, about, min, max }
     }
@@ -115,6 +129,13 @@ pub(super) const BOUNDS: [BoundInfo; 10] = {
         bound("timeouts", "leaders and followers that give up", 0, budget),
         bound("faults", "crashes and time-outs together", 0, budget),
         bound("resends", "votes said again without need", 0, budget),
+        bound("breaks", "connections that break while both servers are up", 0, budget),
+        bound(
+            "greetings",
+            "1: after a crash, connections come anew later and begin with a word",
+            0,
+            1,
+        ),
     ]
 };
 
@@ -132,5 +153,7 @@ pub(super) fn limits(bounds: &Bounds) -> Limits {
         timeouts: value("timeouts"),
         faults: value("faults"),
         resends: value("resends"),
+        breaks: value("breaks"),
+        greetings: value("greetings") == 1,
     }
 }

@@ -26,6 +26,12 @@ pub struct Limits {
     pub faults: u8,
     /// Times that a looking server says its vote again.
     pub resends: u8,
+    /// Connections that break while both servers are up.
+    pub breaks: u8,
+    /// A server that starts, again or late, is told the latest words by the others over new
+    /// connections, each at its own time. Otherwise the others have connections to it at once, and
+    /// say nothing over them that they have said before.
+    pub greetings: bool,
 }
 
 /// What a server has on disk: what it votes with.
@@ -113,6 +119,7 @@ pub enum Budget {
     Timeouts,
     Faults,
     Resends,
+    Breaks,
 }
 
 impl Budget {
@@ -123,6 +130,7 @@ impl Budget {
             (Self::Timeouts, limits.timeouts),
             (Self::Faults, limits.faults),
             (Self::Resends, limits.resends),
+            (Self::Breaks, limits.breaks),
         ]
         .into_iter()
         .fold(0, |word, (budget, units)| {

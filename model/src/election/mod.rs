@@ -1,7 +1,8 @@
 //! Family F: the real election alone, from every initial vector of epochs and zxids.
 //!
-//! The servers are the deployed [`zab::Election`] machines; the model adds no election logic. What
-//! it needs of the rest of a server is a stand-in, which is all there is here of Zab proper:
+//! The servers are deployed hosts with the deployed [`zab::Election`] alone in them; the model adds
+//! no election logic. What it needs of the rest of a server is a stand-in, which is all there is
+//! here of Zab proper:
 //!
 //! - A leader that a quorum of voters, itself included, has decided to follow may be *established*:
 //!   the quorum accepts the leader's history and a new epoch at once, as it does durably before the
@@ -13,8 +14,16 @@
 //!   UPTODATE. So does one that decides to follow an established leader.
 //! - Who has decided may give up and look again: for a unit of the budget, rightly or wrongly.
 //!
-//! Rounds live in memory: a crash loses them. Election messages travel as in the cluster models
-//! ([`Slot`]), so one that is stale may still arrive.
+//! Rounds live in memory: a crash loses them. Election messages are packets of the deployed host,
+//! in which each election is ([`host::Alone`]); they travel over lines ([`Line`]), so one that is
+//! stale may still arrive. A line may break, and comes anew at any later time: its first packet is
+//! that with which the sender's host begins a connection. In election-5 the lines to a server that
+//! crashes break too. Elsewhere (`greetings=0`) the others have new ones at once, over which they
+//! repeat nothing: words that are said again late multiply the states of election-3 by 22, so they
+//! are tried at the smaller bounds of election-5.
+//!
+//! What a host remembers for that is forgotten once no line is down and none can end any more:
+//! nothing asks for it then.
 //!
 //! The property Z15 of this family, that elections end, is in [`calm`].
 
@@ -24,6 +33,7 @@ mod checkable;
 mod heard;
 mod kinds;
 pub mod limits;
+pub mod line;
 pub mod node;
 pub mod property;
 mod reference;
@@ -35,10 +45,10 @@ mod tests;
 
 use zab::{Config, Quorum, Sid, SidSet, Timer};
 
-use crate::cluster::link::{Slot, SlotOp};
 use action::Act;
 pub use checkable::models;
-use limits::{Budget, Limits};
+use limits::{Budget, Limits, Own};
+use line::{Line, LineOp};
 use node::{Event, Node, Standing};
 use property::Property;
 use search::{Judgement, Space, Successors};
@@ -50,14 +60,17 @@ struct Ids {
     look: u32,
     resend: u32,
     finalize: u32,
+    forget: u32,
     read: u32,
+    opens: u32,
+    breaks: u32,
     sender_crashed: u32,
     receiver_crashed: u32,
 }
 
 /// An ensemble that elects, under some limits: a [`Space`].
 ///
-/// A state is a row of words: the servers, the slots of every ordered pair of servers, and what is
+/// A state is a row of words: the servers, the lines of every ordered pair of servers, and what is
 /// left of the budgets.
 pub struct Ensemble {
     limits: Limits,
@@ -74,15 +87,21 @@ impl Ensemble {
         let quorum = servers[0].quorum;
         let tables = Tables::default();
         let event = |event| tables.events.intern(event);
-        let slot = |op| tables.slot_ops.intern(op);
+        let line = |op| tables.line_ops.intern(op);
         let ids = Ids {
             start: event(Event::Start),
             look: event(Event::Look),
             resend: event(Event::Timer(Timer::Resend)),
             finalize: event(Event::Timer(Timer::Finalize)),
-            read: slot(SlotOp::Read),
-            sender_crashed: slot(SlotOp::SenderCrashed),
-            receiver_crashed: slot(SlotOp::ReceiverCrashed),
+            forget: event(Event::Forget),
+            read: line(LineOp::Read),
+            opens: line(LineOp::Opens),
+            breaks: line(LineOp::Breaks),
+            sender_crashed: line(LineOp::SenderCrashed),
+            receiver_crashed: match limits.greetings {
+                true => line(LineOp::Breaks),
+                false => line(LineOp::ReceiverCrashed),
+            },
         };
         Self { limits, servers, quorum, tables, ids }
     }
@@ -107,9 +126,9 @@ impl Ensemble {
         self.tables.nodes.get(state[server])
     }
 
-    /// The slot between two servers.
-    pub fn slot(&self, state: &[u32], from: usize, to: usize) -> &Slot {
-        self.tables.slots.get(state[self.slot_at(from, to)])
+    /// The line from one server to another.
+    pub fn line(&self, state: &[u32], from: usize, to: usize) -> &Line {
+        self.tables.lines.get(state[self.line_at(from, to)])
     }
 
     /// What is left of the budgets.
@@ -117,7 +136,7 @@ impl Ensemble {
         state[self.servers.len() * self.servers.len()]
     }
 
-    fn slot_at(&self, from: usize, to: usize) -> usize {
+    fn line_at(&self, from: usize, to: usize) -> usize {
         let n = self.servers.len();
         n + from * (n - 1) + if to > from { to - 1 } else { to }
     }
@@ -178,14 +197,20 @@ impl Space for Ensemble {
     fn initial(&self, cache: &mut Cache, out: &mut Successors) {
         let n = self.servers.len();
         for beginning in self.limits.beginnings() {
-            let empty = self.tables.slots.intern(Slot::default());
-            let mut state = vec![empty; self.words()];
+            let quiet = self.tables.lines.intern(Line::QUIET);
+            let mut state = vec![quiet; self.words()];
             state[n * n] = Budget::all(&self.limits);
             for (at, (own, _)) in beginning.iter().enumerate() {
                 state[at] = self.tables.nodes.intern(Node::down(&self.servers[at], *own));
             }
             let (mut marks, mut violated) = (0, 0);
             // All are listening before the first one speaks.
+            let late = |(_, (_, late)): &(usize, &(Own, bool))| *late && self.limits.greetings;
+            for (at, _) in beginning.iter().enumerate().filter(late) {
+                for from in (0..n).filter(|&from| from != at) {
+                    state[self.line_at(from, at)] = self.tables.lines.intern(Line::default());
+                }
+            }
             let starting: Vec<usize> = (0..n).filter(|&at| !beginning[at].1).collect();
             for &at in &starting {
                 let step = self.tables.step(cache, &self.servers[at], state[at], self.ids.start);
@@ -202,6 +227,7 @@ impl Space for Ensemble {
                     violated |= effects.violated;
                 }
             }
+            self.forget(cache, &mut state);
             out.push(0, marks, violated, &state);
         }
     }
@@ -218,8 +244,8 @@ impl Space for Ensemble {
         let n = self.servers.len();
         let infos = self.infos(cache, state);
         let mut votes = infos.iter().fold(0, |votes, info| votes | info.votes);
-        for &slot in &state[n..n * n] {
-            votes |= self.tables.slot_votes(cache, slot);
+        for &line in &state[n..n * n] {
+            votes |= self.tables.line_votes(cache, line);
         }
         let mut violated = self.tables.order(cache, votes);
         let circle = |link: &dyn Fn(&Info, &Info) -> bool| {
@@ -245,7 +271,7 @@ impl Space for Ensemble {
         if place < n {
             self.tables.nodes.digest(word)
         } else if place < n * n {
-            self.tables.slots.digest(word)
+            self.tables.lines.digest(word)
         } else {
             u128::from(word)
         }

@@ -1,8 +1,7 @@
-//! One server: the deployed election machine, and the little around it.
+//! One server: the deployed host with the deployed election in it, and the little around it.
 
-use zab::{
-    Action, Config, Decision, Election, Epoch, Note, Notification, Outputs, Sid, Timer, TimerCmd,
-};
+use host::{Alone, Effect, Host, Silent};
+use zab::{Action, Config, Decision, Election, Epoch, Note, Notification, Role, Sid, Timer};
 
 use super::heard::Heard;
 use super::limits::Own;
@@ -10,11 +9,11 @@ use super::property::{Companion, Property};
 use crate::cluster::limits::votes;
 use crate::cluster::quiet::caught;
 
-/// A server. Everything outside `election` stands for its disk, its shell, and Zab proper.
+/// A server. Everything outside `host` stands for its disk, its shell, and Zab proper.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Node {
-    /// The deployed machine.
-    pub election: Election,
+    /// The deployed host, and the election in it.
+    pub host: Host<Alone<u8>>,
     /// What is on disk.
     pub own: Own,
     /// What it is.
@@ -72,6 +71,10 @@ pub enum Event {
     Established(Own),
     /// It is up to date with its leader.
     UpToDate(Own),
+    /// A connection to a peer is up.
+    Opens(Sid),
+    /// No connection will be new any more: what was said last is forgotten.
+    Forget,
 }
 
 /// What an event did to the rest of the ensemble.
@@ -89,7 +92,7 @@ impl Node {
     /// A server that has not started.
     pub fn down(config: &Config, own: Own) -> Self {
         Self {
-            election: Election::new(config),
+            host: Host::new(Alone::new(config), "".into()),
             own,
             standing: Standing::Down,
             resend: false,
@@ -127,13 +130,14 @@ impl Node {
                 node.step(self, config, &event, &mut effects);
             }
             Event::Timer(_) => return None,
-            Event::Notify(..) => node.step(self, config, &event, &mut effects),
+            Event::Notify(..) | Event::Opens(_) => node.step(self, config, &event, &mut effects),
+            Event::Forget => node.host.tells_last([]),
             Event::Accept(own) => node.own = own,
             Event::Established(own) => {
                 node.own = own;
                 node.waited = false;
                 node.standing = Standing::Leading(Some(own.current));
-                node.election.established(own.current);
+                node.host.established(own.current);
             }
             Event::UpToDate(own) => {
                 let Standing::Following(leader, _) = self.standing else {
@@ -144,63 +148,111 @@ impl Node {
                 }
                 node.waited = false;
                 node.standing = Standing::Following(leader, Some(own.current));
-                node.election.established(own.current);
+                node.host.established(own.current);
             }
         }
         Some((node, effects))
     }
 
-    /// Calls the core, and takes in what it says.
+    /// The election.
+    pub fn election(&self) -> &Election {
+        self.host.core().election()
+    }
+
+    /// Lets the host handle the event, and carries out what it asks for.
     fn step(&mut self, before: &Self, config: &Config, event: &Event, effects: &mut Effects) {
-        let mut out = Outputs::<()>::new();
-        let (election, own) = (&mut self.election, self.own);
-        let outcome = caught(|| match event {
-            Event::Start | Event::Look => {
-                election.look(own.current, own.last, &mut out);
-                None
+        let mut asked: Vec<Effect<u8, ()>> = Vec::new();
+        let (host, own) = (&mut self.host, self.own);
+        let handled = caught(|| {
+            let happens = match event {
+                Event::Start | Event::Look => {
+                    host.look((own.current, own.last), &mut Silent, &mut asked);
+                    None
+                }
+                Event::Notify(from, n) => {
+                    Some(host::Event::Notified { from: *from, notification: *n })
+                }
+                Event::Timer(timer) => Some(host::Event::Timer(host::Timer::Core(*timer))),
+                Event::Opens(peer) => Some(host::Event::ElectionOpened(*peer)),
+                Event::Accept(_) | Event::Established(_) | Event::UpToDate(_) | Event::Forget => {
+                    None
+                }
+            };
+            if let Some(happens) = happens {
+                host.handle(happens, &mut Silent, &mut asked);
             }
-            Event::Notify(from, n) => election.notify(*from, n, &mut out),
-            Event::Timer(timer) => election.timer(*timer, &mut out),
-            Event::Accept(_) | Event::Established(_) | Event::UpToDate(_) => None,
+            host.flush(&mut asked);
         });
-        let Ok(decision) = outcome else {
+        if handled.is_err() {
             // The step died half-way: what it left behind means nothing.
             effects.violated |= Property::Z13.bit();
             *self = before.clone();
             return;
-        };
-        for cmd in out.timers {
-            let (timer, runs) = match cmd {
-                TimerCmd::Arm(timer) => (timer, true),
-                TimerCmd::Disarm(timer) => (timer, false),
-            };
-            match timer {
-                Timer::Resend => self.resend = runs,
-                Timer::Finalize => self.finalize = runs,
-                Timer::InitLimit
-                | Timer::SyncLimit
-                | Timer::LearnerInitLimit(_)
-                | Timer::LearnerSyncLimit(_)
-                | Timer::QuorumLoss
-                | Timer::Ping => {}
+        }
+        let mut decision = None;
+        for effect in asked {
+            match effect {
+                Effect::Arm(host::Timer::Core(timer)) => self.arm(timer, true),
+                Effect::Disarm(host::Timer::Core(timer)) => self.arm(timer, false),
+                Effect::Note(Note::Action(action)) => effects.marks |= 1 << (action as u32),
+                Effect::Note(Note::Role(Role::Leading, _)) => decision = Some(Decision::Lead),
+                Effect::Note(Note::Role(Role::Following(leader) | Role::Observing(leader), _)) => {
+                    decision = Some(Decision::Follow(leader));
+                }
+                Effect::Notify { to, bytes, looks: _ } => {
+                    effects.notifications.push((to, read(bytes)));
+                }
+                Effect::Greet { bytes } => {
+                    if let Event::Opens(peer) = event {
+                        effects.notifications.push((*peer, read(bytes)));
+                    }
+                }
+                Effect::Note(
+                    Note::Role(Role::Down | Role::Looking, _)
+                    | Note::Established(_)
+                    | Note::Refused(..)
+                    | Note::Ignored(_),
+                )
+                | Effect::Arm(host::Timer::Answer(_) | host::Timer::Claim(_))
+                | Effect::Disarm(host::Timer::Answer(_) | host::Timer::Claim(_))
+                | Effect::Install { .. }
+                | Effect::Write(..)
+                | Effect::Deliver(_)
+                | Effect::Frames { .. }
+                | Effect::SendState { .. }
+                | Effect::Close(_)
+                | Effect::Dial(_)
+                | Effect::StopDialling(_)
+                | Effect::Session(..)
+                | Effect::Reported(..)
+                | Effect::Synced(_)
+                | Effect::Halt(_)
+                | Effect::Remark(_) => {}
             }
         }
-        for note in &out.notes {
-            if let Note::Action(action) = note {
-                effects.marks |= 1 << (*action as u32);
-            }
-        }
-        effects.notifications = out.notifications;
         if let Event::Notify(from, n) = event
             && before.standing == Standing::Looking
         {
-            self.heard.hear(&config.quorum, before.election.round(), *from, n);
+            self.heard.hear(&config.quorum, before.election().round(), *from, n);
             effects.marks |= companions(before, n, effects.marks);
         }
         match decision {
             Some(decision) => self.decide(before, config, decision, event, effects),
             None if self.standing == Standing::Looking => {}
             None => self.heard = Heard::default(),
+        }
+    }
+
+    fn arm(&mut self, timer: Timer, runs: bool) {
+        match timer {
+            Timer::Resend => self.resend = runs,
+            Timer::Finalize => self.finalize = runs,
+            Timer::InitLimit
+            | Timer::SyncLimit
+            | Timer::LearnerInitLimit(_)
+            | Timer::LearnerSyncLimit(_)
+            | Timer::QuorumLoss
+            | Timer::Ping => {}
         }
     }
 
@@ -224,10 +276,10 @@ impl Node {
         };
         check(before.standing == Standing::Looking, Property::QuorumForLeader);
         check(config.quorum.is_voter(leader), Property::VotersOnly);
-        let proposed = before.election.vote().is_some_and(|vote| vote.leader == leader);
+        let proposed = before.election().vote().is_some_and(|vote| vote.leader == leader);
         check(heard.is_reason(config, leader, proposed), Property::QuorumForLeader);
         if let Event::Timer(_) = event {
-            let vote = self.election.vote();
+            let vote = self.election().vote();
             check(heard.best() <= vote, Property::BestVoteOfRound);
             self.waited = true;
         }
@@ -236,6 +288,12 @@ impl Node {
             Decision::Follow(leader) => Standing::Following(leader, None),
         };
     }
+}
+
+/// What the receiver of an election packet reads.
+fn read(mut packet: Vec<u8>) -> Notification {
+    let payload = packet.split_off(size_of::<i32>());
+    host::decode_notification(&payload.into()).expect("an election message of a host")
 }
 
 /// The interesting situations that a looking server was in when it heard this.
@@ -248,7 +306,7 @@ fn companions(before: &Node, n: &Notification, marks: u128) -> u128 {
     if before.finalize && took(Action::ElectionAdoptVote) {
         seen |= Companion::BetterVoteWhileFinalizing.bit();
     }
-    if took(Action::ElectionJoinEstablished) && n.round != before.election.round() {
+    if took(Action::ElectionJoinEstablished) && n.round != before.election().round() {
         seen |= Companion::JoinByAnotherRound.bit();
     }
     seen

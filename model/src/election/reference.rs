@@ -7,10 +7,10 @@ use stateright::{Model, Property as Claim};
 
 use super::Ensemble;
 use super::action::Act;
+use super::line::Line;
 use super::node::Node;
 use super::property::{Companion, Property, Seen};
 use super::tables::Cache;
-use crate::cluster::link::Slot;
 use search::{Edge, Space, Successors};
 
 /// An [`Ensemble`] that stateright explores.
@@ -22,7 +22,7 @@ pub(crate) struct Reference(pub(crate) Arc<Ensemble>);
 pub(crate) struct State {
     servers: Vec<Node>,
     /// From each server to each other one, in the order of their ids.
-    slots: Vec<Slot>,
+    lines: Vec<Line>,
     budgets: u32,
     /// Properties that the step to this state violates.
     violated: u64,
@@ -34,7 +34,7 @@ impl Reference {
         let words = edge.words;
         State {
             servers: words[..n].iter().map(|&id| self.0.tables.nodes.get(id).clone()).collect(),
-            slots: words[n..n * n].iter().map(|&id| self.0.tables.slots.get(id).clone()).collect(),
+            lines: words[n..n * n].iter().map(|&id| self.0.tables.lines.get(id).clone()).collect(),
             budgets: words[n * n],
             violated: edge.violated,
         }
@@ -48,8 +48,8 @@ impl Reference {
     fn words(&self, state: &State) -> Vec<u32> {
         let tables = &self.0.tables;
         let servers = state.servers.iter().map(|node| tables.nodes.intern_ref(node));
-        let slots = state.slots.iter().map(|slot| tables.slots.intern_ref(slot));
-        servers.chain(slots).chain([state.budgets]).collect()
+        let lines = state.lines.iter().map(|line| tables.lines.intern_ref(line));
+        servers.chain(lines).chain([state.budgets]).collect()
     }
 
     fn successors(&self, state: &State) -> Successors {

@@ -48,9 +48,15 @@ impl Ensemble {
             }
             f(Act::Crash(me));
             for j in (0..n).filter(|&j| j != i) {
-                if self.slot(state, j, i).wire.is_some() {
-                    f(Act::ReadNotification(me, self.servers[j].me));
+                let peer = self.servers[j].me;
+                if self.line(state, j, i).wire.is_some() {
+                    f(Act::ReadNotification(me, peer));
                 }
+                f(if self.line(state, i, j).up {
+                    Act::Break(me, peer)
+                } else {
+                    Act::Connect(me, peer)
+                });
             }
         }
     }
@@ -62,8 +68,29 @@ impl Ensemble {
         words.clear();
         words.extend_from_slice(state);
         let taken = self.take_in(cache, &mut words, act);
+        if taken.is_some() {
+            self.forget(cache, &mut words);
+        }
         cache.scratch = words;
         taken
+    }
+
+    /// What hosts remember for new connections is forgotten once there can be none.
+    pub(super) fn forget(&self, cache: &mut Cache, words: &mut [u32]) {
+        let n = self.servers.len();
+        let left = |budget: Budget| budget.left(words[n * n]);
+        let may_end =
+            left(Budget::Breaks) > 0 || self.limits.greetings && left(Budget::Crashes) > 0;
+        let is_up = |&line: &u32| self.tables.lines.get(line).up;
+        if !may_end && words[n..n * n].iter().all(is_up) {
+            for (i, word) in words.iter_mut().enumerate().take(n) {
+                if let Some((node, _)) =
+                    self.tables.step(cache, &self.servers[i], *word, self.ids.forget)
+                {
+                    *word = node;
+                }
+            }
+        }
     }
 
     fn take_in(&self, cache: &mut Cache, words: &mut [u32], act: Act) -> Option<Taken> {
@@ -71,9 +98,9 @@ impl Ensemble {
         match act {
             Act::ReadNotification(_, from) => {
                 let j = self.index(from);
-                let at = self.slot_at(j, i);
+                let at = self.line_at(j, i);
                 let reading = self.tables.reading(cache, words[at], from)?;
-                words[at] = self.tables.slot_after(cache, words[at], self.ids.read);
+                words[at] = self.tables.line_after(cache, words[at], self.ids.read);
                 self.on(cache, words, i, reading)
             }
             Act::Resend(_) => {
@@ -88,15 +115,18 @@ impl Ensemble {
             }
             Act::Crash(_) => {
                 let before = words.to_vec();
-                for j in (0..self.servers.len()).filter(|&j| j != i) {
+                let infos = self.infos(cache, words);
+                let is_there = |&j: &usize| j != i && infos[j].standing != Standing::Down;
+                for j in (0..self.servers.len()).filter(is_there) {
                     for (at, op) in [
-                        (self.slot_at(i, j), self.ids.sender_crashed),
-                        (self.slot_at(j, i), self.ids.receiver_crashed),
+                        (self.line_at(i, j), self.ids.sender_crashed),
+                        (self.line_at(j, i), self.ids.receiver_crashed),
                     ] {
-                        words[at] = self.tables.slot_after(cache, words[at], op);
+                        words[at] = self.tables.line_after(cache, words[at], op);
                     }
                 }
                 let taken = self.on(cache, words, i, self.ids.start)?;
+                self.forget(cache, words);
                 let changed = words != before;
                 self.spend(words, Budget::Crashes).filter(|()| changed)?;
                 self.spend(words, Budget::Faults)?;
@@ -121,6 +151,21 @@ impl Ensemble {
                     return None;
                 };
                 self.event(cache, words, i, Event::UpToDate(leader.own))
+            }
+            Act::Connect(_, peer) => {
+                let j = self.index(peer);
+                if self.tables.info(cache, words[j]).standing == Standing::Down {
+                    return None;
+                }
+                let at = self.line_at(i, j);
+                words[at] = self.tables.line_after(cache, words[at], self.ids.opens);
+                self.event(cache, words, i, Event::Opens(peer))
+            }
+            Act::Break(_, peer) => {
+                let at = self.line_at(i, self.index(peer));
+                words[at] = self.tables.line_after(cache, words[at], self.ids.breaks);
+                self.spend(words, Budget::Breaks)?;
+                Some((0, 0))
             }
         }
     }
@@ -177,7 +222,8 @@ impl Ensemble {
         Some((effects.marks, effects.violated))
     }
 
-    /// Puts messages on their way. Nobody listens at a server that is down.
+    /// Puts messages on their way, as far as there are connections. Nobody listens at a server that
+    /// is down.
     pub(super) fn deliver(
         &self,
         cache: &mut Cache,
@@ -188,8 +234,8 @@ impl Ensemble {
         for &(to, op) in notifications {
             let j = self.index(to);
             if self.tables.info(cache, words[j]).standing != Standing::Down {
-                let at = self.slot_at(i, j);
-                words[at] = self.tables.slot_after(cache, words[at], op);
+                let at = self.line_at(i, j);
+                words[at] = self.tables.line_after(cache, words[at], op);
             }
         }
     }

@@ -88,7 +88,7 @@ impl<'a> Teller<'a> {
         for from in 0..n {
             for to in (0..n).filter(|&to| to != from) {
                 // Sent before the story begins: nothing to draw, but it takes its place.
-                let on_wire = ensemble.slot(first, from, to).wire.is_some();
+                let on_wire = ensemble.line(first, from, to).wire.is_some();
                 flights[from * n + to][0] = on_wire.then_some(BEFORE);
             }
         }
@@ -101,8 +101,8 @@ impl<'a> Teller<'a> {
         let node = self.ensemble.node(before, at);
         let received = match act {
             Act::ReadNotification(_, from) => {
-                let slot = self.ensemble.slot(before, usize::from(from.0) - 1, at);
-                slot.wire.map(|n| (from, n))
+                let line = self.ensemble.line(before, usize::from(from.0) - 1, at);
+                line.wire.map(|n| (from, n))
             }
             Act::Resend(_)
             | Act::Finalize(_)
@@ -110,7 +110,9 @@ impl<'a> Teller<'a> {
             | Act::Crash(_)
             | Act::Start(_)
             | Act::Establish(_)
-            | Act::UpToDate(_) => None,
+            | Act::UpToDate(_)
+            | Act::Connect(..)
+            | Act::Break(..) => None,
         };
         let event = match act {
             Act::ReadNotification(..) => received.map(|(from, n)| Event::Notify(from, n)),
@@ -118,7 +120,8 @@ impl<'a> Teller<'a> {
             Act::Finalize(_) => Some(Event::Timer(Timer::Finalize)),
             Act::GiveUp(_) => Some(Event::Look),
             Act::Crash(_) | Act::Start(_) => Some(Event::Start),
-            Act::Establish(_) | Act::UpToDate(_) => None,
+            Act::Connect(_, peer) => Some(Event::Opens(peer)),
+            Act::Establish(_) | Act::UpToDate(_) | Act::Break(..) => None,
         };
         let effects = event.and_then(|event| node.on(&self.ensemble.servers()[at], event));
         let sent = effects.map(|(_, effects)| effects.notifications).unwrap_or_default();
@@ -126,12 +129,14 @@ impl<'a> Teller<'a> {
         match act {
             Act::ReadNotification(_, from) => self.arrive(from, me, number),
             Act::Crash(_) => self.lose(me, number),
+            Act::Break(_, to) => self.lose_line(me, to, number),
             Act::Resend(_)
             | Act::Finalize(_)
             | Act::GiveUp(_)
             | Act::Start(_)
             | Act::Establish(_)
-            | Act::UpToDate(_) => {}
+            | Act::UpToDate(_)
+            | Act::Connect(..) => {}
         }
         let arrow = |from: Sid, to: Sid, n: &Notification, fate: Fate| Arrow {
             from: from.to_string(),
@@ -142,6 +147,7 @@ impl<'a> Teller<'a> {
         };
         let kind = match act {
             Act::Crash(_) => StepKind::Crash,
+            Act::Connect(..) | Act::Break(..) => StepKind::Link,
             Act::Start(_) => StepKind::Restart,
             Act::Resend(_) | Act::Finalize(_) | Act::GiveUp(_) => StepKind::Timeout,
             Act::ReadNotification(..) | Act::Establish(_) | Act::UpToDate(_) => StepKind::Protocol,
@@ -169,10 +175,10 @@ impl<'a> Teller<'a> {
         let step = self.steps.len() - 1;
         self.steps[step].disk = disks;
         for (to, n) in sent {
-            let down = self.ensemble.node(before, usize::from(to.0) - 1).standing == Standing::Down;
-            let fate = if down { Fate::Lost } else { Fate::InFlight };
+            let up = self.ensemble.line(after, at, usize::from(to.0) - 1).up;
+            let fate = if up { Fate::InFlight } else { Fate::Lost };
             self.steps[step].sent.push(arrow(me, to, &n, fate));
-            if !down {
+            if up {
                 let place = self.steps[step].sent.len() - 1;
                 self.send(me, to, (step, place), number);
             }
@@ -184,7 +190,7 @@ impl<'a> Teller<'a> {
         &mut self.flights[(usize::from(from.0) - 1) * n + usize::from(to.0) - 1]
     }
 
-    /// As [`crate::cluster::link::Slot`] does it.
+    /// As [`super::line::Line`] does it.
     fn send(&mut self, from: Sid, to: Sid, what: (usize, usize), number: usize) {
         let [wire, next] = *self.flight(from, to);
         match (wire, next) {
@@ -211,9 +217,13 @@ impl<'a> Teller<'a> {
             let [wire, next] = *self.flight(crashed, other);
             self.end(next, Fate::Lost, number);
             *self.flight(crashed, other) = [wire, None];
-            for flight in std::mem::take(self.flight(other, crashed)) {
-                self.end(flight, Fate::Lost, number);
-            }
+            self.lose_line(other, crashed, number);
+        }
+    }
+
+    fn lose_line(&mut self, from: Sid, to: Sid, number: usize) {
+        for flight in std::mem::take(self.flight(from, to)) {
+            self.end(flight, Fate::Lost, number);
         }
     }
 
@@ -239,6 +249,8 @@ fn text(act: Act) -> String {
         Act::Start(a) => format!("{a} starts"),
         Act::Establish(a) => format!("{a} is established: a quorum has accepted it"),
         Act::UpToDate(a) => format!("{a} is up to date with its leader"),
+        Act::Connect(a, b) => format!("{a} has a connection to {b} again"),
+        Act::Break(a, b) => format!("the connection of {a} to {b} breaks"),
     }
 }
 
@@ -278,8 +290,8 @@ fn changes(before: &Node, after: &Node) -> Vec<String> {
         }
     };
     note("role", standing(before.standing), standing(after.standing));
-    note("round", before.election.round().to_string(), after.election.round().to_string());
-    note("vote", vote(before.election.vote()), vote(after.election.vote()));
+    note("round", before.election().round().to_string(), after.election().round().to_string());
+    note("vote", vote(before.election().vote()), vote(after.election().vote()));
     let wait = |node: &Node| if node.finalize { "runs" } else { "off" }.to_owned();
     note("wait for a better vote", wait(before), wait(after));
     changes

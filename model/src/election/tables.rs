@@ -3,16 +3,16 @@
 use zab::{Config, Sid, Vote};
 
 use super::limits::Own;
+use super::line::{Line, LineOp};
 use super::node::{Effects, Event, Node, Standing};
 use super::property::Property;
-use crate::cluster::link::{Slot, SlotOp};
 use search::intern::Interner;
 use search::memo::{Memo, MemoCache};
 
 /// The effects of a step, in ids.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Compiled {
-    /// Election messages, as operations on slots.
+    /// Election messages, as operations on lines.
     pub notifications: Vec<(Sid, u32)>,
     /// Coverage.
     pub marks: u128,
@@ -44,19 +44,19 @@ pub struct Info {
 pub struct Tables {
     /// Servers.
     pub nodes: Interner<Node>,
-    /// Slots.
-    pub slots: Interner<Slot>,
+    /// Lines.
+    pub lines: Interner<Line>,
     /// What happens to servers.
     pub events: Interner<Event>,
-    /// What happens to slots.
-    pub slot_ops: Interner<SlotOp>,
+    /// What happens to lines.
+    pub line_ops: Interner<LineOp>,
     /// Every vote that occurred.
     pub votes: Interner<Vote>,
     compiled: Interner<Compiled>,
     infos: Interner<Info>,
     steps: Memo<u64, u64>,
     pairs: Memo<u128, u64>,
-    slot_votes: Interner<u128>,
+    line_votes: Interner<u128>,
     orders: Memo<u128, u64>,
 }
 
@@ -77,9 +77,9 @@ pub const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
 enum Pair {
-    Slot,
+    Line,
     Info,
-    SlotVotes,
+    LineVotes,
     Reading,
 }
 
@@ -104,7 +104,7 @@ impl Tables {
     /// number.
     pub fn bytes(&self) -> u64 {
         self.nodes.bytes()
-            + self.slots.bytes()
+            + self.lines.bytes()
             + self.infos.bytes()
             + self.compiled.bytes()
             + self.steps.bytes()
@@ -139,22 +139,22 @@ impl Tables {
         let Effects { notifications, marks, violated } = effects;
         let notifications = notifications
             .into_iter()
-            .map(|(to, n)| (to, self.slot_ops.intern(SlotOp::Send(n))))
+            .map(|(to, n)| (to, self.line_ops.intern(LineOp::Send(n))))
             .collect();
         self.compiled.intern(Compiled { notifications, marks, violated })
     }
 
-    /// A slot after an operation.
-    pub fn slot_after(&self, cache: &mut Cache, slot: u32, op: u32) -> u32 {
-        pair(cache, &self.pairs, Pair::Slot, slot, op, || {
-            u64::from(self.slots.intern(self.slots.get(slot).after(self.slot_ops.get(op))))
+    /// A line after an operation.
+    pub fn line_after(&self, cache: &mut Cache, line: u32, op: u32) -> u32 {
+        pair(cache, &self.pairs, Pair::Line, line, op, || {
+            u64::from(self.lines.intern(self.lines.get(line).after(self.line_ops.get(op))))
         }) as u32
     }
 
-    /// The event of reading the slot's next message, sent by `from`; `None` if there is none.
-    pub fn reading(&self, cache: &mut Cache, slot: u32, from: Sid) -> Option<u32> {
-        let id = pair(cache, &self.pairs, Pair::Reading, slot, u32::from(from.0), || {
-            let wire = self.slots.get(slot).wire;
+    /// The event of reading the line's next message, sent by `from`; `None` if there is none.
+    pub fn reading(&self, cache: &mut Cache, line: u32, from: Sid) -> Option<u32> {
+        let id = pair(cache, &self.pairs, Pair::Reading, line, u32::from(from.0), || {
+            let wire = self.lines.get(line).wire;
             u64::from(wire.map_or(NONE, |n| self.events.intern(Event::Notify(from, n))))
         }) as u32;
         (id != NONE).then_some(id)
@@ -169,23 +169,23 @@ impl Tables {
                 own: node.own,
                 resend: node.resend,
                 finalize: node.finalize,
-                round: node.election.round(),
+                round: node.election().round(),
                 waited: node.waited,
-                votes: node.election.vote().map_or(0, |vote| self.vote(vote)),
+                votes: node.election().vote().map_or(0, |vote| self.vote(vote)),
             }))
         });
         self.infos.get(id as u32)
     }
 
-    /// The votes on their way in a slot, as a set of ids.
-    pub fn slot_votes(&self, cache: &mut Cache, slot: u32) -> u128 {
-        let id = pair(cache, &self.pairs, Pair::SlotVotes, slot, 0, || {
-            let Slot { wire, next } = self.slots.get(slot);
+    /// The votes on their way in a line, as a set of ids.
+    pub fn line_votes(&self, cache: &mut Cache, line: u32) -> u128 {
+        let id = pair(cache, &self.pairs, Pair::LineVotes, line, 0, || {
+            let Line { wire, next, .. } = self.lines.get(line);
             let votes = [wire, next].into_iter().flatten().filter_map(|n| n.vote);
             let set = votes.fold(0, |set, vote| set | self.vote(vote));
-            u64::from(self.slot_votes.intern(set))
+            u64::from(self.line_votes.intern(set))
         });
-        *self.slot_votes.get(id as u32)
+        *self.line_votes.get(id as u32)
     }
 
     fn vote(&self, vote: Vote) -> u128 {

@@ -29,6 +29,8 @@ const ALONE: Limits = Limits {
     timeouts: 0,
     faults: 0,
     resends: 0,
+    breaks: 0,
+    greetings: false,
 };
 
 fn run(limits: Limits) -> Outcome {

@@ -1,11 +1,17 @@
 //! What an outsider can know of a server: what it issued to its disk, what it delivered, and what
-//! its peers were told and have said. The words in which [`super::learner`] and [`super::leader`]
-//! say what is in order.
+//! its peers were told and have said. The words in which [`super::learner`], [`super::leader`] and
+//! [`super::connections`] say what is in order.
 
-use zab::{Config, DiskImage, Epoch, LinkCmd, Message, Record, SessionMessage, Sid, Timer, Zxid};
+use zab::{
+    Config, Decision, DiskImage, Epoch, LinkCmd, Message, Record, Role, SessionMessage, Sid, Timer,
+    Zxid,
+};
 
+use super::connections::Connections;
+use super::event::Conn;
 use super::leader::Leader;
 use super::learner::Learner;
+use super::server::role;
 
 /// Everything known of one server, from its outputs and from the protocol alone.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -19,6 +25,37 @@ pub(super) struct Book {
     pub(super) forgotten: Zxid,
     /// What the server is, and how far it has come.
     pub(super) standing: Standing,
+    /// Its connections.
+    pub(super) connections: Connections,
+}
+
+/// What reaches the core.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Input {
+    /// The election has decided.
+    Elected(Decision),
+    /// A connection is the link to a peer, or is so no longer.
+    Link(Sid, bool),
+    /// A message came over a link.
+    Recv(Sid, Message<u8>),
+    /// A timer runs out.
+    Timer(Timer),
+    /// More records are durable.
+    Durable,
+    /// The disk says what it has said before, or what cannot be.
+    DurableNever,
+    /// The session layer proposes a transaction.
+    Propose(u8),
+    /// A sync is asked for, by whom, and what it is answered with.
+    Sync(Sid, u8),
+    /// The session layer says something to a peer.
+    Session(Sid, SessionMessage<u8>),
+    /// The role is given up.
+    Resign,
+    /// An election message.
+    Notify,
+    /// A start.
+    Start,
 }
 
 /// What a server is.
@@ -47,36 +84,49 @@ pub(super) enum Outcome {
     Ends,
 }
 
-/// What has to leave a server after an input.
+/// What a server has to do at an event.
 #[derive(Clone, Debug)]
 pub(super) struct Expected {
-    /// See there.
+    /// What becomes of the input that is taken.
     pub(super) outcome: Outcome,
+    /// What became of each of those that the event has led to.
+    pub(super) outcomes: Vec<Outcome>,
     /// Records, in order.
     pub(super) writes: Vec<Record<u8>>,
-    /// Messages, in order for each receiver; true if everything issued so far has to be durable
-    /// before.
-    pub(super) sends: Vec<(Sid, Message<u8>, bool)>,
-    /// Links to open and close, in any order.
+    /// Packets, in order for each connection, as their receivers read them.
+    pub(super) leaves: Vec<(Conn, Message<u8>)>,
+    /// States that leave behind SNAP packets.
+    pub(super) states: Vec<(Conn, Zxid)>,
+    /// Connections that are closed.
+    pub(super) closes: Vec<Conn>,
+    /// Whom to dial, and whom no longer, in any order.
     pub(super) links: Vec<LinkCmd>,
     /// Messages for the session layer.
-    pub(super) session: Vec<(Sid, SessionMessage<u8>)>,
+    pub(super) session: Vec<(Conn, SessionMessage<u8>)>,
+    /// Sessions that learners report.
+    pub(super) reported: Vec<(Sid, u8)>,
     /// Syncs of the server's own session layer.
     pub(super) synced: Vec<u8>,
+    /// The role that begins last, and the epoch that is promised then.
+    pub(super) role: Option<(Role, Epoch)>,
     /// The time limit that begins anew because the peer was heard.
     pub(super) heard: Option<Timer>,
 }
 
-/// One input being judged: the book as it will be, and what is expected.
+/// One event being judged: the book as it will be, and what is expected.
 pub(super) struct Turn<'a> {
     /// The server's constants.
     pub(super) config: &'a Config,
     /// What is on disk now.
     pub(super) durable: &'a DiskImage<u8>,
+    /// Records that were on their way when the event came.
+    pub(super) lag: u64,
     /// What was known; then, what is.
     pub(super) book: Book,
-    /// What has to leave.
+    /// What is due.
     pub(super) expected: Expected,
+    /// What the input that is taken does to links.
+    pub(super) commands: Vec<LinkCmd>,
 }
 
 impl Book {
@@ -87,6 +137,7 @@ impl Book {
             delivered: image.snapshot,
             forgotten: image.snapshot,
             standing: Standing::Looking,
+            connections: Connections::default(),
         }
     }
 
@@ -143,17 +194,56 @@ impl Book {
 
 impl Turn<'_> {
     /// Expects nothing yet.
-    pub(super) fn new<'a>(config: &'a Config, durable: &'a DiskImage<u8>, book: &Book) -> Turn<'a> {
+    pub(super) fn new<'a>(
+        config: &'a Config,
+        durable: &'a DiskImage<u8>,
+        lag: u64,
+        book: &Book,
+    ) -> Turn<'a> {
         let expected = Expected {
             outcome: Outcome::Taken,
+            outcomes: Vec::new(),
             writes: Vec::new(),
-            sends: Vec::new(),
+            leaves: Vec::new(),
+            states: Vec::new(),
+            closes: Vec::new(),
             links: Vec::new(),
             session: Vec::new(),
+            reported: Vec::new(),
             synced: Vec::new(),
+            role: None,
             heard: None,
         };
-        Turn { config, durable, book: book.clone(), expected }
+        Turn { config, durable, lag, book: book.clone(), expected, commands: Vec::new() }
+    }
+
+    /// The core takes an input.
+    pub(super) fn core(&mut self, input: &Input) {
+        self.expected.outcome = Outcome::Taken;
+        let before = role(self.config, &self.book);
+        match (&self.book.standing, input) {
+            (Standing::Looking, Input::Elected(Decision::Lead)) => self.lead(),
+            (Standing::Looking, Input::Elected(Decision::Follow(leader))) => self.follow(*leader),
+            (Standing::Looking, Input::Durable) => {}
+            (Standing::Down | Standing::Looking, _) => self.pass_by(),
+            (Standing::Learner(learner), input) => self.learner(*learner, input),
+            (Standing::Leader(leader), input) => self.leader(leader.clone(), input),
+        }
+        self.expected.outcomes.push(self.expected.outcome);
+        let role = role(self.config, &self.book);
+        if role != before {
+            // Who has stopped names no epoch.
+            let is_down = role == Role::Down;
+            let promised = if is_down { Epoch::default() } else { self.book.issued.accepted };
+            self.expected.role = Some((role, promised));
+            self.dismiss_for(role);
+        }
+        for command in std::mem::take(&mut self.commands) {
+            self.expected.links.push(command);
+            if let LinkCmd::Close(peer) = command {
+                self.retire(peer);
+            }
+        }
     }
 
     /// A record is due.
@@ -171,16 +261,6 @@ impl Turn<'_> {
         if self.book.issued.current != epoch {
             self.write(Record::CurrentEpoch(epoch));
         }
-    }
-
-    /// A message is due at once.
-    pub(super) fn say(&mut self, to: Sid, message: Message<u8>) {
-        self.expected.sends.push((to, message, false));
-    }
-
-    /// A message is due as soon as everything issued so far is durable.
-    pub(super) fn say_when_durable(&mut self, to: Sid, message: Message<u8>) {
-        self.expected.sends.push((to, message, true));
     }
 
     /// Delivery is due up to here.

@@ -1,9 +1,10 @@
 //! Disks to start from: which of them a crash can leave, and what is said of the others.
 
-use zab::{Config, DiskImage, Epoch, Halt, Input, Outputs, Role, Txn, Zab, Zxid};
+use host::Host;
+use zab::{Config, DiskImage, Epoch, Halt, Role, Txn, Zab, Zxid};
 
 use super::book::continues;
-use crate::cluster::quiet::caught;
+use super::done::Done;
 
 /// Whether a crash can have left this disk (P4.3 of spec/protocol.md).
 pub(super) fn is_sound(image: &DiskImage<u8>) -> bool {
@@ -18,24 +19,21 @@ pub(super) fn is_sound(image: &DiskImage<u8>) -> bool {
 
 /// Whether a server starts from this disk.
 pub(super) fn starts(config: Config, image: &DiskImage<u8>) -> bool {
-    let (role, out) = start(config, image);
-    role == Some(Role::Looking) && out.halt.is_none()
+    let (role, done) = start(config, image);
+    role == Role::Looking && done.is_ok_and(|done| done.halt.is_none())
 }
 
 /// Whether a server stops at this disk, for this reason, and touches nothing.
 pub(super) fn halts(config: Config, image: &DiskImage<u8>, why: Halt) -> bool {
-    let mut due = Outputs::new();
-    due.halt = Some(why);
-    start(config, image) == (Some(Role::Down), due)
+    let (role, done) = start(config, image);
+    role == Role::Down && done.is_ok_and(|done| done.only_stops(why))
 }
 
-/// The role of a server that was started, `None` if it panicked, and what it said.
-fn start(config: Config, image: &DiskImage<u8>) -> (Option<Role>, Outputs<u8>) {
-    let mut core = Zab::new(config);
-    let mut out = Outputs::new();
-    let input = Input::Start(image.clone());
-    let role = caught(|| core.step(input, &mut out)).ok().map(|()| core.role());
-    (role, out)
+/// The role of a server that was started, and what it did.
+fn start(config: Config, image: &DiskImage<u8>) -> (Role, Result<Done, String>) {
+    let mut host = Host::new(Zab::new(config), "".into());
+    let done = Done::of(&mut host, host::Event::Start(image.clone()));
+    (host.core().role(), done)
 }
 
 /// A sound disk, damaged in every way by as little as can be, and what a server has to say of it.

@@ -1,31 +1,64 @@
 //! Everything that can happen to a server whose peers may say anything.
 
+use host::{Generation, Link};
 use serde::{Deserialize, Serialize};
 use zab::{Decision, Epoch, LearnerKind, Message, SessionMessage, Sid, Timer, Txn, Zxid};
 
 use super::limits::{Limits, ME, STRANGER, Subject};
+use super::packet::{decoded, packet};
 
-/// One input.
+/// A connection between this server and a peer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub(super) struct Conn {
+    /// The other end.
+    pub(super) peer: Sid,
+    /// Its generation.
+    pub(super) number: u64,
+}
+
+impl Conn {
+    /// As the host knows it.
+    pub(super) const fn link(self) -> Link {
+        Link { peer: self.peer, generation: Generation(self.number) }
+    }
+}
+
+/// The number of a connection that ended long ago.
+pub(super) const GONE: u64 = 200;
+
+/// What happens to the server.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub(super) enum Event {
     /// The election has decided, rightly or wrongly.
     Elected(Decision),
-    /// A link came up, or broke.
-    Link(Sid, bool),
-    /// A peer says something, with a link or without.
-    Recv(Sid, Message<u8>),
-    /// A timer runs out, or one that was stopped does so all the same.
+    /// A connection came up, which this server dialled, or the peer.
+    Opened(Conn, bool),
+    /// A connection broke, or the peer closed it.
+    Closed(Conn),
+    /// The leader that is dialled does not answer.
+    Unreachable(Sid),
+    /// A packet arrives; a SNAP with its state behind it.
+    Recv(Conn, Message<u8>),
+    /// A SNAP arrives without a state.
+    Bare(Conn, Zxid),
+    /// A timer of the core runs out, or one that was stopped does so all the same.
     Timer(Timer),
-    /// One more record is durable.
-    Disk,
+    /// A peer has left a question unanswered for a tick, or had it answered all the same.
+    Unanswered(Sid),
+    /// A connection has waited too long to become a link.
+    WaitedTooLong(Conn),
+    /// So many more records are durable, and the disk says so once.
+    Disk(u8),
     /// The disk says what it has said before.
     DurableAgain,
     /// The disk says that a record is durable which was never issued.
     DurableBeyond,
     /// The session layer proposes a transaction.
     Propose,
-    /// The session layer asks for a confirmed sync, for itself or for a learner.
-    Sync(Sid),
+    /// The session layer asks for a confirmed sync for itself.
+    Sync,
+    /// A learner asks for a confirmed sync over this connection.
+    SyncFor(Conn),
     /// The session layer sends a message of its own.
     Session(Sid, SessionMessage<u8>),
     /// The role is to be given up.
@@ -39,25 +72,40 @@ pub(super) enum Event {
 }
 
 impl Event {
-    /// What a sync is answered with.
+    /// The body of a sync of the server's own session layer.
     pub(super) const SYNC_BODY: u8 = 3;
+    /// The sessions that the server reports to its leader.
+    pub(super) const REPORT: u8 = 7;
 
     /// For people.
     pub(super) fn tell(&self) -> String {
+        let name = |conn: &Conn| match conn.number {
+            GONE => format!("connection of {} that is gone", conn.peer),
+            number => format!("connection {number} of {}", conn.peer),
+        };
         match self {
             Self::Elected(Decision::Lead) => "the election decides: lead".to_owned(),
             Self::Elected(Decision::Follow(leader)) => {
                 format!("the election decides: follow {leader}")
             }
-            Self::Link(peer, true) => format!("the link to {peer} comes up"),
-            Self::Link(peer, false) => format!("the link to {peer} breaks"),
-            Self::Recv(peer, message) => format!("{peer} says {}", label(message)),
+            Self::Opened(conn, true) => format!("{} answers: {}", conn.peer, name(conn)),
+            Self::Opened(conn, false) => format!("{} dials: {}", conn.peer, name(conn)),
+            Self::Closed(conn) => format!("the end of the {}", name(conn)),
+            Self::Unreachable(peer) => format!("{peer} does not answer"),
+            Self::Recv(conn, message) => format!("over the {}: {}", name(conn), label(message)),
+            Self::Bare(conn, zxid) => {
+                format!("over the {}: SNAP {zxid:?} without a state", name(conn))
+            }
             Self::Timer(timer) => format!("{timer:?} runs out"),
-            Self::Disk => "one more record is durable".to_owned(),
+            Self::Unanswered(peer) => format!("{peer} is said to owe an answer for a tick"),
+            Self::WaitedTooLong(conn) => format!("too long waits the {}", name(conn)),
+            Self::Disk(1) => "one more record is durable".to_owned(),
+            Self::Disk(records) => format!("{records} more records are durable"),
             Self::DurableAgain => "the disk repeats itself".to_owned(),
             Self::DurableBeyond => "the disk speaks of a record that was never issued".to_owned(),
             Self::Propose => "a transaction is to be proposed".to_owned(),
-            Self::Sync(origin) => format!("{origin} asks for a sync"),
+            Self::Sync => "the session layer asks for a sync".to_owned(),
+            Self::SyncFor(conn) => format!("over the {}: a sync is asked for", name(conn)),
             Self::Session(peer, message) => {
                 format!("the session layer tells {peer} {message:?}")
             }
@@ -72,13 +120,13 @@ impl Event {
     pub(super) fn kind(&self) -> usize {
         match self {
             Self::Elected(_) => 0,
-            Self::Link(..) => 1,
-            Self::Recv(..) => 2,
-            Self::Timer(_) => 3,
-            Self::Disk => 4,
+            Self::Opened(..) | Self::Closed(_) | Self::Unreachable(_) => 1,
+            Self::Recv(..) | Self::Bare(..) => 2,
+            Self::Timer(_) | Self::Unanswered(_) | Self::WaitedTooLong(_) => 3,
+            Self::Disk(_) => 4,
             Self::DurableAgain | Self::DurableBeyond => 5,
             Self::Propose => 6,
-            Self::Sync(_) => 7,
+            Self::Sync | Self::SyncFor(_) => 7,
             Self::Session(..) => 8,
             Self::Resign => 9,
             Self::Notify(_) => 10,
@@ -122,7 +170,6 @@ pub(super) fn alphabet(limits: &Limits) -> Vec<Event> {
     let peers = limits.subject.peers();
     let all: Vec<Sid> = peers.iter().copied().chain([STRANGER]).collect();
     let mut events = vec![
-        Event::Disk,
         Event::Crash,
         Event::Propose,
         Event::Resign,
@@ -130,19 +177,28 @@ pub(super) fn alphabet(limits: &Limits) -> Vec<Event> {
         Event::DurableBeyond,
         Event::StartAgain,
         Event::Notify(peers[0]),
+        Event::Sync,
     ];
-    events.push(Event::Elected(match limits.subject {
-        Subject::Follower | Subject::Observer => Decision::Follow(peers[0]),
-        Subject::Leader | Subject::LeaderOfObserver => Decision::Lead,
-    }));
-    // A link of a leader to itself, or of a learner to somebody else, means nothing.
-    let strangers = match limits.subject {
-        Subject::Follower | Subject::Observer => vec![ME, STRANGER],
-        Subject::Leader | Subject::LeaderOfObserver => vec![ME],
-    };
-    for &peer in peers.iter().chain(&strangers) {
-        events.extend([Event::Link(peer, true), Event::Link(peer, false)]);
+    events.extend((1..=limits.lag).map(|records| Event::Disk(records as u8)));
+    if limits.subject.learns() {
+        events.push(Event::Elected(Decision::Follow(peers[0])));
     }
+    if limits.subject.leads() {
+        events.push(Event::Elected(Decision::Lead));
+    }
+    for &peer in &all {
+        connections(limits, peer, &mut events);
+        events.extend(
+            [Timer::LearnerInitLimit(peer), Timer::LearnerSyncLimit(peer)].map(Event::Timer),
+        );
+        // What has been left unanswered for a tick matters to a newcomer, and to nobody else.
+        if limits.connections > 1 {
+            events.push(Event::Unanswered(peer));
+        }
+        events.push(Event::Session(peer, SessionMessage::Revalidate(6)));
+    }
+    // A late answer of this server itself, as the network may give it, is no leader's.
+    events.push(Event::Opened(Conn { peer: ME, number: GONE }, true));
     let timers = [
         Timer::Resend,
         Timer::Finalize,
@@ -152,30 +208,75 @@ pub(super) fn alphabet(limits: &Limits) -> Vec<Event> {
         Timer::Ping,
     ];
     events.extend(timers.map(Event::Timer));
-    for &peer in &all {
-        events.push(Event::Timer(Timer::LearnerInitLimit(peer)));
-        events.push(Event::Timer(Timer::LearnerSyncLimit(peer)));
-        events.push(Event::Sync(peer));
-        events.push(Event::Session(peer, SessionMessage::Revalidate(6)));
+    // Some words are the same packet.
+    let mut distinct = Vec::new();
+    for event in events.into_iter().map(over_the_wire) {
+        if !distinct.contains(&event) {
+            distinct.push(event);
+        }
     }
-    events.push(Event::Sync(ME));
-    for &peer in peers {
+    distinct
+}
+
+/// What happens to the connections to a peer, and over them.
+fn connections(limits: &Limits, peer: Sid, events: &mut Vec<Event>) {
+    let conn = |number| Conn { peer, number };
+    for number in limits.numbers(peer) {
+        let conn = conn(number);
+        let dialled = limits.subject.learns() && peer == limits.subject.peers()[0];
+        if dialled {
+            events.push(Event::Opened(conn, true));
+        }
+        if limits.subject.leads() {
+            events.push(Event::Opened(conn, false));
+            events.push(Event::WaitedTooLong(conn));
+            events.push(Event::SyncFor(conn));
+        }
+        events.push(Event::Closed(conn));
         let messages = match limits.subject {
             Subject::Follower | Subject::Observer => to_learners(limits),
             Subject::Leader | Subject::LeaderOfObserver => to_leaders(limits),
+            Subject::Crowded => few(),
         };
-        events.extend(messages.into_iter().map(|message| Event::Recv(peer, message)));
+        events.extend(messages.into_iter().map(|message| Event::Recv(conn, message)));
+        events.push(Event::Bare(conn, Zxid::ZERO));
     }
-    // Of somebody without a link one word is enough that a leader may say, and one that a learner
-    // may.
-    events.push(Event::Recv(STRANGER, Message::LeaderInfo { epoch: Epoch(limits.epochs) }));
+    // A connection that is gone: whatever was on its way, the host knows it by the number alone, so
+    // one word is enough that a leader may say, and a few that a learner may.
+    let gone = conn(GONE);
     let (kind, accepted) = (LearnerKind::Follower, Epoch(0));
-    events.push(Event::Recv(STRANGER, Message::LearnerInfo { kind, accepted }));
-    events
+    events.push(Event::Closed(gone));
+    events.push(Event::WaitedTooLong(gone));
+    events.push(Event::SyncFor(gone));
+    events.push(Event::Opened(gone, true));
+    events.push(Event::Unreachable(peer));
+    events.push(Event::Bare(gone, Zxid::ZERO));
+    let epoch = Epoch(1);
+    events.extend(
+        [
+            Message::LeaderInfo { epoch },
+            Message::Snap { zxid: Zxid::ZERO },
+            Message::LearnerInfo { kind, accepted },
+            Message::AckEpoch { current: Some(Epoch(0)), last: Zxid::ZERO },
+            Message::AckNewLeader { epoch },
+            Message::Ping { body: Some(5) },
+        ]
+        .map(|message| Event::Recv(gone, message)),
+    );
 }
 
-fn sessions() -> [SessionMessage<u8>; 3] {
-    [SessionMessage::Request(1), SessionMessage::Revalidate(2), SessionMessage::Sync(4)]
+/// The event with what the host's decoder makes of the packet in it.
+fn over_the_wire(event: Event) -> Event {
+    if let Event::Recv(conn, message) = event {
+        Event::Recv(conn, decoded(&packet(conn.peer, &message)))
+    } else {
+        event
+    }
+}
+
+/// A word of a request cannot be read back, for a transaction of a model is one byte.
+fn sessions() -> [SessionMessage<u8>; 2] {
+    [SessionMessage::Revalidate(2), SessionMessage::Sync(4)]
 }
 
 /// Epochs from "before any" up to one that is never promised.
@@ -192,8 +293,9 @@ fn zxids(limits: &Limits) -> Vec<Zxid> {
     first.into_iter().chain(inside).chain([Zxid::new(Epoch(limits.epochs + 1), 1)]).collect()
 }
 
-fn txn(zxid: Zxid) -> Txn<u8> {
-    Txn { zxid, payload: 0 }
+/// Each transaction carries what no other one does.
+pub(super) fn txn(zxid: Zxid) -> Txn<u8> {
+    Txn { zxid, payload: (16 * zxid.epoch().0 + zxid.counter()) as u8 }
 }
 
 fn to_learners(limits: &Limits) -> Vec<Message<u8>> {
@@ -259,4 +361,17 @@ fn to_leaders(limits: &Limits) -> Vec<Message<u8>> {
         Message::Inform(txn(zxid)),
     ]);
     messages
+}
+
+/// Of a leader and of a learner, as far as it takes to become one's link and to be up to date, and
+/// what is wrong in each phase.
+fn few() -> Vec<Message<u8>> {
+    let (kind, accepted, epoch) = (LearnerKind::Follower, Epoch(0), Epoch(1));
+    vec![
+        Message::LearnerInfo { kind, accepted },
+        Message::AckEpoch { current: Some(accepted), last: Zxid::ZERO },
+        Message::AckNewLeader { epoch },
+        Message::Ping { body: Some(5) },
+        Message::LeaderInfo { epoch },
+    ]
 }

@@ -8,8 +8,7 @@ use zab::{
     Zxid,
 };
 
-use super::book::{Outcome, Standing, Turn};
-use super::event::Event;
+use super::book::{Input, Outcome, Standing, Turn};
 use super::syncs::Syncs;
 
 /// A leadership.
@@ -147,8 +146,8 @@ impl Turn<'_> {
     }
 
     /// Something happens to a leader.
-    pub(super) fn leader(&mut self, mut leader: Leader, event: &Event) {
-        let done = self.happens_to_leader(&mut leader, event);
+    pub(super) fn leader(&mut self, mut leader: Leader, input: &Input) {
+        let done = self.happens_to_leader(&mut leader, input);
         let outcome = &mut self.expected.outcome;
         match done {
             Some(()) => {}
@@ -157,13 +156,13 @@ impl Turn<'_> {
         match *outcome {
             Outcome::Ends => {
                 let linked = leader.learners.keys().map(|&peer| LinkCmd::Close(peer));
-                self.expected.links = linked.collect();
+                self.commands.extend(linked);
                 self.book.standing = Standing::Looking;
             }
             Outcome::Refused(peer) => {
                 leader.syncs.forget(peer);
                 leader.learners.remove(&peer);
-                self.expected.links.push(LinkCmd::Close(peer));
+                self.commands.push(LinkCmd::Close(peer));
                 self.book.standing = Standing::Leader(leader);
             }
             Outcome::Taken | Outcome::PassedBy => self.book.standing = Standing::Leader(leader),
@@ -171,60 +170,57 @@ impl Turn<'_> {
     }
 
     /// `None`: nothing changes.
-    fn happens_to_leader(&mut self, leader: &mut Leader, event: &Event) -> Option<()> {
-        match event {
-            // A new link replaces an old one, and with it what was heard over it.
-            Event::Link(peer, true) if *peer != self.config.me => {
+    fn happens_to_leader(&mut self, leader: &mut Leader, input: &Input) -> Option<()> {
+        match input {
+            // A new link begins anew, whatever was heard over the one before.
+            Input::Link(peer, true) if *peer != self.config.me => {
                 leader.syncs.forget(*peer);
                 leader.learners.insert(*peer, Heard { follower: false, step: Step::Linked });
             }
-            Event::Link(peer, false) => {
+            Input::Link(peer, false) => {
                 leader.learners.remove(peer)?;
                 leader.syncs.forget(*peer);
             }
-            Event::Recv(peer, message) => {
+            Input::Recv(peer, message) => {
                 let heard = *leader.learners.get(peer)?;
                 if heard.is_up_to_date() {
                     self.expected.heard = Some(Timer::LearnerSyncLimit(*peer));
                 }
                 return self.said(leader, *peer, heard, message);
             }
-            Event::Timer(Timer::Ping) => {
+            Input::Timer(Timer::Ping) => {
                 leader.established()?;
                 self.ping_all(leader);
             }
-            Event::Timer(Timer::InitLimit | Timer::QuorumLoss) => {
-                let Event::Timer(timer) = event else { return None };
+            Input::Timer(timer @ (Timer::InitLimit | Timer::QuorumLoss)) => {
                 leader.timers(self.config).contains(timer).then_some(())?;
                 self.expected.outcome = Outcome::Ends;
             }
             // One of a learner's two limits runs; the other may have run out before it was stopped,
             // and means the same.
-            Event::Timer(Timer::LearnerInitLimit(peer) | Timer::LearnerSyncLimit(peer)) => {
+            Input::Timer(Timer::LearnerInitLimit(peer) | Timer::LearnerSyncLimit(peer)) => {
                 leader.learners.get(peer)?;
                 self.expected.outcome = Outcome::Refused(*peer);
             }
-            Event::Disk => self.own_disk(leader),
-            Event::Propose => self.propose(leader)?,
-            Event::Sync(origin) => {
+            Input::Durable => self.own_disk(leader),
+            Input::Propose(payload) => self.propose(leader, *payload)?,
+            Input::Sync(origin, body) => {
                 leader.established()?;
                 (*origin == self.config.me || leader.is_up_to_date(*origin)).then_some(())?;
-                leader.syncs.push(*origin, Event::SYNC_BODY, self.book.last());
+                leader.syncs.push(*origin, *body, self.book.last());
                 self.answer_syncs(leader);
             }
-            Event::Session(peer, message) => {
+            Input::Session(peer, message) => {
                 leader.is_up_to_date(*peer).then_some(())?;
                 self.say(*peer, Message::Session(message.clone()));
             }
-            Event::Resign => self.expected.outcome = Outcome::Ends,
-            Event::Link(_, true)
-            | Event::Timer(Timer::Resend | Timer::Finalize | Timer::SyncLimit)
-            | Event::Elected(_)
-            | Event::DurableAgain
-            | Event::DurableBeyond
-            | Event::Notify(_)
-            | Event::StartAgain
-            | Event::Crash => return None,
+            Input::Resign => self.expected.outcome = Outcome::Ends,
+            Input::Link(_, true)
+            | Input::Timer(Timer::Resend | Timer::Finalize | Timer::SyncLimit)
+            | Input::Elected(_)
+            | Input::DurableNever
+            | Input::Notify
+            | Input::Start => return None,
         }
         Some(())
     }
@@ -324,7 +320,7 @@ impl Turn<'_> {
                 self.answer_syncs(leader);
             }
             (Message::Session(message), Step::UpToDate(..)) => {
-                self.expected.session.push((peer, message.clone()));
+                self.session(peer, message);
             }
             (
                 Message::LearnerInfo { .. }
@@ -489,7 +485,7 @@ impl Turn<'_> {
     }
 
     /// P3.1, P3.2.
-    fn propose(&mut self, leader: &mut Leader) -> Option<()> {
+    fn propose(&mut self, leader: &mut Leader, payload: u8) -> Option<()> {
         let epoch = leader.established()?;
         let last = self.book.last();
         let counter = if last.epoch() == epoch { last.counter() } else { 0 };
@@ -497,7 +493,7 @@ impl Turn<'_> {
             self.expected.outcome = Outcome::Ends;
             return Some(());
         }
-        let txn = Txn { zxid: Zxid::new(epoch, counter + 1), payload: 0 };
+        let txn = Txn { zxid: Zxid::new(epoch, counter + 1), payload };
         self.write(Record::Txn(txn.clone()));
         for (&sid, heard) in &leader.learners {
             if heard.follower && heard.is_sent_everything() {

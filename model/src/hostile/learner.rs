@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use zab::{Config, Epoch, LearnerKind, LinkCmd, Message, Record, Sid, Timer, Zxid};
 
-use super::book::{Book, Outcome, Standing, Turn};
+use super::book::{Book, Input, Outcome, Standing, Turn};
 use super::event::Event;
 use crate::cluster::limits::votes;
 
@@ -173,20 +173,20 @@ impl Turn<'_> {
             false => LearnerKind::Observer,
         };
         self.book.standing = Standing::Learner(Learner { leader, kind, phase: Phase::Dialling });
-        self.expected.links.push(LinkCmd::Connect(leader));
+        self.commands.push(LinkCmd::Connect(leader));
     }
 
     /// Something happens to a learner.
-    pub(super) fn learner(&mut self, learner: Learner, event: &Event) {
+    pub(super) fn learner(&mut self, learner: Learner, input: &Input) {
         let leader = learner.leader;
-        match event {
-            Event::Link(peer, true) if *peer == leader && learner.phase == Phase::Dialling => {
+        match input {
+            Input::Link(peer, true) if *peer == leader && learner.phase == Phase::Dialling => {
                 let accepted = self.book.issued.accepted;
                 self.say(leader, Message::LearnerInfo { kind: learner.kind, accepted });
                 self.phase(learner, Phase::Greeted);
             }
-            Event::Link(peer, false) if *peer == leader => self.leave(leader, Outcome::Ends),
-            Event::Recv(peer, message) if *peer == leader => {
+            Input::Link(peer, false) if *peer == leader => self.leave(leader, Outcome::Ends),
+            Input::Recv(peer, message) if *peer == leader => {
                 self.expected.heard = learner.established().map(|_| Timer::SyncLimit);
                 match learner.due(&self.book, self.config, message) {
                     Due::Yes => self.take(learner, message),
@@ -194,27 +194,25 @@ impl Turn<'_> {
                     Due::No => self.leave(leader, Outcome::Refused(leader)),
                 }
             }
-            Event::Timer(timer) if learner.timers().contains(timer) => {
+            Input::Timer(timer) if learner.timers().contains(timer) => {
                 self.leave(leader, Outcome::Refused(leader));
             }
-            Event::Resign => self.leave(leader, Outcome::Refused(leader)),
-            Event::Session(peer, message) if *peer == leader && learner.established().is_some() => {
+            Input::Resign => self.leave(leader, Outcome::Refused(leader)),
+            Input::Session(peer, message) if *peer == leader && learner.established().is_some() => {
                 self.say(leader, Message::Session(message.clone()));
             }
             // The disk: what waits for it is held back outside of the core.
-            Event::Disk => {}
-            Event::Link(..)
-            | Event::Recv(..)
-            | Event::Timer(_)
-            | Event::Session(..)
-            | Event::Elected(_)
-            | Event::DurableAgain
-            | Event::DurableBeyond
-            | Event::Propose
-            | Event::Sync(_)
-            | Event::Notify(_)
-            | Event::StartAgain
-            | Event::Crash => self.pass_by(),
+            Input::Durable => {}
+            Input::Link(..)
+            | Input::Recv(..)
+            | Input::Timer(_)
+            | Input::Session(..)
+            | Input::Elected(_)
+            | Input::DurableNever
+            | Input::Propose(_)
+            | Input::Sync(..)
+            | Input::Notify
+            | Input::Start => self.pass_by(),
         }
     }
 
@@ -224,7 +222,7 @@ impl Turn<'_> {
 
     fn leave(&mut self, leader: Sid, outcome: Outcome) {
         self.expected.outcome = outcome;
-        self.expected.links.push(LinkCmd::Close(leader));
+        self.commands.push(LinkCmd::Close(leader));
         self.book.standing = Standing::Looking;
     }
 
@@ -279,9 +277,11 @@ impl Turn<'_> {
                 self.commit(learner, txn.zxid);
             }
             (Message::Commit { zxid }, _) => self.commit(learner, *zxid),
-            (Message::Ping { .. }, _) => self.say(leader, Message::Ping { body: None }),
+            (Message::Ping { .. }, _) => {
+                self.say(leader, Message::Ping { body: Some(Event::REPORT) });
+            }
             (Message::Session(message), _) => {
-                self.expected.session.push((leader, message.clone()));
+                self.session(leader, message);
             }
             (message, phase) => unreachable!("{message:?} is not due in {phase:?}"),
         }

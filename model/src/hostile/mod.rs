@@ -1,31 +1,39 @@
 //! Family H: one real server whose peers may say anything.
 //!
 //! In the cluster models every peer runs the correct core, so what guards against messages that no
-//! correct server sends is never needed there. Here there is one server, the deployed [`zab::Zab`]
-//! with its disk, and around it nothing but an alphabet ([`event`]): in every state each of its
-//! words is tried, from each peer, with a link or without. So are decisions of the election, links,
-//! timers that run and timers that were stopped, the session layer, a disk that lags and one that
-//! lies about its progress, and crashes.
+//! correct server sends is never needed there. Here there is one server, the deployed
+//! [`host::Host`] with the deployed [`zab::Zab`] in it and its disk, and around it nothing but an
+//! alphabet ([`event`]): in every state each of its words is tried, from each peer, over each of
+//! its connections and over one that is gone. A word is what the host's decoder makes of a
+//! [`packet`]. So are decisions of the election, connections that come early, or while another one
+//! is a peer's link, or end, timers that run and timers that were stopped, the session layer, a
+//! disk that lags and one that lies about its progress, and crashes.
 //!
-//! What is due is said independently of the core: [`learner`] and [`leader`] restate
-//! spec/protocol.md for one server, over a [`book`] of what an outsider can know. Every step is
-//! compared with that: a guard of the core that is weaker takes what is not due, and one that is
-//! stronger refuses what is.
+//! What is due is said independently of host and core: [`learner`] and [`leader`] restate
+//! spec/protocol.md for one server, over a [`book`] of what an outsider can know, and
+//! [`connections`] what the host promises of connections and of what waits for the disk. What the
+//! host asks for ([`done`]) is compared with that at every step ([`audit`]): a guard that is weaker
+//! takes what is not due, and one that is stronger refuses what is.
 //!
-//! [`election`] does the same with the deployed [`zab::Election`], which has neither links nor a
-//! disk. What both have in common with everything that explores them is a [`machine::Machine`].
+//! [`election`] does the same with the deployed [`zab::Election`] in the same host, which has
+//! neither links nor a disk then. What both have in common with everything that explores them is a
+//! [`machine::Machine`].
 //!
 //! A state is one word, the server; the outputs of a step are judged on its edge and not kept.
 
+mod audit;
 mod book;
 mod checkable;
+mod connections;
 mod disk;
+mod done;
 mod election;
 mod event;
 mod leader;
 mod learner;
 mod limits;
 mod machine;
+mod packet;
 mod proper;
 mod property;
 mod server;

@@ -1,12 +1,12 @@
-//! Zab proper among the machines whose peers may say anything: the deployed [`zab::Zab`] and its
-//! disk.
+//! Zab proper among the machines whose peers may say anything: the deployed host with the deployed
+//! [`zab::Zab`] in it, and its disk.
 
 use zab::{Action, Config, Sid};
 
-use super::event::{Event, alphabet};
+use super::event::{Conn, Event, alphabet};
 use super::limits::{BOUNDS, KINDS, KINDS_OF_EVENTS, Limits, ME, STRANGER, Subject};
 use super::machine::{Companion, Kind, Machine, Seen};
-use super::property::{Property, companions, mark};
+use super::property::{DISK_BEHIND, Property, companions, mark};
 use super::server::{Server, Taken};
 use super::story;
 use checker::{BoundInfo, Bounds, PropertyInfo, PropertyKind, Step};
@@ -23,7 +23,7 @@ impl Machine for Proper {
     type Subject = Subject;
     type Server = Server;
     type Event = Event;
-    type Word = zab::Send<u8>;
+    type Word = (Conn, zab::Message<u8>);
 
     const KINDS: &'static [Kind<Subject>] = &KINDS;
     const BOUNDS: &'static [BoundInfo] = &BOUNDS;
@@ -45,11 +45,16 @@ impl Machine for Proper {
     }
 
     fn may_reach(companion: &Companion, bounds: &Bounds) -> bool {
-        companion.seen != Seen::OnStep(mark::SYNCED) || bounds.value("syncs") > 0
+        let needs = |bound, least| bounds.value(bound) >= least;
+        match companion.seen {
+            Seen::OnStep(mark::SYNCED) => needs("syncs", 1),
+            Seen::InState(DISK_BEHIND) => needs("lag", 2),
+            Seen::OnStep(_) | Seen::InState(_) => true,
+        }
     }
 
     fn actions(subject: Subject) -> Vec<(&'static str, u32)> {
-        let core = core_actions(subject.learns()).into_iter();
+        let core = core_actions(subject).into_iter();
         let events = KINDS_OF_EVENTS.into_iter().zip(mark::EVENTS..);
         core.map(|(name, action)| (name, action as u32)).chain(events).collect()
     }
@@ -111,7 +116,7 @@ fn occasions(property: Property, outcome: &Outcome) -> u64 {
         Property::Delivery | Property::Commits => steps(mark::DELIVERED),
         Property::Gates => steps(mark::GATED),
         Property::Harmless => refusals + steps(mark::PASSED),
-        Property::Answers => outcome.generated,
+        Property::Answers | Property::Order | Property::Connections => outcome.generated,
         Property::Sessions => {
             steps(Action::SessionForward as u32) + steps(Action::SessionDeliver as u32)
         }
@@ -119,13 +124,13 @@ fn occasions(property: Property, outcome: &Outcome) -> u64 {
 }
 
 /// The core's actions within reach of a learner, or of a leader.
-fn core_actions(learner: bool) -> Vec<(&'static str, Action)> {
+fn core_actions(subject: Subject) -> Vec<(&'static str, Action)> {
     macro_rules! named {
         ($($action:ident),* $(,)?) => { vec![$((stringify!($action), Action::$action)),*] };
     }
     let mut actions = named![Start, Durable, SessionForward, SessionDeliver];
-    actions.extend(if learner {
-        named![
+    if subject.learns() {
+        actions.extend(named![
             BecomeLearner,
             LearnerSendInfo,
             LearnerPromise,
@@ -140,9 +145,10 @@ fn core_actions(learner: bool) -> Vec<(&'static str, Action)> {
             LearnerProcessInform,
             LearnerProcessPing,
             LearnerLeave,
-        ]
-    } else {
-        named![
+        ]);
+    }
+    if subject.leads() {
+        actions.extend(named![
             BecomeLeading,
             LeaderAcceptLink,
             LeaderProcessLearnerInfo,
@@ -166,7 +172,7 @@ fn core_actions(learner: bool) -> Vec<(&'static str, Action)> {
             LeaderSyncConfirmed,
             LeaderLearnerGone,
             LeaderStepDown,
-        ]
-    });
+        ]);
+    }
     actions
 }

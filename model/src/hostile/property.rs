@@ -24,11 +24,13 @@ pub(super) enum Property {
     Sessions,
     Roles,
     Timers,
+    Order,
+    Connections,
 }
 
 impl Property {
     /// All of them, in the order of their bits.
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Abort,
         Self::Recovery,
         Self::Damage,
@@ -45,6 +47,8 @@ impl Property {
         Self::Sessions,
         Self::Roles,
         Self::Timers,
+        Self::Order,
+        Self::Connections,
     ];
 
     /// The property's bit.
@@ -71,6 +75,8 @@ impl Property {
             Self::Sessions => "sessions-pass-unchanged",
             Self::Roles => "serves-when-up-to-date",
             Self::Timers => "timers-run-for-the-phase",
+            Self::Order => "effects-keep-their-order",
+            Self::Connections => "a-live-link-keeps-its-place",
         }
     }
 
@@ -121,7 +127,13 @@ impl Property {
                 "the role, and the epoch in which clients are served, are those of the phase, and the shell is told of each change"
             }
             Self::Timers => {
-                "the timers that run are those of the phase, and hearing a peer starts its limit anew"
+                "the timers that run are those of the phase, of open questions and of connections that wait, and hearing a peer starts its limit anew"
+            }
+            Self::Order => {
+                "a state is installed before its record, a state that leaves holds exactly what its label says, and nothing leaves over a connection that is closed"
+            }
+            Self::Connections => {
+                "a connection becomes a peer's link when there is no other one, or that one has left a question unanswered for a tick; who comes early or second waits in one of four places, who came first is tried first, and what comes over any other connection is not heard"
             }
         }
     }
@@ -145,6 +157,8 @@ impl Property {
             Self::Sessions => "spec/protocol.md, P3.6",
             Self::Roles => "spec/protocol.md, P2.7, P2.8, P4.1",
             Self::Timers => "spec/protocol.md, P1.8, P3.7",
+            Self::Order => "host::Effect",
+            Self::Connections => "spec/protocol.md, P1.1; ARCHITECTURE.md, bounds",
         }
     }
 }
@@ -165,6 +179,10 @@ pub(super) mod mark {
     pub(in super::super) const WROTE: u32 = 103;
     /// A sync was answered.
     pub(in super::super) const SYNCED: u32 = 104;
+    /// The core was not asked.
+    pub(in super::super) const HELD: u32 = 105;
+    /// A connection waits.
+    pub(in super::super) const WAITED: u32 = 106;
 }
 
 /// The number of a refusal.
@@ -207,6 +225,9 @@ const IMPLAUSIBLE: Companion = refused(
 );
 const TIMED_OUT: Companion = refused("refused-timed-out", "a peer is given up for its silence", 10);
 
+/// The bit of states in which two records or more are on their way.
+pub(super) const DISK_BEHIND: u32 = 6;
+
 /// Of a follower.
 const LEARNER: [Companion; 18] = [
     UNEXPECTED,
@@ -226,7 +247,7 @@ const LEARNER: [Companion; 18] = [
     reached("phase-synchronizing", "it is sent the history", 3),
     reached("phase-accepted", "it waits for UPTODATE", 4),
     reached("phase-serving", "it is up to date", 5),
-    reached("disk-behind", "memory is two records or more ahead of the disk", 6),
+    reached("disk-behind", "memory is two records or more ahead of the disk", DISK_BEHIND),
 ];
 
 /// Of a leader.
@@ -254,10 +275,30 @@ const LEADER: [Companion; 17] = [
     },
 ];
 
+/// Of a server to which many connect.
+const CROWDED: [Companion; 11] = [
+    UNEXPECTED,
+    TIMED_OUT,
+    reached("phase-greeted", "it has told its leader what it promised", 1),
+    reached("stage-established", "it is established", 11),
+    reached("learner-up-to-date", "a learner is up to date", 14),
+    reached("early", "connections wait until it leads", 17),
+    reached("newcomer-waits", "a connection waits behind a link", 18),
+    reached("overdue", "a link has left a question unanswered for a tick", 19),
+    reached("asked", "a connection that waits was told LEADERINFO", 20),
+    reached("answered", "a link that was told LEADERINFO while it waited has answered", 21),
+    Companion {
+        name: "not-heard",
+        sentence: "something comes over a connection that is no link",
+        seen: Seen::OnStep(mark::HELD),
+    },
+];
+
 /// What a run with this subject has to reach.
 pub(super) fn companions(subject: Subject) -> &'static [Companion] {
     match subject {
         Subject::Follower | Subject::Observer => &LEARNER,
         Subject::Leader | Subject::LeaderOfObserver => &LEADER,
+        Subject::Crowded => &CROWDED,
     }
 }

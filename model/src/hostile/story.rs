@@ -1,6 +1,6 @@
 //! Counterexamples as people read them.
 
-use zab::{After, DiskImage, Sid};
+use zab::{DiskImage, Sid};
 
 use super::book::Book;
 use super::event::{Event, label};
@@ -47,39 +47,39 @@ pub(super) fn story<M: Machine>(
 pub(super) fn tell(number: usize, event: &Event, before: &Server, taken: &Taken) -> Step {
     let after = &taken.server;
     let received = match event {
-        Event::Recv(from, message) => Some(Arrow {
-            from: from.to_string(),
+        Event::Recv(conn, message) => Some(Arrow {
+            from: conn.peer.to_string(),
             to: ME.to_string(),
             label: label(message),
             fate: Fate::Delivered,
             until: Some(number),
         }),
         Event::Elected(_)
-        | Event::Link(..)
+        | Event::Opened(..)
+        | Event::Closed(_)
+        | Event::Unreachable(_)
+        | Event::Bare(..)
         | Event::Timer(_)
-        | Event::Disk
+        | Event::Unanswered(_)
+        | Event::WaitedTooLong(_)
+        | Event::Disk(_)
         | Event::DurableAgain
         | Event::DurableBeyond
         | Event::Propose
-        | Event::Sync(_)
+        | Event::Sync
+        | Event::SyncFor(_)
         | Event::Session(..)
         | Event::Resign
         | Event::Notify(_)
         | Event::StartAgain
         | Event::Crash => None,
     };
-    let sent = taken.sends.iter().map(|send| {
-        let waits = match send.after {
-            After::Now => "",
-            After::Durable(_) => ", when durable",
-        };
-        Arrow {
-            from: ME.to_string(),
-            to: send.to.to_string(),
-            label: format!("{}{waits}", label(&send.message)),
-            fate: Fate::InFlight,
-            until: None,
-        }
+    let sent = taken.sends.iter().map(|(conn, message)| Arrow {
+        from: ME.to_string(),
+        to: conn.peer.to_string(),
+        label: label(message),
+        fate: Fate::InFlight,
+        until: None,
     });
     let mut memory = taken.complaints.clone();
     if before.book != after.book {
@@ -98,13 +98,15 @@ pub(super) fn tell(number: usize, event: &Event, before: &Server, taken: &Taken)
         kind: match event {
             Event::Crash => StepKind::Crash,
             Event::StartAgain => StepKind::Restart,
-            Event::Disk | Event::DurableAgain | Event::DurableBeyond => StepKind::Disk,
-            Event::Timer(_) => StepKind::Timeout,
-            Event::Link(..) => StepKind::Link,
+            Event::Disk(_) | Event::DurableAgain | Event::DurableBeyond => StepKind::Disk,
+            Event::Timer(_) | Event::Unanswered(_) | Event::WaitedTooLong(_) => StepKind::Timeout,
+            Event::Opened(..) | Event::Closed(_) | Event::Unreachable(_) => StepKind::Link,
             Event::Elected(_)
             | Event::Recv(..)
+            | Event::Bare(..)
             | Event::Propose
-            | Event::Sync(_)
+            | Event::Sync
+            | Event::SyncFor(_)
             | Event::Session(..)
             | Event::Resign
             | Event::Notify(_) => StepKind::Protocol,

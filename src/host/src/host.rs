@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use zab::{
     Epoch, Input, LinkCmd, Message, Note, Notification, Outputs, Role, Send, ServerState, Sid,
-    TimerCmd, Txn, WriteNo,
+    TimerCmd, Txn, WriteNo, Zxid,
 };
 
 use crate::claims::{Claims, Heard};
 use crate::connection::Connection;
 use crate::election::{Said, encode_notification};
 use crate::io::{Effect, Event, Link, Remark, Shell, Timer};
-use crate::machine::{Core, Elected};
+use crate::machine::{Core, Elected, Electing};
 use crate::packets::Payload;
 use claiming::turn_away;
 
@@ -87,6 +87,27 @@ impl<C: Elected> Host<C> {
         self.carry_out(&mut out, None, &mut to);
         self.out = out;
         self.look_at_claims(&mut to);
+    }
+}
+
+impl<C: Electing> Host<C> {
+    /// The server looks for a leader.
+    pub fn look<S>(
+        &mut self,
+        (current, last): (Epoch, Zxid),
+        shell: &mut impl Shell<C::Payload>,
+        effects: &mut Vec<Effect<C::Payload, S>>,
+    ) {
+        let mut to = To { shell, effects };
+        let mut out = std::mem::take(&mut self.out);
+        self.core.look(current, last, &mut out);
+        self.carry_out(&mut out, None, &mut to);
+        self.out = out;
+    }
+
+    /// The leader of this epoch is established.
+    pub fn established(&mut self, epoch: Epoch) {
+        self.core.established(epoch);
     }
 }
 

@@ -22,5 +22,5 @@ pub use claims::{CLAIMS_MAX, Turned};
 pub use election::{decode_notification, encode_notification};
 pub use host::Host;
 pub use io::{Effect, Event, Generation, Link, Remark, Shell, Silent, Timer};
-pub use machine::{Core, Elected};
+pub use machine::{Alone, Core, Elected, Electing};
 pub use packets::{Decoder, Payload, Requests, encode_request, learner_of, requests, take, zxid};

@@ -160,6 +160,8 @@ impl Book {
                     vote.peer_epoch = *epoch;
                 }
             }
+            // What a peer was told is no affair of the election.
+            Event::Connects(_) => {}
         }
         turn.end(self)
     }

@@ -1,5 +1,6 @@
 //! Everything that can happen to a server in an election whose peers may say anything.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use zab::{Election, Epoch, Notification, ServerState, Sid, Timer, Vote, Zxid};
 
@@ -16,6 +17,8 @@ pub(in super::super) enum Event {
     Timer(Timer),
     /// The epoch of the leader on whom the server has settled is established.
     Established(Epoch),
+    /// A connection to a peer comes up.
+    Connects(Sid),
 }
 
 impl Event {
@@ -26,6 +29,7 @@ impl Event {
             Self::Notify(from, word) => format!("{from} says {}", label(word)),
             Self::Timer(timer) => format!("{timer:?} runs out"),
             Self::Established(epoch) => format!("epoch {epoch} is established"),
+            Self::Connects(peer) => format!("a connection to {peer} comes up"),
         }
     }
 
@@ -36,6 +40,7 @@ impl Event {
             Self::Notify(..) => 1,
             Self::Timer(_) => 2,
             Self::Established(_) => 3,
+            Self::Connects(_) => 4,
         }
     }
 }
@@ -92,7 +97,29 @@ pub(super) fn alphabet(limits: &Limits) -> Vec<Event> {
     for other in [VOTELESS, STRANGER, ME] {
         events.extend(of_others(limits).into_iter().map(|word| Event::Notify(other, word)));
     }
-    events
+    events.extend(limits.peers().chain([VOTELESS, STRANGER]).map(Event::Connects));
+    events.into_iter().filter_map(over_the_wire).collect()
+}
+
+/// The event with what a host makes of the packet in it; nothing if it cannot be read, as a zxid of
+/// which the first bit is set: no host ever hears that.
+fn over_the_wire(event: Event) -> Option<Event> {
+    if let Event::Notify(from, word) = event {
+        let mut bytes = Vec::new();
+        host::encode_notification(&word, &Bytes::new(), &mut bytes);
+        decoded(&bytes).ok().map(|word| Event::Notify(from, word))
+    } else {
+        Some(event)
+    }
+}
+
+/// What a peer reads of an election message: its length, and what it says.
+pub(super) fn decoded(bytes: &[u8]) -> Result<Notification, String> {
+    let (length, payload) = bytes.split_first_chunk().ok_or("no length")?;
+    if usize::try_from(i32::from_be_bytes(*length)) != Ok(payload.len()) {
+        return Err(format!("{} bytes behind the length {length:?}", payload.len()));
+    }
+    host::decode_notification(&Bytes::copy_from_slice(payload))
 }
 
 /// What a server says that votes: everything possible, and a little of what is not, as that changes

@@ -143,4 +143,5 @@ pub(super) const BOUNDS: [BoundInfo; 6] = [
 ];
 
 /// Kinds of events, for coverage.
-pub(super) const KINDS_OF_EVENTS: [&str; 4] = ["Look", "Notify", "Timer", "Established"];
+pub(super) const KINDS_OF_EVENTS: [&str; 5] =
+    ["Look", "Notify", "Timer", "Established", "Connects"];

@@ -1,5 +1,5 @@
-//! The election among the machines whose peers may say anything: one real [`zab::Election`],
-//! without a network and without correct peers.
+//! The election among the machines whose peers may say anything: the deployed host with the
+//! deployed [`zab::Election`] alone in it, without a network and without correct peers.
 //!
 //! In families F and X the real election runs against itself, so no word is said there that a
 //! correct server does not say. Here every state hears every word of the alphabet ([`event`]):
@@ -44,7 +44,9 @@ impl Machine for Ballots {
 
     const KINDS: &'static [Kind<Subject>] = &KINDS;
     const BOUNDS: &'static [BoundInfo] = &BOUNDS;
-    const REDUCTIONS: &'static [&'static str] = &[];
+    const REDUCTIONS: &'static [&'static str] = &[
+        "what each peer was told last is compared at each step and then taken for a word of another election: nothing but the beginning of a connection asks for it",
+    ];
 
     fn properties() -> Vec<PropertyInfo> {
         Property::ALL.map(Property::info).to_vec()
@@ -73,6 +75,7 @@ impl Machine for Ballots {
             Property::Harmless => (0..REASONS).map(|number| steps(mark::IGNORED + number)).sum(),
             Property::Decisions => steps(mark::DECIDED),
             Property::Answers => steps(mark::SAID),
+            Property::Greetings => steps(mark::GREETED),
         }
     }
 

@@ -17,11 +17,12 @@ pub(super) enum Property {
     Answers,
     Timers,
     Names,
+    Greetings,
 }
 
 impl Property {
     /// All of them, in the order of their bits.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Abort,
         Self::Acceptance,
         Self::Harmless,
@@ -30,6 +31,7 @@ impl Property {
         Self::Answers,
         Self::Timers,
         Self::Names,
+        Self::Greetings,
     ];
 
     /// The property's bit.
@@ -78,6 +80,11 @@ impl Property {
                 "Action, Ignored",
                 "each step is noted by the names of what happens in it, or by the reason for which it is ignored",
             ),
+            Self::Greetings => (
+                "a-connection-begins-with-the-latest-word",
+                "host::Event::ElectionOpened; QuorumCnxManager",
+                "a new connection to a peer begins with what that peer was told last, and with nothing if it was told nothing; what leaves otherwise leaves once",
+            ),
         };
         PropertyInfo { name, kind: PropertyKind::Always, source, sentence }
     }
@@ -103,6 +110,8 @@ pub(super) mod mark {
     pub(in super::super) const BY_OTHERS: u32 = 105;
     /// It answered a server without a vote.
     pub(in super::super) const TO_OBSERVER: u32 = 106;
+    /// A connection began with the latest word.
+    pub(in super::super) const GREETED: u32 = 107;
 }
 
 /// The number of a reason; reasons that are none of the election's have one in common.

@@ -1,17 +1,17 @@
-//! The server that is explored: the deployed election machine, and the book that says what is due.
-//! Every step of the machine is compared with the book.
+//! The server that is explored: the deployed host with the deployed election in it, and the book
+//! that says what is due. Every step is compared with the book.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use host::{Alone, Effect, Host, Silent};
 use zab::{
-    Config, Decision, Election, Ignored, Note, Notification, Outputs, Quorum, ServerState, Sid,
-    Timer, TimerCmd,
+    Config, Decision, Election, Ignored, Note, Notification, Quorum, Role, ServerState, Sid, Timer,
 };
 
 use super::super::machine;
 use super::book::{Book, Due, Standing};
-use super::event::{Event, label};
-use super::limits::{Limits, ME};
+use super::event::{Event, decoded, label};
+use super::limits::{HIGH, Limits, ME, VOTELESS};
 use super::property::{Property, mark, reason};
 use crate::cluster::quiet::caught;
 use search::Judgement;
@@ -19,8 +19,8 @@ use search::Judgement;
 /// A server, and what is known of it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(in super::super) struct Server {
-    /// The core.
-    pub(super) core: Election,
+    /// The host, and the core in it. It has told [`TOLD`] something else before every step.
+    pub(super) host: Host<Alone<u8>>,
     /// What an outsider knows.
     pub(super) book: Book,
 }
@@ -32,8 +32,10 @@ impl Server {
     /// A server that has never looked.
     pub(super) fn start(voters: BTreeSet<Sid>) -> Taken {
         let quorum = Quorum::majority(voters.iter().copied().collect());
-        let core = Election::new(&Config::new(ME, quorum));
-        let server = Self { core, book: Book::new(voters) };
+        let core = Alone::new(&Config::new(ME, quorum));
+        let mut host = Host::new(core, "".into());
+        host.tells_last(TOLD.map(|peer| (peer, LONG_AGO)));
+        let server = Self { host, book: Book::new(voters) };
         let mut audit = Audit::default();
         audit.standing(&server);
         audit.taken(server)
@@ -48,24 +50,25 @@ impl Server {
         }
         let mut server = self.clone();
         let due = server.book.on(event);
-        let mut out = Outputs::new();
-        let stepped = run(&mut server.core, event, &mut out);
+        let done = Done::of(&mut server.host, event);
         let mut audit = Audit::default();
         audit.mark(mark::EVENTS + event.kind() as u32);
-        let decision = match stepped {
-            Ok(decision) => decision,
+        let done = match done {
+            Ok(done) => done,
             Err(said) => {
                 audit.check(Property::Abort, false, || format!("panics: {said}"));
                 return Some(audit.taken(self.clone()));
             }
         };
-        audit.decision(self, &server, decision, &due);
-        audit.notes(&out, event, &due);
-        audit.harm(self, &server, &out);
+        audit.decision(self, &server, &done, &due);
+        audit.notes(&done, event, &due);
+        audit.harm(self, &server, &done);
         audit.standing(&server);
-        audit.answers(&out, event, &server, &due);
-        audit.timers(self, &server, &out, event, &due);
-        audit.sends = out.notifications;
+        audit.answers(&done, event, &server, &due);
+        audit.greeting(&done, event, &server, &due);
+        audit.timers(self, &server, &done, event, &due);
+        audit.sends = done.says;
+        server.host.tells_last(TOLD.map(|peer| (peer, LONG_AGO)));
         Some(audit.taken(server))
     }
 
@@ -84,26 +87,91 @@ impl Server {
     }
 }
 
-/// Calls the core. An error is what it said when it panicked; what the step left behind means
-/// nothing.
-fn run(
-    core: &mut Election,
-    event: &Event,
-    out: &mut Outputs<u8>,
-) -> Result<Option<Decision>, String> {
-    let step = || match event {
-        Event::Look(current, last) => {
-            core.look(*current, *last, out);
-            None
+/// Those that were told something in another election.
+const TOLD: [Sid; 4] = [Sid(1), VOTELESS, Sid(5), HIGH];
+
+/// What they were told. No server says it now.
+const LONG_AGO: Notification =
+    Notification { state: ServerState::Observing, vote: None, round: Election::ROUND_MAX + 7 };
+
+/// What a host asks for at an event, sorted.
+#[derive(Default, Debug)]
+struct Done {
+    /// Election messages, as peers read them.
+    says: Vec<(Sid, Notification)>,
+    /// The message with which a connection begins.
+    greets: Option<Notification>,
+    /// Timers that begin (true) or end.
+    timers: Vec<(Timer, bool)>,
+    /// What the core did.
+    notes: Vec<Note>,
+    /// What is none of an election's business.
+    strange: Vec<String>,
+}
+
+impl Done {
+    /// What the host asks for when this happens.
+    ///
+    /// # Errors
+    /// What it said when it panicked; what the step left behind means nothing.
+    fn of(host: &mut Host<Alone<u8>>, event: &Event) -> Result<Self, String> {
+        let mut asked: Vec<Effect<u8, ()>> = Vec::new();
+        caught(|| {
+            let mut happens = |event| host.handle(event, &mut Silent, &mut asked);
+            match event {
+                Event::Look(current, last) => {
+                    host.look((*current, *last), &mut Silent, &mut asked);
+                }
+                Event::Notify(from, notification) => {
+                    happens(host::Event::Notified { from: *from, notification: *notification });
+                }
+                Event::Timer(timer) => happens(host::Event::Timer(host::Timer::Core(*timer))),
+                Event::Established(epoch) => host.established(*epoch),
+                Event::Connects(peer) => happens(host::Event::ElectionOpened(*peer)),
+            }
+            host.flush(&mut asked);
+        })?;
+        let mut done = Self::default();
+        for effect in asked {
+            done.take(effect);
         }
-        Event::Notify(from, word) => core.notify(*from, word, out),
-        Event::Timer(timer) => core.timer(*timer, out),
-        Event::Established(epoch) => {
-            core.established(*epoch);
-            None
+        Ok(done)
+    }
+
+    fn take(&mut self, effect: Effect<u8, ()>) {
+        match effect {
+            Effect::Notify { to, bytes, looks } => match decoded(&bytes) {
+                Ok(word) if looks == (word.state == ServerState::Looking) => {
+                    self.says.push((to, word));
+                }
+                said => self.strange.push(format!("tells {to} {said:?}, looks: {looks}")),
+            },
+            Effect::Greet { bytes } => match decoded(&bytes) {
+                Ok(word) if self.greets.is_none() => self.greets = Some(word),
+                said => self.strange.push(format!("greets with {said:?}")),
+            },
+            Effect::Arm(host::Timer::Core(timer)) => self.timers.push((timer, true)),
+            Effect::Disarm(host::Timer::Core(timer)) => self.timers.push((timer, false)),
+            Effect::Note(note) => self.notes.push(note),
+            Effect::Arm(timer @ (host::Timer::Answer(_) | host::Timer::Claim(_)))
+            | Effect::Disarm(timer @ (host::Timer::Answer(_) | host::Timer::Claim(_))) => {
+                self.strange.push(format!("{timer:?}"));
+            }
+            effect @ (Effect::Install { .. }
+            | Effect::Write(..)
+            | Effect::Deliver(_)
+            | Effect::Frames { .. }
+            | Effect::SendState { .. }
+            | Effect::Close(_)
+            | Effect::Dial(_)
+            | Effect::StopDialling(_)
+            | Effect::Session(..)
+            | Effect::Reported(..)
+            | Effect::Synced(_)
+            | Effect::Halt(_)
+            | Effect::Remark(_)) => self.strange.push(format!("{effect:?}")),
         }
-    };
-    caught(step)
+    }
 }
 
 /// One step of the machine, compared with what is due.
@@ -136,20 +204,32 @@ impl Audit {
         Taken { server, marks, violated, complaints, sends }
     }
 
-    fn decision(&mut self, before: &Server, after: &Server, decision: Option<Decision>, due: &Due) {
+    fn decision(&mut self, before: &Server, after: &Server, done: &Done, due: &Due) {
         let wanted = due.decision;
-        self.check(Property::Decisions, decision == wanted, || {
-            format!("{decision:?}, due {wanted:?}")
+        let told = done.notes.iter().filter_map(|note| match note {
+            Note::Role(Role::Leading, _) => Some(Decision::Lead),
+            Note::Role(Role::Following(leader) | Role::Observing(leader), _) => {
+                Some(Decision::Follow(*leader))
+            }
+            Note::Role(Role::Down | Role::Looking, _)
+            | Note::Action(_)
+            | Note::Established(_)
+            | Note::Refused(..)
+            | Note::Ignored(_) => None,
         });
-        self.mark_if(mark::DECIDED, decision.is_some());
+        let told: Vec<Decision> = told.collect();
+        self.check(Property::Decisions, told.iter().eq(&wanted), || {
+            format!("{told:?}, due {wanted:?}")
+        });
+        self.mark_if(mark::DECIDED, !told.is_empty());
         let (was, is) = (before.book.round(), after.book.round());
-        self.mark_if(mark::ELSEWHERE, decision.is_some() && was != is);
+        self.mark_if(mark::ELSEWHERE, !told.is_empty() && was != is);
     }
 
     /// What is ignored, why, and how everything else is named.
-    fn notes(&mut self, out: &Outputs<u8>, event: &Event, due: &Due) {
+    fn notes(&mut self, done: &Done, event: &Event, due: &Due) {
         let (mut ignored, mut actions, mut others) = (Vec::new(), BTreeSet::new(), false);
-        for note in &out.notes {
+        for note in &done.notes {
             match note {
                 Note::Ignored(why) => {
                     self.mark(mark::IGNORED + reason(*why));
@@ -159,10 +239,12 @@ impl Audit {
                     self.mark(*action as u32);
                     others |= !actions.insert(*action);
                 }
-                Note::Role(..) | Note::Established(_) | Note::Refused(..) => others = true,
+                // A decision.
+                Note::Role(..) => {}
+                Note::Established(_) | Note::Refused(..) => others = true,
             }
         }
-        let notes = &out.notes;
+        let notes = &done.notes;
         self.check(Property::Acceptance, ignored.is_empty() == due.ignored.is_none(), || {
             format!("{notes:?}, due {:?}", due.ignored)
         });
@@ -174,38 +256,49 @@ impl Audit {
     }
 
     /// What is ignored does nothing, and what an outsider cannot know of is nothing.
-    fn harm(&mut self, before: &Server, after: &Server, out: &Outputs<u8>) {
-        let ignored = out.notes.iter().any(|note| matches!(note, Note::Ignored(_)));
-        let silent = out.notifications.is_empty() && out.timers.is_empty();
-        let same = before.core == after.core;
+    fn harm(&mut self, before: &Server, after: &Server, done: &Done) {
+        let ignored = done.notes.iter().any(|note| matches!(note, Note::Ignored(_)));
+        let silent = done.says.is_empty() && done.timers.is_empty();
+        let same = before.host.core() == after.host.core();
         self.check(Property::Harmless, !ignored || (silent && same), || {
-            format!("ignored, but {out:?}")
+            format!("ignored, but {done:?}")
         });
         let unknown = before.book == after.book;
         self.check(Property::Harmless, same || !unknown, || "changes in secret".to_owned());
-        let none_of_its_business = out.writes.is_empty()
-            && out.sends.is_empty()
-            && out.deliver.is_empty()
-            && out.install.is_none()
-            && out.links.is_empty()
-            && out.session.is_empty()
-            && out.synced.is_empty()
-            && out.halt.is_none();
-        self.check(Property::Harmless, none_of_its_business, || format!("does {out:?}"));
+        let strange = &done.strange;
+        self.check(Property::Harmless, strange.is_empty(), || format!("does {strange:?}"));
+    }
+
+    /// What a new connection begins with, and what the next one would.
+    fn greeting(&mut self, done: &Done, event: &Event, after: &Server, due: &Due) {
+        let wanted = match event {
+            Event::Connects(peer) => TOLD.contains(peer).then_some(LONG_AGO),
+            Event::Look(..) | Event::Notify(..) | Event::Timer(_) | Event::Established(_) => None,
+        };
+        self.check(Property::Greetings, done.greets == wanted, || {
+            format!("begins with {:?}, due {wanted:?}", done.greets)
+        });
+        self.mark_if(mark::GREETED, done.greets.is_some());
+        let mut latest: BTreeMap<Sid, Notification> = TOLD.map(|peer| (peer, LONG_AGO)).into();
+        latest.extend(&due.says);
+        self.check(Property::Greetings, after.host.said_last().eq(latest.clone()), || {
+            let said: Vec<_> = after.host.said_last().collect();
+            format!("the next connections begin with {said:?}, due {latest:?}")
+        });
     }
 
     /// What the server says of itself.
     fn standing(&mut self, after: &Server) {
-        let (core, book) = (&after.core, &after.book);
+        let (core, book) = (after.host.core().election(), &after.book);
         let said = (core.is_looking(), core.round(), core.vote());
         let looks = matches!(book.standing, Standing::Looking(_));
         let due = (looks, book.round(), book.vote());
         self.check(Property::Votes, said == due, || format!("{said:?}, due {due:?}"));
     }
 
-    fn answers(&mut self, out: &Outputs<u8>, event: &Event, after: &Server, due: &Due) {
-        let said: BTreeMap<Sid, Notification> = out.notifications.iter().copied().collect();
-        let once = said.len() == out.notifications.len();
+    fn answers(&mut self, done: &Done, event: &Event, after: &Server, due: &Due) {
+        let said: BTreeMap<Sid, Notification> = done.says.iter().copied().collect();
+        let once = said.len() == done.says.len();
         self.check(Property::Answers, once && said == due.says, || {
             let list = |words: &BTreeMap<Sid, Notification>| {
                 let each = words.iter().map(|(to, word)| format!("to {to} {}", label(word)));
@@ -220,31 +313,21 @@ impl Audit {
         }
     }
 
-    fn timers(
-        &mut self,
-        before: &Server,
-        after: &Server,
-        out: &Outputs<u8>,
-        event: &Event,
-        due: &Due,
-    ) {
+    fn timers(&mut self, before: &Server, after: &Server, done: &Done, event: &Event, due: &Due) {
         let mut running = before.book.timers();
         if let Event::Timer(fired) = event {
             running.remove(fired);
         }
         let waited = running.contains(&Timer::Finalize);
         let (mut armed, mut idle) = (BTreeSet::new(), Vec::new());
-        for cmd in &out.timers {
-            match cmd {
-                TimerCmd::Arm(timer) => {
-                    running.insert(*timer);
-                    armed.insert(*timer);
-                }
-                TimerCmd::Disarm(timer) => {
-                    armed.remove(timer);
-                    if !running.remove(timer) {
-                        idle.push(*timer);
-                    }
+        for (timer, begins) in &done.timers {
+            if *begins {
+                running.insert(*timer);
+                armed.insert(*timer);
+            } else {
+                armed.remove(timer);
+                if !running.remove(timer) {
+                    idle.push(*timer);
                 }
             }
         }
@@ -257,7 +340,7 @@ impl Audit {
             format!("{idle:?} are stopped for nothing")
         });
         self.mark_if(mark::ANEW, waited && armed.contains(&Timer::Finalize));
-        let looks = after.core.is_looking();
+        let looks = after.host.core().election().is_looking();
         self.mark_if(mark::BROKEN_OFF, waited && looks && !running.contains(&Timer::Finalize));
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn tell(number: usize, event: &Event, before: &Server, taken: &Taken)
             fate: Fate::Delivered,
             until: Some(number),
         }),
-        Event::Look(..) | Event::Timer(_) | Event::Established(_) => None,
+        Event::Look(..) | Event::Timer(_) | Event::Established(_) | Event::Connects(_) => None,
     };
     let sent = taken.sends.iter().map(|(to, word)| Arrow {
         from: ME.to_string(),
@@ -35,6 +35,7 @@ pub(super) fn tell(number: usize, event: &Event, before: &Server, taken: &Taken)
         actor: ME.to_string(),
         kind: match event {
             Event::Timer(_) => StepKind::Timeout,
+            Event::Connects(_) => StepKind::Link,
             Event::Look(..) | Event::Notify(..) | Event::Established(_) => StepKind::Protocol,
         },
         action: KINDS_OF_EVENTS[event.kind()].to_owned(),

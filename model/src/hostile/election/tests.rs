@@ -46,9 +46,11 @@ fn every_event_is_tried_once_and_each_peer_says_every_state_in_every_round() {
         for peer in limits.peers() {
             let said = events.iter().filter_map(|event| match event {
                 Event::Notify(from, word) if *from == peer => Some((word.state, word.round)),
-                Event::Notify(..) | Event::Look(..) | Event::Timer(_) | Event::Established(_) => {
-                    None
-                }
+                Event::Notify(..)
+                | Event::Look(..)
+                | Event::Timer(_)
+                | Event::Established(_)
+                | Event::Connects(_) => None,
             });
             let said: BTreeSet<(ServerState, u64)> = said.collect();
             let beyond = Election::ROUND_MAX + 1;

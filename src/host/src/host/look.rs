@@ -4,6 +4,7 @@ use zab::{Message, Notification, Outputs, Sid, WriteNo};
 
 use super::Host;
 use crate::connection::Connection;
+use crate::election::Said;
 use crate::io::Link;
 use crate::machine::{Core, Elected};
 
@@ -41,6 +42,16 @@ impl<C: Core> Host<C> {
     /// What was said to each peer last in the election.
     pub fn said_last(&self) -> impl Iterator<Item = (Sid, Notification)> {
         self.said.latest()
+    }
+
+    /// The same host, which has told its peers this last: for checkers. Nothing but
+    /// [`crate::Event::ElectionOpened`] asks for it.
+    pub fn tells_last(&mut self, said: impl IntoIterator<Item = (Sid, Notification)>) {
+        self.said = Said::default();
+        for (peer, notification) in said {
+            self.said.say(peer, notification);
+        }
+        while self.said.take().is_some() {}
     }
 
     /// Counts writes from the last durable one: for checkers, see [`zab::Zab::renumber`]. The
