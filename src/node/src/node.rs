@@ -435,8 +435,8 @@ fn explain(halt: Halt) -> String {
 /// timers and PINGs have their turn: much less than a tick.
 const TURN_MAX: Duration = Duration::from_millis(10);
 
-/// A server that was not there for less than that, beyond a tick, has missed nothing: where a tick is
-/// a few milliseconds its turns are further apart than that.
+/// A server that was not there for less than that, beyond a tick, has missed nothing: where a tick
+/// is a few milliseconds its turns are further apart than that.
 const ABSENCE_MIN: Duration = Duration::from_millis(100);
 
 /// Records that may wait for the disk before clients have to wait.

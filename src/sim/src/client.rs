@@ -326,7 +326,7 @@ impl Client {
         recorder: &mut Recorder,
     ) -> Result<(), Trouble> {
         let event = WatcherEvent::decode(reader).map_err(wrong)?;
-        let kind = EventType::try_from(event.kind).map_err(|error| wrong(error))?;
+        let kind = EventType::try_from(event.kind).map_err(wrong)?;
         let (kind, path) = (translate::event(kind).map_err(Trouble::Wrong)?, event.path);
         self.marks.insert("a watch fires");
         let Watches { data, exist, child, .. } = &mut self.watches;

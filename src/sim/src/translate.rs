@@ -181,7 +181,10 @@ pub(crate) fn event(kind: EventType) -> Result<EventKind, String> {
         EventType::NodeDeleted => EventKind::Deleted,
         EventType::NodeDataChanged => EventKind::DataChanged,
         EventType::NodeChildrenChanged => EventKind::ChildrenChanged,
-        other => return Err(format!("an event of kind {other:?}")),
+        EventType::None
+        | EventType::DataWatchRemoved
+        | EventType::ChildWatchRemoved
+        | EventType::PersistentWatchRemoved => return Err(format!("an event of kind {kind:?}")),
     })
 }
 
@@ -238,10 +241,8 @@ fn txn(txn_: &wire::txn::Txn) -> Result<Txn, String> {
 
 /// Why a multi failed, if this part is what it failed at.
 fn failure(part: &wire::txn::Txn) -> Option<ErrorCode> {
-    match part {
-        wire::txn::Txn::Error { err } if *err != 0 && *err != -2 => Some(ErrorCode(*err)),
-        _ => None,
-    }
+    let code = if let wire::txn::Txn::Error { err } = part { Some(ErrorCode(*err)) } else { None };
+    code.filter(|code| ![ErrorCode::OK, ErrorCode::RUNTIME_INCONSISTENCY].contains(code))
 }
 
 /// The tree of a server.

@@ -1,5 +1,5 @@
-//! A disk in memory that remembers what was durable, and enumerates what a crash may leave, or picks
-//! one of it.
+//! A disk in memory that remembers what was durable, and enumerates what a crash may leave, or
+//! picks one of it.
 //!
 //! Every change is an operation in a list. A crash after any number of them leaves any of these, in
 //! any combination:

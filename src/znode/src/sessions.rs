@@ -239,8 +239,9 @@ fn bucket(tick_ms: u64, now_ms: u64, timeout_ms: u64) -> u64 {
 
 /// Gives out the session ids of one server: the server's byte, and upwards from a random number. An
 /// id must not come twice, even if its session has ended: whoever had it before would be taken for
-/// its owner. A clock, from which ZooKeeper makes the number, may stand still or be set back between
-/// two starts; and what a server remembers when it starts are not all the ids that it has given out.
+/// its owner. A clock, from which ZooKeeper makes the number, may stand still or be set back
+/// between two starts; and what a server remembers when it starts are not all the ids that it has
+/// given out.
 #[derive(Clone, Debug)]
 pub struct SessionIds {
     next: SessionId,

@@ -544,8 +544,8 @@ impl Connection {
     }
 
     /// The session is over: the connection ends, once the client was told so if it closed the
-    /// session itself. Nothing more is taken. Returns how many requests that the node had taken will
-    /// not be answered.
+    /// session itself. Nothing more is taken. Returns how many requests that the node had taken
+    /// will not be answered.
     pub(crate) fn session_closed(&self) -> usize {
         self.abandoned.store(true, Ordering::Relaxed);
         let mut state = self.lock();

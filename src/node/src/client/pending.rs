@@ -167,8 +167,8 @@ impl Pending {
         }
     }
 
-    /// Keeps the answer of a write that was completed. `ends`: nothing is said behind it, so requests
-    /// behind it are forgotten.
+    /// Keeps the answer of a write that was completed. `ends`: nothing is said behind it, so
+    /// requests behind it are forgotten.
     pub(super) fn answer(&mut self, completed: &Completed<OpCode>, answer: Vec<u8>, ends: bool) {
         let index = self.index(completed.place);
         if let Some(entry) = self.entries.get_mut(index) {
@@ -235,11 +235,11 @@ impl Pending {
         self.entries.front().is_some_and(Entry::is_costly)
     }
 
-    /// Whether a further request may come behind those that wait; `is_sync`: it is a sync. Not behind
-    /// a read that takes long, or behind many: a write behind it could be applied before it is
-    /// answered, and a session's read must not see what the session wrote later. And behind a sync
-    /// only another one: a write would be applied before the sync is confirmed, and its answer, and
-    /// events, would tell of another time than the answer to the sync in front of it.
+    /// Whether a further request may come behind those that wait; `is_sync`: it is a sync. Not
+    /// behind a read that takes long, or behind many: a write behind it could be applied before it
+    /// is answered, and a session's read must not see what the session wrote later. And behind a
+    /// sync only another one: a write would be applied before the sync is confirmed, and its
+    /// answer, and events, would tell of another time than the answer to the sync in front of it.
     pub(super) fn takes_more(&self, is_sync: bool) -> bool {
         (is_sync || self.syncs.is_empty())
             && self.reads < READS_MAX
