@@ -365,11 +365,11 @@ mod tests {
     }
 
     #[test]
-    fn ids_hold_the_server_the_time_and_a_count() {
+    fn ids_hold_the_server_and_a_count_from_a_random_number_on() {
         let mut ids = SessionIds::new(0x0000_0123_4567_89ab, 3);
         assert_eq!(
             [ids.next(free), ids.next(free)],
-            [0x0323_4567_89ab_0000, 0x0323_4567_89ab_0001]
+            [0x0300_0123_4567_89ab, 0x0300_0123_4567_89ac]
         );
     }
 
