@@ -11,7 +11,7 @@
 //! | [`fair`] | the search for liveness: every weakly fair run of a finite graph reaches a goal |
 //! | [`replay()`] | walks a path again and hands out its states |
 //! | [`intern`], [`memo`] | concurrent tables for models: values to ids, small keys to results |
-//! | [`column`] | a concurrent table for models: ids to results |
+//! | [`column`](mod@column) | a concurrent table for models: ids to results |
 //!
 //! What a reader may rely on:
 //!
