@@ -13,7 +13,6 @@ use wire::client::{ConnectRequest, ConnectResponse, EventType, Frames, ReplyHead
 use wire::jute::{Reader, Record};
 
 use crate::pipe::PipeId;
-use crate::plan::Plan;
 use crate::rng::Rng;
 use crate::translate;
 
@@ -71,9 +70,9 @@ fn time(at: Duration) -> Time {
 }
 
 impl Client {
-    pub(crate) fn new(id: usize, rng: Rng, plan: &Plan) -> Self {
-        let mut rng = rng;
-        let timeout = plan.tick * u32::try_from(2 + rng.below(10)).unwrap_or(2);
+    /// `depth`: how many requests it has in progress at most.
+    pub(crate) fn new(id: usize, mut rng: Rng, tick: Duration, depth: usize) -> Self {
+        let timeout = tick * u32::try_from(2 + rng.below(10)).unwrap_or(2);
         Self {
             id,
             rng,
@@ -90,7 +89,7 @@ impl Client {
             watches: Watches::default(),
             written: 0,
             closes: false,
-            depth: plan.depth,
+            depth,
             marks: BTreeSet::new(),
             answers: 0,
         }

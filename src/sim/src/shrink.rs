@@ -38,8 +38,10 @@ fn candidates(options: &Options) -> Vec<Options> {
     }
     let wild = options.wild.unwrap_or(Duration::from_secs(40));
     for part in [2, 4] {
-        if wild / part >= Duration::from_secs(1) {
-            smaller.push(Options { wild: Some(wild / part), ..options.clone() });
+        // Whole seconds, as the command line takes them.
+        let shorter = Duration::from_secs(wild.as_secs() / part);
+        if !shorter.is_zero() {
+            smaller.push(Options { wild: Some(shorter), ..options.clone() });
         }
     }
     smaller

@@ -91,12 +91,17 @@ pub(crate) struct World {
     pub(crate) story: Option<Vec<String>>,
 }
 
+/// More than the longest run has by far.
+const EVENTS_MAX: u64 = 20_000_000;
+
 impl World {
     pub(crate) fn new(options: &Options, tells: bool) -> Self {
         let mut rng = Rng::new(options.seed);
         let plan = Plan::of(options, &mut rng);
         let machines = (1..=plan.servers).map(|sid| (Sid(sid), Machine::new(Sid(sid)))).collect();
-        let clients = (0..plan.clients).map(|id| Client::new(id, rng.fork(), &plan)).collect();
+        let clients = (0..plan.clients)
+            .map(|id| Client::new(id, rng.fork(), plan.tick, plan.depth))
+            .collect();
         let mut world = Self {
             plan,
             rng,
@@ -155,6 +160,9 @@ impl World {
             self.events += 1;
             self.count(&(at, what));
             self.happen(what);
+            if self.events > EVENTS_MAX {
+                self.fail(format!("{EVENTS_MAX} things have happened, and no end of it"));
+            }
         }
     }
 

@@ -156,14 +156,15 @@ impl Sessions {
     }
 
     /// The session accepts nothing more and will not expire again; it is known until
-    /// [`Sessions::remove`].
-    pub fn set_closing(&mut self, id: SessionId) {
+    /// [`Sessions::remove`]. False, and nothing happens, if it is unknown or closing.
+    pub fn set_closing(&mut self, id: SessionId) -> bool {
         let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.closing) else {
-            return;
+            return false;
         };
         session.closing = true;
         let expires = session.expires;
         self.leave_bucket(expires, id);
+        true
     }
 
     /// Forgets the session: its closeSession is applied.
@@ -175,19 +176,14 @@ impl Sessions {
         }
     }
 
-    /// Marks all sessions whose time is over as closing and names them, in order of expiry. For
-    /// each a closeSession is due.
+    /// Names all sessions whose time is over, in order of expiry, each once. For each a closeSession
+    /// is due.
     pub fn expired(&mut self, now_ms: u64) -> Vec<SessionId> {
         let mut expired = Vec::new();
         while let Some(bucket) = self.buckets.first_entry()
             && *bucket.key() <= now_ms
         {
-            for id in bucket.remove() {
-                if let Some(session) = self.sessions.get_mut(&id) {
-                    session.closing = true;
-                }
-                expired.push(id);
-            }
+            expired.extend(bucket.remove());
         }
         expired
     }
@@ -308,6 +304,9 @@ mod tests {
         assert!(sessions.touch(1, 2500));
         assert_eq!(sessions.expired(3999), []);
         assert_eq!(sessions.expired(4000), [2]);
+        assert_eq!(sessions.expired(4000), [], "it is named once");
+        assert!(sessions.set_closing(2));
+        assert!(!sessions.set_closing(2), "and closed once, whoever asks for it");
         assert_eq!(sessions.check(2, HERE), Err(SessionError::Expired));
         assert!(!sessions.touch(2, 4000), "what is closing is not brought back");
         assert_eq!(sessions.next_expiry(), Some(6000));

@@ -48,7 +48,7 @@ impl Ops<'_> {
     pub(super) fn request(&mut self, request: Request) -> Prepared {
         match request {
             Request::CreateSession { timeout_ms } => self.create_session(timeout_ms),
-            Request::CloseSession => Ok(self.close_session()),
+            Request::CloseSession => self.close_session(),
             Request::Create(create) => self.create(CreateKind::Create, create),
             Request::Create2(create) => self.create(CreateKind::Create2, create),
             Request::CreateContainer(create) => self.create(CreateKind::Container, create),
@@ -102,13 +102,16 @@ impl Ops<'_> {
     }
 
     /// The nodes that the session owns are listed, as ZooKeeper does, unless that would make the
-    /// transaction long: however much a session owns, it can end.
-    fn close_session(&mut self) -> Txn {
+    /// transaction long: however much a session owns, it can end. It ends once: a client may close
+    /// it just when it expires.
+    fn close_session(&mut self) -> Prepared {
         let session = self.session;
-        self.sessions.set_closing(session);
+        if !self.sessions.set_closing(session) {
+            return Err(ErrorCode::SessionExpired);
+        }
         let zxid = self.context.zxid;
         let list_bytes_max = CLOSED_PATHS_BYTES_MAX;
-        Txn::CloseSession(self.pending.end_session(self.tree, zxid, session, list_bytes_max))
+        Ok(Txn::CloseSession(self.pending.end_session(self.tree, zxid, session, list_bytes_max)))
     }
 
     /// All operations; or, where one fails, those before it as they are, its error, and an error
