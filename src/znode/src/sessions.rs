@@ -176,8 +176,8 @@ impl Sessions {
         }
     }
 
-    /// Names all sessions whose time is over, in order of expiry, each once. For each a closeSession
-    /// is due.
+    /// Names all sessions whose time is over, in order of expiry, each once. For each a
+    /// closeSession is due.
     pub fn expired(&mut self, now_ms: u64) -> Vec<SessionId> {
         let mut expired = Vec::new();
         while let Some(bucket) = self.buckets.first_entry()
