@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use zab::{Epoch, ServerState};
+
 use crate::plan::Options;
+use crate::process::{Machine, Process};
 use crate::translate;
 use crate::world::{Outcome, World};
 
@@ -19,6 +22,16 @@ pub fn run(options: &Options, tells: bool) -> Outcome {
         world.judge();
     }
     world.outcome(options)
+}
+
+/// As [`is_locked_out`].
+const LOCKED_OUT: &str = "a server is locked out by its own promise";
+
+/// Whether a server has promised a later epoch than the one that the others have established: it
+/// waits for the next election, as in ZooKeeper.
+fn is_locked_out(machine: &Machine, epoch: Epoch) -> bool {
+    let process = machine.process.as_ref();
+    process.is_some_and(|process| process.node.host().core().zab().accepted_epoch() > Some(epoch))
 }
 
 impl World {
@@ -72,23 +85,39 @@ impl World {
     }
 
     fn all_serve(&mut self) -> bool {
+        let Some(epoch) = self.led_epoch() else { return false };
+        let has_locked_out = self.machines.values().any(|machine| is_locked_out(machine, epoch));
+        if has_locked_out {
+            self.marks.insert(LOCKED_OUT);
+        }
         self.machines.values().all(|machine| {
             let process = machine.process.as_ref();
-            process.is_some_and(|process| process.node.shared().status().serving.is_some())
+            let serves = |process: &Process| process.node.shared().status().serving.is_some();
+            process.is_some_and(serves) || is_locked_out(machine, epoch)
+        })
+    }
+
+    /// The epoch in which a leader serves.
+    fn led_epoch(&self) -> Option<Epoch> {
+        self.machines.values().find_map(|machine| {
+            let status = machine.process.as_ref()?.node.shared().status();
+            status.serving.filter(|_| status.role == ServerState::Leading)
         })
     }
 
     fn all_hold_the_same(&mut self) -> bool {
         let last = self.log.last_key_value().map_or(0, |(zxid, _)| zxid.0.cast_signed());
+        let Some(epoch) = self.led_epoch() else { return false };
         self.machines.values().all(|machine| {
-            machine.process.as_ref().is_some_and(|process| {
+            let holds = |process: &Process| {
                 process.node.shared().read_tree().last_zxid() == last && process.jobs.is_empty()
-            })
+            };
+            machine.process.as_ref().is_some_and(holds) || is_locked_out(machine, epoch)
         })
     }
 
     fn states(&self) -> String {
-        let state = |machine: &crate::process::Machine| match &machine.process {
+        let state = |machine: &Machine| match &machine.process {
             None => format!("{} is down", machine.sid.0),
             Some(process) => {
                 let (shared, sid) = (process.node.shared(), machine.sid.0);
@@ -101,7 +130,9 @@ impl World {
 
     /// All trees are one, it is what the log makes, and the history is one that ZooKeeper may have.
     fn judge(&mut self) {
+        let epoch = self.led_epoch().unwrap_or_default();
         let digests: std::collections::BTreeSet<_> = (self.machines.values())
+            .filter(|machine| !is_locked_out(machine, epoch))
             .filter_map(|machine| machine.process.as_ref())
             .map(|process| process.node.shared().read_tree().digest())
             .collect();
@@ -118,7 +149,8 @@ impl World {
                 }
             }
         }
-        let process = self.machines.values().find_map(|machine| machine.process.as_ref());
+        let mut members = self.machines.values().filter(|machine| !is_locked_out(machine, epoch));
+        let process = members.find_map(|machine| machine.process.as_ref());
         if let Some(process) = process {
             recorder.tree(translate::tree(&process.node.shared().read_tree()));
         }
