@@ -105,14 +105,12 @@ impl Node {
     pub(super) fn close_session(&mut self, session: SessionId) {
         let op = OpCode::CloseSession.code();
         let request = ForwardedRequest { session_id: session, cxid: 0, op, body: Bytes::new() };
-        self.prepare(&request, &[], LOCAL);
+        // Whoever owns the session: its time is over.
+        self.make(&request, &[], LOCAL);
     }
 
-    /// Turns a request into a transaction, and proposes it.
+    /// Turns a request of a session into a transaction, and proposes it.
     fn prepare(&mut self, request: &ForwardedRequest, auth: &[Id], owner: Owner) {
-        let Some(context) = self.context(owner) else {
-            return;
-        };
         let Service::Leader(leading) = &mut self.service else {
             return;
         };
@@ -122,6 +120,16 @@ impl Node {
             debug!("request of session 0x{:x}, which has moved", request.session_id);
             return;
         }
+        self.make(request, auth, owner);
+    }
+
+    fn make(&mut self, request: &ForwardedRequest, auth: &[Id], owner: Owner) {
+        let Some(context) = self.context(owner) else {
+            return;
+        };
+        let Service::Leader(leading) = &mut self.service else {
+            return;
+        };
         let tree = self.shared.read_tree();
         let blob = leading.prep.prepare(&tree, &mut leading.sessions, request, auth, context);
         drop(tree);
