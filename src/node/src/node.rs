@@ -431,7 +431,7 @@ fn explain(halt: Halt) -> String {
     }
 }
 
-/// How long a turn of the engine may serve requests, and how long it may apply transactions, before
+/// How long a turn of the node may serve requests, and how long it may apply transactions, before
 /// timers and PINGs have their turn: much less than a tick.
 const TURN_MAX: Duration = Duration::from_millis(10);
 

@@ -1,4 +1,4 @@
-//! One client's connection, as its own task and the engine share it.
+//! One client's connection, as its own task and the node share it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -50,11 +50,11 @@ pub struct Connection {
     listens: AtomicBool,
     told: AtomicBool,
     ended: AtomicBool,
-    /// Requests that the engine has taken and not answered. Only the engine changes it.
+    /// Requests that the node has taken and not answered. Only the node changes it.
     in_progress: AtomicUsize,
     /// Bytes of requests. Only the connection's own task changes it.
     pending_bytes: AtomicUsize,
-    /// The engine answers nothing any more.
+    /// The node answers nothing any more.
     abandoned: AtomicBool,
     /// This server has ended the connection.
     cut: AtomicBool,
@@ -74,7 +74,7 @@ pub struct Connection {
 enum By {
     /// The connection's own task, which may take its time.
     Task,
-    /// The engine, or the task in the middle of other requests.
+    /// The node, or the task in the middle of other requests.
     Others,
 }
 
@@ -463,12 +463,12 @@ impl Connection {
         self.lock().pending.awaits(cxid)
     }
 
-    /// The engine takes a request.
+    /// The node takes a request.
     pub(crate) fn begin(&self) {
         self.in_progress.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The engine has answered requests. Returns how many of those it had taken.
+    /// The node has answered requests. Returns how many of those it had taken.
     pub(crate) fn done(&self, requests: usize) -> usize {
         let taken = self.in_progress.load(Ordering::Relaxed);
         let done = requests.min(taken);
@@ -476,7 +476,7 @@ impl Connection {
         done
     }
 
-    /// The engine answers nothing any more. Returns how many requests it had taken.
+    /// The node answers nothing any more. Returns how many requests it had taken.
     pub(crate) fn abandon(&self) -> usize {
         self.abandoned.store(true, Ordering::Relaxed);
         self.lock().pending.clear();
@@ -488,7 +488,7 @@ impl Connection {
         self.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Whether [`Self::close`] was called: what is still on its way to the engine is not done.
+    /// Whether [`Self::close`] was called: what is still on its way to the node is not done.
     pub fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Relaxed)
     }
@@ -503,7 +503,7 @@ impl Connection {
 
     // ---- waking and closing
 
-    /// The engine has heard that the connection is gone.
+    /// The node has heard that the connection is gone.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Relaxed);
     }

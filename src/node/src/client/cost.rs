@@ -1,7 +1,7 @@
 //! Which reads take long: those whose work grows with the tree or with the request, and not with
 //! the answer alone.
 //!
-//! They run one at a time, never in the engine, and never while the tree is locked for writing:
+//! They run one at a time, never in the node, and never while the tree is locked for writing:
 //! whoever asks for many of them makes only its own connection wait.
 
 use wire::Id;

@@ -148,7 +148,7 @@ impl Default for Sizes {
 }
 
 impl Sizes {
-    /// Called by the engine only.
+    /// Called by the node only.
     pub(crate) fn add(&self, bytes: usize) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         if self.last.swap(bytes, Ordering::Relaxed) < 0 {

@@ -47,7 +47,7 @@ pub(super) fn connect(
     if request.passwd.as_deref() != Some(&wire::password(session)) {
         connection.refuse_session();
         connection.outbox.wake();
-        // Nothing is asked of the engine: the outbox ends the connection once the client is told.
+        // Nothing is asked of the node: the outbox ends the connection once the client is told.
         return Ok(Hello::Session(ClientRequest::Refused));
     }
     Ok(Hello::Session(ClientRequest::RenewSession { session, timeout_ms }))

@@ -1,4 +1,4 @@
-//! What the engine and all connections share.
+//! What the node and all connections share.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;

@@ -56,7 +56,7 @@ impl Service {
         })
     }
 
-    /// When the next session expires, in ms of the engine's clock.
+    /// When the next session expires, in ms of the node's clock.
     pub(super) fn next_expiry(&self) -> Option<u64> {
         match self {
             Self::None | Self::Learner(_) => None,
@@ -64,7 +64,7 @@ impl Service {
         }
     }
 
-    /// When to look for containers and nodes with a time to live again, in ms of the engine's
+    /// When to look for containers and nodes with a time to live again, in ms of the node's
     /// clock.
     pub(super) fn next_reap(&self) -> Option<u64> {
         match self {

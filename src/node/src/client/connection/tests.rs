@@ -362,7 +362,7 @@ fn a_session_that_others_close_ends_at_once() {
     assert_eq!(server.sent(), (vec![], true));
 }
 
-/// What the engine had taken and nobody will answer does not stay in progress.
+/// What the node had taken and nobody will answer does not stay in progress.
 #[test]
 fn what_stands_behind_a_close_is_given_back() {
     let mut server = Server::start();
