@@ -17,7 +17,7 @@ use bytes::Bytes;
 use host::{Host, Link, Shell};
 use recording::Ports;
 use tracing::{error, info};
-use zab::{DiskImage, Halt, Input, Outputs, Peer, Record, SessionMessage, Txn};
+use zab::{DiskImage, Halt, Input, Outputs, Peer, Record, SessionMessage, Txn, Zxid};
 use znode::{SessionIds, Tree};
 
 use crate::client::{ClientBatch, Shared};
@@ -27,6 +27,7 @@ use crate::settings::Settings;
 use crate::snapshots::Snapshots;
 use crate::timers::{Durations, Timers};
 
+use apply::Due;
 use sessions::{LocalSessions, Service};
 
 /// What a node is made of.
@@ -64,6 +65,8 @@ pub struct Node {
     greeting: Option<u64>,
     /// Committed, and not yet applied to the tree.
     committed: VecDeque<Txn<Bytes>>,
+    /// What happens once the transactions up to this one are applied, ascending.
+    due: VecDeque<(Zxid, Due)>,
     /// Requests of clients that were taken, and not yet served.
     asked: VecDeque<ClientBatch>,
     /// From learners, or the leader, for the session layer.
@@ -101,6 +104,7 @@ impl Node {
             timers: Timers::new(durations),
             greeting: None,
             committed: VecDeque::new(),
+            due: VecDeque::new(),
             asked: VecDeque::new(),
             messages: VecDeque::new(),
             service: Service::None,
@@ -311,6 +315,7 @@ impl Node {
     /// Handles what the session layer was told, which may lead to further steps.
     fn converse(&mut self) {
         while !self.turn.is_over()
+            && !self.service.is_catching_up()
             && let Some((link, message)) = self.messages.pop_front()
         {
             // What came over a connection that is gone is nobody's request any more.
@@ -365,7 +370,6 @@ impl Node {
     }
 
     fn close_recording(&mut self, effects: &mut Vec<Effect>) {
-        self.apply_committed();
         self.flush(self.now, effects);
         if let Err(error) = self.recorder.finish() {
             error!("the end of the recording is missing: {error}");
@@ -441,3 +445,6 @@ const ABSENCE_MIN: Duration = Duration::from_millis(100);
 
 /// Records that may wait for the disk before clients have to wait.
 const DISK_QUEUE_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests;

@@ -230,7 +230,7 @@ impl Connection {
     }
 
     /// Requests in progress.
-    pub(super) fn pending(&self) -> usize {
+    pub(crate) fn pending(&self) -> usize {
         self.lock().pending.len()
     }
 
@@ -238,7 +238,7 @@ impl Connection {
         self.lock().pending.push_write(xid, op, at);
     }
 
-    pub(super) fn push_sync(&self, xid: i32, path: String, at: Duration) {
+    pub(crate) fn push_sync(&self, xid: i32, path: String, at: Duration) {
         self.lock().pending.push_sync(xid, path, at);
     }
 

@@ -1,21 +1,40 @@
 //! What is committed becomes part of the tree, and answers those who wait for it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tracing::error;
 use wire::client::{WatcherEvent, encode_event};
 use wire::jute::{Reader, Record};
 use wire::txn::TxnBlob;
 use wire::{ErrorCode, perms};
-use zab::Zxid;
-use znode::{Outcome, Snapshot, Tree};
+use zab::{Epoch, Zxid};
+use znode::{Outcome, SessionId, Snapshot, Tree};
 
 use super::Node;
 use super::sessions::Service;
-use crate::client::Shared;
+use crate::client::{Connection, Shared};
+
+/// What happens once everything is applied that was committed before it.
+pub(super) enum Due {
+    /// From here on clients are served.
+    Established(Epoch),
+    /// The leader has confirmed the oldest sync of this connection.
+    Synced(Arc<Connection>),
+    /// The leader has said whether the session is alive that this connection comes with. What was
+    /// committed before belongs to earlier connections.
+    Renewed { connection: Arc<Connection>, session: SessionId, alive: bool },
+}
 
 impl Node {
-    /// Applies everything that the core has delivered, for clients to see.
-    pub(super) fn apply_committed(&mut self) {
+    /// It happens with the flush in which everything is applied that is committed now.
+    pub(super) fn once_applied(&mut self, due: Due) {
+        let after = self.committed.back().map_or(Zxid::ZERO, |txn| txn.zxid);
+        self.due.push_back((after, due));
+    }
+
+    /// Applies everything that the core has delivered.
+    pub(super) fn apply_all(&mut self) {
         self.apply_until(|_| false);
     }
 
@@ -25,27 +44,58 @@ impl Node {
     }
 
     fn apply_until(&mut self, is_over: impl Fn(&Self) -> bool) {
-        if self.committed.is_empty() || !self.record() {
+        if (self.committed.is_empty() && self.due.is_empty()) || !self.record() {
             return;
         }
-        let shared = std::sync::Arc::clone(&self.shared);
+        let mut goes_on = true;
+        while goes_on && !self.committed.is_empty() {
+            goes_on = self.apply_up_to_due(&is_over);
+            self.do_due();
+        }
+        self.do_due();
+    }
+
+    /// Applies transactions up to the one behind which something is due. False: there is no time
+    /// for more, or this server must stop.
+    fn apply_up_to_due(&mut self, is_over: &impl Fn(&Self) -> bool) -> bool {
+        let up_to = self.due.front().map(|(after, _)| *after);
+        let shared = Arc::clone(&self.shared);
         let mut tree = shared.write_tree();
-        let (mut applied, mut last) = (0, Zxid::ZERO);
-        while let Some(txn) = self.committed.pop_front() {
+        let (mut applied, mut last, mut goes_on) = (0, Zxid::ZERO, true);
+        while goes_on
+            && let Some(txn) =
+                self.committed.pop_front_if(|txn| up_to.is_none_or(|up_to| txn.zxid <= up_to))
+        {
             if !self.apply(txn.zxid, &txn.payload, &mut tree, &shared) {
                 // Nothing behind it is applied, answered, or kept in a snapshot.
                 self.committed.clear();
-                return;
+                self.due.clear();
+                return false;
             }
             (applied, last) = (applied + 1, txn.zxid);
-            if is_over(self) {
-                break;
-            }
+            goes_on = !is_over(self);
         }
         if let Service::Leader(leading) = &mut self.service {
             leading.prep.committed(last.0.cast_signed());
         }
         self.snapshots.applied(applied, &tree, &mut self.jobs);
+        goes_on
+    }
+
+    /// Does what waits for nothing that is not applied.
+    fn do_due(&mut self) {
+        while let Some((_, due)) = {
+            let next = self.committed.front().map(|txn| txn.zxid);
+            self.due.pop_front_if(|(after, _)| next.is_none_or(|next| *after < next))
+        } {
+            match due {
+                Due::Established(epoch) => self.serve_from(epoch),
+                Due::Synced(connection) => self.answer_sync(&connection),
+                Due::Renewed { connection, session, alive } => {
+                    self.renewed(connection, session, alive);
+                }
+            }
+        }
     }
 
     /// False if this server must stop: the tree is not what a quorum has agreed on.
@@ -134,6 +184,7 @@ impl Node {
     /// A snapshot from the leader replaces the tree.
     pub(super) fn install(&mut self, mut tree: Tree) {
         self.committed.clear();
+        self.due.clear();
         self.settings.show_members_in(&mut tree);
         *self.shared.write_tree() = tree;
     }

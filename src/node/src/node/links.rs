@@ -23,9 +23,11 @@ impl Node {
         self.happens(Event::Unreachable(leader));
     }
 
-    /// The state as it is now leaves with the next flush.
+    /// The state as it is now leaves with the next flush, in front of whatever else the learner is
+    /// sent: so what is delivered is applied at once. That is as much as this server had not yet
+    /// applied when it began to lead: an established leader takes no requests while it is behind.
     pub(super) fn send_state(&mut self, link: Link) {
-        self.apply_committed();
+        self.apply_all();
         let snapshot = self.tree_snapshot();
         self.out.push(Effect::State { link, snapshot });
     }

@@ -20,6 +20,7 @@ use zab::{SessionMessage, Sid, Zxid};
 use znode::{Owner, SessionError, SessionId};
 
 use super::Node;
+use super::apply::Due;
 use super::sessions::{LOCAL, Service, owner};
 use crate::client::Connection;
 
@@ -40,7 +41,18 @@ enum Asker {
     Learner(Link),
 }
 
+/// Why a connection ends.
+const ANOTHER: &str = "its session came back over another connection";
+
 impl Asker {
+    /// Ends the connection of a client of the leader itself. A learner's it ends itself.
+    fn close(&self, reason: &str) {
+        match self {
+            Self::Client(connection) => connection.close(reason),
+            Self::Learner(_) => {}
+        }
+    }
+
     fn owner(&self) -> Owner {
         match self {
             Self::Client(_) => LOCAL,
@@ -57,24 +69,21 @@ impl Node {
         session: SessionId,
         timeout_ms: i32,
     ) {
-        self.drop_connection(session, "its session came back over another connection");
+        self.supersede(session);
         // What the earlier connection asked for goes first.
         self.forward_requests();
         match &mut self.service {
-            Service::None => connection.close("no leader"),
+            Service::None | Service::CatchingUp => connection.close("no leader"),
             Service::Leader(_) => {
                 self.renew(Asker::Client(Arc::clone(connection)), session, timeout_ms);
             }
             Service::Learner(learning) => {
                 let peer = learning.leader;
-                let asked = learning.revalidating.insert(session, Arc::clone(connection));
+                learning.revalidating.insert(session, Arc::clone(connection));
                 let mut body = Vec::new();
                 Revalidate { session_id: session, timeout_ms }.encode(&mut body);
                 let message = SessionMessage::Revalidate(body.into());
                 self.happens(Event::Session { peer, message });
-                if let Some(earlier) = asked {
-                    earlier.close("its session came back over another connection");
-                }
             }
         }
     }
@@ -83,7 +92,7 @@ impl Node {
     pub(super) fn revalidate(&mut self, link: Link, body: &Bytes) {
         let mut reader = Reader::new(body);
         match &self.service {
-            Service::None => {}
+            Service::None | Service::CatchingUp => {}
             Service::Leader(_) => match Revalidate::decode(&mut reader) {
                 Ok(Revalidate { session_id, timeout_ms }) => {
                     self.renew(Asker::Learner(link), session_id, timeout_ms);
@@ -102,12 +111,10 @@ impl Node {
 
     /// The leader's answer.
     fn revalidated(&mut self, session: SessionId, valid: bool) {
-        // What was committed before the answer belongs to earlier connections.
-        self.apply_committed();
         if let Service::Learner(learning) = &mut self.service
             && let Some(connection) = learning.revalidating.remove(&session)
         {
-            self.renewed(connection, session, valid);
+            self.once_applied(Due::Renewed { connection, session, alive: valid });
         }
     }
 
@@ -161,8 +168,7 @@ impl Node {
     fn confirm(&mut self, asker: Asker, session: SessionId, valid: bool) {
         match asker {
             Asker::Client(connection) => {
-                self.apply_committed();
-                self.renewed(connection, session, valid);
+                self.once_applied(Due::Renewed { connection, session, alive: valid });
             }
             Asker::Learner(link) if self.host.is_link(link) => {
                 self.tell(link.peer, Revalidated::Answer { session_id: session, valid });
@@ -190,16 +196,43 @@ impl Node {
 
     /// The leader has said whether the session of this connection is alive.
     pub(super) fn renewed(&mut self, connection: Arc<Connection>, session: SessionId, alive: bool) {
-        if connection.has_ended() {
+        if connection.has_ended() || connection.is_cut() {
             debug!("session 0x{session:x} waits for its client to come again");
         } else if alive {
-            self.drop_connection(session, "its session came back over another connection");
+            self.drop_connection(session, ANOTHER);
             connection.establish(session);
             self.local.tell(&connection);
             self.local.insert(session, connection);
         } else {
             connection.refuse_session();
             self.local.tell(&connection);
+        }
+    }
+
+    /// Of this session's connections to this server the newest counts. Those that wait for the
+    /// leader's answer end, too: what they ask for must not be taken for what the newest asks for.
+    fn supersede(&mut self, session: SessionId) {
+        self.drop_connection(session, ANOTHER);
+        match &mut self.service {
+            Service::None | Service::CatchingUp => {}
+            Service::Leader(leading) => {
+                for renewal in leading.renewals.iter().filter(|renewal| renewal.session == session)
+                {
+                    renewal.asker.close(ANOTHER);
+                }
+            }
+            Service::Learner(learning) => {
+                if let Some(earlier) = learning.revalidating.remove(&session) {
+                    earlier.close(ANOTHER);
+                }
+            }
+        }
+        for (_, due) in &self.due {
+            if let Due::Renewed { connection, session: other, alive: _ } = due
+                && *other == session
+            {
+                connection.close(ANOTHER);
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use zab::{SessionMessage, Zxid};
 use znode::{Context, Owner, SessionError, SessionId, path};
 
 use super::Node;
+use super::apply::Due;
 use super::sessions::{LOCAL, Service, owner};
 use crate::client::{ClientBatch, ClientRequest, Connection};
 
@@ -85,7 +86,7 @@ impl Node {
         let request = ForwardedRequest { session_id: session, cxid, op, body };
         match &mut self.service {
             // Its connection is closed, or about to be.
-            Service::None => {}
+            Service::None | Service::CatchingUp => {}
             Service::Leader(_) => self.prepare(&request, &auth, LOCAL),
             Service::Learner(learning) => learning.forward(&request, auth),
         }
@@ -145,7 +146,7 @@ impl Node {
     pub(super) fn context(&self, owner: Owner) -> Option<Context> {
         let epoch = match &self.service {
             Service::Leader(leading) => leading.epoch,
-            Service::None | Service::Learner(_) => return None,
+            Service::None | Service::CatchingUp | Service::Learner(_) => return None,
         };
         let zxid = next_zxid(epoch, self.host.core().last()).0.cast_signed();
         Some(Context { zxid, time_ms: self.now.wall_ms, now_ms: self.now.ms(), owner })
@@ -162,7 +163,7 @@ impl Node {
 
     fn sync(&mut self, connection: &Arc<Connection>) {
         match &mut self.service {
-            Service::None => {}
+            Service::None | Service::CatchingUp => {}
             Service::Leader(_) => {
                 let body = Bytes::copy_from_slice(&connection.id().to_be_bytes());
                 self.happens(Event::Sync { body });
@@ -180,12 +181,11 @@ impl Node {
     pub(super) fn sync_confirmed(&mut self, body: &Bytes) {
         let id = body.first_chunk().copied().map(u64::from_be_bytes);
         if let Some(connection) = id.and_then(|id| self.shared.connection(id)) {
-            self.synced(&connection);
+            self.once_applied(Due::Synced(connection));
         }
     }
 
-    fn synced(&mut self, connection: &Arc<Connection>) {
-        self.apply_committed();
+    pub(super) fn answer_sync(&mut self, connection: &Arc<Connection>) {
         let answered = connection.sync_done(&self.shared, self.now.at);
         self.local.done(connection, answered);
         self.local.tell(connection);
@@ -201,7 +201,7 @@ impl Node {
                 if let Service::Learner(learning) = &mut self.service
                     && let Some(connection) = learning.syncs.pop_front()
                 {
-                    self.synced(&connection);
+                    self.once_applied(Due::Synced(connection));
                 }
             }
         }

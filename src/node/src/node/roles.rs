@@ -4,6 +4,7 @@ use tracing::{debug, info, warn};
 use zab::{Action, Epoch, Note, Refusal, Role, ServerState, Sid};
 
 use super::Node;
+use super::apply::Due;
 use super::sessions::Service;
 use crate::io::{Effect, Told};
 
@@ -103,13 +104,14 @@ impl Node {
         self.shared.set_role(state);
     }
 
+    /// Clients are served once what is committed is applied, which may take many turns.
+    pub(super) fn established(&mut self, epoch: Epoch) {
+        self.service = Service::CatchingUp;
+        self.once_applied(Due::Established(epoch));
+    }
+
     /// From here on clients are served.
-    fn established(&mut self, epoch: Epoch) {
-        self.apply_committed();
-        if self.end.is_some() {
-            // The tree may not be what a quorum has agreed on: nobody reads it.
-            return;
-        }
+    pub(super) fn serve_from(&mut self, epoch: Epoch) {
         // What a snapshot held in part was committed before.
         self.shared.write_tree().settle();
         let sid = self.settings.me;
@@ -127,10 +129,11 @@ impl Node {
         self.out.push(Effect::Tell(Told::Serving { sid, client_port, epoch }));
     }
 
-    fn stop_serving(&mut self) {
+    pub(super) fn stop_serving(&mut self) {
         self.shared.set_serving(None, self.now);
         self.service = Service::None;
         self.messages.clear();
+        self.due.clear();
         self.close_clients();
     }
 

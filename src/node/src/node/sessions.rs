@@ -21,6 +21,8 @@ use crate::client::{Connection, SessionSets};
 pub(super) enum Service {
     /// No established leader.
     None,
+    /// There is one, and not everything that it has committed is applied here.
+    CatchingUp,
     Leader(Box<Leading>),
     Learner(Learning),
 }
@@ -56,10 +58,18 @@ impl Service {
         })
     }
 
+    /// Whether it has yet to be seen what everybody may be told.
+    pub(super) fn is_catching_up(&self) -> bool {
+        match self {
+            Self::CatchingUp => true,
+            Self::None | Self::Leader(_) | Self::Learner(_) => false,
+        }
+    }
+
     /// When the next session expires, in ms of the node's clock.
     pub(super) fn next_expiry(&self) -> Option<u64> {
         match self {
-            Self::None | Self::Learner(_) => None,
+            Self::None | Self::CatchingUp | Self::Learner(_) => None,
             Self::Leader(leading) => leading.sessions.next_expiry(),
         }
     }
@@ -68,7 +78,7 @@ impl Service {
     /// clock.
     pub(super) fn next_reap(&self) -> Option<u64> {
         match self {
-            Self::None | Self::Learner(_) => None,
+            Self::None | Self::CatchingUp | Self::Learner(_) => None,
             Self::Leader(leading) => Some(leading.reaper.due_ms()),
         }
     }

@@ -1,0 +1,195 @@
+//! A server that is alone, turn by turn.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use host::Host;
+use wire::jute::Record;
+use wire::txn::{SetDataTxn, Txn, TxnBlob, TxnHeader};
+use zab::{DiskImage, Epoch, Peer, Quorum, Sid, Zxid};
+use znode::{Options, SessionIds, Tree};
+
+use super::{Node, Parts};
+use crate::client::{Connection, Shared};
+use crate::disk::Job;
+use crate::io::{Effect, Event, Now, Recorder, Told, Turn};
+use crate::settings::{Build, NoMachine, Settings};
+
+/// A turn in which there is time for one thing.
+struct Short;
+
+impl Turn for Short {
+    fn begin(&mut self, _: Duration) {}
+
+    fn is_over(&self) -> bool {
+        true
+    }
+}
+
+/// Nothing is recorded.
+struct Unrecorded;
+
+impl Recorder for Unrecorded {
+    fn begin(&mut self, _: &host::Event<Bytes, Box<Tree>>, _: Option<recording::Ports>) {}
+
+    fn report(&mut self, _: &Bytes) {}
+
+    fn end(&mut self, _: &[host::Effect<Bytes, Box<Tree>>]) {}
+
+    fn flush(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+/// A server alone that leads epoch 1, and has nothing to do.
+fn serving() -> Node {
+    let sid = Sid(1);
+    let settings = Arc::new(Settings::alone(sid));
+    let shared = Shared::new(settings, Build::default(), NoMachine, Tree::new(Options::default()));
+    let config = zab::Config::new(sid, Quorum::majority([sid].into_iter().collect()));
+    let mut node = Node::new(Parts {
+        host: Host::new(Peer::new(config), Bytes::new()),
+        recorder: Box::new(Unrecorded),
+        turn: Box::new(Short),
+        shared: Arc::new(shared),
+        session_ids: SessionIds::new(1, 1),
+        seed: 1,
+    });
+    let nothing =
+        DiskImage { accepted: Epoch(0), current: Epoch(0), snapshot: Zxid::ZERO, log: Vec::new() };
+    node.start(Now::default(), nothing);
+    let serves = (0..100).any(|_| {
+        let effects = turn(&mut node);
+        if effects.is_empty() {
+            let at = node.next_deadline().unwrap_or_default();
+            node.tick(Now { at, wall_ms: 0 });
+        }
+        effects.iter().any(is_serving)
+    });
+    assert!(serves, "a server that is alone serves as soon as its disk has its epochs");
+    node
+}
+
+/// A turn in which nothing happens but that the disk is done.
+fn turn(node: &mut Node) -> Vec<Effect> {
+    let (now, mut effects) = (node.now, Vec::new());
+    node.flush(now, &mut effects);
+    for effect in &effects {
+        let Effect::Disk(jobs) = effect else { continue };
+        let records = jobs.iter().filter_map(|job| match job {
+            Job::Write(no, _) | Job::Install(no, _, _) => Some(*no),
+            Job::TakeSnapshot(..) => None,
+        });
+        if let Some(upto) = records.max() {
+            node.handle(now, Event::Durable { upto });
+        }
+    }
+    effects
+}
+
+fn is_serving(effect: &Effect) -> bool {
+    matches!(effect, Effect::Tell(Told::Serving { .. }))
+}
+
+/// So many writes of the root, from this number on, are committed.
+fn commit(node: &mut Node, counters: std::ops::RangeInclusive<u32>) {
+    for counter in counters {
+        let zxid = Zxid::new(Epoch(1), counter);
+        let header =
+            TxnHeader { client_id: 7, cxid: 1, zxid: zxid.0.cast_signed(), time: 0, kind: 0 };
+        let txn = Txn::SetData(SetDataTxn { path: "/".into(), data: None, version: 1 });
+        let mut payload = Vec::new();
+        TxnBlob::new(header, txn, None).encode(&mut payload);
+        node.committed.push_back(zab::Txn { zxid, payload: payload.into() });
+    }
+}
+
+fn applied(node: &Node) -> u32 {
+    Zxid(node.shared().read_tree().last_zxid().cast_unsigned()).counter()
+}
+
+fn connection(node: &Node) -> Arc<Connection> {
+    Connection::new(([127, 0, 0, 1], 1).into(), node.shared(), Now::default(), (), ())
+}
+
+#[test]
+fn a_server_that_catches_up_does_so_in_many_turns_and_serves_nobody_before() {
+    let mut node = serving();
+    node.stop_serving();
+    commit(&mut node, 1..=50);
+    node.established(Epoch(1));
+    // What is committed later is no reason to wait longer.
+    commit(&mut node, 51..=60);
+    for done in 1..50 {
+        assert!(!turn(&mut node).iter().any(is_serving), "{done} of 50 are applied");
+        assert_eq!(applied(&node), done);
+        assert!(node.has_left() && node.service.is_catching_up());
+    }
+    assert!(turn(&mut node).iter().any(is_serving));
+    assert_eq!(applied(&node), 50);
+    assert!(!node.service.is_catching_up());
+}
+
+#[test]
+fn a_leader_that_is_deposed_while_it_catches_up_serves_nobody() {
+    let mut node = serving();
+    node.stop_serving();
+    commit(&mut node, 1..=3);
+    node.established(Epoch(1));
+    turn(&mut node);
+    node.stop_serving();
+    while node.has_left() {
+        assert!(!turn(&mut node).iter().any(is_serving));
+    }
+    assert_eq!(applied(&node), 3, "what is committed is applied all the same");
+}
+
+#[test]
+fn a_sync_and_a_renewal_wait_for_what_was_committed_before_and_for_nothing_else() {
+    let mut node = serving();
+    let (synced, renewed) = (connection(&node), connection(&node));
+    synced.push_sync(1, "/".into(), Duration::ZERO);
+    commit(&mut node, 1..=2);
+    node.once_applied(super::Due::Synced(Arc::clone(&synced)));
+    commit(&mut node, 3..=4);
+    let due = super::Due::Renewed { connection: Arc::clone(&renewed), session: 9, alive: true };
+    node.once_applied(due);
+    commit(&mut node, 5..=6);
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        turn(&mut node);
+        seen.push((applied(&node), synced.pending() == 0, renewed.session() == 9));
+    }
+    let expected = [
+        (1, false, false),
+        (2, true, false),
+        (3, true, false),
+        (4, true, true),
+        (5, true, true),
+        (6, true, true),
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn of_two_connections_that_wait_for_one_session_the_older_one_is_never_established() {
+    let mut node = serving();
+    let session = 9;
+    let (older, newer) = (connection(&node), connection(&node));
+    commit(&mut node, 1..=1);
+    for connection in [&older, &newer] {
+        node.renew_session(connection, session, 10_000);
+        let due = super::Due::Renewed { connection: Arc::clone(connection), session, alive: true };
+        node.once_applied(due);
+    }
+    while node.has_left() {
+        turn(&mut node);
+    }
+    assert!(older.is_cut() && older.session() == 0);
+    assert_eq!(newer.session(), session);
+}
