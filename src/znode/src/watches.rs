@@ -2,6 +2,7 @@
 //!
 //! (ZooKeeper: `WatchManager`, and the trigger calls of `DataTree`.)
 
+mod recursive;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,7 +7,10 @@
 //! A renewal is confirmed once everything that was proposed before it is committed. A server finds
 //! the request that a transaction answers by session and xid, and the xids of two connections may
 //! be the same: so no transaction of an earlier connection may be on its way when the new one
-//! begins.
+//! begins. Three rules see to that. What an earlier connection asked for is forwarded before the
+//! renewal is asked for, or never. The leader answers in the order in which it is asked, refusals
+//! included, so that each connection begins with the answer to its own question. And of a session's
+//! connections to one server the newest counts: the others are closed when it comes.
 
 use std::sync::Arc;
 
@@ -24,12 +27,27 @@ use super::apply::Due;
 use super::sessions::{LOCAL, Service, owner};
 use crate::client::Connection;
 
-/// A renewal that the leader has granted.
+/// A renewal that the leader has been asked for.
 pub(super) struct Renewal {
-    /// Confirmed when this is committed.
+    /// Answered when this is committed, and those before it are answered.
     after: Zxid,
     session: SessionId,
     asker: Asker,
+    is_granted: bool,
+}
+
+/// What the leader is asked by a learner. The connection is none once it has ended; the answer
+/// comes all the same, and is nobody else's.
+pub(super) struct Question {
+    session: SessionId,
+    connection: Option<Arc<Connection>>,
+}
+
+impl Question {
+    /// Nobody waits for the answer if this connection did.
+    pub(super) fn forget(&mut self, ended: &Connection) {
+        self.connection.take_if(|connection| connection.id() == ended.id());
+    }
 }
 
 /// Who waits for a renewal.
@@ -45,11 +63,11 @@ enum Asker {
 const ANOTHER: &str = "its session came back over another connection";
 
 impl Asker {
-    /// Ends the connection of a client of the leader itself. A learner's it ends itself.
-    fn close(&self, reason: &str) {
+    /// The connection of a client of the leader itself.
+    fn client(&self) -> Option<&Arc<Connection>> {
         match self {
-            Self::Client(connection) => connection.close(reason),
-            Self::Learner(_) => {}
+            Self::Client(connection) => Some(connection),
+            Self::Learner(_) => None,
         }
     }
 
@@ -79,7 +97,8 @@ impl Node {
             }
             Service::Learner(learning) => {
                 let peer = learning.leader;
-                learning.revalidating.insert(session, Arc::clone(connection));
+                let connection = Some(Arc::clone(connection));
+                learning.revalidating.push_back(Question { session, connection });
                 let mut body = Vec::new();
                 Revalidate { session_id: session, timeout_ms }.encode(&mut body);
                 let message = SessionMessage::Revalidate(body.into());
@@ -109,12 +128,18 @@ impl Node {
         }
     }
 
-    /// The leader's answer.
-    fn revalidated(&mut self, session: SessionId, valid: bool) {
-        if let Service::Learner(learning) = &mut self.service
-            && let Some(connection) = learning.revalidating.remove(&session)
-        {
-            self.once_applied(Due::Renewed { connection, session, alive: valid });
+    /// The leader's answer to the oldest question.
+    pub(super) fn revalidated(&mut self, session: SessionId, alive: bool) {
+        let Service::Learner(learning) = &mut self.service else {
+            return;
+        };
+        let Some(question) = learning.revalidating.pop_front_if(|asked| asked.session == session)
+        else {
+            warn!("the leader answers about session 0x{session:x}, which is not what it was asked");
+            return;
+        };
+        if let Some(connection) = question.connection {
+            self.once_applied(Due::Renewed { connection, session, alive });
         }
     }
 
@@ -131,29 +156,25 @@ impl Node {
         let Service::Leader(leading) = &mut self.service else {
             return;
         };
-        match leading.sessions.renew(session, asker.owner(), timeout_ms, now) {
-            Ok(before) => {
-                leading.renewals.push_back(Renewal { after, session, asker });
-                if let Some(before) = before {
-                    self.tell_moved(before, session);
-                }
-            }
-            Err(SessionError::Expired | SessionError::Moved) => {
-                self.confirm(asker, session, false);
-            }
+        let renewed = leading.sessions.renew(session, asker.owner(), timeout_ms, now);
+        let is_granted = renewed.is_ok();
+        leading.renewals.push_back(Renewal { after, session, asker, is_granted });
+        if let Ok(Some(before)) = renewed {
+            self.tell_moved(before, session);
         }
     }
 
-    /// Confirms the renewals that have waited long enough.
+    /// Answers about the renewals that have waited long enough.
     pub(super) fn confirm_renewals(&mut self) {
         let committed = self.host.core().zab().delivered();
         while let Service::Leader(leading) = &mut self.service
             && let Some(renewal) =
                 leading.renewals.pop_front_if(|renewal| committed >= Some(renewal.after))
         {
-            let Renewal { after: _, session, asker } = renewal;
+            let Renewal { after: _, session, asker, is_granted } = renewal;
             let owner = asker.owner();
             match leading.sessions.check(session, owner) {
+                _ if !is_granted => self.confirm(asker, session, false),
                 Ok(()) => self.confirm(asker, session, true),
                 Err(SessionError::Expired) => self.confirm(asker, session, false),
                 // It was renewed elsewhere meanwhile. Nobody may be told that it has expired.
@@ -213,27 +234,34 @@ impl Node {
     /// leader's answer end, too: what they ask for must not be taken for what the newest asks for.
     fn supersede(&mut self, session: SessionId) {
         self.drop_connection(session, ANOTHER);
-        match &mut self.service {
-            Service::None | Service::CatchingUp => {}
-            Service::Leader(leading) => {
-                for renewal in leading.renewals.iter().filter(|renewal| renewal.session == session)
-                {
-                    renewal.asker.close(ANOTHER);
-                }
-            }
-            Service::Learner(learning) => {
-                if let Some(earlier) = learning.revalidating.remove(&session) {
-                    earlier.close(ANOTHER);
-                }
-            }
+        for earlier in self.renewing(session) {
+            earlier.close(ANOTHER);
         }
-        for (_, due) in &self.due {
-            if let Due::Renewed { connection, session: other, alive: _ } = due
-                && *other == session
-            {
-                connection.close(ANOTHER);
+    }
+
+    /// Whether this session has a connection here, or waits for one to begin.
+    pub(super) fn has_come_back(&self, session: SessionId) -> bool {
+        self.local.get(session).is_some() || self.renewing(session).next().is_some()
+    }
+
+    /// The connections of this session that wait for the leader's answer.
+    fn renewing(&self, session: SessionId) -> impl Iterator<Item = &Arc<Connection>> {
+        let (questions, renewals) = match &self.service {
+            Service::None | Service::CatchingUp => (None, None),
+            Service::Leader(leading) => (None, Some(&leading.renewals)),
+            Service::Learner(learning) => (Some(&learning.revalidating), None),
+        };
+        let questions =
+            questions.into_iter().flatten().filter(move |asked| asked.session == session);
+        let renewals = renewals.into_iter().flatten().filter(move |asked| asked.session == session);
+        let due = self.due.iter().filter_map(move |(_, due)| match due {
+            Due::Renewed { connection, session: of, alive: _ } if *of == session => {
+                Some(connection)
             }
-        }
+            Due::Renewed { .. } | Due::Synced(_) | Due::Established(_) => None,
+        });
+        let asked = questions.filter_map(|asked| asked.connection.as_ref());
+        asked.chain(renewals.filter_map(|renewal| renewal.asker.client())).chain(due)
     }
 
     /// Ends the connection that this session has here, if it has one.

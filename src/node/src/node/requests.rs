@@ -29,7 +29,7 @@ impl Node {
         }
     }
 
-    fn serve(&mut self, batch: ClientBatch) {
+    pub(super) fn serve(&mut self, batch: ClientBatch) {
         let ClientBatch { connection, requests } = batch;
         let mut requests = requests.into_iter();
         while let Some(request) = requests.next() {
@@ -41,7 +41,10 @@ impl Node {
                 | ClientRequest::Sync
                     if connection.is_cut() => {}
                 // Its client is gone, or its session is over: a write is done, and nobody waits for
-                // an answer.
+                // an answer. But not behind the question of another connection of its session: the
+                // transaction would be taken for what that one asks for.
+                ClientRequest::Write { .. }
+                    if connection.is_abandoned() && self.has_come_back(connection.session()) => {}
                 ClientRequest::Write { xid, op, body, auth } if connection.is_abandoned() => {
                     self.write(connection.session(), xid, op.code(), body, auth);
                 }

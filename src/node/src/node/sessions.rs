@@ -14,7 +14,7 @@ use zab::{Epoch, Sid};
 use znode::{Owner, Prep, Reaper, SessionId, SessionIds, Sessions};
 
 use super::Node;
-use super::renewals::Renewal;
+use super::renewals::{Question, Renewal};
 use crate::client::{Connection, SessionSets};
 
 /// What this server does for sessions, besides serving their connections.
@@ -44,8 +44,8 @@ pub(super) struct Learning {
     requests: Vec<u8>,
     /// Connections whose sync was forwarded, in order: SYNC releases the oldest.
     pub(super) syncs: VecDeque<Arc<Connection>>,
-    /// Connections whose session the leader is asked about.
-    pub(super) revalidating: BTreeMap<SessionId, Arc<Connection>>,
+    /// What the leader is asked about sessions: it answers in the order in which it is asked.
+    pub(super) revalidating: VecDeque<Question>,
 }
 
 impl Service {
@@ -54,7 +54,7 @@ impl Service {
             leader,
             requests: Vec::new(),
             syncs: VecDeque::new(),
-            revalidating: BTreeMap::new(),
+            revalidating: VecDeque::new(),
         })
     }
 
@@ -294,7 +294,9 @@ impl Node {
         }
         self.local.creating.retain(|_, other| other.id() != connection.id());
         if let Service::Learner(learning) = &mut self.service {
-            learning.revalidating.retain(|_, other| other.id() != connection.id());
+            for question in &mut learning.revalidating {
+                question.forget(connection);
+            }
         }
         self.local.forget(connection);
         // Reads that waited behind a write may have set some since its task forgot them.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use host::Host;
+use wire::client::OpCode;
 use wire::jute::Record;
 use wire::txn::{SetDataTxn, Txn, TxnBlob, TxnHeader};
 use zab::{DiskImage, Epoch, Peer, Quorum, Sid, Zxid};
 use znode::{Options, SessionIds, Tree};
 
 use super::{Node, Parts};
-use crate::client::{Connection, Shared};
+use crate::client::{ClientBatch, ClientRequest, Connection, Shared};
 use crate::disk::Job;
 use crate::io::{Effect, Event, Now, Recorder, Told, Turn};
 use crate::settings::{Build, NoMachine, Settings};
@@ -192,4 +193,80 @@ fn of_two_connections_that_wait_for_one_session_the_older_one_is_never_establish
     }
     assert!(older.is_cut() && older.session() == 0);
     assert_eq!(newer.session(), session);
+}
+
+#[test]
+fn a_connection_to_a_learner_begins_with_the_answer_to_its_own_question() {
+    let mut node = serving();
+    node.service = super::Service::learner(Sid(2));
+    let session = 9;
+    let connections = [connection(&node), connection(&node), connection(&node)];
+    for connection in &connections {
+        node.renew_session(connection, session, 10_000);
+    }
+    node.connection_closed(&connections[1]);
+    let begun = |node: &mut Node| {
+        turn(node);
+        connections.iter().map(|connection| connection.session() == session).collect::<Vec<_>>()
+    };
+    assert_eq!(begun(&mut node), [false; 3]);
+    for answers in 1..=2 {
+        node.revalidated(session, true);
+        assert_eq!(begun(&mut node), [false; 3], "{answers} of 3 questions are answered");
+    }
+    node.revalidated(session, true);
+    assert_eq!(begun(&mut node), [false, false, true]);
+}
+
+#[test]
+fn a_leader_answers_in_the_order_in_which_it_is_asked_also_with_a_refusal() {
+    let mut node = serving();
+    let (granted, refused) = (connection(&node), connection(&node));
+    commit(&mut node, 1..=1);
+    let super::Service::Leader(leading) = &mut node.service else { panic!("it leads") };
+    leading.sessions.track(9, 10_000, 0);
+    for (connection, session) in [(&granted, 9), (&refused, 10)] {
+        node.renew_session(connection, session, 10_000);
+    }
+    let super::Service::Leader(leading) = &node.service else { panic!("it leads") };
+    assert_eq!(leading.renewals.len(), 2, "nobody is answered before the flush");
+    assert!(!refused.outbox().is_closed());
+    while node.has_left() {
+        turn(&mut node);
+    }
+    assert_eq!(granted.session(), 9);
+    assert!(refused.session() == 0 && refused.outbox().is_closed());
+}
+
+/// How many transactions are proposed for a write that comes when its connection has ended;
+/// `comes_back`: another connection of its session has asked for it before.
+fn proposed_late(comes_back: bool) -> u32 {
+    let mut node = serving();
+    let session = 9;
+    let (gone, newer) = (connection(&node), connection(&node));
+    let super::Service::Leader(leading) = &mut node.service else { panic!("it leads") };
+    leading.sessions.track(session, 10_000, 0);
+    gone.establish(session);
+    node.local.insert(session, Arc::clone(&gone));
+    let now = node.now;
+    node.handle(now, Event::Gone(Arc::clone(&gone)));
+    if comes_back {
+        ask(&mut node, &newer, ClientRequest::RenewSession { session, timeout_ms: 10_000 });
+    }
+    let (op, auth) = (OpCode::SetData, Vec::new());
+    let before = node.host.core().last();
+    ask(&mut node, &gone, ClientRequest::Write { xid: 1, op, body: Bytes::new(), auth });
+    let counter = |zxid: Option<Zxid>| zxid.map_or(0, Zxid::counter);
+    counter(node.host.core().last()) - counter(before)
+}
+
+fn ask(node: &mut Node, connection: &Arc<Connection>, request: ClientRequest) {
+    let batch = ClientBatch { connection: Arc::clone(connection), requests: vec![request] };
+    node.serve(batch);
+}
+
+#[test]
+fn a_write_of_a_client_that_is_gone_is_done_but_not_behind_its_sessions_next_connection() {
+    assert_eq!(proposed_late(false), 1);
+    assert_eq!(proposed_late(true), 0);
 }

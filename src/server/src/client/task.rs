@@ -166,10 +166,10 @@ impl Client {
                 biased;
                 next = next(&connection, &bells.news) => match next {
                     Next::Write(Chunk::Bytes(bytes)) => {
-                        connection.listens(false);
+                        connection.listens(begun);
                         tokio::select! {
                             biased;
-                            written = self.write(&mut writing, &bytes) => {
+                            written = self.write(&mut writing, &bytes, &mut reading) => {
                                 written?;
                                 drop(bytes);
                                 connection.outbox().written();
@@ -223,14 +223,39 @@ impl Client {
         Ok(true)
     }
 
-    /// A client that takes nothing for as long as its session may be silent is gone.
-    async fn write(&self, writing: &mut OwnedWriteHalf, mut bytes: &[u8]) -> Result<(), String> {
+    /// Writes all of this. Meanwhile a client lives as long as it takes some of it, or says
+    /// something; one that takes nothing for longer than [`Inbound::patience`] is gone.
+    async fn write(
+        &mut self,
+        writing: &mut OwnedWriteHalf,
+        mut bytes: &[u8],
+        reading: &mut OwnedReadHalf,
+    ) -> Result<(), String> {
+        let connection = Arc::clone(&self.connection);
+        // Who asked a four-letter word may say no more, and waits for all of the answer.
+        let begun = connection.session() != 0;
+        let mut deadline = Instant::now() + self.inbound.patience();
         while !bytes.is_empty() {
-            let written = timeout(self.inbound.patience(), writing.write(bytes)).await;
-            match written.map_err(|_| "it does not read what it is sent".to_owned())? {
-                Ok(0) => return Err("it takes no more bytes".to_owned()),
-                Ok(count) => bytes = &bytes[count..],
-                Err(error) => return Err(error.to_string()),
+            let reads_ahead = begun && self.inbound.may_read_ahead();
+            tokio::select! {
+                biased;
+                written = writing.write(bytes) => {
+                    match written.map_err(text)? {
+                        0 => return Err("it takes no more bytes".to_owned()),
+                        count => bytes = &bytes[count..],
+                    }
+                    deadline = Instant::now() + self.inbound.patience();
+                }
+                arrived = self.read(reading), if reads_ahead => {
+                    arrived?;
+                    self.inbound.hold_back();
+                }
+                () = async { sleep_until(deadline).await } => {
+                    return Err("it does not read what it is sent".to_owned());
+                }
+            }
+            if !bytes.is_empty() {
+                connection.touch(self.port.clock.at());
             }
         }
         Ok(())

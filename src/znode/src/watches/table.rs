@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::recursive::Recursive;
 use super::{RECURSIVE, STANDARD, watch_bytes};
-use crate::path;
 
 #[derive(Clone, Default, Debug)]
 pub(super) struct Table {
@@ -16,9 +16,8 @@ pub(super) struct Table {
     pub(super) watches: usize,
     /// The sum of their [`watch_bytes`].
     pub(super) bytes: usize,
-    /// The lengths of the paths with a recursive mode, and the number of such pairs for each: only
-    /// ancestors of such a length matter.
-    pub(super) recursive: BTreeMap<usize, usize>,
+    /// The pairs with a recursive mode.
+    recursive: Recursive,
 }
 
 /// What one connection watches in a table.
@@ -54,7 +53,9 @@ impl Table {
 
     pub(super) fn add(&mut self, connection: u64, path: &str, mode: u8) {
         let path = self.watched(path).unwrap_or_else(|| path.into());
-        let length = path.len();
+        if mode & RECURSIVE != 0 {
+            self.recursive.add(&path, connection);
+        }
         let modes = self.by_path.entry(path.clone()).or_default().entry(connection).or_insert(0);
         if *modes == 0 {
             self.watches += 1;
@@ -63,21 +64,7 @@ impl Table {
             self.bytes += watch_bytes(&path);
             watched.paths.insert(path);
         }
-        let is_new = mode & !*modes & RECURSIVE != 0;
         *modes |= mode;
-        if is_new {
-            *self.recursive.entry(length).or_default() += 1;
-        }
-    }
-
-    /// One pair less has a recursive mode.
-    pub(super) fn forget_recursive(&mut self, length: usize) {
-        if let Some(pairs) = self.recursive.get_mut(&length) {
-            *pairs -= 1;
-            if *pairs == 0 {
-                self.recursive.remove(&length);
-            }
-        }
     }
 
     /// Removes those of the modes that there are, and says which.
@@ -94,7 +81,7 @@ impl Table {
             self.forget(connection, path);
         }
         if removed & RECURSIVE != 0 {
-            self.forget_recursive(path.len());
+            self.recursive.remove(path, connection);
         }
         removed
     }
@@ -109,7 +96,7 @@ impl Table {
                 self.by_path.remove(&path);
             }
             if modes & RECURSIVE != 0 {
-                self.forget_recursive(path.len());
+                self.recursive.remove(&path, connection);
             }
         }
     }
@@ -124,20 +111,10 @@ impl Table {
             return;
         }
         let mut told = self.use_up(path);
-        for ancestor in self.ancestors(path) {
-            let watchers = self.by_path.get(ancestor).into_iter().flatten();
-            told.extend(watchers.filter(|(_, modes)| **modes & RECURSIVE != 0).map(|(id, _)| *id));
-        }
+        told.extend(self.recursive.above(path));
         told.sort_unstable();
         told.dedup();
         told.into_iter().for_each(tell);
-    }
-
-    /// The paths above this one that may have a recursive watcher. Not more than there are lengths
-    /// of paths that have one, however deep the path is.
-    pub(super) fn ancestors<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a str> {
-        let lengths = self.recursive.range(..path.len());
-        lengths.filter_map(|(&length, _)| path::ancestor(path, length))
     }
 
     /// All watchers of exactly this path, ascending; their standard watches are removed.
