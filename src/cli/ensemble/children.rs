@@ -89,11 +89,14 @@ impl Running {
 
     /// Waits until the process has ended, and ends it by force at `deadline`; then `None`.
     pub(in crate::cli) fn wait_until(&mut self, deadline: Instant) -> Option<ExitStatus> {
-        while Instant::now() < deadline {
+        loop {
             match self.process.try_wait() {
+                // Also behind the deadline: others may have used up the time.
                 Ok(Some(status)) => return Some(status),
-                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
-                Err(_) => break,
+                Ok(None) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Ok(None) | Err(_) => break,
             }
         }
         let _ = self.process.kill();

@@ -262,7 +262,8 @@ impl Node {
     fn happens_over(&mut self, event: host::Event<Bytes, Box<Tree>>, over: Option<Ports>) {
         let mut effects = std::mem::take(&mut self.effects);
         self.recorder.begin(&event, over);
-        let mut asked = Asked { recorder: &mut *self.recorder, local: &mut self.local };
+        let mut asked =
+            Asked { recorder: &mut *self.recorder, local: &mut self.local, shared: &self.shared };
         self.host.handle(event, &mut asked, &mut effects);
         self.recorder.end(&effects);
         self.carry_out(&mut effects);
@@ -400,6 +401,7 @@ impl Node {
 struct Asked<'a> {
     recorder: &'a mut dyn Recorder,
     local: &'a mut LocalSessions,
+    shared: &'a Shared,
 }
 
 impl Shell<Bytes> for Asked<'_> {
@@ -408,6 +410,7 @@ impl Shell<Bytes> for Asked<'_> {
     fn ended(&mut self, _: &Outputs<Bytes>) {}
 
     fn report(&mut self) -> Option<Bytes> {
+        self.local.hear(self.shared.waited_for());
         let sessions = self.local.touched();
         self.recorder.report(&sessions);
         Some(sessions)

@@ -238,7 +238,7 @@ impl Drop for Done {
 /// history was replaced meanwhile.
 ///
 /// # Errors
-/// It could not be written. The server goes on without it.
+/// It could not be written. The store takes no more writes, so the server has to end.
 pub fn write_out<D: Disk>(background: Background<D>) -> store::Result<bool> {
     let Background { writer, snapshot, done: _done } = background;
     let zxid = Zxid(snapshot.zxid().cast_unsigned());

@@ -10,10 +10,10 @@ use tracing::{info, warn};
 use zab::WriteNo;
 
 /// How the disk thread reports: called on that thread.
-pub(crate) trait Report: Send + 'static {
+pub(crate) trait Report: Clone + Send + 'static {
     /// Everything up to this record is on disk.
     fn durable(&self, upto: WriteNo);
-    /// A write or an fsync failed: nothing more will be written.
+    /// A write or an fsync failed, of a snapshot also: nothing more will be written.
     fn failed(&self, error: store::Error);
 }
 
@@ -74,7 +74,7 @@ fn run(
             for job in jobs {
                 match writer.write(job) {
                     Ok(None) => {}
-                    Ok(Some(background)) => take_in_background(background),
+                    Ok(Some(background)) => take_in_background(background, report.clone()),
                     Err(error) => return report.failed(error),
                 }
             }
@@ -91,15 +91,16 @@ fn run(
     }
 }
 
-/// Writes a snapshot on a thread of its own.
-fn take_in_background(background: Background<store::Os>) {
+/// Writes a snapshot on a thread of its own. A failure ends the server as one of the disk thread
+/// does: the store takes no more writes, so a server that went on would seem well until the next.
+fn take_in_background(background: Background<store::Os>, report: impl Report) {
     let zxid = zab::Zxid(background.snapshot.zxid().cast_unsigned());
     let thread = std::thread::Builder::new().name("snapshot".into()).spawn(move || {
         let nodes = background.snapshot.node_count();
         match node::snapshots::write_out(background) {
             Ok(true) => info!("snapshot at {zxid}: {nodes} nodes"),
             Ok(false) => info!("snapshot at {zxid} given up: the history was replaced meanwhile"),
-            Err(error) => warn!("snapshot at {zxid} failed: {error}"),
+            Err(error) => report.failed(error),
         }
     });
     if let Err(error) = thread {

@@ -50,5 +50,6 @@ pub(super) fn connect(
         // Nothing is asked of the node: the outbox ends the connection once the client is told.
         return Ok(Hello::Session(ClientRequest::Refused));
     }
+    shared.waits_for(connection, session, timeout_ms);
     Ok(Hello::Session(ClientRequest::RenewSession { session, timeout_ms }))
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::Duration;
 
 use zab::{Epoch, ServerState};
-use znode::{Tree, Watches};
+use znode::{SessionId, Tree, Watches};
 
 use super::auth::Failures;
 use super::connection::Connection;
@@ -26,6 +26,9 @@ pub struct Shared {
     tree: RwLock<Tree>,
     watches: Mutex<Watches>,
     connections: Mutex<BTreeMap<u64, Arc<Connection>>>,
+    /// Connections that wait for a session to go on over them: the session, and its time-out in
+    /// ms.
+    waiting: Mutex<BTreeMap<u64, (SessionId, i32)>>,
     auth_failures: Mutex<Failures>,
     status: Mutex<Status>,
     next_connection: AtomicU64,
@@ -85,6 +88,7 @@ impl Shared {
             watches: Mutex::new(Watches::new(settings.watch_limits)),
             settings,
             connections: Mutex::default(),
+            waiting: Mutex::default(),
             auth_failures: Mutex::default(),
             status: Mutex::new(status),
             next_connection: AtomicU64::new(1),
@@ -185,7 +189,24 @@ impl Shared {
     /// The connection is gone.
     pub fn remove(&self, connection: &Connection) {
         lock(&self.connections).remove(&connection.id());
+        self.waits_no_more(connection);
         self.watches().remove_connection(connection.id());
+    }
+
+    /// The connection waits for this session to go on over it, until [`Self::waits_no_more`]. Its
+    /// client is there, and can say so only once: meanwhile its session does not expire, however
+    /// long this server and its leader take.
+    pub(crate) fn waits_for(&self, connection: &Connection, session: SessionId, timeout_ms: i32) {
+        lock(&self.waiting).insert(connection.id(), (session, timeout_ms));
+    }
+
+    pub(crate) fn waits_no_more(&self, connection: &Connection) {
+        lock(&self.waiting).remove(&connection.id());
+    }
+
+    /// The sessions that a connection waits for, with their time-outs in ms.
+    pub(crate) fn waited_for(&self) -> Vec<(SessionId, i32)> {
+        lock(&self.waiting).values().copied().collect()
     }
 
     pub(crate) fn connection(&self, id: u64) -> Option<Arc<Connection>> {

@@ -217,6 +217,7 @@ impl Node {
 
     /// The leader has said whether the session of this connection is alive.
     pub(super) fn renewed(&mut self, connection: Arc<Connection>, session: SessionId, alive: bool) {
+        self.shared.waits_no_more(&connection);
         if connection.has_ended() || connection.is_cut() {
             debug!("session 0x{session:x} waits for its client to come again");
         } else if alive {

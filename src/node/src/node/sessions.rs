@@ -113,8 +113,8 @@ pub(super) struct LocalSessions {
     connections: Connections,
     /// Connections whose session is being created.
     creating: BTreeMap<SessionId, Arc<Connection>>,
-    /// Sessions that were heard of since the last time that was asked, whose connection has ended
-    /// since, with their time-outs in ms.
+    /// Sessions that were heard of since the last time that was asked, and have no connection here
+    /// that could be asked, with their time-outs in ms.
     heard: BTreeMap<SessionId, i32>,
     ids: SessionIds,
     in_progress: usize,
@@ -187,6 +187,11 @@ impl LocalSessions {
         let connected = connected.map(|(&session, connection)| (session, connection.timeout_ms()));
         heard.extend(connected.take(max - heard.len()));
         heard
+    }
+
+    /// Sessions were heard of that have no connection here, with their time-outs in ms.
+    pub(super) fn hear(&mut self, sessions: Vec<(SessionId, i32)>) {
+        self.heard.extend(sessions);
     }
 
     pub(super) fn get(&self, session: SessionId) -> Option<&Arc<Connection>> {
@@ -320,6 +325,7 @@ impl Node {
     pub(super) fn collect_touches(&mut self) {
         let now = self.now.ms();
         if let Service::Leader(leading) = &mut self.service {
+            self.local.hear(self.shared.waited_for());
             for (session, _) in self.local.take_heard(usize::MAX) {
                 leading.sessions.touch(session, now);
             }

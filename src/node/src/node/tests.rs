@@ -9,7 +9,7 @@ use wire::client::OpCode;
 use wire::jute::Record;
 use wire::txn::{SetDataTxn, Txn, TxnBlob, TxnHeader};
 use zab::{DiskImage, Epoch, Peer, Quorum, Sid, Zxid};
-use znode::{Options, SessionIds, Tree};
+use znode::{Options, SessionError, SessionIds, Tree};
 
 use super::{Node, Parts};
 use crate::client::{ClientBatch, ClientRequest, Connection, Shared};
@@ -269,4 +269,28 @@ fn ask(node: &mut Node, connection: &Arc<Connection>, request: ClientRequest) {
 fn a_write_of_a_client_that_is_gone_is_done_but_not_behind_its_sessions_next_connection() {
     assert_eq!(proposed_late(false), 1);
     assert_eq!(proposed_late(true), 0);
+}
+
+#[test]
+fn a_session_does_not_expire_while_its_client_waits_to_go_on_with_it() {
+    let mut node = serving();
+    let session = 9;
+    let waiting = connection(&node);
+    let begins = node.now.at;
+    let super::Service::Leader(leading) = &mut node.service else { panic!("it leads") };
+    leading.sessions.track(session, 4_000, node.now.ms());
+    node.shared.waits_for(&waiting, session, 4_000);
+    let lives = |node: &mut Node, seconds: i64| {
+        for tenth in 0..10 * seconds {
+            let at = node.now.at.max(begins) + Duration::from_millis(100);
+            node.tick(Now { at, wall_ms: tenth });
+            turn(node);
+        }
+        let super::Service::Leader(leading) = &mut node.service else { panic!("it leads") };
+        leading.sessions.check(session, super::sessions::LOCAL) != Err(SessionError::Expired)
+    };
+    assert!(lives(&mut node, 20));
+    node.shared.remove(&waiting);
+    assert!(lives(&mut node, 2), "its client was there a moment ago");
+    assert!(!lives(&mut node, 18));
 }
