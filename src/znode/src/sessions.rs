@@ -43,6 +43,8 @@ struct Session {
     expires: u64,
     owner: Option<Owner>,
     closing: bool,
+    /// It got its timeout again without a sign of life, since the last one.
+    excused: bool,
 }
 
 impl Sessions {
@@ -58,7 +60,8 @@ impl Sessions {
         let expires = self.bucket(now_ms, timeout_ms);
         match self.sessions.get_mut(&id) {
             None => {
-                let session = Session { timeout_ms, expires, owner: None, closing: false };
+                let session =
+                    Session { timeout_ms, expires, owner: None, closing: false, excused: false };
                 self.sessions.insert(id, session);
                 self.buckets.entry(expires).or_default().insert(id);
             }
@@ -72,17 +75,23 @@ impl Sessions {
     /// A sign of life: the session has its whole timeout again. False, and nothing happens, if it
     /// is unknown or closing.
     pub fn touch(&mut self, id: SessionId, now_ms: u64) -> bool {
-        let tick_ms = self.tick_ms;
         let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.closing) else {
             return false;
         };
+        session.excused = false;
+        self.begin_timeout(id, now_ms);
+        true
+    }
+
+    fn begin_timeout(&mut self, id: SessionId, now_ms: u64) {
+        let tick_ms = self.tick_ms;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let expires = bucket(tick_ms, now_ms, session.timeout_ms);
         if expires != session.expires {
             let old = std::mem::replace(&mut session.expires, expires);
             self.leave_bucket(old, id);
             self.buckets.entry(expires).or_default().insert(id);
         }
-        true
     }
 
     /// As [`Sessions::touch`] with the timeout that a learner reports.
@@ -147,11 +156,16 @@ impl Sessions {
     }
 
     /// Every session that is alive has its whole timeout again: nobody could be heard of for a
-    /// while.
-    pub fn touch_all(&mut self, now_ms: u64) {
+    /// while. But only once until it is heard of: a server that is busy for long again and again
+    /// keeps no dead session alive.
+    pub fn excuse_all(&mut self, now_ms: u64) {
         let alive: Vec<SessionId> = self.buckets.values().flatten().copied().collect();
         for id in alive {
-            self.touch(id, now_ms);
+            if let Some(session) = self.sessions.get_mut(&id)
+                && !std::mem::replace(&mut session.excused, true)
+            {
+                self.begin_timeout(id, now_ms);
+            }
         }
     }
 
@@ -343,11 +357,25 @@ mod tests {
         sessions.track(2, 8000, 0);
         sessions.track(3, 3000, 0);
         sessions.set_closing(3);
-        sessions.touch_all(50_000);
+        sessions.excuse_all(50_000);
         assert_eq!(sessions.expired(53_999), [], "the silence counts for nobody");
         assert_eq!(sessions.expired(54_000), [1]);
         assert_eq!(sessions.next_expiry(), Some(59_000));
         assert_eq!(sessions.expired(u64::MAX), [2], "what is closing stays so");
+    }
+
+    #[test]
+    fn whoever_is_not_heard_of_between_two_silences_is_excused_once() {
+        let mut sessions = Sessions::new(1000);
+        for id in [1, 2] {
+            sessions.track(id, 3000, 0);
+        }
+        sessions.excuse_all(2000);
+        sessions.touch(2, 2500);
+        sessions.excuse_all(5000);
+        assert_eq!(sessions.expired(6000), [1], "it is gone, however busy the server is");
+        assert_eq!(sessions.expired(8999), []);
+        assert_eq!(sessions.expired(9000), [2]);
     }
 
     #[test]

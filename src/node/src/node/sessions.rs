@@ -356,7 +356,7 @@ impl Node {
             warn!(
                 "this leader did not run for {absent:?}: the time-outs of all sessions begin afresh"
             );
-            leading.sessions.touch_all(now);
+            leading.sessions.excuse_all(now);
         }
     }
 
