@@ -59,8 +59,9 @@ pub enum ClientRequest {
         op: OpCode,
         /// What the client said behind the header.
         body: Bytes,
-        /// What the client had proved to be when it asked.
-        auth: Vec<Id>,
+        /// What the client had proved to be when it asked: shared by all that it asked for
+        /// until it proved more.
+        auth: Arc<[Id]>,
     },
     /// The session's reads are to see everything that is committed.
     Sync,

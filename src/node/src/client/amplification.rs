@@ -15,12 +15,13 @@ use wire::client::{
 use wire::jute::Reader;
 use wire::quorum::ForwardedRequest;
 use wire::txn::{CreateTxn, Txn, TxnHeader};
-use wire::{Acl, ErrorCode};
+use wire::{Acl, ErrorCode, Id};
 use zab::Sid;
 use znode::{Context, Options, Outcome, Owner, Prep, SessionId, Sessions, Tree};
 
 use super::connection::Connection;
 use super::counters::Tally;
+use super::inbound::Inbound;
 use super::shared::Shared;
 use super::{answers, reads};
 use crate::ANSWER_BYTES_PER_BYTE_MAX;
@@ -411,4 +412,31 @@ fn reads_behind_a_write_are_held_back_unless_another_write_waits_behind_them() {
             assert_eq!(connection.applied(100 + xid, &txn, &outcome, &tree, &shared, AT), 1);
         }
     }
+}
+
+/// A client that is many things asks for as much as a connection may have in progress: what is kept
+/// of each request does not grow with what the client is.
+#[test]
+fn requests_in_progress_share_who_their_client_is() {
+    const REQUESTS: i32 = 1000;
+    let shared = Arc::new(shared(&Tree::new(Options::default())));
+    let connection = connected(&shared);
+    connection.establish(SESSION);
+    while connection
+        .add_id(Id::new("digest", "n".repeat(90) + &connection.auth_ids().len().to_string()))
+    {}
+    assert!(connection.auth_ids().len() > 20);
+    let mut inbound = Inbound::new(Arc::clone(&connection), Arc::clone(&shared));
+    let delete = Request::Delete(DeleteRequest { path: "/a".into(), version: -1 });
+    let mut bytes = Vec::new();
+    for xid in 1..=REQUESTS {
+        wire::client::encode_request(&mut bytes, xid, &delete);
+    }
+    inbound.room().extend_from_slice(&bytes);
+    let mut asked = Vec::new();
+    let memory = allocation_counter::measure(|| asked = inbound.requests(AT).expect("requests"));
+    assert_eq!(asked.len(), usize::try_from(REQUESTS).expect("positive"));
+    let taken = usize::try_from(memory.bytes_current).expect("more than before");
+    let limit = bytes.len() * MEMORY_PER_BYTE_MAX / 10;
+    assert!(taken < limit, "{taken} bytes for {} of requests", bytes.len());
 }

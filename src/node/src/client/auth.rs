@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use sha1::{Digest, Sha1};
 use wire::Id;
@@ -30,7 +31,7 @@ pub(super) fn proved(scheme: &str, auth: Option<&[u8]>, address: IpAddr) -> Opti
 }
 
 /// Adds an identity, once. False: there are as many as a connection may have.
-pub(super) fn add(ids: &mut Vec<Id>, id: Id) -> bool {
+pub(super) fn add(ids: &mut Arc<[Id]>, id: Id) -> bool {
     if ids.contains(&id) {
         return true;
     }
@@ -38,7 +39,7 @@ pub(super) fn add(ids: &mut Vec<Id>, id: Id) -> bool {
     let sum: usize = ids.iter().map(bytes).sum();
     let fits = ids.len() < IDS_MAX && sum + bytes(&id) <= IDS_BYTES_MAX;
     if fits {
-        ids.push(id);
+        *ids = ids.iter().cloned().chain([id]).collect();
     }
     fits
 }
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_connection_has_a_bounded_number_of_identities() {
-        let mut ids = vec![of_address(HERE)];
+        let mut ids: Arc<[Id]> = [of_address(HERE)].into();
         assert!(add(&mut ids, of_address(HERE)));
         assert_eq!(ids.len(), 1, "it is a set");
         assert!(!add(&mut ids, Id::new("digest", "a".repeat(IDS_BYTES_MAX))));

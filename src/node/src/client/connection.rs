@@ -81,7 +81,8 @@ enum By {
 struct State {
     /// Whether the client's ConnectRequest had the readOnly byte: the response mirrors it.
     read_only: Option<bool>,
-    auth: Vec<Id>,
+    /// A new list whenever there is one more.
+    auth: Arc<[Id]>,
     pending: Pending,
 }
 
@@ -116,7 +117,7 @@ impl Connection {
             held_back: AtomicBool::new(false),
             state: Mutex::new(State {
                 read_only: None,
-                auth: vec![ip],
+                auth: [ip].into(),
                 pending: Pending::default(),
             }),
             stirred: Box::new(stirred),
@@ -145,8 +146,8 @@ impl Connection {
     }
 
     /// Who the client is.
-    pub(crate) fn auth_ids(&self) -> Vec<Id> {
-        self.lock().auth.clone()
+    pub(crate) fn auth_ids(&self) -> Arc<[Id]> {
+        Arc::clone(&self.lock().auth)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

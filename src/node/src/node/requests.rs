@@ -46,7 +46,7 @@ impl Node {
                 ClientRequest::Write { .. }
                     if connection.is_abandoned() && self.has_come_back(connection.session()) => {}
                 ClientRequest::Write { xid, op, body, auth } if connection.is_abandoned() => {
-                    self.write(connection.session(), xid, op.code(), body, auth);
+                    self.write(connection.session(), xid, op.code(), body, &auth);
                 }
                 ClientRequest::NewSession { .. }
                 | ClientRequest::RenewSession { .. }
@@ -61,7 +61,7 @@ impl Node {
                 }
                 ClientRequest::Write { xid, op, body, auth } => {
                     self.local.begin(&connection);
-                    self.write(connection.session(), xid, op.code(), body, auth);
+                    self.write(connection.session(), xid, op.code(), body, &auth);
                 }
                 ClientRequest::Sync => {
                     self.local.begin(&connection);
@@ -84,13 +84,13 @@ impl Node {
         cxid: i32,
         op: i32,
         body: Bytes,
-        auth: Vec<Id>,
+        auth: &[Id],
     ) {
         let request = ForwardedRequest { session_id: session, cxid, op, body };
         match &mut self.service {
             // Its connection is closed, or about to be.
             Service::None | Service::CatchingUp => {}
-            Service::Leader(_) => self.prepare(&request, &auth, LOCAL),
+            Service::Leader(_) => self.prepare(&request, auth, LOCAL),
             Service::Learner(learning) => learning.forward(&request, auth),
         }
     }
@@ -175,7 +175,7 @@ impl Node {
                 learning.syncs.push_back(Arc::clone(connection));
                 let (session_id, op) = (connection.session(), OpCode::Sync.code());
                 let request = ForwardedRequest { session_id, cxid: 0, op, body: Bytes::new() };
-                learning.forward(&request, Vec::new());
+                learning.forward(&request, &[]);
             }
         }
     }

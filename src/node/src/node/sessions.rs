@@ -86,8 +86,8 @@ impl Service {
 
 impl Learning {
     /// Lets a request go with the next flush.
-    pub(super) fn forward(&mut self, request: &ForwardedRequest, auth: Vec<Id>) {
-        host::encode_request(request, auth, &mut self.requests);
+    pub(super) fn forward(&mut self, request: &ForwardedRequest, auth: &[Id]) {
+        host::encode_request(request, auth.to_vec(), &mut self.requests);
     }
 
     /// The packets of the requests since the last time.
@@ -256,7 +256,7 @@ impl Node {
         };
         self.local.creating.insert(session, Arc::clone(connection));
         let body = Bytes::copy_from_slice(&timeout_ms.to_be_bytes());
-        self.write(session, 0, wire::client::OpCode::CreateSession.code(), body, Vec::new());
+        self.write(session, 0, wire::client::OpCode::CreateSession.code(), body, &[]);
     }
 
     /// The createSession of one of our clients, or of another server's, is applied.

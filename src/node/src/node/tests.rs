@@ -253,7 +253,7 @@ fn proposed_late(comes_back: bool) -> u32 {
     if comes_back {
         ask(&mut node, &newer, ClientRequest::RenewSession { session, timeout_ms: 10_000 });
     }
-    let (op, auth) = (OpCode::SetData, Vec::new());
+    let (op, auth) = (OpCode::SetData, Arc::default());
     let before = node.host.core().last();
     ask(&mut node, &gone, ClientRequest::Write { xid: 1, op, body: Bytes::new(), auth });
     let counter = |zxid: Option<Zxid>| zxid.map_or(0, Zxid::counter);
