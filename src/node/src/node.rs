@@ -211,7 +211,16 @@ impl Node {
 
     /// The last turn has not done everything: the next one should begin at once.
     pub fn has_left(&self) -> bool {
-        !(self.asked.is_empty() && self.messages.is_empty() && self.committed.is_empty())
+        let can_serve = !self.asked.is_empty() && self.has_room();
+        can_serve || !self.messages.is_empty() || !self.committed.is_empty()
+    }
+
+    /// Whether one more request of this server's clients may be in progress
+    /// (`globalOutstandingLimit`). A batch that was taken may have more of them than there is room
+    /// for: what is not yet served takes its bytes, and what is in progress may take many times as
+    /// many, for who its client is goes with each.
+    fn has_room(&self) -> bool {
+        self.local.in_progress() < self.settings.outstanding_limit as usize
     }
 
     /// Whether clients' requests should be handed over: only while what is in progress stays within
@@ -219,7 +228,7 @@ impl Node {
     /// then it is to be asked again with every event and timer.
     pub fn takes_requests(&self, load: Load) -> bool {
         self.asked.is_empty()
-            && self.local.in_progress() < self.settings.outstanding_limit as usize
+            && self.has_room()
             && load.disk_records < DISK_QUEUE_MAX
             && !load.leader_is_behind
     }

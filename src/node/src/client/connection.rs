@@ -69,15 +69,6 @@ pub struct Connection {
     pub(super) stats: ConnectionStats,
 }
 
-/// Who answers requests that have waited.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum By {
-    /// The connection's own task, which may take its time.
-    Task,
-    /// The node, or the task in the middle of other requests.
-    Others,
-}
-
 struct State {
     /// Whether the client's ConnectRequest had the readOnly byte: the response mirrors it.
     read_only: Option<bool>,
@@ -235,7 +226,7 @@ impl Connection {
         self.lock().pending.len()
     }
 
-    pub(super) fn push_write(&self, xid: i32, op: OpCode, at: Duration) {
+    pub(crate) fn push_write(&self, xid: i32, op: OpCode, at: Duration) {
         self.lock().pending.push_write(xid, op, at);
     }
 
@@ -285,7 +276,7 @@ impl Connection {
     ) {
         let mut state = self.lock();
         state.pending.push_ready(Ready::Refused { xid, error });
-        self.answer_ready(&mut state, By::Others, tree, shared, Batch::begin(self, shared, at));
+        self.answer_ready(&mut state, tree, shared, Batch::begin(self, shared, at));
     }
 
     /// Answers with bytes that depend on nothing, in its turn. `ends`: the connection ends behind
@@ -359,7 +350,7 @@ impl Connection {
         } else {
             state.pending.answer(&completed, kept(fill), closes);
         }
-        self.answer_ready(&mut state, By::Others, tree, shared, batch);
+        self.answer_ready(&mut state, tree, shared, batch);
         1
     }
 
@@ -379,7 +370,7 @@ impl Connection {
         } else {
             state.pending.keep_sync(completed);
         }
-        self.answer_ready(&mut state, By::Others, &tree, shared, batch);
+        self.answer_ready(&mut state, &tree, shared, batch);
         1
     }
 
@@ -396,11 +387,50 @@ impl Connection {
     /// Answers the reads that were left to the connection's own task: they take long, or the client
     /// had to take more of what it was sent.
     pub fn go_on(&self, shared: &Shared, at: Duration) {
-        if self.is_held_back() {
-            let tree = shared.read_tree();
-            let mut state = self.lock();
-            self.answer_ready(&mut state, By::Task, &tree, shared, Batch::begin(self, shared, at));
+        if !self.is_held_back() {
+            return;
         }
+        if let Some((ready, auth)) = self.take_costly() {
+            return self.answer_costly(ready, &auth, shared, at);
+        }
+        let tree = shared.read_tree();
+        let mut state = self.lock();
+        self.answer_ready(&mut state, &tree, shared, Batch::begin(self, shared, at));
+    }
+
+    /// The next request, if it is a read that takes long, and who asks. Nothing stands behind it,
+    /// and nothing more is taken while the connection's own task answers it.
+    fn take_costly(&self) -> Option<(Ready, Arc<[Id]>)> {
+        let mut state = self.lock();
+        if !state.pending.next_is_costly() {
+            return None;
+        }
+        self.held_back.store(false, Ordering::Relaxed);
+        Some((state.pending.pop_ready()?, Arc::clone(&state.auth)))
+    }
+
+    /// Answers a read that takes long. Neither the connection nor its outbox is locked meanwhile:
+    /// the node tells it of what its watches see.
+    fn answer_costly(&self, ready: Ready, auth: &[Id], shared: &Shared, at: Duration) {
+        let Ready::Read { xid, request, is_costly: _, since } = ready else { return };
+        let (mut out, mut after) = (Vec::new(), After::GoOn);
+        let mut fill = |tree: &Tree| {
+            after = reads::answer(xid, &request, self, auth, tree, shared, &mut out);
+        };
+        if cost::needs_the_tree(&request) {
+            fill(&shared.read_tree());
+        } else {
+            let snapshot = shared.read_tree().snapshot();
+            fill(snapshot.tree());
+        }
+        let mut batch = Batch::begin(self, shared, at);
+        batch.answered(since);
+        batch.push(|answers| answers.append(&mut out));
+        match after {
+            After::GoOn => {}
+            After::End => batch.close(),
+        }
+        batch.finish();
     }
 
     fn hold_back(&self) {
@@ -411,17 +441,10 @@ impl Connection {
     /// Answers the oldest requests, as far as nothing has to be waited for, nothing takes long, and
     /// the client takes the answers; the others are left to [`Self::go_on`]. Where a write waits
     /// behind them none is left: it may be applied at any time, and they must not see it.
-    fn answer_ready(
-        &self,
-        state: &mut State,
-        by: By,
-        tree: &Tree,
-        shared: &Shared,
-        mut batch: Batch<'_>,
-    ) {
+    fn answer_ready(&self, state: &mut State, tree: &Tree, shared: &Shared, mut batch: Batch<'_>) {
         let State { pending, auth, .. } = state;
         self.held_back.store(false, Ordering::Relaxed);
-        let mut leaves_some = by == By::Others && pending.next_is_costly();
+        let mut leaves_some = pending.next_is_costly();
         while !leaves_some && let Some(ready) = pending.pop_ready() {
             match ready {
                 Ready::Answered { answer, ends } => {

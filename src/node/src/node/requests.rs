@@ -20,9 +20,10 @@ use crate::client::{ClientBatch, ClientRequest, Connection};
 
 impl Node {
     /// Serves what connections' tasks ask for, each in the order in which its client did, as far as
-    /// there is time for in this turn.
+    /// there is time for in this turn, and room.
     pub(super) fn serve_clients(&mut self) {
         while !self.turn.is_over()
+            && self.has_room()
             && let Some(batch) = self.asked.pop_front()
         {
             self.serve(batch);
@@ -70,7 +71,7 @@ impl Node {
                 ClientRequest::SessionSets(answer) => self.tell_session_sets(answer),
                 ClientRequest::Refused => {}
             }
-            if self.turn.is_over() && requests.len() > 0 {
+            if (self.turn.is_over() || !self.has_room()) && requests.len() > 0 {
                 let requests = requests.collect();
                 return self.asked.push_front(ClientBatch { connection, requests });
             }

@@ -46,6 +46,12 @@ impl Tree {
 }
 
 impl Snapshot {
+    /// Its nodes, to be read. It does not know which of them are ephemeral nodes of a session, or
+    /// reapable.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
     /// The last transaction it contains; it contains all before, and none after.
     pub fn zxid(&self) -> i64 {
         self.tree.last_zxid
