@@ -10,7 +10,6 @@ mod cost;
 mod counters;
 mod handshake;
 mod inbound;
-mod pending;
 mod reads;
 mod shared;
 mod sizes;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use host::{Host, Link, Shell};
+use order::OnceApplied;
 use recording::Ports;
 use tracing::{error, info};
 use zab::{DiskImage, Halt, Input, Outputs, Peer, Record, SessionMessage, Txn, Zxid};
@@ -66,7 +67,7 @@ pub struct Node {
     /// Committed, and not yet applied to the tree.
     committed: VecDeque<Txn<Bytes>>,
     /// What happens once the transactions up to this one are applied, ascending.
-    due: VecDeque<(Zxid, Due)>,
+    due: OnceApplied<Zxid, Due>,
     /// Requests of clients that were taken, and not yet served.
     asked: VecDeque<ClientBatch>,
     /// From learners, or the leader, for the session layer.
@@ -104,7 +105,7 @@ impl Node {
             timers: Timers::new(durations),
             greeting: None,
             committed: VecDeque::new(),
-            due: VecDeque::new(),
+            due: OnceApplied::default(),
             asked: VecDeque::new(),
             messages: VecDeque::new(),
             service: Service::None,

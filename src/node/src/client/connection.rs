@@ -16,7 +16,6 @@ use znode::{Outcome, SessionId, Tree};
 
 use super::batch::Batch;
 use super::counters::{ConnectionStats, Tally};
-use super::pending::{Pending, Ready};
 use super::reads::After;
 use super::shared::Shared;
 use super::{answers, auth, cost, reads};
@@ -68,6 +67,14 @@ pub struct Connection {
     stirred: Box<dyn Bell>,
     pub(super) stats: ConnectionStats,
 }
+
+/// The requests that have no answer yet, each with the time at which it came: of a write what it
+/// does, of a sync its path.
+type Pending =
+    order::Pending<(OpCode, Duration), (String, Duration), (Request, Duration), Vec<u8>, ErrorCode>;
+
+/// A request of these that can be answered once it is the oldest.
+type Ready = order::Ready<(String, Duration), (Request, Duration), Vec<u8>, ErrorCode>;
 
 struct State {
     /// Whether the client's ConnectRequest had the readOnly byte: the response mirrors it.
@@ -227,11 +234,11 @@ impl Connection {
     }
 
     pub(crate) fn push_write(&self, xid: i32, op: OpCode, at: Duration) {
-        self.lock().pending.push_write(xid, op, at);
+        self.lock().pending.push_write(xid, (op, at));
     }
 
     pub(crate) fn push_sync(&self, xid: i32, path: String, at: Duration) {
-        self.lock().pending.push_sync(xid, path, at);
+        self.lock().pending.push_sync(xid, (path, at));
     }
 
     /// Answers a read, or lets it wait behind the writes that came before it. One that takes long
@@ -247,7 +254,7 @@ impl Connection {
     ) {
         let mut state = self.lock();
         let is_costly = cost::is_costly(&request, self.session(), &state.auth, tree);
-        if state.pending.is_empty() && !is_costly {
+        if state.pending.answers_at_once(is_costly) {
             tally.sent();
             tally.answered_at_once();
             let mut after = After::GoOn;
@@ -260,7 +267,7 @@ impl Connection {
             }
             shared.relieve();
         } else {
-            state.pending.push_read(xid, request, is_costly, at);
+            state.pending.push_read(xid, (request, at), is_costly);
             self.held_back.fetch_or(state.pending.is_ready(), Ordering::Relaxed);
         }
     }
@@ -275,7 +282,7 @@ impl Connection {
         at: Duration,
     ) {
         let mut state = self.lock();
-        state.pending.push_ready(Ready::Refused { xid, error });
+        state.pending.push_refused(xid, error);
         self.answer_ready(&mut state, tree, shared, Batch::begin(self, shared, at));
     }
 
@@ -290,7 +297,7 @@ impl Connection {
             }
         } else {
             let answer = kept(fill);
-            state.pending.push_ready(Ready::Answered { answer, ends });
+            state.pending.push_answered(answer, ends);
         }
     }
 
@@ -336,13 +343,14 @@ impl Connection {
     ) -> usize {
         let mut state = self.lock();
         let closes = matches!(outcome, Outcome::SessionClosed);
-        let Some(completed) = state.pending.complete_write(cxid, closes) else {
+        let can_be = |&(op, _): &(OpCode, _)| !closes || op == OpCode::CloseSession;
+        let Some(completed) = state.pending.complete_write(cxid, can_be) else {
             return 0;
         };
         let mut batch = Batch::begin(self, shared, at);
-        let (xid, op, zxid) = (completed.xid, completed.asked, tree.last_zxid());
+        let (xid, (op, since), zxid) = (completed.xid, completed.asked, tree.last_zxid());
         self.stats.answered_at(zxid);
-        batch.answered(completed.since);
+        batch.answered(since);
         let fill = |out: &mut Vec<u8>| answers::write(xid, op, (txn, outcome), zxid, out);
         if state.pending.is_due(&completed) && !closes {
             state.pending.pop_due();
@@ -362,10 +370,10 @@ impl Connection {
             return 0;
         };
         let mut batch = Batch::begin(self, shared, at);
-        batch.answered(completed.since);
+        let (xid, (path, since)) = (completed.xid, &completed.asked);
+        batch.answered(*since);
         if state.pending.is_due(&completed) {
             state.pending.pop_due();
-            let (xid, path) = (completed.xid, &completed.asked);
             batch.push(|out| answers::sync(xid, path, tree.last_zxid(), out));
         } else {
             state.pending.keep_sync(completed);
@@ -412,7 +420,7 @@ impl Connection {
     /// Answers a read that takes long. Neither the connection nor its outbox is locked meanwhile:
     /// the node tells it of what its watches see.
     fn answer_costly(&self, ready: Ready, auth: &[Id], shared: &Shared, at: Duration) {
-        let Ready::Read { xid, request, is_costly: _, since } = ready else { return };
+        let Ready::Read { xid, asked: (request, since), is_costly: _ } = ready else { return };
         let (mut out, mut after) = (Vec::new(), After::GoOn);
         let mut fill = |tree: &Tree| {
             after = reads::answer(xid, &request, self, auth, tree, shared, &mut out);
@@ -453,7 +461,7 @@ impl Connection {
                         batch.close();
                     }
                 }
-                Ready::Read { xid, request, is_costly: _, since } => {
+                Ready::Read { xid, asked: (request, since), is_costly: _ } => {
                     batch.answered(since);
                     let mut after = After::GoOn;
                     batch.push(|out| {
@@ -464,7 +472,7 @@ impl Connection {
                         After::End => batch.close(),
                     }
                 }
-                Ready::Synced { xid, path } => {
+                Ready::Synced { xid, asked: (path, _) } => {
                     batch.push(|out| answers::sync(xid, &path, tree.last_zxid(), out));
                 }
                 Ready::Refused { xid, error } => {

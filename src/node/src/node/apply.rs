@@ -30,7 +30,7 @@ impl Node {
     /// It happens with the flush in which everything is applied that is committed now.
     pub(super) fn once_applied(&mut self, due: Due) {
         let after = self.committed.back().map_or(Zxid::ZERO, |txn| txn.zxid);
-        self.due.push_back((after, due));
+        self.due.push(after, due);
     }
 
     /// Applies everything that the core has delivered.
@@ -58,7 +58,7 @@ impl Node {
     /// Applies transactions up to the one behind which something is due. False: there is no time
     /// for more, or this server must stop.
     fn apply_up_to_due(&mut self, is_over: &impl Fn(&Self) -> bool) -> bool {
-        let up_to = self.due.front().map(|(after, _)| *after);
+        let up_to = self.due.first().copied();
         let shared = Arc::clone(&self.shared);
         let mut tree = shared.write_tree();
         let (mut applied, mut last, mut goes_on) = (0, Zxid::ZERO, true);
@@ -84,9 +84,9 @@ impl Node {
 
     /// Does what waits for nothing that is not applied.
     fn do_due(&mut self) {
-        while let Some((_, due)) = {
-            let next = self.committed.front().map(|txn| txn.zxid);
-            self.due.pop_front_if(|(after, _)| next.is_none_or(|next| *after < next))
+        while let Some(due) = {
+            let next = self.committed.front().map(|txn| &txn.zxid);
+            self.due.next(next)
         } {
             match due {
                 Due::Established(epoch) => self.serve_from(epoch),
@@ -121,14 +121,19 @@ impl Node {
             return false;
         }
         shared.keep_digest(blob.header.zxid, tree.digest());
-        for change in &applied.changes {
-            self.trigger(change, blob.header.zxid, shared);
-        }
-        self.answer(&blob, &applied.outcome, tree, shared);
+        order::events_first(
+            self,
+            |node| {
+                for change in &applied.changes {
+                    node.trigger(change, blob.header.zxid, shared);
+                }
+            },
+            |node| node.answer(&blob, &applied.outcome, tree, shared),
+        );
         true
     }
 
-    /// Tells those who watch. Whoever is told was told before an answer shows the change.
+    /// Tells those who watch.
     fn trigger(&mut self, change: &znode::Change, zxid: i64, shared: &Shared) {
         let notifications = {
             let mut watches = shared.watches();

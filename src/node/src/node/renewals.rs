@@ -4,18 +4,20 @@
 //! that had it before is told, and what that one still forwards makes no transaction, so that
 //! nobody else has to judge whose request a transaction was.
 //!
-//! A renewal is confirmed once everything that was proposed before it is committed. A server finds
-//! the request that a transaction answers by session and xid, and the xids of two connections may
-//! be the same: so no transaction of an earlier connection may be on its way when the new one
-//! begins. Three rules see to that. What an earlier connection asked for is forwarded before the
-//! renewal is asked for, or never. The leader answers in the order in which it is asked, refusals
-//! included, so that each connection begins with the answer to its own question. And of a session's
-//! connections to one server the newest counts: the others are closed when it comes.
+//! A renewal is confirmed once everything that was proposed before it is committed
+//! ([`order::Renewals`]). A server finds the request that a transaction answers by session and xid,
+//! and the xids of two connections may be the same: so no transaction of an earlier connection may
+//! be on its way when the new one begins. Three rules see to that. What an earlier connection asked
+//! for is forwarded before the renewal is asked for, or never. The leader answers in the order in
+//! which it is asked, refusals included, so that each connection begins with the answer to its own
+//! question. And of a session's connections to one server the newest counts: the others are closed
+//! when it comes.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use host::{Event, Link};
+use order::Renewals;
 use tracing::{debug, warn};
 use wire::jute::{Reader, Record};
 use wire::quorum::{Revalidate, Revalidated};
@@ -29,8 +31,6 @@ use crate::client::Connection;
 
 /// A renewal that the leader has been asked for.
 pub(super) struct Renewal {
-    /// Answered when this is committed, and those before it are answered.
-    after: Zxid,
     session: SessionId,
     asker: Asker,
     is_granted: bool,
@@ -152,13 +152,13 @@ impl Node {
 
     fn renew(&mut self, asker: Asker, session: SessionId, timeout_ms: i32) {
         let now = self.now.ms();
-        let after = self.host.core().last().unwrap_or(Zxid::ZERO);
+        let last = self.host.core().last().unwrap_or(Zxid::ZERO);
         let Service::Leader(leading) = &mut self.service else {
             return;
         };
         let renewed = leading.sessions.renew(session, asker.owner(), timeout_ms, now);
         let is_granted = renewed.is_ok();
-        leading.renewals.push_back(Renewal { after, session, asker, is_granted });
+        leading.renewals.grant(last, Renewal { session, asker, is_granted });
         if let Ok(Some(before)) = renewed {
             self.tell_moved(before, session);
         }
@@ -168,10 +168,9 @@ impl Node {
     pub(super) fn confirm_renewals(&mut self) {
         let committed = self.host.core().zab().delivered();
         while let Service::Leader(leading) = &mut self.service
-            && let Some(renewal) =
-                leading.renewals.pop_front_if(|renewal| committed >= Some(renewal.after))
+            && let Some(renewal) = leading.renewals.next_confirmed(committed.as_ref())
         {
-            let Renewal { after: _, session, asker, is_granted } = renewal;
+            let Renewal { session, asker, is_granted } = renewal;
             let owner = asker.owner();
             match leading.sessions.check(session, owner) {
                 _ if !is_granted => self.confirm(asker, session, false),
@@ -254,8 +253,9 @@ impl Node {
         };
         let questions =
             questions.into_iter().flatten().filter(move |asked| asked.session == session);
-        let renewals = renewals.into_iter().flatten().filter(move |asked| asked.session == session);
-        let due = self.due.iter().filter_map(move |(_, due)| match due {
+        let renewals = renewals.into_iter().flat_map(Renewals::granted).map(|(_, asked)| asked);
+        let renewals = renewals.filter(move |asked| asked.session == session);
+        let due = self.due.iter().filter_map(move |due| match due {
             Due::Renewed { connection, session: of, alive: _ } if *of == session => {
                 Some(connection)
             }

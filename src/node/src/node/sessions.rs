@@ -6,11 +6,12 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use order::Renewals;
 use tracing::{info, warn};
 use wire::Id;
 use wire::limits::PING_SESSIONS_MAX;
 use wire::quorum::{ForwardedRequest, TouchedSession, decode_touched, encode_touched};
-use zab::{Epoch, Sid};
+use zab::{Epoch, Sid, Zxid};
 use znode::{Owner, Prep, Reaper, SessionId, SessionIds, Sessions};
 
 use super::Node;
@@ -32,8 +33,7 @@ pub(super) struct Leading {
     pub(super) epoch: Epoch,
     pub(super) prep: Prep,
     pub(super) sessions: Sessions,
-    /// In the order in which they were granted.
-    pub(super) renewals: VecDeque<Renewal>,
+    pub(super) renewals: Renewals<Zxid, Renewal>,
     pub(super) reaper: Reaper,
 }
 
@@ -238,7 +238,7 @@ impl Node {
         info!("leading in epoch {epoch}: {} sessions", sessions.len());
         let prep = Prep::new();
         let reaper = Reaper::new(self.settings.reap, now);
-        let renewals = VecDeque::new();
+        let renewals = Renewals::default();
         self.service =
             Service::Leader(Box::new(Leading { epoch, prep, sessions, renewals, reaper }));
     }

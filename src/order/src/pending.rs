@@ -5,16 +5,15 @@
 //! come), and leaves when it is the oldest.
 
 use std::collections::VecDeque;
-use std::time::Duration;
-
-use wire::ErrorCode;
-use wire::client::{OpCode, Request};
 
 /// Oldest request first. Writes are completed in their order, and so are syncs; a sync may be
 /// confirmed long after a write behind it was applied.
-#[derive(Default)]
-pub(super) struct Pending {
-    entries: VecDeque<Entry>,
+///
+/// `W`, `S` and `R` are what is kept of a write, a sync and a read until they are answered; `A` is
+/// an answer, `E` an error.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Pending<W, S, R, A, E> {
+    entries: VecDeque<Entry<W, S, R, A, E>>,
     /// The number of the oldest entry. Numbers grow by one for each request that had to wait.
     first: u64,
     /// The numbers of writes that are not applied yet, ascending.
@@ -29,39 +28,75 @@ pub(super) struct Pending {
 /// because the write may be applied right behind it, and they must not see it.
 const READS_MAX: usize = 16;
 
-enum Entry {
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Entry<W, S, R, A, E> {
     /// Completed by the transaction with this session and xid.
-    Write { xid: i32, op: OpCode, since: Duration },
+    Write { xid: i32, asked: W },
     /// Completed when the leader has confirmed.
-    Sync { xid: i32, path: String, since: Duration },
+    Sync { xid: i32, asked: S },
     /// Needs nothing but its turn.
-    Ready(Ready),
+    Ready(Ready<S, R, A, E>),
 }
 
 /// A request that can be answered as soon as it is the oldest.
-pub(super) enum Ready {
-    /// The answer became known while older requests had none. `ends`: nothing is said behind it.
-    Answered { answer: Vec<u8>, ends: bool },
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Ready<S, R, A, E> {
+    /// The answer became known while older requests had none.
+    Answered {
+        /// What is said.
+        answer: A,
+        /// Nothing is said behind it.
+        ends: bool,
+    },
     /// A read sees what the tree is when its turn comes: everything that its session asked for
-    /// before is in it. `is_costly`: it takes long, so it is left to the connection's task, and
-    /// nothing comes behind it.
-    Read { xid: i32, request: Request, is_costly: bool, since: Duration },
+    /// before is in it.
+    Read {
+        /// The number that its client has given it.
+        xid: i32,
+        /// What it asks.
+        asked: R,
+        /// It takes long, so it is left to the connection's task, and nothing comes behind it.
+        is_costly: bool,
+    },
     /// A sync that was confirmed before the writes in front of it were applied.
-    Synced { xid: i32, path: String },
+    Synced {
+        /// The number that its client has given it.
+        xid: i32,
+        /// What its answer needs.
+        asked: S,
+    },
     /// An error that is said with the zxid of that moment.
-    Refused { xid: i32, error: ErrorCode },
+    Refused {
+        /// The number of the request.
+        xid: i32,
+        /// What is said.
+        error: E,
+    },
 }
 
 /// A write or sync that has just been completed.
-pub(super) struct Completed<T> {
-    pub(super) xid: i32,
-    pub(super) since: Duration,
-    /// What the answer needs: the operation of a write, the path of a sync.
-    pub(super) asked: T,
+#[derive(Debug)]
+pub struct Completed<T> {
+    /// The number that its client has given it.
+    pub xid: i32,
+    /// What was kept of it.
+    pub asked: T,
     place: u64,
 }
 
-impl Entry {
+impl<W, S, R, A, E> Default for Pending<W, S, R, A, E> {
+    fn default() -> Self {
+        Self {
+            entries: VecDeque::new(),
+            first: 0,
+            writes: VecDeque::new(),
+            syncs: VecDeque::new(),
+            reads: 0,
+        }
+    }
+}
+
+impl<W, S, R, A, E> Entry<W, S, R, A, E> {
     fn is_read(&self) -> bool {
         match self {
             Self::Ready(ready) => ready.is_read(),
@@ -87,7 +122,7 @@ impl Entry {
     }
 }
 
-impl Ready {
+impl<S, R, A, E> Ready<S, R, A, E> {
     fn may_be_followed(&self) -> bool {
         match self {
             Self::Answered { ends, .. } => !ends,
@@ -104,64 +139,79 @@ impl Ready {
     }
 }
 
-impl Pending {
-    pub(super) fn is_empty(&self) -> bool {
+impl<W: Copy, S: Default, R, A, E> Pending<W, S, R, A, E> {
+    /// True if no request waits for its answer.
+    pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// The number of requests that wait for their answer.
+    pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn push_write(&mut self, xid: i32, op: OpCode, since: Duration) {
+    /// Takes a write.
+    pub fn push_write(&mut self, xid: i32, asked: W) {
         self.writes.push_back(self.end());
-        self.entries.push_back(Entry::Write { xid, op, since });
+        self.entries.push_back(Entry::Write { xid, asked });
     }
 
-    pub(super) fn push_sync(&mut self, xid: i32, path: String, since: Duration) {
+    /// Takes a sync.
+    pub fn push_sync(&mut self, xid: i32, asked: S) {
         self.syncs.push_back(self.end());
-        self.entries.push_back(Entry::Sync { xid, path, since });
+        self.entries.push_back(Entry::Sync { xid, asked });
     }
 
-    pub(super) fn push_read(
-        &mut self,
-        xid: i32,
-        request: Request,
-        is_costly: bool,
-        since: Duration,
-    ) {
+    /// True if a read may be answered without having waited: nothing is in front of it.
+    pub fn answers_at_once(&self, is_costly: bool) -> bool {
+        self.entries.is_empty() && !is_costly
+    }
+
+    /// Takes a read that has to wait for its turn.
+    pub fn push_read(&mut self, xid: i32, asked: R, is_costly: bool) {
         self.reads += 1;
-        self.push_ready(Ready::Read { xid, request, is_costly, since });
+        self.push_entry(Ready::Read { xid, asked, is_costly });
     }
 
-    pub(super) fn push_ready(&mut self, ready: Ready) {
+    /// Takes a request whose answer is known, in its turn.
+    pub fn push_answered(&mut self, answer: A, ends: bool) {
+        self.push_entry(Ready::Answered { answer, ends });
+    }
+
+    /// Takes a request that is refused, in its turn.
+    pub fn push_refused(&mut self, xid: i32, error: E) {
+        self.push_entry(Ready::Refused { xid, error });
+    }
+
+    fn push_entry(&mut self, ready: Ready<S, R, A, E>) {
         self.entries.push_back(Entry::Ready(ready));
     }
 
-    /// The oldest write that is not applied is, if its xid is this one. Say its answer to
-    /// [`Self::answer`]. `closes`: the transaction closes the session. One that the server made
-    /// itself has an xid that a client may use, too.
-    pub(super) fn complete_write(&mut self, cxid: i32, closes: bool) -> Option<Completed<OpCode>> {
+    /// The oldest write that is not applied is, if its xid is this one and it can be the one that
+    /// was applied. Say its answer to [`Self::answer`]. (A transaction that the server made itself
+    /// has an xid that a client may use, too.)
+    pub fn complete_write(
+        &mut self,
+        cxid: i32,
+        can_be: impl FnOnce(&W) -> bool,
+    ) -> Option<Completed<W>> {
         let place = *self.writes.front()?;
         match self.entries.get(self.index(place))? {
-            &Entry::Write { xid, op, since }
-                if xid == cxid && (!closes || op == OpCode::CloseSession) =>
-            {
+            &Entry::Write { xid, asked } if xid == cxid && can_be(&asked) => {
                 self.writes.pop_front();
-                Some(Completed { xid, since, asked: op, place })
+                Some(Completed { xid, asked, place })
             }
             Entry::Write { .. } | Entry::Sync { .. } | Entry::Ready(_) => None,
         }
     }
 
     /// The oldest sync that is not confirmed is. Say it to [`Self::keep_sync`] if it is not due.
-    pub(super) fn complete_sync(&mut self) -> Option<Completed<String>> {
+    pub fn complete_sync(&mut self) -> Option<Completed<S>> {
         let place = self.syncs.pop_front()?;
         let index = self.index(place);
         match self.entries.get_mut(index)? {
-            Entry::Sync { xid, path, since } => {
-                let asked = std::mem::take(path);
-                Some(Completed { xid: *xid, since: *since, asked, place })
+            Entry::Sync { xid, asked } => {
+                Some(Completed { xid: *xid, asked: std::mem::take(asked), place })
             }
             Entry::Write { .. } | Entry::Ready(_) => None,
         }
@@ -169,7 +219,7 @@ impl Pending {
 
     /// Keeps the answer of a write that was completed. `ends`: nothing is said behind it, so
     /// requests behind it are forgotten.
-    pub(super) fn answer(&mut self, completed: &Completed<OpCode>, answer: Vec<u8>, ends: bool) {
+    pub fn answer(&mut self, completed: &Completed<W>, answer: A, ends: bool) {
         let index = self.index(completed.place);
         if let Some(entry) = self.entries.get_mut(index) {
             *entry = Entry::Ready(Ready::Answered { answer, ends });
@@ -180,16 +230,16 @@ impl Pending {
     }
 
     /// Keeps a sync that was completed until its turn has come.
-    pub(super) fn keep_sync(&mut self, completed: Completed<String>) {
+    pub fn keep_sync(&mut self, completed: Completed<S>) {
         let index = self.index(completed.place);
         if let Some(entry) = self.entries.get_mut(index) {
-            let Completed { xid, asked: path, .. } = completed;
-            *entry = Entry::Ready(Ready::Synced { xid, path });
+            let Completed { xid, asked, place: _ } = completed;
+            *entry = Entry::Ready(Ready::Synced { xid, asked });
         }
     }
 
     /// Whether the oldest write that is not applied has this xid.
-    pub(super) fn awaits(&self, cxid: i32) -> bool {
+    pub fn awaits(&self, cxid: i32) -> bool {
         match self.writes.front().and_then(|&place| self.entries.get(self.index(place))) {
             Some(&Entry::Write { xid, .. }) => xid == cxid,
             Some(Entry::Sync { .. } | Entry::Ready(_)) | None => false,
@@ -198,19 +248,19 @@ impl Pending {
 
     /// Whether what was completed is the oldest, so that its answer can leave without having been
     /// kept.
-    pub(super) fn is_due<T>(&self, completed: &Completed<T>) -> bool {
+    pub fn is_due<T>(&self, completed: &Completed<T>) -> bool {
         completed.place == self.first
     }
 
     /// Removes what [`Self::is_due`].
-    pub(super) fn pop_due(&mut self) {
+    pub fn pop_due(&mut self) {
         if self.entries.pop_front().is_some() {
             self.first += 1;
         }
     }
 
     /// The oldest request, if it can be answered now.
-    pub(super) fn pop_ready(&mut self) -> Option<Ready> {
+    pub fn pop_ready(&mut self) -> Option<Ready<S, R, A, E>> {
         let oldest = self.entries.pop_front_if(|entry| match entry {
             Entry::Ready(_) => true,
             Entry::Write { .. } | Entry::Sync { .. } => false,
@@ -226,12 +276,12 @@ impl Pending {
     }
 
     /// Whether nothing waits for a transaction or a confirmation.
-    pub(super) fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         self.writes.is_empty() && self.syncs.is_empty()
     }
 
     /// Whether the next to be answered is a read that takes long.
-    pub(super) fn next_is_costly(&self) -> bool {
+    pub fn next_is_costly(&self) -> bool {
         self.entries.front().is_some_and(Entry::is_costly)
     }
 
@@ -240,14 +290,14 @@ impl Pending {
     /// is answered, and a session's read must not see what the session wrote later. And behind a
     /// sync only another one: a write would be applied before the sync is confirmed, and its
     /// answer, and events, would tell of another time than the answer to the sync in front of it.
-    pub(super) fn takes_more(&self, is_sync: bool) -> bool {
+    pub fn takes_more(&self, is_sync: bool) -> bool {
         (is_sync || self.syncs.is_empty())
             && self.reads < READS_MAX
             && self.entries.back().is_none_or(Entry::may_be_followed)
     }
 
     /// Whether the connection ends by itself once everything older is answered.
-    pub(super) fn ends(&self) -> bool {
+    pub fn ends(&self) -> bool {
         match self.entries.back() {
             Some(Entry::Ready(Ready::Answered { ends, answer: _ })) => *ends,
             Some(
@@ -259,8 +309,17 @@ impl Pending {
         }
     }
 
+    /// Counts requests from the oldest one on. Changes numbers only: to a checker what has been
+    /// answered makes no difference.
+    pub fn renumber(&mut self) {
+        for place in self.writes.iter_mut().chain(&mut self.syncs) {
+            *place -= self.first;
+        }
+        self.first = 0;
+    }
+
     /// Forgets everything.
-    pub(super) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.truncate(0);
     }
 
@@ -281,3 +340,6 @@ impl Pending {
         usize::try_from(place - self.first).unwrap_or(usize::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests;
