@@ -10,11 +10,12 @@ use zab::Action;
 
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
-use crate::cluster::limits::{BUDGET_MAX, Limits};
+use crate::cluster::limits::{BUDGET_MAX, ClientLimits, Limits};
 use crate::cluster::link::CONNECTIONS_MAX;
 use crate::cluster::machine::Machine;
 use crate::cluster::mark::{Companion, Mark, Seen, core_action_names};
 use crate::cluster::path::Taken;
+use crate::cluster::payload::{ATTACHMENTS_MAX, CLIENTS_MAX, REQUESTS_MAX};
 use crate::cluster::property::Property;
 use crate::cluster::story::tell;
 use crate::cluster::walk::Walk;
@@ -54,6 +55,7 @@ pub(crate) struct Preset {
     pub elections: u8,
     pub resends: u8,
     pub counter_max: u32,
+    pub clients: ClientLimits,
     /// Whether steps are compared with abstract Zab; if it is not said, in all tiers but the deep
     /// one.
     pub refinement: Option<bool>,
@@ -83,6 +85,7 @@ impl Preset {
             elections: 0,
             resends: 0,
             counter_max: COUNTER_MAX,
+            clients: ClientLimits::NONE,
             refinement: None,
         }
     }
@@ -91,7 +94,7 @@ impl Preset {
 const COUNTER_MAX: u32 = 1000;
 
 /// Name, meaning, least and greatest value of each bound.
-const BOUNDS: [(&str, &str, u64, u64); 19] = [
+const BOUNDS: [(&str, &str, u64, u64); 26] = [
     ("servers", "voters", 1, 5),
     ("observers", "servers without a vote", 0, 2),
     ("txns", "transactions proposed", 0, BUDGET_MAX as u64),
@@ -116,6 +119,13 @@ const BOUNDS: [(&str, &str, u64, u64); 19] = [
     ("stale-votes", "1: election messages may stay unread at servers that are not looking", 0, 1),
     ("exact-disks", "1: disks lag even when no crash is left that could tell", 0, 1),
     ("refinement", "1: every step is compared with abstract Zab (spec/Zab.tla)", 0, 1),
+    ("clients", "clients, with a session each", 0, CLIENTS_MAX as u64),
+    ("ops", "requests of each client", 0, REQUESTS_MAX as u64),
+    ("moves", "times that a client attaches again", 0, ATTACHMENTS_MAX as u64 - 2),
+    ("depth", "requests of a client without an answer at once", 1, REQUESTS_MAX as u64),
+    ("watches", "1: reads may set watches", 0, 1),
+    ("slow", "1: servers may apply later what is delivered", 0, 1),
+    ("histories", "1: all writes and synced reads are kept and checked together", 0, 1),
 ];
 
 impl<M: Machine> Clusters<M> {
@@ -141,6 +151,13 @@ impl<M: Machine> Clusters<M> {
             0,
             0,
             u64::from(self.refines() && preset.refinement.unwrap_or(tier != Tier::Deep)),
+            u64::from(preset.clients.clients),
+            u64::from(preset.clients.ops),
+            u64::from(preset.clients.moves),
+            u64::from(preset.clients.depth),
+            u64::from(preset.clients.watches),
+            u64::from(preset.clients.slow),
+            u64::from(preset.clients.histories),
         ]
     }
 
@@ -193,6 +210,15 @@ fn limits(bounds: &Bounds) -> Limits {
         exact_disks: bounds.value("exact-disks") == 1,
         refinement: bounds.value("refinement") == 1,
         locked_out: false,
+        clients: ClientLimits {
+            clients: small("clients"),
+            ops: small("ops"),
+            moves: small("moves"),
+            depth: small("depth"),
+            watches: bounds.value("watches") == 1,
+            slow: bounds.value("slow") == 1,
+            histories: bounds.value("histories") == 1,
+        },
         counter_max: wide("counter-max"),
         epoch_max: wide("epoch-max"),
     }
@@ -265,19 +291,25 @@ impl<M: Machine> Family for Clusters<M> {
         if M::REAL_ELECTION && bounds.value("symmetry") == 1 {
             return Err("symmetry must be 0: the real election compares ids".to_owned());
         }
+        let asked = bounds.value("txns") + bounds.value("syncs");
+        if bounds.value("clients") > 0 && asked > 0 {
+            return Err("txns and syncs must be 0 where clients ask for them".to_owned());
+        }
         if bounds.value("servers") + bounds.value("observers") > 6 {
             return Err("servers and observers must be at most 6 together".to_owned());
         }
         Ok(())
     }
 
-    /// The comparison with abstract Zab, and its actions.
+    /// The comparison with abstract Zab, and its actions; the check of whole histories.
     fn left_out(&self, bounds: &Bounds) -> Vec<&'static str> {
-        if !self.refines() || bounds.value("refinement") == 1 {
-            return Vec::new();
-        }
+        let keeps = bounds.value("histories") == 1 && bounds.value("clients") > 0;
+        let is_checked = self.properties.contains(&Property::Serializes);
+        let history = (is_checked && !keeps).then(|| Property::Serializes.name());
+        let compares = !self.refines() || bounds.value("refinement") == 1;
         let actions = Kind::ALL.iter().map(|kind| kind.qualified());
-        [Property::Refines.name()].into_iter().chain(actions).collect()
+        let comparison = [Property::Refines.name()].into_iter().chain(actions);
+        history.into_iter().chain(comparison.filter(|_| !compares)).collect()
     }
 
     fn named(&self, bounds: &Bounds) -> Bounds {
@@ -405,6 +437,7 @@ fn precondition<M: Machine>(cluster: &Cluster<M>, outcome: &Outcome, property: P
     let actions = |actions: &[Action]| -> u64 {
         actions.iter().map(|&action| outcome.marks[action as usize]).sum()
     };
+    let answered = Mark::WriteAnswered.bit() | Mark::SyncAnswered.bit() | Mark::ReadAnswered.bit();
     match property {
         Property::Z1 => actions(&[Action::LeaderElected, Action::LeaderEstablished]),
         Property::Z2 | Property::Z10 => actions(&[Action::LeaderPropose]),
@@ -418,6 +451,19 @@ fn precondition<M: Machine>(cluster: &Cluster<M>, outcome: &Outcome, property: P
         Property::Z13 => outcome.generated,
         Property::C4 => actions(&[Action::LeaderSyncConfirmed]),
         Property::Z16 => reached(outcome, 1 << 6),
+        Property::Linearizable => {
+            marked(outcome, Mark::WriteAnswered.bit() | Mark::SyncAnswered.bit())
+        }
+        Property::Serializes if !cluster.limits().clients.histories => 0,
+        Property::Serializes => {
+            marked(outcome, Mark::WriteAnswered.bit() | Mark::SyncAnswered.bit())
+        }
+        Property::NeverBack => marked(outcome, Mark::ReadAnswered.bit()),
+        Property::OwnWrites => marked(outcome, Mark::OwnWriteRead.bit()),
+        Property::EventFirst => marked(outcome, Mark::WatchTold.bit()),
+        Property::OwnOutcome => marked(outcome, Mark::WriteAnswered.bit()),
+        Property::InOrder => marked(outcome, answered),
+        Property::Seen => reached(outcome, 1 << 8),
         Property::Refines if !cluster.limits().refinement => 0,
         Property::Refines => outcome.generated,
     }

@@ -13,7 +13,7 @@ pub(crate) fn alias(name: &str) -> Option<&'static str> {
     ALIASES.iter().find(|(known, _)| *known == name).map(|(_, alias)| *alias)
 }
 
-const ALIASES: [(&str, &str); 40] = [
+const ALIASES: [(&str, &str); 43] = [
     ("broadcast-0", "Q0"),
     ("broadcast-1", "Q1"),
     ("broadcast-2", "Q2"),
@@ -24,9 +24,12 @@ const ALIASES: [(&str, &str); 40] = [
     ("broadcast-7", "Q7"),
     ("broadcast-8", "Q8"),
     ("sync-reads-1", "K1"),
+    ("sync-reads-2", "K2"),
+    ("sync-reads-3", "K3"),
     ("whole-0", "X0"),
     ("whole-1", "X1"),
     ("whole-2", "X2"),
+    ("whole-3", "X3"),
     ("recovery", "R"),
     ("election-1", "F1"),
     ("election-2", "F2"),

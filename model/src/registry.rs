@@ -4,6 +4,9 @@ use std::marker::PhantomData;
 
 use zab::{Peer, Zab};
 
+use crate::cluster::limits::ClientLimits;
+use crate::cluster::machine::Machine;
+use crate::cluster::payload::Origin;
 use crate::cluster::property::Property;
 use crate::family::{Clusters, Preset};
 use crate::flaws::Runner;
@@ -95,8 +98,30 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             "sync-reads-1",
             "Three servers asked for confirmed syncs.",
             vec![
-                (quick, Preset { syncs: 1, ..preset(3, 1, 2, 1, 1) }),
+                (quick, Preset { syncs: 1, ..preset(3, 1, 2, 0, 1) }),
                 (standard, Preset { syncs: 2, ..preset(3, 1, 2, 1, 1) }),
+            ],
+        ),
+        served::<Zab<Origin>>(
+            "sync-reads-2",
+            "Three servers and a client that writes, syncs, reads, watches, and moves.",
+            vec![
+                (quick, Preset { clients: ONE, ..preset(3, 0, 1, 0, 0) }),
+                (
+                    standard,
+                    Preset { clients: ClientLimits { ops: 2, ..ONE }, ..preset(3, 0, 2, 1, 0) },
+                ),
+            ],
+        ),
+        served::<Zab<Origin>>(
+            "sync-reads-3",
+            "Three servers and two clients that ask once: one may be told what the other must see.",
+            vec![
+                (
+                    quick,
+                    Preset { clients: ClientLimits { slow: true, ..TWO }, ..preset(3, 0, 1, 0, 0) },
+                ),
+                (standard, Preset { clients: TWO, ..preset(3, 0, 2, 0, 1) }),
             ],
         ),
         x(
@@ -121,7 +146,22 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             "The budgets of broadcast-2, with the real election.",
             vec![(deep, Preset { elections: 2, ..preset(3, 2, 3, 2, 2) })],
         ),
-        Box::new(Clusters::<Zab<u8>> {
+        served::<Peer<Origin>>(
+            "whole-3",
+            "A client, election and all.",
+            vec![
+                (quick, Preset { clients: ONE, elections: 1, ..preset(2, 0, 1, 0, 0) }),
+                (
+                    standard,
+                    Preset {
+                        clients: ClientLimits { ops: 2, moves: 0, watches: false, ..ONE },
+                        elections: 1,
+                        ..preset(3, 0, 1, 0, 0)
+                    },
+                ),
+            ],
+        ),
+        Box::new(Clusters::<Zab<Origin>> {
             name: "recovery",
             about: "Recovery is total: a server starts from every durable prefix of every disk met.",
             properties: &[Property::Z12],
@@ -146,8 +186,32 @@ fn q(
     tiers: Vec<(Tier, Preset)>,
 ) -> Box<dyn CheckableModel> {
     let properties = &SAFETY;
-    Box::new(Clusters::<Zab<u8>> { name, about, properties, tiers, machine: PhantomData })
+    Box::new(Clusters::<Zab<Origin>> { name, about, properties, tiers, machine: PhantomData })
 }
+
+/// Servers with clients.
+fn served<M: Machine>(
+    name: &'static str,
+    about: &'static str,
+    tiers: Vec<(Tier, Preset)>,
+) -> Box<dyn CheckableModel> {
+    let properties = &SERVED;
+    Box::new(Clusters::<M> { name, about, properties, tiers, machine: PhantomData })
+}
+
+/// A client.
+const ONE: ClientLimits = ClientLimits {
+    clients: 1,
+    ops: 3,
+    moves: 1,
+    depth: 3,
+    watches: true,
+    slow: false,
+    histories: true,
+};
+
+/// Two clients.
+const TWO: ClientLimits = ClientLimits { clients: 2, ops: 1, moves: 0, watches: false, ..ONE };
 
 /// Everything together.
 fn x(
@@ -156,8 +220,36 @@ fn x(
     tiers: Vec<(Tier, Preset)>,
 ) -> Box<dyn CheckableModel> {
     let properties = &SAFETY;
-    Box::new(Clusters::<Peer<u8>> { name, about, properties, tiers, machine: PhantomData })
+    Box::new(Clusters::<Peer<Origin>> { name, about, properties, tiers, machine: PhantomData })
 }
+
+/// What is checked where there are clients: as [`SAFETY`], but that syncs are asked by clients, and
+/// what these may expect.
+const SERVED: [Property; 23] = [
+    Property::Z1,
+    Property::Z2,
+    Property::Z3,
+    Property::Z4,
+    Property::Z5,
+    Property::Z6,
+    Property::Z7,
+    Property::Z8,
+    Property::Z9,
+    Property::Z10,
+    Property::Z11,
+    Property::Z12,
+    Property::Z13,
+    Property::Refines,
+    Property::Z16,
+    Property::Linearizable,
+    Property::Serializes,
+    Property::NeverBack,
+    Property::OwnWrites,
+    Property::EventFirst,
+    Property::OwnOutcome,
+    Property::InOrder,
+    Property::Seen,
+];
 
 /// What families Q and X check.
 const SAFETY: [Property; 16] = [

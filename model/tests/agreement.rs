@@ -57,6 +57,30 @@ fn stateright_counts_the_states_of_x() {
 }
 
 #[test]
+fn stateright_counts_the_states_of_clients_with_and_without_symmetry() {
+    let few = [("ops", 2), ("moves", 0), ("watches", 0)];
+    for more in [&[("slow", 1)][..], &[("symmetry", 0)], &[("clients", 2), ("ops", 1)]] {
+        let bounds = with(&few, more);
+        let own = run("sync-reads-2", &bounds, Engine::Own, 2);
+        let reference = run("sync-reads-2", &bounds, Engine::Stateright, 1);
+        assert_eq!(own.distinct, reference.distinct, "{bounds:?}");
+        assert_eq!(own.depth, reference.depth, "{bounds:?}");
+    }
+    let own = run("whole-3", &few, Engine::Own, 2);
+    let reference = run("whole-3", &few, Engine::Stateright, 1);
+    assert_eq!(own.distinct, reference.distinct);
+}
+
+#[test]
+fn what_clients_say_to_servers_is_the_same_whatever_the_servers_are_called() {
+    let bounds = [("ops", 2), ("moves", 1), ("watches", 0)];
+    let reduced = run("sync-reads-2", &bounds, Engine::Own, 2);
+    let full = run("sync-reads-2", &with(&bounds, &[("symmetry", 0)]), Engine::Own, 2);
+    assert_eq!(reduced.distinct_without_symmetry, Some(full.distinct));
+    assert!(reduced.distinct < full.distinct);
+}
+
+#[test]
 fn threads_do_not_change_the_numbers() {
     let one = run("broadcast-1", &THREE, Engine::Own, 1);
     let two = run("broadcast-1", &THREE, Engine::Own, 2);

@@ -9,6 +9,8 @@ use model::cluster::ghost::{EpochGhost, Ghost};
 use model::cluster::link::{Conn, ConnOp, Slot};
 use model::cluster::machine::Txn;
 use model::cluster::node::Node;
+use model::cluster::payload::Origin;
+use model::cluster::session::Layer;
 use search::intern::Interner;
 use zab::{
     Config, Decision, Epoch, Input, LearnerKind, Message, Notification, Outputs, Quorum, Record,
@@ -39,16 +41,16 @@ fn config() -> Config {
 }
 
 fn txn(counter: u32) -> Txn {
-    Txn { zxid: Zxid::new(Epoch(1), counter), payload: 0 }
+    Txn { zxid: Zxid::new(Epoch(1), counter), payload: Origin(0) }
 }
 
-fn elected(node: &mut Node<Zab<u8>>, decision: Decision) {
+fn elected(node: &mut Node<Zab<Origin>>, decision: Decision) {
     node.host.elected::<()>(decision, &mut Silent, &mut Vec::new());
 }
 
 #[test]
 fn of_a_server() {
-    let (node, _) = Node::<Zab<u8>>::start(config(), Disk::empty());
+    let (node, _) = Node::<Zab<Origin>>::start(config(), Disk::empty());
     all_differ(
         "node",
         &node,
@@ -78,6 +80,8 @@ fn of_a_server() {
             },
             &|n| n.applied.push(txn(1)),
             &|n| n.dialling = Some(Sid(2)),
+            &|n| n.layer = Some(Box::default()),
+            &|n| n.layer = Some(Box::new(Layer::new(true))),
         ],
     );
 }
@@ -85,7 +89,7 @@ fn of_a_server() {
 #[test]
 fn of_a_host_and_its_connections() {
     let config_text = || "version=0".into();
-    let mut host = Host::new(Zab::<u8>::new(config()), config_text());
+    let mut host = Host::new(Zab::<Origin>::new(config()), config_text());
     let mut seen = vec![host.clone()];
     let mut happens = |host: &mut Host<_>, event| {
         let what = format!("{event:?}");
@@ -118,7 +122,7 @@ fn of_a_host_and_its_connections() {
 #[test]
 fn of_a_leader_at_every_stage() {
     // Each step of a leadership leads to a server that is told apart from all before it.
-    let mut machine = Zab::<u8>::new(config());
+    let mut machine = Zab::<Origin>::new(config());
     let mut out = Outputs::new();
     machine.step(Input::Start(zab::DiskImage::empty()), &mut out);
     let mut seen = vec![machine.clone()];
@@ -131,8 +135,8 @@ fn of_a_leader_at_every_stage() {
         recv(Message::AckEpoch { current: Some(Epoch(0)), last: Zxid::ZERO }),
         recv(Message::AckNewLeader { epoch: Epoch(1) }),
         Input::Durable { upto: WriteNo(2) },
-        Input::Propose(7),
-        Input::Sync { origin: Sid(1), body: 1 },
+        Input::Propose(Origin(7)),
+        Input::Sync { origin: Sid(1), body: Origin(1) },
         recv(Message::Ping { body: None }),
         recv(Message::Ack { zxid: txn(1).zxid }),
         Input::Durable { upto: WriteNo(3) },

@@ -6,8 +6,9 @@ use checker::{CheckOptions, Completion, Engine};
 use model::registry;
 
 /// A small run of each kind of model.
-const RUNS: [(&str, &[(&str, u64)]); 5] = [
+const RUNS: [(&str, &[(&str, u64)]); 6] = [
     ("broadcast-1", &[("servers", 3), ("txns", 1), ("leaderships", 1), ("timeouts", 0)]),
+    ("sync-reads-2", &[("ops", 2), ("moves", 1)]),
     ("whole-0", &[("txns", 0), ("leaderships", 1), ("timeouts", 0), ("elections", 1)]),
     ("election-4", &[("crashes", 0), ("faults", 1)]),
     ("abstract-3", &[]),

@@ -59,6 +59,22 @@ fn a_model_without_syncs_says_nothing_of_syncs() {
 }
 
 #[test]
+fn clients_that_may_do_everything_leave_no_promise_to_them_vacuous() {
+    let vacuous = vacuous("sync-reads-2", &[]);
+    let of_clients = [
+        "writes-and-synced-reads-linearizable",
+        "history-is-linearizable",
+        "session-never-goes-back",
+        "own-writes-are-read",
+        "event-before-answer",
+        "answer-is-of-its-request",
+        "answers-in-order",
+        "acknowledged-is-seen",
+    ];
+    assert!(of_clients.iter().all(|due| !vacuous.iter().any(|found| found == due)), "{vacuous:?}");
+}
+
+#[test]
 fn abstract_zab_without_a_transaction_says_nothing_of_proposals() {
     assert_eq!(vacuous("abstract-4", &[]), ["histories-ascend", "primary-integrity"]);
     assert!(vacuous("abstract-3", &[]).is_empty());

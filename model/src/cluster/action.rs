@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use zab::Sid;
 
+use super::session::Asking;
+
 /// One step of a cluster. Which of them are possible is decided in [`super::Cluster`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum Act {
@@ -60,6 +62,12 @@ pub enum Act {
     Resend(Sid),
     /// A looking server has waited long enough for a better vote.
     Finalize(Sid),
+    /// A client, by its number, attaches to a server; its earlier connection ends.
+    Attach(Sid, u8),
+    /// A server applies one more of the transactions that were delivered.
+    Apply(Sid),
+    /// A client asks its server for something.
+    Ask(Sid, u8, Asking),
 }
 
 impl Act {
@@ -91,6 +99,9 @@ impl Act {
             Self::Disks(a) => (22, a, None, 0),
             Self::LearnerReadsRun(a, b, number) => (23, a, Some(b), number),
             Self::LeaderReadsRun(a, b, number) => (24, a, Some(b), number),
+            Self::Attach(a, client) => (25, a, None, client),
+            Self::Apply(a) => (30, a, None, 0),
+            Self::Ask(a, client, asking) => (26 + asking as u32, a, None, client),
         };
         kind << 24 | u32::from(number) << 16 | u32::from(a.0) << 8 | b.map_or(0, |b| u32::from(b.0))
     }
@@ -125,6 +136,12 @@ impl Act {
             22 => Self::Disks(a),
             23 => Self::LearnerReadsRun(a, b, number),
             24 => Self::LeaderReadsRun(a, b, number),
+            25 => Self::Attach(a, number),
+            26 => Self::Ask(a, number, Asking::Write),
+            27 => Self::Ask(a, number, Asking::Sync),
+            28 => Self::Ask(a, number, Asking::Read),
+            30 => Self::Apply(a),
+            29 => Self::Ask(a, number, Asking::Watch),
             _ => return None,
         })
     }

@@ -2,7 +2,8 @@
 
 use zab::{DiskImage, Record};
 
-use super::machine::{Origin, Txn};
+use super::machine::Txn;
+use super::payload::Origin;
 
 /// A disk: what is durable, and the records that were issued behind it, in order.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -124,6 +124,17 @@ pub(super) fn facts<M: Machine>(
             format!("delivered: {}", per_server(cluster, after, |node| history(&node.applied))),
             "nothing is under way to a learner that is up to date".to_owned(),
         ],
+        Property::Linearizable
+        | Property::Serializes
+        | Property::NeverBack
+        | Property::OwnWrites
+        | Property::EventFirst
+        | Property::OwnOutcome
+        | Property::InOrder
+        | Property::Seen => [
+            format!("before: {}", clients(cluster, before)),
+            format!("{:?} of {actor}; afterwards: {}", taken.act, clients(cluster, after)),
+        ],
         Property::C4 => [
             format!(
                 "when the sync was asked, somebody had delivered more: {:?} of {}",
@@ -133,6 +144,10 @@ pub(super) fn facts<M: Machine>(
             format!("{actor} answers, and has delivered {}", history(&new.applied)),
         ],
     }
+}
+
+fn clients<M: Machine>(cluster: &Cluster<M>, words: &[u32]) -> String {
+    cluster.clients(words).map_or_else(String::new, |clients| format!("{:?}", clients.each))
 }
 
 fn epochs(ghost: &Ghost) -> String {

@@ -6,7 +6,8 @@ use wire::jute::{Reader, Record};
 use wire::quorum::{LearnerInfo, Packet, PacketType, Packets};
 use zab::{Message, Sid};
 
-use super::machine::{Origin, Txn};
+use super::machine::Txn;
+use super::payload::Origin;
 
 /// One packet, and the state that follows it if it is a SNAP.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

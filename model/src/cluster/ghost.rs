@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zab::{Epoch, Fact, Quorum, Sid, SidSet, Zxid};
 
-use super::machine::{Origin, Txn};
+use super::machine::Txn;
+use super::payload::Origin;
 use super::property::Property;
 use super::refinement::{self, Held, Step};
 use abstract_zab::action::Action;
@@ -149,7 +150,7 @@ impl Ghost {
     /// An epoch is settled when the voters whose disks have not promised a newer one, together with
     /// those whose acknowledgements are not yet part of anything chosen, are no quorum: nothing
     /// more can be chosen in it, nor in any older one, so it is enough to know what was.
-    pub fn settle(&mut self, servers: &[Busy], quorum: &Quorum, histories: &Histories<u8>) {
+    pub fn settle(&mut self, servers: &[Busy], quorum: &Quorum, histories: &Histories<Origin>) {
         let promised: BTreeMap<_, _> =
             servers.iter().map(|busy| (busy.sid, busy.promised)).collect();
         if let Some(summary) = &mut self.summary {
@@ -199,10 +200,10 @@ impl Ghost {
         &mut self,
         events: &[GhostEvent],
         quorum: &Quorum,
-        histories: &Histories<u8>,
+        histories: &Histories<Origin>,
     ) -> Recorded {
         let (mut refused, mut kinds) = (None, 0);
-        let mut taken = |action: &Action<u8>| kinds |= 1 << action.kind() as u32;
+        let mut taken = |action: &Action<Origin>| kinds |= 1 << action.kind() as u32;
         let violated = events.iter().fold(0, |violated, event| {
             if let (Some(summary), None) = (&mut self.summary, &refused) {
                 refused = refinement::follow(summary, event, histories, quorum, &mut taken).err();

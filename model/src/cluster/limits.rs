@@ -50,10 +50,44 @@ pub struct Limits {
     /// A calm run may leave out a server that alone promised an epoch above the established one
     /// (liveness only).
     pub locked_out: bool,
+    /// The clients.
+    pub clients: ClientLimits,
     /// The largest counter of a zxid.
     pub counter_max: u32,
     /// The largest epoch.
     pub epoch_max: u32,
+}
+
+/// What clients may do.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ClientLimits {
+    /// How many there are.
+    pub clients: u8,
+    /// Requests of each.
+    pub ops: u8,
+    /// Times that any of them attaches again.
+    pub moves: u8,
+    /// Requests that a client has without an answer at once.
+    pub depth: u8,
+    /// Reads may set watches.
+    pub watches: bool,
+    /// Servers may apply later what is delivered.
+    pub slow: bool,
+    /// What writes and synced reads have said is kept, for a check of all of it together.
+    pub histories: bool,
+}
+
+impl ClientLimits {
+    /// Nobody.
+    pub const NONE: Self = Self {
+        clients: 0,
+        ops: 0,
+        moves: 0,
+        depth: 1,
+        watches: false,
+        slow: false,
+        histories: false,
+    };
 }
 
 impl Limits {

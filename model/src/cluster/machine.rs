@@ -3,11 +3,9 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
+use super::payload::Origin;
 use host::{Core, Effect, Host, Shell};
 use zab::{Config, Decision, Epoch, Fact, Input, Outputs, Peer, Sid, Zab, Zxid};
-
-/// What transactions carry in a model: a number that is another one for each.
-pub type Origin = u8;
 
 /// A transaction of a model.
 pub type Txn = zab::Txn<Origin>;

@@ -20,6 +20,18 @@ pub enum Mark {
     Acknowledged,
     /// A state machine took something in.
     Delivered,
+    /// A client's write was answered.
+    WriteAnswered,
+    /// A client's sync was answered.
+    SyncAnswered,
+    /// A client's read was answered.
+    ReadAnswered,
+    /// A client that had written before read.
+    OwnWriteRead,
+    /// A client was told that what it watches has changed.
+    WatchTold,
+    /// A client attached to another server, and had a write without an answer.
+    MovedWithWrite,
 }
 
 impl Mark {
@@ -64,6 +76,8 @@ pub enum Companion {
     CommitWhileJoining,
     DeliveryBeforeFsync,
     DeposedLeaderFollowed,
+    MovedWithWrite,
+    SyncAtReplacedLeader,
 }
 
 /// How a companion is observed.
@@ -76,7 +90,7 @@ pub enum Seen {
 
 impl Companion {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::TwoLeaders,
         Self::CommitBeforeOwnFsync,
         Self::TruncOfUncommitted,
@@ -88,6 +102,8 @@ impl Companion {
         Self::CommitWhileJoining,
         Self::DeliveryBeforeFsync,
         Self::DeposedLeaderFollowed,
+        Self::MovedWithWrite,
+        Self::SyncAtReplacedLeader,
     ];
 
     /// Its name, as on the command line.
@@ -104,6 +120,8 @@ impl Companion {
             Self::CommitWhileJoining => "commit-while-joining",
             Self::DeliveryBeforeFsync => "delivery-before-fsync",
             Self::DeposedLeaderFollowed => "deposed-leader-followed",
+            Self::MovedWithWrite => "session-moved-with-write",
+            Self::SyncAtReplacedLeader => "sync-at-replaced-leader",
         }
     }
 
@@ -115,6 +133,7 @@ impl Companion {
         let switching = if limits.servers.is_multiple_of(2) { 2 } else { 1 };
         let faults = limits.crashes + limits.timeouts >= switching;
         let twice = three && limits.leaderships >= 2 && faults;
+        let clients = &limits.clients;
         let writes = limits.txns >= 1;
         match self {
             Self::TwoLeaders | Self::DeposedLeaderFollowed => twice,
@@ -127,6 +146,13 @@ impl Companion {
             Self::DiffChosen => limits.servers >= 2 && limits.leaderships >= 1,
             Self::SnapChosen => three && limits.window < limits.txns,
             Self::CommitWhileJoining => three && writes,
+            Self::MovedWithWrite => {
+                clients.clients > 0
+                    && clients.moves > 0
+                    && clients.ops >= 2
+                    && limits.leaderships >= 1
+            }
+            Self::SyncAtReplacedLeader => twice && clients.clients > 0,
         }
     }
 
@@ -147,6 +173,8 @@ impl Companion {
             Self::TruncDiffChosen => action(Action::LeaderSyncTruncDiff),
             Self::SnapChosen => action(Action::LeaderSyncSnap),
             Self::CommitWhileJoining => Seen::OnStep(Mark::CommitBeforeUpToDate.bit()),
+            Self::MovedWithWrite => Seen::OnStep(Mark::MovedWithWrite.bit()),
+            Self::SyncAtReplacedLeader => Seen::InState(1 << 7),
         }
     }
 
@@ -164,6 +192,10 @@ impl Companion {
             Self::CommitWhileJoining => "a commit while a joiner has not acknowledged NEWLEADER",
             Self::DeliveryBeforeFsync => "a follower delivers what is not yet on its own disk",
             Self::DeposedLeaderFollowed => "an up-to-date learner is attached to a deposed leader",
+            Self::MovedWithWrite => "a session moves with a write that has no answer",
+            Self::SyncAtReplacedLeader => {
+                "a client waits for a sync where the leader was replaced by a newer one"
+            }
         }
     }
 }

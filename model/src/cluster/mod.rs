@@ -8,13 +8,15 @@
 //!
 //! A state is a row of words, each the id of an interned component ([`tables`]): the servers, the
 //! connections of every ordered pair of servers, with the real election also its slots, the ghosts,
-//! and what is left of the budgets.
+//! the clients if there are some, and what is left of the budgets.
 
 pub mod action;
+pub mod client;
 pub mod disk;
 mod facts;
 pub mod frame;
 pub mod ghost;
+pub mod history;
 pub mod info;
 pub mod limits;
 pub mod link;
@@ -22,22 +24,26 @@ pub mod machine;
 pub mod mark;
 pub mod node;
 pub mod path;
+pub mod payload;
 pub mod property;
 pub(crate) mod quiet;
 pub mod reference;
 pub mod refinement;
+pub mod session;
 mod steps;
 pub mod story;
 pub mod symmetry;
 pub mod tables;
+mod visits;
 pub mod walk;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use host::{Link, Timer};
-use zab::{Config, Decision, Quorum, Role, Sid};
+use zab::{Config, Decision, Epoch, Quorum, Role, Sid, Zxid};
 
 use abstract_zab::summary::Summary;
+use client::Clients;
 use disk::Disk;
 use ghost::Ghost;
 use info::Info;
@@ -45,8 +51,10 @@ use limits::{BUDGET_MAX, Budget, Limits};
 use link::{CONNECTIONS_MAX, Conn, ConnOp, Slot, SlotOp, generation, number};
 use machine::Machine;
 use node::{Event, Node};
+use payload::Origin;
 use property::Property;
 use search::{Judgement, Space, Successors};
+use session::Layer;
 use symmetry::{Renaming, renamings};
 use tables::{Cache, Tables};
 
@@ -55,6 +63,7 @@ use tables::{Cache, Tables};
 struct Ids {
     disk: u32,
     disks: u32,
+    apply: u32,
     /// By what is left of the transactions.
     propose: Vec<u32>,
     sync: u32,
@@ -148,7 +157,8 @@ impl<M: Machine> Cluster<M> {
         let ids = Ids {
             disk: event(Event::Disk),
             disks: event(Event::Disks),
-            propose: (0..=BUDGET_MAX).map(|number| event(Event::Propose(number))).collect(),
+            apply: event(Event::Apply),
+            propose: (0..=BUDGET_MAX).map(|number| event(Event::Propose(Origin(number)))).collect(),
             sync: event(Event::Sync),
             compact: event(Event::Compact),
             crash: event(Event::Crash),
@@ -256,7 +266,7 @@ impl<M: Machine> Cluster<M> {
 
     /// What is left of the budgets.
     pub fn budgets(&self, state: &[u32]) -> u32 {
-        state[self.ghost_at() + 1]
+        state[self.words() - 1]
     }
 
     fn initial_as_named(&self, cache: &mut Cache, out: &mut Successors) {
@@ -272,10 +282,17 @@ impl<M: Machine> Cluster<M> {
                 summary: self.limits.refinement.then(Summary::default),
                 ..Ghost::default()
             });
-            state[self.ghost_at() + 1] = Budget::all(&self.limits);
+            if let (Some(at), Some(clients)) =
+                (self.clients_at(), Clients::new(&self.limits.clients))
+            {
+                state[at] = self.tables.clients.intern(clients);
+            }
+            state[self.words() - 1] = Budget::all(&self.limits);
             let (mut marks, mut violated) = (0, 0);
             for (server, disk) in row.iter().enumerate() {
-                let (node, effects) = Node::<M>::start(self.servers[server], disk.clone());
+                let (mut node, effects) = Node::<M>::start(self.servers[server], disk.clone());
+                let slow = self.limits.clients.slow;
+                node.layer = self.clients_at().map(|_| Box::new(Layer::new(slow)));
                 state[server] = self.tables.nodes.intern(node);
                 let compiled = self.tables.compile(effects);
                 let (m, v) = self.take_effects(cache, &mut state, server, compiled);
@@ -342,7 +359,46 @@ impl<M: Machine> Cluster<M> {
         reached |= u64::from(!self.tables.logs.get(chosen).is_empty()) << 4;
         let histories = infos.iter().filter(|info| !self.tables.logs.get(info.issued).is_empty());
         reached |= u64::from(histories.count() >= 2) << 5;
+        if let Some(clients) = self.clients(state) {
+            let (broken, seen) = self.shows(state, clients, &infos, newest);
+            violated |= broken;
+            reached |= seen;
+        }
         Judgement { violated, reached }
+    }
+
+    /// Whether the servers that the newest leader keeps up to date show what clients were told, and
+    /// what of it was met.
+    fn shows(
+        &self,
+        state: &[u32],
+        clients: &Clients,
+        infos: &[Info],
+        newest: Option<Epoch>,
+    ) -> (u64, u64) {
+        let (mut violated, mut reached) = (0, 0);
+        for (i, info) in infos.iter().enumerate() {
+            if info.established < newest && clients.awaits_sync(self.servers[i].me) {
+                reached |= 1 << 7;
+            }
+            let is_told = match info.role {
+                Role::Leading => true,
+                Role::Following(leader) | Role::Observing(leader) => {
+                    self.is_told(state, i, self.index(leader), info)
+                }
+                Role::Down | Role::Looking => false,
+            };
+            let node = self.node(state, i);
+            let is_behind = node.layer.as_ref().is_some_and(|layer| layer.is_behind());
+            let is_newest = newest.is_some() && info.established == newest;
+            if is_told && is_newest && !is_behind && clients.told > Zxid::ZERO {
+                reached |= 1 << 8;
+                if node.last_applied() < clients.told {
+                    violated |= Property::Seen.bit();
+                }
+            }
+        }
+        (violated, reached)
     }
 
     /// True if a learner is up to date with its leader, and nothing is under way to it.
@@ -379,6 +435,10 @@ impl<M: Machine> Cluster<M> {
         n + n * (n - 1) * if M::REAL_ELECTION { 2 } else { 1 }
     }
 
+    fn clients_at(&self) -> Option<usize> {
+        (self.limits.clients.clients > 0).then(|| self.ghost_at() + 1)
+    }
+
     fn index(&self, sid: Sid) -> usize {
         usize::from(sid.0) - 1
     }
@@ -392,7 +452,7 @@ impl<M: Machine> Space for Cluster<M> {
     }
 
     fn words(&self) -> usize {
-        self.ghost_at() + 2
+        self.ghost_at() + 2 + usize::from(self.clients_at().is_some())
     }
 
     fn initial(&self, cache: &mut Cache, out: &mut Successors) {
@@ -435,6 +495,8 @@ impl<M: Machine> Space for Cluster<M> {
             self.tables.slots.digest(word)
         } else if place == ghost {
             self.tables.ghosts.digest(word)
+        } else if Some(place) == self.clients_at() {
+            self.tables.clients.digest(word)
         } else {
             u128::from(word)
         }

@@ -13,11 +13,13 @@ use zab::{
 use super::disk::{Disk, Write};
 use super::frame::Frame;
 use super::ghost::GhostEvent;
-use super::machine::{Facts, Machine, Origin, Txn};
+use super::machine::{Facts, Machine, Txn};
 use super::mark::Mark;
+use super::payload::{Origin, Over};
 use super::property::Property;
 use super::quiet::caught;
 use super::refinement::{Held, OnDisk, Step};
+use super::session::{Asking, Layer, Said};
 
 /// A server. Everything outside `host` is what surrounds a deployed server.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -32,6 +34,8 @@ pub struct Node<M: Machine> {
     pub applied: Vec<Txn>,
     /// The leader that is dialled.
     pub dialling: Option<Sid>,
+    /// What it does for sessions, if the cluster has clients.
+    pub layer: Option<Box<Layer>>,
 }
 
 /// What can happen to a server in a model.
@@ -64,6 +68,28 @@ pub enum Event {
     Propose(Origin),
     /// The session layer asks for a confirmed sync.
     Sync,
+    /// A client attaches.
+    Attach {
+        /// Over which connection.
+        over: Over,
+        /// Its session begins here.
+        is_new: bool,
+    },
+    /// A client's connection ends at the client.
+    Detach(Over),
+    /// There is time to apply one more transaction.
+    Apply,
+    /// A client asks for something.
+    Ask {
+        /// Over which connection.
+        over: Over,
+        /// The number of the request on the connection.
+        xid: u8,
+        /// The number of the write, if it is one.
+        number: u8,
+        /// What for.
+        asking: Asking,
+    },
     /// The shell writes a snapshot of its state machine, as far as the log on disk reaches, and
     /// purges the log.
     Compact,
@@ -86,6 +112,8 @@ pub struct Effects {
     pub disks: Vec<OnDisk>,
     /// What the ghosts have to know.
     pub ghost: Vec<GhostEvent>,
+    /// What clients were told, in order.
+    pub told: Vec<(Over, Said)>,
     /// Coverage: actions of the core, and companions.
     pub marks: u128,
     /// Properties that this step violates.
@@ -103,6 +131,7 @@ impl<M: Machine> Node<M> {
             disk,
             armed: BTreeSet::new(),
             dialling: None,
+            layer: None,
         };
         let mut effects = Effects::default();
         let image = node.disk.image.clone();
@@ -179,7 +208,24 @@ impl<M: Machine> Node<M> {
                 node.happens(me, host::Event::Propose(*number), &mut effects);
             }
             Event::Sync => {
-                node.happens(me, host::Event::Sync { body: 0 }, &mut effects);
+                let body = Origin::default();
+                node.happens(me, host::Event::Sync { body }, &mut effects);
+            }
+            Event::Attach { over, is_new } => {
+                if !node.attach(me, *over, *is_new, &mut effects) {
+                    return None;
+                }
+            }
+            Event::Detach(over) => node.detach(*over),
+            Event::Apply => {
+                if !node.apply_next(&mut effects) {
+                    return None;
+                }
+            }
+            Event::Ask { over, xid, number, asking } => {
+                if !node.ask(me, *over, (*xid, *number, *asking), &mut effects) {
+                    return None;
+                }
             }
             Event::Compact => {
                 if !node.disk.compact(&self.applied) {
@@ -194,9 +240,16 @@ impl<M: Machine> Node<M> {
                 }
                 disk.pending.clear();
                 let (fresh, started) = Self::start(config, disk);
-                effects = Effects { marks: effects.marks | started.marks, ..started };
-                node = fresh;
+                node.stop_serving(&mut effects);
+                let layer = self.layer.as_ref();
+                let layer = layer.map(|layer| Box::new(Layer::new(layer.is_slow())));
+                let (marks, told) = (effects.marks | started.marks, effects.told);
+                effects = Effects { marks, told, ..started };
+                node = Self { layer, ..fresh };
             }
+        }
+        if let Some(layer) = &node.layer {
+            node.end_turn(me, !layer.is_slow(), &mut effects);
         }
         let (before, after) = (self.held(), node.held());
         let (facts, disks) = (mem::take(&mut effects.facts), mem::take(&mut effects.disks));
@@ -258,11 +311,17 @@ impl<M: Machine> Node<M> {
             armed: armed.collect(),
             applied: self.applied.clone(),
             dialling: self.dialling.map(name),
+            layer: self.layer.as_ref().map(|layer| Box::new(layer.renamed(name))),
         })
     }
 
     /// Lets the host handle an event, and carries out what it asks for.
-    fn happens(&mut self, me: Sid, event: host::Event<Origin, Vec<Txn>>, effects: &mut Effects) {
+    pub(super) fn happens(
+        &mut self,
+        me: Sid,
+        event: host::Event<Origin, Vec<Txn>>,
+        effects: &mut Effects,
+    ) {
         let before = self.clone();
         let mut asked = Vec::new();
         let host = &mut self.host;
@@ -293,6 +352,7 @@ impl<M: Machine> Node<M> {
         for effect in asked {
             match effect {
                 Effect::Install { zxid, state } => {
+                    self.forget_committed();
                     self.holds(me, &state, zxid, effects);
                     self.applied = state;
                     effects.marks |= Mark::Delivered.bit();
@@ -308,7 +368,7 @@ impl<M: Machine> Node<M> {
                     self.disk.pending.push(Write { record, content });
                 }
                 Effect::Deliver(txn) => {
-                    self.applied.push(txn);
+                    self.deliver(txn);
                     effects.marks |= Mark::Delivered.bit();
                 }
                 Effect::Frames { link, bytes } => {
@@ -317,6 +377,7 @@ impl<M: Machine> Node<M> {
                     }
                 }
                 Effect::SendState { link, zxid } => {
+                    self.apply_committed(effects);
                     self.holds(me, &self.applied, zxid, effects);
                     let sent = effects.sends.last_mut().filter(|(to, _)| *to == link);
                     let (_, frame) = sent.expect("SNAP comes before its state");
@@ -337,16 +398,28 @@ impl<M: Machine> Node<M> {
                     self.armed.remove(&timer);
                 }
                 Effect::Halt(halt) => refuses_to_start(me, halt, effects),
-                Effect::Note(note) => notes.push(note),
-                Effect::Synced(_) => synced += 1,
-                Effect::Session(..) | Effect::Reported(..) | Effect::Remark(_) => {}
+                Effect::Note(note) => {
+                    match note {
+                        Note::Role(role, _) => self.role_changed(role, effects),
+                        Note::Established(_) => self.established(),
+                        Note::Action(_) | Note::Refused(..) | Note::Ignored(_) => {}
+                    }
+                    notes.push(note);
+                }
+                Effect::Synced(body) => {
+                    self.sync_confirmed(body);
+                    synced += 1;
+                }
+                Effect::Session(link, message) => self.hear(link, message),
+                Effect::Reported(..) | Effect::Remark(_) => {}
             }
         }
         for note in notes {
             match note {
                 Note::Action(action) => {
                     effects.marks |= 1 << (action as u32);
-                    if action == Action::LeaderSyncRequest {
+                    // Of clients' syncs it is the clients who know what they may expect.
+                    if action == Action::LeaderSyncRequest && self.layer.is_none() {
                         effects.ghost.push(GhostEvent::SyncAsked(me));
                     }
                 }
@@ -356,6 +429,9 @@ impl<M: Machine> Node<M> {
                 }
                 Note::Refused(..) | Note::Role(..) | Note::Established(_) | Note::Ignored(_) => {}
             }
+        }
+        if self.layer.is_some() {
+            synced = 0;
         }
         for _ in 0..synced {
             effects.ghost.push(GhostEvent::Synced(me, self.applied.clone()));

@@ -10,6 +10,7 @@ use super::limits::Budget;
 use super::link::generation;
 use super::machine::Machine;
 use super::node::Event;
+use super::payload::Origin;
 use super::tables::Cache;
 use search::{Space, Successors, replay};
 
@@ -117,7 +118,8 @@ impl<M: Machine> Cluster<M> {
             }
             Act::Disk(_) => Event::Disk,
             Act::Disks(_) => Event::Disks,
-            Act::Propose(_) => Event::Propose(Budget::Txns.left(self.budgets(state)) as u8),
+            Act::Apply(_) => Event::Apply,
+            Act::Propose(_) => Event::Propose(Origin(Budget::Txns.left(self.budgets(state)) as u8)),
             Act::Sync(_) => Event::Sync,
             Act::Crash(_) => Event::Crash,
             Act::Lead(_)
@@ -136,7 +138,9 @@ impl<M: Machine> Cluster<M> {
             | Act::QuorumLoss(_)
             | Act::Compact(_)
             | Act::Resend(_)
-            | Act::Finalize(_) => return None,
+            | Act::Finalize(_)
+            | Act::Attach(..)
+            | Act::Ask(..) => return None,
         };
         self.node(state, i).on(self.servers[i], &event)?.1.complaint
     }

@@ -1,5 +1,5 @@
-//! What is checked: the properties Z1 to Z14, Z16, C4, and the refinement of abstract Zab, with
-//! their sources.
+//! What is checked: the properties Z1 to Z14, Z16, C4, the refinement of abstract Zab, and what
+//! clients may expect, with their sources.
 
 /// A property that has to hold always. The number is its bit in verdicts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -22,11 +22,19 @@ pub enum Property {
     C4,
     Refines,
     Z16,
+    Linearizable,
+    Serializes,
+    NeverBack,
+    OwnWrites,
+    EventFirst,
+    OwnOutcome,
+    InOrder,
+    Seen,
 }
 
 impl Property {
     /// All of them, in the order of their bits.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 25] = [
         Self::Z1,
         Self::Z2,
         Self::Z3,
@@ -44,6 +52,14 @@ impl Property {
         Self::C4,
         Self::Refines,
         Self::Z16,
+        Self::Linearizable,
+        Self::Serializes,
+        Self::NeverBack,
+        Self::OwnWrites,
+        Self::EventFirst,
+        Self::OwnOutcome,
+        Self::InOrder,
+        Self::Seen,
     ];
 
     /// The property's bit.
@@ -71,6 +87,14 @@ impl Property {
             Self::C4 => "sync-is-linearizable",
             Self::Refines => "every-step-is-abstract",
             Self::Z16 => "committed-is-told",
+            Self::Linearizable => "writes-and-synced-reads-linearizable",
+            Self::Serializes => "history-is-linearizable",
+            Self::NeverBack => "session-never-goes-back",
+            Self::OwnWrites => "own-writes-are-read",
+            Self::EventFirst => "event-before-answer",
+            Self::OwnOutcome => "answer-is-of-its-request",
+            Self::InOrder => "answers-in-order",
+            Self::Seen => "acknowledged-is-seen",
         }
     }
 
@@ -118,6 +142,24 @@ impl Property {
             Self::Z16 => {
                 "once nothing is under way to it, a learner that is up to date has delivered what its leader has, without another write"
             }
+            Self::Linearizable => {
+                "a write is newer than all that any client was told when it was asked, and a read shows all that any client was told when the last sync before it was asked"
+            }
+            Self::Serializes => {
+                "some order of all writes and synced reads, in real time, explains every answer"
+            }
+            Self::NeverBack => "no answer shows a session an older state than an answer before it",
+            Self::OwnWrites => {
+                "a read sees every write that its session asked for before it, unless that write was given up"
+            }
+            Self::EventFirst => {
+                "no answer shows a change to a client that watches for it and was not told"
+            }
+            Self::OwnOutcome => "what a client is told of a request is what came of that request",
+            Self::InOrder => "the answers over a connection come in the order of its requests",
+            Self::Seen => {
+                "once nothing is under way to it, a server of the newest leader shows all that any client was told, without another write"
+            }
         }
     }
 
@@ -141,6 +183,16 @@ impl Property {
             Self::C4 => "linearizability of sync then read; ZOOKEEPER-1675",
             Self::Refines => "spec/Zab.tla; proofs/theories/Protocol.v",
             Self::Z16 => "Zab phase 3; what sync then read relies on",
+            Self::Linearizable => {
+                "ZooKeeper's guarantees: linearizable writes, sync then read; ZOOKEEPER-1675"
+            }
+            Self::Serializes => "Herlihy and Wing; stateright's tester",
+            Self::NeverBack => "ZooKeeper's guarantee: single system image",
+            Self::OwnWrites => "ZooKeeper's guarantee: FIFO client order",
+            Self::EventFirst => "ZooKeeper's guarantee of watches",
+            Self::OwnOutcome => "FIFO client order; sessions that move",
+            Self::InOrder => "FIFO client order",
+            Self::Seen => "Zab phase 3; what sync then read relies on",
         }
     }
 }

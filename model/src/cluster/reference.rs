@@ -10,6 +10,7 @@ use stateright::{Model, Property as Claim};
 
 use super::Cluster;
 use super::action::Act;
+use super::client::Clients;
 use super::frame::Frame;
 use super::ghost::Ghost;
 use super::link::{Conn, End, Slot, Wire};
@@ -29,6 +30,8 @@ pub struct Spelt<M: Machine> {
     pub slots: Vec<Slot>,
     /// The ghosts.
     pub ghost: Ghost,
+    /// The clients, if there are some.
+    pub clients: Option<Clients>,
     /// What is left of the budgets.
     pub budgets: u32,
     /// Properties violated on the way here.
@@ -72,6 +75,7 @@ impl<M: Machine> Cluster<M> {
             conns: conns.collect(),
             slots: slots.collect(),
             ghost: self.ghost(words).clone(),
+            clients: self.clients(words).cloned(),
             budgets: self.budgets(words),
             violated,
         }
@@ -93,8 +97,10 @@ impl<M: Machine> Cluster<M> {
             tables.conns.intern(Conn(wires.collect()))
         });
         let slots = state.slots.iter().map(|slot| tables.slots.intern_ref(slot));
-        let rest = [tables.ghosts.intern_ref(&state.ghost), state.budgets];
-        nodes.chain(conns).chain(slots).chain(rest).collect()
+        let ghost = tables.ghosts.intern_ref(&state.ghost);
+        let clients = state.clients.iter().map(|clients| tables.clients.intern_ref(clients));
+        let others = [ghost].into_iter().chain(clients).chain([state.budgets]);
+        nodes.chain(conns).chain(slots).chain(others).collect()
     }
 }
 
@@ -147,7 +153,7 @@ impl<M: Machine> Model for Cluster<M> {
                 vec![$(Claim::always(Property::ALL[$bit].name(), holds::<$bit, M>)),*]
             };
         }
-        let mut claims = always!(0 1 2 3 4 5 6 7 8 9 10 11 12 14 15 16);
+        let mut claims = always!(0 1 2 3 4 5 6 7 8 9 10 11 12 14 15 16 17 18 19 20 21 22 23 24);
         let in_state = |companion: &Companion| match companion.seen() {
             Seen::InState(bit) => Some((companion.name(), bit)),
             Seen::OnStep(_) => None,
@@ -157,7 +163,8 @@ impl<M: Machine> Model for Cluster<M> {
                 1 => reached::<0, M>,
                 2 => reached::<1, M>,
                 4 => reached::<2, M>,
-                _ => reached::<3, M>,
+                8 => reached::<3, M>,
+                _ => reached::<7, M>,
             };
             claims.push(Claim::sometimes(name, condition));
         }

@@ -9,7 +9,8 @@ use zab::{Epoch, Fact, Quorum, Sid};
 
 use super::disk::Disk;
 use super::ghost::GhostEvent;
-use super::machine::{Origin, Txn};
+use super::machine::Txn;
+use super::payload::Origin;
 use abstract_zab::action::Action;
 use abstract_zab::fold::{Actor, Fold, Own};
 use abstract_zab::histories::Histories;

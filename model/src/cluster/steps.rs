@@ -15,7 +15,7 @@ use super::node::Event;
 use super::tables::{Cache, Code, NONE};
 
 /// Coverage and violations of a step.
-type Taken = (u128, u64);
+pub(super) type Taken = (u128, u64);
 
 impl<M: Machine> Cluster<M> {
     /// Calls `f` with every action that may be possible, in a fixed order; [`Cluster::take`] tells
@@ -93,6 +93,7 @@ impl<M: Machine> Cluster<M> {
                 }
             }
         }
+        self.each_visit(cache, state, f);
     }
 
     /// The actions of the server `i` over its connections with `j`, whatever the role: as a
@@ -146,6 +147,7 @@ impl<M: Machine> Cluster<M> {
         let taken = self.take_in(cache, state, &mut words, act).map(|taken| {
             let taken = both(taken, self.flush_for_good(cache, &mut words));
             let taken = both(taken, self.read_promptly(cache, &mut words));
+            let taken = both(taken, self.let_clients_leave(cache, &mut words));
             self.forget_forlorn(cache, &mut words);
             self.settle(cache, &mut words);
             taken
@@ -376,6 +378,9 @@ impl<M: Machine> Cluster<M> {
                 self.event(cache, words, self.index(a), ids.resend)
             }
             Act::Finalize(a) => self.event(cache, words, self.index(a), ids.finalize),
+            Act::Apply(a) => self.event(cache, words, self.index(a), ids.apply),
+            Act::Attach(a, client) => self.attach(cache, words, a, client),
+            Act::Ask(a, client, asking) => self.ask(cache, words, a, client, asking),
         }
     }
 
@@ -474,7 +479,13 @@ impl<M: Machine> Cluster<M> {
         Some(())
     }
 
-    fn event(&self, cache: &mut Cache, words: &mut [u32], i: usize, event: u32) -> Option<Taken> {
+    pub(super) fn event(
+        &self,
+        cache: &mut Cache,
+        words: &mut [u32],
+        i: usize,
+        event: u32,
+    ) -> Option<Taken> {
         self.on(cache, words, i, Code::Event(event))
     }
 
@@ -535,6 +546,12 @@ impl<M: Machine> Cluster<M> {
             let at = self.slot_at(i, self.index(to));
             words[at] = self.tables.slot_after(cache, words[at], op);
         }
+        if let (Some(told), Some(at)) = (compiled.told, self.clients_at()) {
+            let (clients, heard, broken) = self.tables.clients_after(cache, words[at], told);
+            words[at] = clients;
+            marks |= heard;
+            violated |= broken;
+        }
         if let Some(events) = compiled.ghost {
             let at = self.ghost_at();
             let (ghost, broken, kinds) =
@@ -554,6 +571,6 @@ fn tells(taken: Taken, before: &[u32], after: &[u32]) -> Option<Taken> {
     (before[..budgets] != after[..budgets] || taken.1 != 0).then_some(taken)
 }
 
-fn both(a: Taken, b: Taken) -> Taken {
+pub(super) fn both(a: Taken, b: Taken) -> Taken {
     (a.0 | b.0, a.1 | b.1)
 }

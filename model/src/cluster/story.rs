@@ -8,12 +8,15 @@ use zab::{Action, DiskImage, Message, Record, Role, SessionMessage, Sid};
 
 use super::Cluster;
 use super::action::Act;
+use super::client::Clients;
 use super::facts;
 use super::frame::Frame;
 use super::machine::{Machine, Txn};
 use super::node::Node;
 use super::path::Taken;
+use super::payload::Origin;
 use super::property::Property;
+use super::session::Asking;
 use checker::{Arrow, Bounds, Fate, Step, StepKind, Story};
 
 /// Tells a run.
@@ -89,6 +92,9 @@ impl<M: Machine> Teller<'_, M> {
             step.disk.extend(
                 disk(old, new, act == Act::Crash(name)).into_iter().map(|c| format!("{name}: {c}")),
             );
+        }
+        if let (Some(old), Some(new)) = (cluster.clients(before), cluster.clients(after)) {
+            step.memory.extend(clients(old, new));
         }
         if let Some(complaint) = cluster.complaint(before, act) {
             step.memory.push(complaint);
@@ -174,7 +180,10 @@ fn reads(act: Act) -> Option<(Sid, Sid)> {
         | Act::Compact(_)
         | Act::Crash(_)
         | Act::Resend(_)
-        | Act::Finalize(_) => None,
+        | Act::Finalize(_)
+        | Act::Apply(_)
+        | Act::Attach(..)
+        | Act::Ask(..) => None,
     }
 }
 
@@ -269,6 +278,13 @@ fn memory<M: Machine>(old: &Node<M>, new: &Node<M>) -> Vec<String> {
     changes.into_iter().map(|change| change.trim().to_owned()).collect()
 }
 
+/// How clients have changed.
+fn clients(old: &Clients, new: &Clients) -> Vec<String> {
+    let each = old.each.iter().zip(&new.each).zip(0..);
+    let changed = each.filter(|((old, new), _)| old != new);
+    changed.map(|((_, new), client)| format!("client {client}: {new:?}")).collect()
+}
+
 fn disk<M: Machine>(old: &Node<M>, new: &Node<M>, crash: bool) -> Vec<String> {
     let image = |node: &Node<M>| {
         let DiskImage { accepted, current, .. } = &node.disk.image;
@@ -299,7 +315,7 @@ fn disk<M: Machine>(old: &Node<M>, new: &Node<M>, crash: bool) -> Vec<String> {
     changes
 }
 
-fn record(record: &Record<u8>) -> String {
+fn record(record: &Record<Origin>) -> String {
     match record {
         Record::Txn(txn) => format!("txn {:?}", txn.zxid),
         Record::Truncate { to } => format!("truncate to {to:?}"),
@@ -330,7 +346,8 @@ fn kind(act: Act) -> StepKind {
         Act::LearnerSeesBreak(..)
         | Act::LeaderSeesBreak(..)
         | Act::Connect(..)
-        | Act::Accept(..) => StepKind::Link,
+        | Act::Accept(..)
+        | Act::Attach(..) => StepKind::Link,
         Act::Lead(_)
         | Act::Follow(..)
         | Act::LearnerReads(..)
@@ -339,6 +356,8 @@ fn kind(act: Act) -> StepKind {
         | Act::LeaderReadsRun(..)
         | Act::Propose(_)
         | Act::Sync(_)
+        | Act::Ask(..)
+        | Act::Apply(_)
         | Act::ReadNotification(..) => StepKind::Protocol,
     }
 }
@@ -372,5 +391,13 @@ fn text(act: Act) -> String {
         Act::ReadNotification(a, b) => format!("{a} reads an election message of {b}"),
         Act::Resend(a) => format!("{a} says its vote again"),
         Act::Finalize(a) => format!("{a} has waited long enough for a better vote"),
+        Act::Apply(a) => format!("{a} applies one more transaction"),
+        Act::Attach(a, client) => format!("client {client} attaches to {a}"),
+        Act::Ask(a, client, Asking::Write) => format!("client {client} writes at {a}"),
+        Act::Ask(a, client, Asking::Sync) => format!("client {client} asks {a} for a sync"),
+        Act::Ask(a, client, Asking::Read) => format!("client {client} reads at {a}"),
+        Act::Ask(a, client, Asking::Watch) => {
+            format!("client {client} reads at {a}, and watches what it reads")
+        }
     }
 }

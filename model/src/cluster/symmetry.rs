@@ -162,6 +162,9 @@ impl<M: Machine> Cluster<M> {
         }
         let at = self.ghost_at();
         out[at] = self.tables.renamed_ghost(&self.renamings, words[at], index);
+        if let Some(at) = self.clients_at() {
+            out[at] = self.tables.renamed_client(&self.renamings, words[at], index);
+        }
     }
 }
 

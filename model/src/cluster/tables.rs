@@ -8,13 +8,16 @@ use std::sync::Mutex;
 use host::{Generation, Link};
 use zab::{Config, Epoch, Notification, Quorum, Sid};
 
+use super::client::Clients;
 use super::frame::Frame;
 use super::ghost::{Busy, Ghost, GhostEvent, Recorded};
 use super::info::Info;
 use super::link::{Conn, ConnOp, Slot, SlotOp, number};
 use super::machine::{Machine, Txn};
 use super::node::{Effects, Event, Node};
+use super::payload::{Origin, Over};
 use super::property::Property;
+use super::session::Said;
 use super::symmetry::Renaming;
 use abstract_zab::action::Kind;
 use abstract_zab::histories::Histories;
@@ -33,6 +36,8 @@ pub struct Compiled {
     pub notifications: Vec<(Sid, u32)>,
     /// What the ghosts have to know, if anything.
     pub ghost: Option<u32>,
+    /// What clients were told, if anything.
+    pub told: Option<u32>,
     /// Coverage.
     pub marks: u128,
     /// Properties violated.
@@ -61,6 +66,10 @@ pub struct Tables<M: Machine> {
     pub conn_ops: Interner<ConnOp>,
     /// What happens to slots.
     pub slot_ops: Interner<SlotOp>,
+    /// Clients.
+    pub clients: Interner<Clients>,
+    /// What clients are told.
+    pub told: Interner<Vec<(Over, Said)>>,
     /// What happens to ghosts.
     pub ghost_events: Interner<Vec<GhostEvent>>,
     /// Effects of steps.
@@ -68,13 +77,15 @@ pub struct Tables<M: Machine> {
     /// Histories.
     pub logs: Interner<Vec<Txn>>,
     /// Histories of abstract Zab.
-    pub histories: Histories<u8>,
+    pub histories: Histories<Origin>,
     /// Steps that are none of abstract Zab: the ghosts before them, and why.
     refusals: Mutex<Vec<(u32, String)>>,
     steps: Memo<u64, u64>,
     pairs: Memo<u128, u64>,
     /// Connections after operations.
     conns_after: Memo<u64, u32>,
+    /// Clients after they were told something, with coverage and violations.
+    clients_after: Memo<u64, (u32, u128, u64)>,
     /// What is known of each server: its digest, and the least content of its renamings.
     infos: Column<Info>,
     classes: Column<u128>,
@@ -82,6 +93,7 @@ pub struct Tables<M: Machine> {
     renamed_nodes: Vec<Column<u32>>,
     renamed_conns: Vec<Column<u32>>,
     renamed_ghosts: Vec<Column<u32>>,
+    renamed_clients: Vec<Column<u32>>,
     /// The longest chosen sequence of each of the ghosts.
     chosen: Column<u32>,
     /// What a test puts in the place of what steps tell.
@@ -95,6 +107,7 @@ pub struct Cache {
     steps: MemoCache<u64, u64>,
     pairs: MemoCache<u128, u64>,
     conns: MemoCache<u64, u32>,
+    clients: MemoCache<u64, (u32, u128, u64)>,
     /// The state that is being built.
     pub scratch: Vec<u32>,
     /// The best representative so far.
@@ -129,9 +142,10 @@ impl Code {
     }
 }
 
-/// Where in a packed outcome the kinds of abstract actions are: behind a bit for each property.
+/// Where in a packed outcome the kinds of abstract actions are: behind a bit for each property that
+/// ghosts can violate.
 const KINDS_AT: usize = 20;
-const _: () = assert!(Property::ALL.len() <= KINDS_AT && KINDS_AT + Kind::ALL.len() <= 32);
+const _: () = assert!(Property::Z16 as usize <= KINDS_AT && KINDS_AT + Kind::ALL.len() <= 32);
 
 /// No such step.
 pub const NONE: u32 = u32::MAX;
@@ -163,6 +177,8 @@ impl<M: Machine> Tables<M> {
             events: Interner::new(),
             conn_ops: Interner::new(),
             slot_ops: Interner::new(),
+            clients: Interner::new(),
+            told: Interner::new(),
             ghost_events: Interner::new(),
             compiled: Interner::new(),
             logs: Interner::new(),
@@ -171,11 +187,13 @@ impl<M: Machine> Tables<M> {
             steps: Memo::new(),
             pairs: Memo::new(),
             conns_after: Memo::new(),
+            clients_after: Memo::new(),
             infos: Column::new(),
             classes: Column::new(),
             renamed_nodes: columns(),
             renamed_conns: columns(),
             renamed_ghosts: columns(),
+            renamed_clients: columns(),
             chosen: Column::new(),
             #[cfg(test)]
             distortion: |event| event,
@@ -197,6 +215,7 @@ impl<M: Machine> Tables<M> {
             steps: MemoCache::new(bits),
             pairs: MemoCache::new(bits),
             conns: MemoCache::new(bits.min(14)),
+            clients: MemoCache::new(bits.min(10)),
             scratch: Vec::new(),
             best: Vec::new(),
             candidate: Vec::new(),
@@ -207,8 +226,12 @@ impl<M: Machine> Tables<M> {
     /// Bytes of the tables themselves; what the values own on the heap is estimated by their
     /// number.
     pub fn bytes(&self) -> u64 {
-        let owned = 600 * self.nodes.len() + 300 * self.ghosts.len() + 100 * self.conns.len();
-        let renamed = [&self.renamed_nodes, &self.renamed_conns, &self.renamed_ghosts];
+        let owned = 600 * self.nodes.len()
+            + 300 * self.ghosts.len()
+            + 100 * self.conns.len()
+            + 300 * self.clients.len();
+        let renamed =
+            [&self.renamed_nodes, &self.renamed_conns, &self.renamed_ghosts, &self.renamed_clients];
         let renamed = renamed.into_iter().flatten();
         self.nodes.bytes()
             + self.conns.bytes()
@@ -218,6 +241,8 @@ impl<M: Machine> Tables<M> {
             + self.steps.bytes()
             + self.pairs.bytes()
             + self.conns_after.bytes()
+            + self.clients.bytes()
+            + self.clients_after.bytes()
             + self.infos.bytes()
             + self.classes.bytes()
             + self.chosen.bytes()
@@ -299,6 +324,7 @@ impl<M: Machine> Tables<M> {
             closes: closes.collect(),
             notifications: effects.notifications.into_iter().map(|(to, n)| (to, send(n))).collect(),
             ghost,
+            told: (!effects.told.is_empty()).then(|| self.told.intern(effects.told)),
             marks: effects.marks,
             violated: effects.violated,
         })
@@ -309,6 +335,21 @@ impl<M: Machine> Tables<M> {
         let key = u64::from(conn) << 32 | u64::from(op);
         cache.conns.get_or(&self.conns_after, key, || {
             self.conns.intern(self.conns.get(conn).after(self.conn_ops.get(op)))
+        })
+    }
+
+    /// Clients after they were told something, with coverage and the properties that this violates.
+    pub fn clients_after(&self, cache: &mut Cache, clients: u32, told: u32) -> (u32, u128, u64) {
+        let key = u64::from(clients) << 32 | u64::from(told);
+        cache.clients.get_or(&self.clients_after, key, || {
+            let mut after = self.clients.get(clients).clone();
+            let (mut marks, mut violated) = (0, 0);
+            for &(over, said) in self.told.get(told) {
+                let taken = after.hear(over, said);
+                marks |= taken.0;
+                violated |= taken.1;
+            }
+            (self.clients.intern(after), marks, violated)
         })
     }
 
@@ -452,6 +493,15 @@ impl<M: Machine> Tables<M> {
         *self.renamed_ghosts[index].get_or(ghost, || {
             let renamed = self.ghosts.get(ghost).renamed(&|sid| renamings[index].name(sid));
             self.ghosts.intern(renamed)
+        })
+    }
+
+    /// Clients of servers with other names.
+    #[inline]
+    pub fn renamed_client(&self, renamings: &[Renaming], clients: u32, index: usize) -> u32 {
+        *self.renamed_clients[index].get_or(clients, || {
+            let renamed = self.clients.get(clients).renamed(&|sid| renamings[index].name(sid));
+            self.clients.intern(renamed)
         })
     }
 

@@ -4,6 +4,7 @@
 use super::Cluster;
 use super::action::Act;
 use super::machine::Machine;
+use super::payload::Origin;
 use super::refinement::{self, OnDisk};
 use abstract_zab::action::Action;
 use abstract_zab::run::AbstractRun;
@@ -68,8 +69,8 @@ impl<M: Machine> Cluster<M> {
             cache.heard = Some(Vec::new());
             let taken = self.after(&mut cache, &words, act).ok_or("what was possible is not")?;
             for event in cache.heard.take().into_iter().flatten() {
-                let mut add = |action: &Action<u8>| {
-                    run.add(action, histories, |payload| u64::from(*payload));
+                let mut add = |action: &Action<Origin>| {
+                    run.add(action, histories, |payload| u64::from(payload.0));
                 };
                 refinement::follow(&mut summary, &event, histories, &self.quorum, &mut add)?;
             }
@@ -110,7 +111,10 @@ fn is_fault(act: &Act) -> bool {
         | Act::Compact(_)
         | Act::ReadNotification(..)
         | Act::Resend(_)
-        | Act::Finalize(_) => false,
+        | Act::Finalize(_)
+        | Act::Apply(_)
+        | Act::Attach(..)
+        | Act::Ask(..) => false,
     }
 }
 

@@ -21,8 +21,8 @@ const UPDATE: &str = "VIVARIUM_FLAWS_UPDATE";
 /// What is copied: enough to build the checker.
 const SOURCES: [&str; 4] = ["Cargo.toml", "Cargo.lock", "src", "model"];
 
-/// What patches may change: the core and its host.
-pub(super) const CHECKED: [&str; 2] = ["src/zab/src/", "src/host/src/"];
+/// What patches may change: the core, its host, and the rules of order.
+pub(super) const CHECKED: [&str; 3] = ["src/zab/src/", "src/host/src/", "src/order/src/"];
 
 /// The runner of the flaws in `model/flaws/`.
 ///

@@ -12,10 +12,10 @@ use zab::Peer;
 use super::Z15;
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
-use crate::cluster::limits::{BUDGET_MAX, Limits};
-use crate::cluster::machine::Origin;
+use crate::cluster::limits::{BUDGET_MAX, ClientLimits, Limits};
 use crate::cluster::mark::core_action_names;
 use crate::cluster::path::Taken;
+use crate::cluster::payload::Origin;
 use crate::cluster::property::Property;
 use crate::cluster::story::tell;
 use crate::names;
@@ -120,6 +120,7 @@ fn cluster(bounds: &Bounds) -> Cluster<Peer<Origin>> {
         exact_disks: false,
         refinement: false,
         locked_out: bounds.value("locked-out") == 1,
+        clients: ClientLimits::NONE,
         counter_max: 1000,
         epoch_max: u32::from(BUDGET_MAX),
     })

@@ -22,8 +22,8 @@ use super::Overtaken;
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
 use crate::cluster::info::Info;
-use crate::cluster::limits::{BUDGET_MAX, Budget, Limits};
-use crate::cluster::machine::Origin;
+use crate::cluster::limits::{BUDGET_MAX, Budget, ClientLimits, Limits};
+use crate::cluster::payload::Origin;
 use crate::cluster::tables::Cache;
 use search::Successors;
 use search::calm::{Calms, STRONG_FROM};
@@ -148,7 +148,10 @@ impl Calms for Whole {
             | Act::Disks(_)
             | Act::Sync(_)
             | Act::Compact(_)
-            | Act::Crash(_) => {
+            | Act::Crash(_)
+            | Act::Apply(_)
+            | Act::Attach(..)
+            | Act::Ask(..) => {
                 unreachable!("{act:?} is no calm step")
             }
         }
@@ -205,7 +208,10 @@ impl Whole {
             | Act::LeaderInitLimit(_)
             | Act::QuorumLoss(_)
             | Act::Resend(_)
-            | Act::Finalize(_) => false,
+            | Act::Finalize(_)
+            | Act::Apply(_)
+            | Act::Attach(..)
+            | Act::Ask(..) => false,
         }
     }
 
@@ -237,7 +243,10 @@ impl Whole {
             | Act::Compact(_)
             | Act::Crash(_)
             | Act::Resend(_)
-            | Act::Finalize(_) => None,
+            | Act::Finalize(_)
+            | Act::Apply(_)
+            | Act::Attach(..)
+            | Act::Ask(..) => None,
         }
     }
 
@@ -284,6 +293,7 @@ fn plenty() -> u32 {
         exact_disks: false,
         refinement: false,
         locked_out: false,
+        clients: ClientLimits::NONE,
         counter_max: 1,
         epoch_max: 1,
     })

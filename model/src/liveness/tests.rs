@@ -5,7 +5,8 @@ use zab::Peer;
 use super::models;
 use crate::cluster::Cluster;
 use crate::cluster::action::Act;
-use crate::cluster::limits::Limits;
+use crate::cluster::limits::{ClientLimits, Limits};
+use crate::cluster::payload::Origin;
 use checker::{Entry, walk};
 use checker::{Mark, Tier, TraceFile, html_page, story_text};
 use search::calm::{Calms, Found, find};
@@ -84,6 +85,7 @@ const TWO: Limits = Limits {
     exact_disks: false,
     refinement: false,
     locked_out: false,
+    clients: ClientLimits::NONE,
     counter_max: 1000,
     epoch_max: 15,
 };
@@ -104,7 +106,7 @@ fn small_clusters_come_to_serve_clients() {
         Limits { window: 0, txns: 2, ..TWO },
     ];
     let distinct = limits.map(|limits| {
-        let found = live(&Cluster::<Peer<u8>>::new(limits));
+        let found = live(&Cluster::<Peer<Origin>>::new(limits));
         let fair = found.fair.expect("both halves ran");
         assert!(fair.holds(), "{limits:?}");
         found.outcome.distinct
@@ -118,9 +120,9 @@ fn small_clusters_come_to_serve_clients() {
 fn who_promised_a_higher_epoch_is_locked_out_until_the_next_election() {
     let three =
         Limits { servers: 3, txns: 0, leaderships: 2, elections: 1, stale_votes: false, ..TWO };
-    assert!(live(&Cluster::<Peer<u8>>::new(three)).lasso.is_some());
+    assert!(live(&Cluster::<Peer<Origin>>::new(three)).lasso.is_some());
     let forgiving = Limits { locked_out: true, ..three };
-    assert!(live(&Cluster::<Peer<u8>>::new(forgiving)).fair.expect("both halves ran").holds());
+    assert!(live(&Cluster::<Peer<Origin>>::new(forgiving)).fair.expect("both halves ran").holds());
 }
 
 /// What is taken away.
@@ -143,20 +145,20 @@ fn what_a_cluster_needs_to_get_going_is_missed_if_it_is_not_there() {
         ("Propose", |act| matches!(act, Act::Propose(_))),
     ];
     for (what, is_missing) in missing {
-        let cluster = Cluster::<Peer<u8>>::new(TWO);
+        let cluster = Cluster::<Peer<Origin>>::new(TWO);
         let space = Without(cluster, |label| Act::from_label(label).is_some_and(is_missing));
         let found = live(&space);
         assert!(!found.fair.expect("both halves ran").holds(), "without {what}");
         let entries = Entry::lasso(&found.lasso.expect("a run that shows it"), Act::from_label);
         assert!(walk(&space, &entries, Act::label).expect("it can be walked").never_ends);
-        let whole = walk(&Cluster::<Peer<u8>>::new(TWO), &entries, Act::label);
+        let whole = walk(&Cluster::<Peer<Origin>>::new(TWO), &entries, Act::label);
         assert!(!whole.expect("it can be walked").never_ends, "{what}");
     }
 }
 
 #[test]
 fn a_run_is_told_with_the_moment_at_which_faults_stop() {
-    let cluster = Cluster::<Peer<u8>>::new(TWO);
+    let cluster = Cluster::<Peer<Origin>>::new(TWO);
     let space =
         Without(cluster, |label| matches!(Act::from_label(label), Some(Act::QuorumLoss(_))));
     let found = live(&space);

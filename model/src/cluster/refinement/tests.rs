@@ -5,7 +5,8 @@ use zab::{Epoch, Fact, Sid, Txn, Zab, Zxid};
 
 use super::super::Cluster;
 use super::super::ghost::GhostEvent;
-use super::super::limits::Limits;
+use super::super::limits::{ClientLimits, Limits};
+use super::super::payload::Origin;
 use super::super::property::Property;
 use super::{OnDisk, Step};
 use crate::cluster::mark::Mark;
@@ -31,12 +32,13 @@ const LIMITS: Limits = Limits {
     exact_disks: false,
     refinement: true,
     locked_out: false,
+    clients: ClientLimits::NONE,
     counter_max: 1000,
     epoch_max: 15,
 };
 
 fn run(limits: Limits, distortion: fn(GhostEvent) -> GhostEvent) -> Outcome {
-    let mut cluster = Cluster::<Zab<u8>>::new(limits);
+    let mut cluster = Cluster::<Zab<Origin>>::new(limits);
     cluster.tables.distortion = distortion;
     let cluster = cluster.up_to_symmetry();
     explore(&cluster, &Options { threads: 2, ..Options::default() }, &mut |_| {})
@@ -48,12 +50,12 @@ fn is_refused(distortion: fn(GhostEvent) -> GhostEvent) -> bool {
 }
 
 /// What steps tell, with this done to each fact.
-fn facts(event: GhostEvent, distort: impl Fn(Sid, &mut Fact<u8>)) -> GhostEvent {
+fn facts(event: GhostEvent, distort: impl Fn(Sid, &mut Fact<Origin>)) -> GhostEvent {
     steps(event, |step| step.facts.iter_mut().for_each(|fact| distort(step.sid, fact)))
 }
 
 /// What steps tell, without such facts.
-fn without(event: GhostEvent, missing: impl Fn(&Fact<u8>) -> bool) -> GhostEvent {
+fn without(event: GhostEvent, missing: impl Fn(&Fact<Origin>) -> bool) -> GhostEvent {
     steps(event, |step| step.facts.retain(|fact| !missing(fact)))
 }
 
@@ -191,7 +193,7 @@ fn a_delivery_of_more_than_was_chosen_is_refused() {
         if step.facts.iter().any(|fact| matches!(fact, Fact::Delivered(_))) {
             let applied = &mut step.after.applied;
             let last = applied.last().map_or(Zxid::new(Epoch(1), 0), |txn| txn.zxid);
-            let more = Txn { zxid: next(last), payload: 0 };
+            let more = Txn { zxid: next(last), payload: Origin(0) };
             applied.push(more.clone());
             step.facts.push(Fact::Delivered(more));
         }
