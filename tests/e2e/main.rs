@@ -23,6 +23,7 @@ mod crashes;
 mod damage;
 mod failover;
 mod forged;
+mod histories;
 mod hostile;
 mod load;
 mod network;

@@ -12,6 +12,7 @@
 //! | `client`, `translate` | clients; between their words and ZooKeeper's |
 //! | `faults` | what goes wrong |
 //! | `judge` | what a run has to come to |
+//! | `real` | the same clients at real servers |
 //! | `marks` | situations that runs should reach |
 //! | `shrink` | a smaller run that fails, too |
 //!
@@ -26,6 +27,7 @@ pub mod marks;
 mod pipe;
 mod plan;
 mod process;
+mod real;
 mod rng;
 mod server;
 mod shrink;
@@ -34,5 +36,6 @@ mod world;
 
 pub use judge::run;
 pub use plan::{Fault, Options};
+pub use real::{Driven, drive};
 pub use shrink::shrink;
 pub use world::Outcome;
