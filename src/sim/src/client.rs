@@ -42,7 +42,11 @@ pub(crate) struct Client {
     /// Writes that were done since somebody asked.
     pub(crate) written: u64,
     /// It closes its session.
-    closes: bool,
+    pub(crate) closes: bool,
+    /// How often it has closed its connection, because it heard nothing.
+    pub(crate) hung_up: u64,
+    /// It has vanished, and does not come back.
+    pub(crate) is_gone: bool,
     depth: usize,
     pub(crate) marks: BTreeSet<&'static str>,
     /// All of its answers.
@@ -89,6 +93,8 @@ impl Client {
             watches: Watches::default(),
             written: 0,
             closes: false,
+            hung_up: 0,
+            is_gone: false,
             depth,
             marks: BTreeSet::new(),
             answers: 0,
@@ -130,6 +136,12 @@ impl Client {
             // It does not come back for a session that it has given up.
             self.forget_session();
         }
+    }
+
+    /// It is gone, and leaves its session behind; if it comes back, it is somebody else.
+    pub(crate) fn vanish(&mut self, at: Duration, recorder: &mut Recorder) {
+        self.lost(at, recorder);
+        self.forget_session();
     }
 
     fn forget_session(&mut self) {

@@ -69,6 +69,26 @@ impl World {
                 }
                 self.tell(|| format!("the clock of server {} is set by {by} ms", sid.0));
             }
+            Fault::Vanish => {
+                let id = self.rng.below(self.clients.len());
+                self.vanish(id);
+            }
+        }
+    }
+
+    /// A client leaves its session behind: its connection is closed, or its machine says nothing any
+    /// more.
+    pub(crate) fn vanish(&mut self, id: usize) {
+        let now = self.now;
+        let client = &mut self.clients[id];
+        let Some(session) = client.session else { return };
+        let pipe = client.pipe;
+        client.vanish(now, &mut self.recorder);
+        self.tell(|| format!("client {id} vanishes, and leaves session 0x{session:x} behind"));
+        if let Some(pipe) = pipe
+            && self.rng.chance(500)
+        {
+            self.close(pipe, 1);
         }
     }
 

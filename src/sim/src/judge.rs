@@ -1,8 +1,9 @@
 //! Runs from beginning to end, and what is asked of them at the end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use zab::{Epoch, ServerState};
+use zab::{Epoch, ServerState, Sid};
 
 use crate::plan::Options;
 use crate::process::{Machine, Process};
@@ -72,6 +73,10 @@ impl World {
                 .collect();
             return self.fail(format!("clients {stuck:?} cannot write any more"));
         }
+        self.sessions_end();
+        if self.failure.is_some() {
+            return;
+        }
         self.stops = true;
         let is_over = |world: &mut Self| {
             world.clients.iter().all(crate::client::Client::is_idle) && world.all_hold_the_same()
@@ -82,6 +87,74 @@ impl World {
                 if idle { "servers do not come to the same" } else { "a request is not answered" };
             self.fail(format!("{what}: {states}"));
         }
+    }
+
+    /// Some clients vanish now. Of all sessions that were ever left behind none is there after its
+    /// time-out, and those whose clients are there and connected all the time are.
+    fn sessions_end(&mut self) {
+        let tick = self.plan.tick;
+        // Whoever thinks has thought by then, and whoever is connected is heard of by the leader
+        // within a tick.
+        self.is_quiet = true;
+        let until = self.now + self.plan.think * 20 + tick * 2;
+        self.run_until(until);
+        for id in 0..self.clients.len() {
+            if self.rng.chance(400) {
+                self.vanish(id);
+                self.clients[id].is_gone = true;
+            }
+        }
+        let alive: Vec<_> = (self.clients.iter())
+            .filter(|client| client.is_open && !client.closes)
+            .filter_map(|client| Some((client.id, client.session?, client.hung_up)))
+            .collect();
+        // The longest time-out, rounded up to a tick, and the way of the last sign of life; a
+        // transaction then reaches every disk.
+        let bound = tick * 20 + tick * 4 + Duration::from_secs(5);
+        let (began, until) = (self.now, self.now + bound);
+        let mut dead = self.dead_sessions();
+        while !dead.is_empty() && self.now < until && self.failure.is_none() {
+            let next = self.now + tick / 4;
+            self.run_until(next);
+            dead = self.dead_sessions();
+        }
+        if self.failure.is_some() {
+            return;
+        }
+        if let Some((sid, session)) = dead.first() {
+            let (sid, count) = (sid.0, dead.len());
+            return self.fail(format!(
+                "session 0x{session:x} is in the tree of server {sid} {bound:?} after its client \
+                 has vanished ({count} such in all)"
+            ));
+        }
+        // The time-out is over for whoever was not heard of.
+        let timeouts = self.clients.iter().filter(|client| !client.is_gone).map(|c| c.timeout);
+        let until = began + timeouts.max().unwrap_or_default() + tick * 2;
+        self.run_until(until);
+        for (id, session, hung_up) in alive {
+            let client = &self.clients[id];
+            if client.session != Some(session) && client.hung_up == hung_up {
+                return self.fail(format!(
+                    "session 0x{session:x} has ended, although client {id} was there all the time"
+                ));
+            }
+        }
+    }
+
+    /// Sessions in the tree of a server that no client has.
+    fn dead_sessions(&self) -> Vec<(Sid, i64)> {
+        let Some(epoch) = self.led_epoch() else { return Vec::new() };
+        let living: BTreeSet<_> = self.clients.iter().filter_map(|client| client.session).collect();
+        let mut dead = Vec::new();
+        for machine in self.machines.values().filter(|machine| !is_locked_out(machine, epoch)) {
+            let Some(process) = &machine.process else { continue };
+            let tree = process.node.shared().read_tree();
+            let sessions = tree.sessions().map(|(session, _)| session);
+            let all = sessions.chain(tree.ephemeral_owners());
+            dead.extend(all.filter(|id| !living.contains(id)).map(|id| (machine.sid, id)));
+        }
+        dead
     }
 
     fn all_serve(&mut self) -> bool {
@@ -131,7 +204,7 @@ impl World {
     /// All trees are one, it is what the log makes, and the history is one that ZooKeeper may have.
     fn judge(&mut self) {
         let epoch = self.led_epoch().unwrap_or_default();
-        let digests: std::collections::BTreeSet<_> = (self.machines.values())
+        let digests: BTreeSet<_> = (self.machines.values())
             .filter(|machine| !is_locked_out(machine, epoch))
             .filter_map(|machine| machine.process.as_ref())
             .map(|process| process.node.shared().read_tree().digest())

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `plan` | what a seed chooses, and the kinds of faults |
 //! | `world` | time, connections, clients' side of them |
-//! | `process`, `server` | machines, and what happens at servers |
+//! | `process`, `server`, `disks` | machines, and what happens at servers |
+//! | `links`, `serving` | connections between servers, and with clients |
 //! | `client`, `translate` | clients; between their words and ZooKeeper's |
 //! | `faults` | what goes wrong |
 //! | `judge` | what a run has to come to |
@@ -21,8 +22,10 @@
 //! other), observers, TLS, damaged disks, strangers.
 
 mod client;
+mod disks;
 mod faults;
 mod judge;
+mod links;
 pub mod marks;
 mod pipe;
 mod plan;
@@ -30,6 +33,7 @@ mod process;
 mod real;
 mod rng;
 mod server;
+mod serving;
 mod shrink;
 mod translate;
 mod world;

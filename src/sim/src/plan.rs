@@ -45,11 +45,13 @@ pub enum Fault {
     ClockJump,
     /// A server is stopped in order, and started again.
     Restart,
+    /// A client vanishes and leaves its session behind.
+    Vanish,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Kill,
         Self::PowerLoss,
         Self::Pause,
@@ -58,6 +60,7 @@ impl Fault {
         Self::SlowDisk,
         Self::ClockJump,
         Self::Restart,
+        Self::Vanish,
     ];
 
     /// Its name on the command line.
@@ -71,6 +74,7 @@ impl Fault {
             Self::SlowDisk => "slow-disk",
             Self::ClockJump => "clock-jump",
             Self::Restart => "restart",
+            Self::Vanish => "vanish",
         }
     }
 

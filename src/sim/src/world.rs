@@ -86,6 +86,8 @@ pub(crate) struct World {
     /// No more faults; and then no more requests.
     pub(crate) is_calm: bool,
     pub(crate) stops: bool,
+    /// Clients only show that they are there.
+    pub(crate) is_quiet: bool,
     digest: Xxh3,
     events: u64,
     pub(crate) story: Option<Vec<String>>,
@@ -118,6 +120,7 @@ impl World {
             failure: None,
             is_calm: false,
             stops: false,
+            is_quiet: false,
             digest: Xxh3::new(),
             events: 0,
             story: tells.then(Vec::new),
@@ -216,7 +219,12 @@ impl World {
 
     /// Lets something leave towards the other end.
     pub(crate) fn send(&mut self, id: PipeId, from: usize, chunk: Chunk) {
-        let delay = self.rng.around(self.plan.delay);
+        let mean = self.plan.delay;
+        let delay = if self.is_calm {
+            self.rng.between(Duration::ZERO, mean * 2)
+        } else {
+            self.rng.around(mean)
+        };
         let now = self.now;
         let Some(pipe) = self.pipes.get_mut(&id) else { return };
         let to = 1 - from;
@@ -302,9 +310,16 @@ impl World {
 
     fn client_looks(&mut self, id: usize) {
         let (now, think) = (self.now, self.plan.think);
-        let stops = self.stops;
+        let (stops, quiet) = (self.stops, self.stops || self.is_quiet);
         let client = &mut self.clients[id];
-        let after = client.rng.around(think) + Duration::from_micros(100);
+        if client.is_gone {
+            return;
+        }
+        let after = if quiet {
+            client.timeout / 10
+        } else {
+            client.rng.around(think) + Duration::from_micros(100)
+        };
         let Some(pipe) = client.pipe else {
             let idle = stops && client.session.is_none();
             let pause = client.rng.around(Duration::from_millis(20)) + Duration::from_millis(1);
@@ -314,9 +329,10 @@ impl World {
             return self.after(pause, What::Client(id));
         };
         if now.saturating_sub(client.heard_at) > client.timeout * 2 / 3 {
+            client.hung_up += 1;
             self.client_lost(id, pipe);
             self.close(pipe, 1);
-        } else if let Some(bytes) = client.speak(now, stops, &mut self.recorder) {
+        } else if let Some(bytes) = client.speak(now, quiet, &mut self.recorder) {
             self.send(pipe, 1, Chunk::Bytes(bytes));
         }
         self.after(after, What::Client(id));
@@ -348,6 +364,7 @@ impl World {
             Ok(out) if out.is_empty() => {}
             Ok(out) => self.send(pipe, 1, Chunk::Bytes(out)),
             Err(crate::client::Trouble::Expired) => {
+                self.tell(|| format!("client {id} is told that its session has expired"));
                 self.client_lost(id, pipe);
                 self.close(pipe, 1);
             }
@@ -359,6 +376,7 @@ impl World {
         let client = &mut self.clients[id];
         if client.pipe == Some(pipe) {
             client.lost(self.now, &mut self.recorder);
+            self.tell(|| format!("client {id} has lost its connection"));
         }
     }
 
