@@ -9,6 +9,7 @@
 //!   several places; or its sizes without the bytes; or of the sectors that changed some and not
 //!   the others (*reordered*).
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 #[cfg(test)]
 use std::collections::BTreeSet;
@@ -38,8 +39,19 @@ struct World {
     names: BTreeMap<PathBuf, usize>,
     inodes: Vec<Vec<u8>>,
     ops: Vec<Op>,
+    /// What is durable, if operations are forgotten once they are.
+    settled: Option<Settled>,
+    /// Operations that are forgotten.
+    forgotten: usize,
     /// The operation with this number fails, and every later one works again.
     fails: Option<usize>,
+}
+
+/// Names and contents that a crash leaves for certain.
+#[derive(Clone, Debug)]
+struct Settled {
+    names: BTreeMap<PathBuf, usize>,
+    contents: Vec<Vec<u8>>,
 }
 
 /// A disk in memory. Clones are the same disk.
@@ -79,6 +91,18 @@ impl SimDisk {
         Self { base: Arc::new(base), boot, world: Arc::new(Mutex::new(world)) }
     }
 
+    /// As [`Self::booted`], for long runs: it takes the memory of what is on it, not of all that
+    /// was ever written.
+    pub fn forgetting(base: Image, boot: usize) -> Self {
+        let disk = Self::booted(base, boot);
+        {
+            let mut world = lock(&disk.world);
+            let (names, contents) = (world.names.clone(), world.inodes.clone());
+            world.settled = Some(Settled { names, contents });
+        }
+        Self { base: Arc::default(), ..disk }
+    }
+
     /// As [`Self::new`], in the system that `other` is in.
     pub fn same_boot(other: &Self, base: Image) -> Self {
         Self { boot: other.boot, ..Self::new(base) }
@@ -89,9 +113,15 @@ impl SimDisk {
         lock(&self.world).fails = Some(op);
     }
 
+    /// No operation fails.
+    pub fn fail_never(&self) {
+        lock(&self.world).fails = None;
+    }
+
     /// How many operations there were.
     pub fn ops(&self) -> usize {
-        lock(&self.world).ops.len()
+        let world = lock(&self.world);
+        world.forgotten + world.ops.len()
     }
 
     /// What is on it now.
@@ -117,9 +147,17 @@ impl SimDisk {
         let world = lock(&self.world);
         let mut names: BTreeMap<&Path, usize> = BTreeMap::new();
         let mut contents: Vec<Vec<u8>> = Vec::new();
-        for (path, bytes) in &*self.base {
-            names.insert(path, contents.len());
-            contents.push(bytes.clone());
+        match &world.settled {
+            None => {
+                for (path, bytes) in &*self.base {
+                    names.insert(path, contents.len());
+                    contents.push(bytes.clone());
+                }
+            }
+            Some(settled) => {
+                names.extend(settled.names.iter().map(|(path, inode)| (path.as_path(), *inode)));
+                contents.clone_from(&settled.contents);
+            }
         }
         contents.resize(world.inodes.len(), Vec::new());
         let Pending { names: pending_names, bytes: pending_bytes } =
@@ -187,7 +225,7 @@ fn settle<'a>(
 
 impl World {
     fn op(&mut self, op: Op) -> io::Result<()> {
-        if self.fails == Some(self.ops.len()) {
+        if self.fails == Some(self.forgotten + self.ops.len()) {
             self.fails = None;
             return Err(io::Error::other("injected"));
         }
@@ -208,7 +246,38 @@ impl World {
             }
         }
         self.ops.push(op);
+        self.forget();
         Ok(())
+    }
+
+    /// Forgets the operations that the last one has made durable, and that one.
+    fn forget(&mut self) {
+        let Some(Settled { names, contents }) = &mut self.settled else { return };
+        let is_sync = |op: &Op| matches!(op, Op::Sync { .. } | Op::SyncDir { .. });
+        let Some(sync) = self.ops.pop_if(|op| is_sync(op)) else { return };
+        let before = self.ops.len();
+        contents.resize(self.inodes.len(), Vec::new());
+        self.ops.retain(|op| {
+            let is_durable = match (&sync, op) {
+                (
+                    Op::Sync { inode },
+                    Op::Write { inode: of, .. } | Op::SetLen { inode: of, .. },
+                ) => inode == of,
+                (Op::SyncDir { dir }, _) => directory(op) == Some(dir),
+                (_, _) => false,
+            };
+            if is_durable {
+                match op {
+                    Op::Write { inode, .. } | Op::SetLen { inode, .. } => {
+                        change(&mut contents[*inode], op);
+                    }
+                    Op::Link { .. } | Op::Move { .. } | Op::Unlink { .. } => rename(names, op),
+                    Op::SyncDir { .. } | Op::Sync { .. } => {}
+                }
+            }
+            !is_durable
+        });
+        self.forgotten += before - self.ops.len() + 1;
     }
 
     fn find(&self, path: &Path) -> io::Result<usize> {
@@ -277,16 +346,16 @@ fn directory(op: &Op) -> Option<&Path> {
     }
 }
 
-fn rename<'a>(names: &mut BTreeMap<&'a Path, usize>, op: &'a Op) {
+fn rename<'a, P: Ord + Borrow<Path> + From<&'a Path>>(names: &mut BTreeMap<P, usize>, op: &'a Op) {
     match op {
         Op::Link { path, inode } => {
-            names.insert(path, *inode);
+            names.insert(path.as_path().into(), *inode);
         }
         Op::Move { from, to, inode } => {
             if names.get(from.as_path()) == Some(inode) {
                 names.remove(from.as_path());
             }
-            names.insert(to, *inode);
+            names.insert(to.as_path().into(), *inode);
         }
         Op::Unlink { path } => {
             names.remove(path.as_path());
@@ -453,5 +522,52 @@ impl File for SimFile {
 
     fn sync(&mut self) -> io::Result<()> {
         lock(&self.world).op(Op::Sync { inode: self.inode })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes, names and syncs in an order that numbers choose.
+    fn work(disk: &SimDisk, mut number: u64) {
+        let path = |n: u64| PathBuf::from(format!("/d/{n}"));
+        for step in 0..60 {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step);
+            let (of, what) = (number >> 33 & 3, number >> 40 & 7);
+            // What cannot be done has no effect.
+            let _ = match what {
+                0 => disk.create_new(&path(of)).map(drop),
+                1 => disk.rename(&path(of), &path(3 - of)),
+                2 => disk.remove(&path(of)),
+                3 => disk.sync_dir(Path::new("/d")),
+                4 => disk.open(&path(of)).and_then(|mut file| file.sync()),
+                5 => disk.open(&path(of)).and_then(|mut file| file.set_len(number >> 50 & 63)),
+                _ => disk.open(&path(of)).and_then(|mut file| {
+                    file.write_all_at(&number.to_le_bytes(), number >> 50 & 63)
+                }),
+            };
+        }
+    }
+
+    #[test]
+    fn what_is_forgotten_is_durable_and_a_crash_leaves_the_same() {
+        for seed in 0..200 {
+            let base = Image::from([(PathBuf::from("/d/0"), vec![1, 2, 3])]);
+            let [all, few] = [SimDisk::booted(base.clone(), 0), SimDisk::forgetting(base, 0)];
+            work(&all, seed);
+            work(&few, seed);
+            assert_eq!(all.ops(), few.ops());
+            assert_eq!(all.image(), few.image());
+            let crash = |disk: &SimDisk| {
+                let mut number = seed;
+                disk.crash(&mut |below| {
+                    number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    usize::try_from(number >> 33).unwrap_or(0) % below
+                })
+            };
+            assert_eq!(crash(&all), crash(&few), "{seed}");
+            assert!(lock(&few.world).ops.len() < lock(&all.world).ops.len());
+        }
     }
 }
