@@ -1,5 +1,7 @@
 //! `vivarium simulate`.
 
+mod page;
+
 use super::context::Context;
 use super::stop::stop_flag;
 use clap::Args;
@@ -51,6 +53,9 @@ pub(crate) struct SimulateArgs {
     /// How many servers [default: the seed chooses]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
     servers: Option<u8>,
+    /// How many servers without a vote [default: the seed chooses]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=9))]
+    observers: Option<u8>,
     /// How many clients [default: the seed chooses]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
     clients: Option<u8>,
@@ -58,7 +63,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=3600))]
     wild: Option<u16>,
     /// Kinds of faults that do not happen: kill, power-loss, pause, partition, break, slow-disk,
-    /// clock-jump, restart
+    /// clock-jump, restart, vanish, disk-error, damage, drift, stranger
     #[arg(long, value_name = "FAULTS", value_delimiter = ',', value_parser = fault)]
     without: Vec<Fault>,
     /// Run so many of the seeds twice: the same has to happen
@@ -67,6 +72,9 @@ pub(crate) struct SimulateArgs {
     /// Every situation that matters has to be reached
     #[arg(long)]
     all_marks: bool,
+    /// Write the page of a run that fails into this directory: a sequence diagram of how it ended
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Write what was covered as JSON, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -110,6 +118,7 @@ impl SimulateArgs {
         Options {
             seed,
             servers: self.servers,
+            observers: self.observers,
             clients: self.clients.map(usize::from),
             without: self.without.clone(),
             wild: self.wild.map(|seconds| Duration::from_secs(seconds.into())),
@@ -117,13 +126,30 @@ impl SimulateArgs {
     }
 }
 
+impl SimulateArgs {
+    /// Writes the page of a run that fails, if that is asked for; what to say of it.
+    fn page(&self, options: &Options, outcome: &Outcome, commit: &str) -> Option<String> {
+        let directory = self.out.as_ref()?;
+        let path = directory.join(format!("seed-{}.html", options.seed));
+        let html = checker::html_page(&page::story(outcome, &line(options)), commit);
+        let written = std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&path, html));
+        Some(match written {
+            Ok(()) => format!("how it ended: {}", path.display()),
+            Err(error) => format!("cannot write {}: {error}", path.display()),
+        })
+    }
+}
+
 /// The line that repeats a run.
 fn line(options: &Options) -> String {
-    let Options { seed, servers, clients, without, wild } = options;
+    let Options { seed, servers, observers, clients, without, wild } = options;
     let mut line = format!("vivarium simulate --seed {seed}");
     // Writing to a String does not fail.
     if let Some(servers) = servers {
         let _ = write!(line, " --servers {servers}");
+    }
+    if let Some(observers) = observers {
+        let _ = write!(line, " --observers {observers}");
     }
     if let Some(clients) = clients {
         let _ = write!(line, " --clients {clients}");
@@ -143,7 +169,7 @@ fn tell(arguments: &SimulateArgs, seed: u64, context: Context<'_>) -> u8 {
     let options = arguments.options(seed);
     let outcome = sim::run(&options, true);
     let out = &mut *context.console.out;
-    for line in &outcome.story {
+    for line in outcome.story.iter().filter(|line| !line.kind.is_message()) {
         let _ = writeln!(out, "{line}");
     }
     let Outcome { plan, digest, simulated, events, answers, transactions, failure, .. } = &outcome;
@@ -160,6 +186,9 @@ fn tell(arguments: &SimulateArgs, seed: u64, context: Context<'_>) -> u8 {
     match failure {
         Some(failure) => {
             let _ = writeln!(out, "WRONG: {failure}");
+            if let Some(page) = arguments.page(&options, &outcome, &context.build.commit) {
+                let _ = writeln!(out, "{page}");
+            }
             1
         }
         None => u8::from(!is_same),
@@ -176,6 +205,7 @@ fn cover(arguments: &SimulateArgs, context: Context<'_>) -> u8 {
     });
     let (next, stop) = (AtomicU64::new(0), stop_flag());
     let is_wrong = AtomicBool::new(false);
+    let commit = context.build.commit.clone();
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = arguments.threads.map_or(processors, usize::from);
     std::thread::scope(|scope| {
@@ -192,7 +222,7 @@ fn cover(arguments: &SimulateArgs, context: Context<'_>) -> u8 {
                     let repeats = number < arguments.twice;
                     let is_same = !repeats || sim::run(&options, false).digest == outcome.digest;
                     let wrong = if is_same {
-                        what_is_wrong(&options, &outcome)
+                        what_is_wrong(arguments, &options, &outcome, &commit)
                     } else {
                         Some(format!("another run was not the same: {}", line(&options)))
                     };
@@ -210,17 +240,23 @@ fn cover(arguments: &SimulateArgs, context: Context<'_>) -> u8 {
 }
 
 /// What was wrong with a run, made smaller, and the line that repeats it.
-fn what_is_wrong(options: &Options, outcome: &Outcome) -> Option<String> {
+fn what_is_wrong(
+    arguments: &SimulateArgs,
+    options: &Options,
+    outcome: &Outcome,
+    commit: &str,
+) -> Option<String> {
     let failure = outcome.failure.as_ref()?;
-    let (smaller, last) = sim::shrink(options, outcome.clone());
+    let (smaller_options, last) = sim::shrink(options, outcome.clone());
     let first = format!("{failure}\n  {} ({})", line(options), outcome.plan);
     let smaller = match &last.failure {
-        Some(failure) if line(&smaller) != line(options) => {
-            format!("\n  smaller: {}\n  there: {failure}", line(&smaller))
+        Some(failure) if line(&smaller_options) != line(options) => {
+            format!("\n  smaller: {}\n  there: {failure}", line(&smaller_options))
         }
         Some(_) | None => String::new(),
     };
-    Some(first + &smaller)
+    let page = arguments.page(&smaller_options, &sim::run(&smaller_options, true), commit);
+    Some(first + &smaller + &page.map_or_else(String::new, |page| format!("\n  {page}")))
 }
 
 impl Covered {

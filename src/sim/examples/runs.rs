@@ -14,7 +14,7 @@ fn main() {
     let mut marks = BTreeMap::new();
     for seed in first..first + seeds {
         let outcome = run(&Options::new(seed), seeds == 1);
-        for line in &outcome.story {
+        for line in outcome.story.iter().filter(|line| !line.kind.is_message()) {
             println!("{line}");
         }
         if let Some(failure) = &outcome.failure {

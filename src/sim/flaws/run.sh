@@ -13,6 +13,7 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 git ls-files -z | xargs -0 cp --parents -t "$copy"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/sim-flaws
+export CARGO_PROFILE_DEV_DEBUG=0
 missed=0
 for flaw in "${flaws[@]}"; do
     name=$(basename "$flaw" .patch)

@@ -181,6 +181,12 @@ impl Client {
         None
     }
 
+    /// What it says to close its session, if it can now: it is connected, and has its answers.
+    pub(crate) fn end(&mut self, at: Duration, recorder: &mut Recorder) -> Option<Vec<u8>> {
+        let can = self.is_open && !self.closes && self.is_idle();
+        can.then(|| self.ask(Request::Close, at, recorder))
+    }
+
     fn ask(&mut self, request: Request, at: Duration, recorder: &mut Recorder) -> Vec<u8> {
         self.xid += 1;
         self.spoke_at = at;

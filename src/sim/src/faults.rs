@@ -6,6 +6,7 @@ use zab::{ServerState, Sid};
 
 use crate::pipe::{Chunk, End};
 use crate::plan::Fault;
+use crate::story::{Kind, Who};
 use crate::world::{What, World};
 
 impl World {
@@ -51,7 +52,7 @@ impl World {
             Fault::Break => {
                 let pipes: Vec<_> = self.pipes.keys().copied().collect();
                 if let Some(&pipe) = self.rng.pick(&pipes) {
-                    self.tell(|| format!("connection {pipe} breaks"));
+                    self.tell(Who::World, Kind::Link, || format!("connection {pipe} breaks"));
                     self.break_pipe(pipe);
                 }
             }
@@ -60,15 +61,40 @@ impl World {
                 if let Some(machine) = self.machines.get_mut(&sid) {
                     machine.slow_until = until;
                 }
-                self.tell(|| format!("the disk of server {} is slow until {until:?}", sid.0));
+                self.tell(Who::Server(sid), Kind::Step, || {
+                    format!("the disk of server {} is slow until {until:?}", sid.0)
+                });
             }
             Fault::ClockJump => {
                 let by = i64::try_from(self.rng.below(7_200_000)).unwrap_or(0) - 3_600_000;
                 if let Some(machine) = self.machines.get_mut(&sid) {
                     machine.clock_ms += by;
                 }
-                self.tell(|| format!("the clock of server {} is set by {by} ms", sid.0));
+                self.tell(Who::Server(sid), Kind::Step, || {
+                    format!("the clock of server {} is set by {by} ms", sid.0)
+                });
             }
+            Fault::DiskError => {
+                let soon = self.rng.below(20);
+                let Some(machine) = self.machines.get_mut(&sid) else { return };
+                if let Some(process) = &machine.process {
+                    process.disk.fail_at(process.disk.ops() + soon);
+                    machine.has_error = true;
+                    self.tell(Who::Server(sid), Kind::Step, || {
+                        format!("the disk of server {} fails soon", sid.0)
+                    });
+                }
+            }
+            Fault::Damage => self.damage(sid, down),
+            Fault::Drift => {
+                let clock = self.machines.get_mut(&sid);
+                if let Some(machine) = clock {
+                    let shows = machine.now(self.now).wall_ms;
+                    machine.stopped_ms = machine.stopped_ms.is_none().then_some(shows);
+                }
+                self.marks.insert("a wall clock stands still");
+            }
+            Fault::Stranger => self.stranger(sid),
             Fault::Vanish => {
                 let id = self.rng.below(self.clients.len());
                 self.vanish(id);
@@ -83,8 +109,11 @@ impl World {
         let client = &mut self.clients[id];
         let Some(session) = client.session else { return };
         let pipe = client.pipe;
+        self.marks.insert("a client vanishes");
         client.vanish(now, &mut self.recorder);
-        self.tell(|| format!("client {id} vanishes, and leaves session 0x{session:x} behind"));
+        self.tell(Who::Client(id), Kind::Step, || {
+            format!("client {id} vanishes, and leaves session 0x{session:x} behind")
+        });
         if let Some(pipe) = pipe
             && self.rng.chance(500)
         {
@@ -113,15 +142,16 @@ impl World {
     }
 
     /// The process ends at once; all that it had written is there.
-    fn kill(&mut self, sid: Sid, down: Duration) {
+    pub(crate) fn kill(&mut self, sid: Sid, down: Duration) {
         if self.is_busy(sid) {
             self.marks.insert("a leader is killed with requests in progress");
         }
         let Some(machine) = self.machines.get_mut(&sid) else { return };
         let Some(process) = machine.process.take() else { return };
         machine.image = process.disk.image();
+        machine.has_error = false;
         machine.paused_until = Duration::ZERO;
-        self.tell(|| format!("server {} is killed", sid.0));
+        self.tell(Who::Server(sid), Kind::End, || format!("server {} is killed", sid.0));
         self.hang_up(sid, process.run);
         self.after(down, What::Start(sid));
     }
@@ -150,8 +180,11 @@ impl World {
         let (run, disk) = (process.run, process.disk.clone());
         drop(process);
         machine.image = disk.image();
-        self.tell(|| format!("server {} is stopped", sid.0));
-        if let Err(error) = written {
+        let has_error = std::mem::take(&mut machine.has_error);
+        self.tell(Who::Server(sid), Kind::End, || format!("server {} is stopped", sid.0));
+        if let Err(error) = written
+            && !has_error
+        {
             return self.fail(format!("server {}: its disk failed at the end: {error}", sid.0));
         }
         self.hang_up(sid, run);
@@ -166,6 +199,7 @@ impl World {
         let mut rng = self.rng.fork();
         let Some(machine) = self.machines.get_mut(&sid) else { return };
         machine.boots += 1;
+        machine.has_error = false;
         machine.paused_until = Duration::ZERO;
         match machine.process.take() {
             Some(process) => {
@@ -176,13 +210,13 @@ impl World {
             }
             None => return,
         }
-        self.tell(|| format!("server {} loses power", sid.0));
+        self.tell(Who::Server(sid), Kind::End, || format!("server {} loses power", sid.0));
         // Nobody hears of it until the machine is there again.
         self.after(down, What::Start(sid));
     }
 
     /// The other ends of a run's connections learn that it is gone.
-    fn hang_up(&mut self, sid: Sid, run: u64) {
+    pub(crate) fn hang_up(&mut self, sid: Sid, run: u64) {
         let of_run = |end: &End| *end == End::Server(sid, run);
         let pipes: Vec<_> = (self.pipes.iter())
             .filter_map(|(id, pipe)| Some((*id, pipe.ends.iter().position(of_run)?)))
@@ -205,7 +239,9 @@ impl World {
             && machine.process.is_some()
         {
             machine.paused_until = machine.paused_until.max(until);
-            self.tell(|| format!("server {} stands still until {until:?}", sid.0));
+            self.tell(Who::Server(sid), Kind::Step, || {
+                format!("server {} stands still until {until:?}", sid.0)
+            });
         }
     }
 
@@ -241,7 +277,7 @@ impl World {
         if cuts.is_empty() {
             return;
         }
-        self.tell(|| format!("links are cut: {cuts:?}"));
+        self.tell(Who::World, Kind::Link, || format!("links are cut: {cuts:?}"));
         self.cuts.extend(cuts);
         let heal = self.rng.around(self.plan.tick * 5);
         self.after(heal, What::Heal);
@@ -251,11 +287,14 @@ impl World {
     pub(crate) fn calm_down(&mut self) {
         self.is_calm = true;
         self.cuts.clear();
-        self.tell(|| "no more faults".to_owned());
+        self.tell(Who::World, Kind::Step, || "no more faults".to_owned());
         let sids: Vec<_> = self.machines.keys().copied().collect();
         for sid in sids {
             if let Some(machine) = self.machines.get_mut(&sid) {
                 (machine.paused_until, machine.slow_until) = (Duration::ZERO, Duration::ZERO);
+                if let Some(process) = machine.process.as_ref().filter(|_| machine.has_error) {
+                    process.disk.fail_never();
+                }
             }
             self.after(Duration::from_millis(1), What::Start(sid));
             self.wake(sid, Duration::ZERO);

@@ -6,7 +6,8 @@ use std::time::Duration;
 use zab::{Epoch, ServerState, Sid};
 
 use crate::plan::Options;
-use crate::process::{Machine, Process};
+use crate::process::{Damage, Machine, Process};
+use crate::story::{Kind, Who};
 use crate::translate;
 use crate::world::{Outcome, World};
 
@@ -61,6 +62,11 @@ impl World {
         if !self.comes_to(|world| world.all_serve()) && self.failure.is_none() {
             let states = self.states();
             return self.fail(format!("not all servers serve again: {states}"));
+        }
+        self.replaces();
+        if !self.comes_to(|world| world.all_serve()) && self.failure.is_none() {
+            let states = self.states();
+            return self.fail(format!("not all servers serve with the one replaced: {states}"));
         }
         for client in &mut self.clients {
             client.written = 0;
@@ -157,13 +163,32 @@ impl World {
         dead
     }
 
+    /// The server that has refused its damaged disk begins with an empty one, as it may now: all
+    /// others are up, and serve.
+    fn replaces(&mut self) {
+        let Some(epoch) = self.led_epoch() else { return };
+        if self.machines.values().any(|machine| is_locked_out(machine, epoch)) {
+            return;
+        }
+        let refused = |machine: &&mut Machine| machine.damage == Damage::Refused;
+        let Some(machine) = self.machines.values_mut().find(refused) else { return };
+        machine.damage = Damage::Replaced;
+        machine.image = store::Image::new();
+        let sid = machine.sid;
+        self.marks.insert("a damaged server is replaced by an empty one");
+        self.tell(Who::Server(sid), Kind::Start, || {
+            format!("server {} begins with an empty disk", sid.0)
+        });
+        self.start(sid);
+    }
+
     fn all_serve(&mut self) -> bool {
         let Some(epoch) = self.led_epoch() else { return false };
         let has_locked_out = self.machines.values().any(|machine| is_locked_out(machine, epoch));
         if has_locked_out {
             self.marks.insert(LOCKED_OUT);
         }
-        self.machines.values().all(|machine| {
+        self.machines.values().filter(|machine| machine.is_well()).all(|machine| {
             let process = machine.process.as_ref();
             let serves = |process: &Process| process.node.shared().status().serving.is_some();
             process.is_some_and(serves) || is_locked_out(machine, epoch)
@@ -181,7 +206,7 @@ impl World {
     fn all_hold_the_same(&mut self) -> bool {
         let last = self.log.last_key_value().map_or(0, |(zxid, _)| zxid.0.cast_signed());
         let Some(epoch) = self.led_epoch() else { return false };
-        self.machines.values().all(|machine| {
+        self.machines.values().filter(|machine| machine.is_well()).all(|machine| {
             let holds = |process: &Process| {
                 process.node.shared().read_tree().last_zxid() == last && process.jobs.is_empty()
             };

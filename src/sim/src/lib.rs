@@ -11,15 +11,16 @@
 //! | `process`, `server`, `disks` | machines, and what happens at servers |
 //! | `links`, `serving` | connections between servers, and with clients |
 //! | `client`, `translate` | clients; between their words and ZooKeeper's |
-//! | `faults` | what goes wrong |
+//! | `faults`, `strange` | what goes wrong |
 //! | `judge` | what a run has to come to |
 //! | `real` | the same clients at real servers |
 //! | `marks` | situations that runs should reach |
+//! | `story` | what happened, as it is told |
 //! | `shrink` | a smaller run that fails, too |
 //!
 //! Not simulated: which connections the two ports between servers keep (`server`'s
 //! `quorum_port.rs` and `election_port.rs`; here every server has one connection for votes to each
-//! other), observers, TLS, damaged disks, strangers.
+//! other), TLS, strangers at the election port, damaged epoch files.
 
 mod client;
 mod disks;
@@ -35,11 +36,14 @@ mod rng;
 mod server;
 mod serving;
 mod shrink;
+mod story;
+mod strange;
 mod translate;
 mod world;
 
 pub use judge::run;
 pub use plan::{Fault, Options};
-pub use real::{Driven, drive};
+pub use real::{Driven, drive, known, last_of, log_of};
 pub use shrink::shrink;
+pub use story::{Kind, Line, Who};
 pub use world::Outcome;

@@ -12,7 +12,7 @@ use crate::process::{Process, QuorumEnd};
 use crate::world::{What, World};
 
 /// Bytes of the packet that says who a learner is.
-const HELLO_BYTES_MAX: usize = 1024;
+pub(crate) const HELLO_BYTES_MAX: usize = 1024;
 
 /// A leader that is not there is dialled again after this, for so long.
 const DIAL_PAUSE: Duration = Duration::from_millis(20);
@@ -77,13 +77,14 @@ impl World {
     }
 
     pub(crate) fn quorum_arrives(&mut self, sid: Sid, pipe: PipeId, chunk: Chunk) {
+        let members: Vec<_> = self.machines.keys().copied().collect();
         let Some(process) = self.process(sid) else { return };
         let Some(mut end) = process.quorum_ends.remove(&pipe) else { return };
         let events = match chunk {
             Chunk::Fin => Err("the other end closed it".to_owned()),
             Chunk::Bytes(bytes) => {
                 end.buffer.extend_from_slice(&bytes);
-                read_quorum(process, pipe, &mut end)
+                read_quorum(process, sid, &members, pipe, &mut end)
             }
         };
         match events {
@@ -155,6 +156,8 @@ impl World {
 /// What has arrived whole over a connection of the quorum port.
 fn read_quorum(
     process: &mut Process,
+    me: Sid,
+    members: &[Sid],
     pipe: PipeId,
     end: &mut QuorumEnd,
 ) -> Result<Vec<Event>, String> {
@@ -163,6 +166,9 @@ fn read_quorum(
         let packet = end.packets.next(&mut end.buffer).map_err(|error| error.to_string())?;
         let Some(packet) = packet else { return Ok(events) };
         let peer = host::learner_of(&packet)?;
+        if peer == me || !members.contains(&peer) {
+            return Err(format!("{peer} is not another member"));
+        }
         let link = process.next_link(peer);
         let mut inlet = process.inlet(link, false);
         inlet.begin(packet)?;

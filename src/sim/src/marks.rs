@@ -95,7 +95,7 @@ fn of_action(action: Action) -> Option<&'static str> {
 }
 
 /// Marks that a thorough set of runs reaches.
-pub const ALL: [&str; 20] = [
+pub const ALL: [&str; 28] = [
     "a learner gets a DIFF",
     "a learner gets a TRUNC",
     "a learner gets a TRUNC and a DIFF",
@@ -116,4 +116,12 @@ pub const ALL: [&str; 20] = [
     "a partition heals",
     "a watch fires",
     "a multi fails",
+    "a client vanishes",
+    "a disk fails, and its server ends",
+    "a disk fails under a snapshot",
+    "a damaged server refuses to start",
+    "a damaged server starts, and is right",
+    "a damaged server is replaced by an empty one",
+    "a stranger speaks at the quorum port",
+    "an observer serves",
 ];

@@ -23,6 +23,8 @@ pub(crate) enum End {
     Server(Sid, u64),
     /// A client.
     Client(usize),
+    /// Somebody who listens to nothing.
+    Stranger,
 }
 
 /// What is on its way to an end.
@@ -58,7 +60,7 @@ impl Pipe {
     fn servers(&self, to: usize) -> Option<(Sid, Sid)> {
         match (self.ends[1 - to], self.ends[to]) {
             (End::Server(from, _), End::Server(to, _)) => Some((from, to)),
-            (End::Client(_), _) | (_, End::Client(_)) => None,
+            (End::Client(_) | End::Stranger, _) | (_, End::Client(_) | End::Stranger) => None,
         }
     }
 

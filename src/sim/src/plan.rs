@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use zab::Sid;
+
 use crate::rng::Rng;
 
 /// What is asked of a run. The same options make the same run.
@@ -11,6 +13,8 @@ pub struct Options {
     pub seed: u64,
     /// How many servers; `None`: the seed chooses.
     pub servers: Option<u8>,
+    /// How many more that have no vote; `None`: the seed chooses.
+    pub observers: Option<u8>,
     /// How many clients; `None`: the seed chooses.
     pub clients: Option<usize>,
     /// Faults of these kinds do not happen.
@@ -22,7 +26,14 @@ pub struct Options {
 impl Options {
     /// A run of this seed.
     pub fn new(seed: u64) -> Self {
-        Self { seed, servers: None, clients: None, without: Vec::new(), wild: None }
+        Self {
+            seed,
+            servers: None,
+            observers: None,
+            clients: None,
+            without: Vec::new(),
+            wild: None,
+        }
     }
 }
 
@@ -47,11 +58,19 @@ pub enum Fault {
     Restart,
     /// A client vanishes and leaves its session behind.
     Vanish,
+    /// An operation of a disk fails: no space is left, or it cannot be read or written.
+    DiskError,
+    /// Bits of a file of one server are flipped while it is down.
+    Damage,
+    /// A clock runs too fast or too slowly, the wall clock stands still.
+    Drift,
+    /// Somebody who is no member speaks at the quorum port.
+    Stranger,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Kill,
         Self::PowerLoss,
         Self::Pause,
@@ -61,6 +80,10 @@ impl Fault {
         Self::ClockJump,
         Self::Restart,
         Self::Vanish,
+        Self::DiskError,
+        Self::Damage,
+        Self::Drift,
+        Self::Stranger,
     ];
 
     /// Its name on the command line.
@@ -75,6 +98,10 @@ impl Fault {
             Self::ClockJump => "clock-jump",
             Self::Restart => "restart",
             Self::Vanish => "vanish",
+            Self::DiskError => "disk-error",
+            Self::Damage => "damage",
+            Self::Drift => "drift",
+            Self::Stranger => "stranger",
         }
     }
 
@@ -87,7 +114,10 @@ impl Fault {
 /// A run, as its seed has chosen it.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    /// Those with a vote.
     pub(crate) servers: u8,
+    /// Those without: numbered behind the others.
+    pub(crate) observers: u8,
     pub(crate) clients: usize,
     pub(crate) wild: Duration,
     pub(crate) tick: Duration,
@@ -112,16 +142,26 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// All servers.
+    pub(crate) fn members(&self) -> impl Iterator<Item = Sid> + use<> {
+        (1..=self.servers + self.observers).map(Sid)
+    }
+
     pub(crate) fn of(options: &Options, rng: &mut Rng) -> Self {
         let ms = Duration::from_millis;
         let pick = |rng: &mut Rng, of: &[u64]| rng.pick(of).copied().unwrap_or(1);
         let mut faults: Vec<_> = Fault::ALL.into_iter().filter(|_| rng.chance(600)).collect();
         faults.retain(|fault| !options.without.contains(fault));
         let servers = [1, 3, 3, 3, 3, 5][rng.below(6)];
+        let observers = [0, 0, 0, 1, 2][rng.below(5)];
         let clients = 1 + rng.below(6);
         let wild = Duration::from_secs(pick(rng, &[5, 10, 20, 40]));
+        let servers = options.servers.unwrap_or(servers);
+        let observers = options.observers.unwrap_or(observers);
         Self {
-            servers: options.servers.unwrap_or(servers),
+            servers,
+            // An observer of a server that stands alone has nobody to observe.
+            observers: if servers == 1 { 0 } else { observers },
             clients: options.clients.unwrap_or(clients),
             wild: options.wild.unwrap_or(wild),
             tick: ms(pick(rng, &[200, 500, 1000, 2000])),

@@ -31,10 +31,29 @@ pub(crate) struct Machine {
     pub(crate) process: Option<Process>,
     /// How many servers were started on it.
     pub(crate) runs: u64,
-    /// What its wall clock shows beside the time of the world.
+    /// What its wall clock shows beside its other clock.
     pub(crate) clock_ms: i64,
+    /// The wall clock stands still, and shows this.
+    pub(crate) stopped_ms: Option<i64>,
+    /// How fast its clocks run: of a thousand seconds so many pass.
+    pub(crate) rate: u32,
     pub(crate) paused_until: Duration,
     pub(crate) slow_until: Duration,
+    /// An operation of its disk was made to fail: its server may end, or refuse to start, once.
+    pub(crate) has_error: bool,
+    pub(crate) damage: Damage,
+}
+
+/// How far it is with the damage of a machine's disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Damage {
+    None,
+    /// Its files are damaged: it is right, or refuses to start.
+    Done,
+    /// It has refused, and stays down until it is replaced.
+    Refused,
+    /// It began with nothing, when all others served.
+    Replaced,
 }
 
 /// What the disk thread does.
@@ -165,8 +184,9 @@ pub(crate) fn settings(me: Sid, plan: &Plan) -> Settings {
     let standalone = plan.servers == 1;
     let mut members = String::new();
     if !standalone {
-        for sid in 1..=plan.servers {
-            members += &format!("server.{sid}=s{sid}:2888:3888:participant\n");
+        for Sid(sid) in plan.members() {
+            let kind = if sid > plan.servers { "observer" } else { "participant" };
+            members += &format!("server.{sid}=s{sid}:2888:3888:{kind}\n");
         }
         members += "version=0";
     }
@@ -191,15 +211,37 @@ impl Machine {
             process: None,
             runs: 0,
             clock_ms: 0,
+            stopped_ms: None,
+            rate: 1000,
             paused_until: Duration::ZERO,
             slow_until: Duration::ZERO,
+            has_error: false,
+            damage: Damage::None,
         }
     }
 
     pub(crate) fn now(&self, at: Duration) -> Now {
         const EPOCH_MS: i64 = 1_700_000_000_000;
+        let at = self.local(at);
         let at_ms = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
-        Now { at, wall_ms: EPOCH_MS + at_ms + self.clock_ms }
+        let wall_ms = EPOCH_MS + at_ms + self.clock_ms;
+        Now { at, wall_ms: self.stopped_ms.unwrap_or(wall_ms) }
+    }
+
+    /// What its clock that is never set shows at a time of the world.
+    pub(crate) fn local(&self, at: Duration) -> Duration {
+        at * self.rate / 1000
+    }
+
+    /// When its clock shows that.
+    pub(crate) fn at_local(&self, local: Duration) -> Duration {
+        local * 1000 / self.rate + Duration::from_micros(1)
+    }
+
+    /// Whether it is one of those that are to serve: its disk was not damaged, or not so that it
+    /// refuses.
+    pub(crate) fn is_well(&self) -> bool {
+        self.damage != Damage::Refused
     }
 
     /// Starts a server on what is on the disk.
@@ -209,7 +251,7 @@ impl Machine {
     pub(crate) fn start(&mut self, at: Duration, plan: &Plan, rng: &mut Rng) -> Result<(), String> {
         let (sid, now, random) = (self.sid, self.now(at), rng.next());
         self.runs += 1;
-        let disk = SimDisk::booted(std::mem::take(&mut self.image), self.boots);
+        let disk = SimDisk::forgetting(std::mem::take(&mut self.image), self.boots);
         let settings = Arc::new(settings(sid, plan));
         let options = store::Options {
             preallocate_bytes: [0, 4096, 65_536][rng.below(3)],

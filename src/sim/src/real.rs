@@ -2,14 +2,20 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use history::{History, Recorder};
+use store::Store;
+use wire::jute::{Reader, Record};
+use wire::txn::TxnBlob;
 
 use crate::client::{Client, Trouble};
 use crate::rng::Rng;
+use crate::translate;
 
 /// Clients of real servers.
 #[derive(Clone, Debug)]
@@ -26,9 +32,9 @@ pub struct Driven {
     pub depth: usize,
 }
 
-/// Lets the clients work until `is_over`, and then until everything is answered, or nothing was for
-/// ten seconds. `answers` counts what was answered. The servers' trees have to be new, and nobody
-/// else may write. The history is without the log.
+/// Lets the clients work until `is_over`, and then until everything is answered and their sessions
+/// are closed, or ten seconds are over. `answers` counts what was answered. Nobody else may write.
+/// The history is without the log, and right if the servers' trees were new: else see [`known`].
 ///
 /// # Errors
 /// A server said what no server may say.
@@ -62,6 +68,53 @@ pub fn drive(
     }
 }
 
+/// The transaction log in a copy of a server's data directory with all of its log files and only the
+/// first snapshot, `snapshot.0`: from the first transaction on. `None`: the server does not have all
+/// of them, since it was sent a snapshot.
+///
+/// # Errors
+/// The copy cannot be read.
+pub fn log_of(copy: &Path) -> Result<Option<Vec<Bytes>>, String> {
+    let options = store::Options { preallocate_bytes: 0, ..Default::default() };
+    let (_, recovered) = Store::open(copy, copy, options).map_err(|error| error.to_string())?;
+    let begins = recovered.snapshot.as_ref().is_some_and(|snapshot| snapshot.zxid() == 0);
+    Ok(begins.then(|| recovered.log.into_iter().map(|entry| entry.blob).collect()))
+}
+
+/// A history with the log of its servers, of which it has not seen what is up to `since`.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn known(history: History, log: &[Bytes], since: i64) -> Result<History, String> {
+    let mut before = znode::Tree::new(znode::Options::default());
+    let mut recorder = Recorder::new();
+    let mut behind = Vec::new();
+    for payload in log {
+        let blob = TxnBlob::decode(&mut Reader::with_limit(payload, payload.len()));
+        let blob = blob.map_err(|error| error.to_string())?;
+        if blob.header.zxid <= since {
+            before.apply(&blob.header, &blob.txn);
+        } else {
+            behind.push(translate::transaction(payload)?);
+        }
+    }
+    recorder.start(translate::tree(&before));
+    for transaction in behind {
+        recorder.transaction(transaction);
+    }
+    let mut whole = recorder.finish();
+    whole.append(history);
+    Ok(whole)
+}
+
+/// The zxid of the last transaction of a log; 0 of an empty one.
+///
+/// # Errors
+/// The log cannot be read.
+pub fn last_of(log: &[Bytes]) -> Result<i64, String> {
+    log.last().map_or(Ok(0), |payload| Ok(translate::transaction(payload)?.zxid.0))
+}
+
 struct Connected<'a> {
     client: Client,
     stream: Option<TcpStream>,
@@ -83,8 +136,11 @@ impl Connected<'_> {
             let stops = is_over.load(Ordering::Relaxed);
             if stops {
                 let since = *stops_at.get_or_insert_with(Instant::now);
-                if self.client.is_idle() || since.elapsed() > PATIENCE {
+                if self.client.session.is_none() || since.elapsed() > PATIENCE {
                     return Ok(());
+                }
+                if let Some(bytes) = self.with(Client::end) {
+                    self.write(&bytes);
                 }
             }
             if self.stream.is_none() && !self.connect() {

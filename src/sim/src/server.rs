@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use node::{Effect, Event, Load, Told};
+use node::{Effect, End, Event, Load, Told};
 use zab::{ServerState, Sid};
 
-use crate::process::Process;
+use crate::process::{Damage, Process};
+use crate::story::{Kind, Who};
 use crate::world::{What, World};
 
 /// Batches of clients' requests taken in one turn.
@@ -29,14 +30,33 @@ impl World {
     pub(crate) fn start(&mut self, sid: Sid) {
         let (now, plan) = (self.now, self.plan.clone());
         let Some(machine) = self.machines.get_mut(&sid) else { return };
-        if machine.process.is_some() {
+        if machine.process.is_some() || !machine.is_well() {
             return;
         }
         let started = machine.start(now, &plan, &mut self.rng);
-        self.tell(|| format!("server {} starts", sid.0));
+        self.tell(Who::Server(sid), Kind::Start, || format!("server {} starts", sid.0));
         match started {
-            Ok(()) => self.wake(sid, Duration::ZERO),
-            Err(why) => self.fail(format!("server {} refuses to start: {why}", sid.0)),
+            Ok(()) => {
+                if self.machines.get(&sid).is_some_and(|m| m.damage == Damage::Done) {
+                    self.marks.insert("a damaged server starts, and is right");
+                }
+                self.wake(sid, Duration::ZERO);
+            }
+            Err(why) => self.refuses(sid, &why),
+        }
+    }
+
+    /// It does not start: it may only if its disk was damaged, or has failed.
+    fn refuses(&mut self, sid: Sid, why: &str) {
+        let Some(machine) = self.machines.get_mut(&sid) else { return };
+        if machine.damage == Damage::Done {
+            machine.damage = Damage::Refused;
+            self.marks.insert("a damaged server refuses to start");
+            self.tell(Who::Server(sid), Kind::End, || {
+                format!("server {} refuses to start: {why}", sid.0)
+            });
+        } else {
+            self.fail(format!("server {} refuses to start: {why}", sid.0));
         }
     }
 
@@ -112,7 +132,8 @@ impl World {
         if has_left || !process.inbox.is_empty() || !process.gone.is_empty() {
             self.wake(sid, turn);
         } else if let Some(deadline) = deadline {
-            self.wake(sid, deadline.saturating_sub(now).max(Duration::from_micros(1)));
+            let at = self.machines.get(&sid).map_or(deadline, |machine| machine.at_local(deadline));
+            self.wake(sid, at.saturating_sub(now).max(Duration::from_micros(1)));
         }
     }
 
@@ -202,23 +223,51 @@ impl World {
                     ServerState::Observing => "observes",
                     ServerState::Looking => "looks",
                 };
-                self.tell(|| format!("server {} {role}, epoch {}: {reason}", sid.0, epoch.0));
+                self.tell(Who::Server(*sid), Kind::Step, || {
+                    format!("server {} {role}, epoch {}: {reason}", sid.0, epoch.0)
+                });
             }
             Told::Serving { sid, epoch, .. } => {
-                self.tell(|| format!("server {} serves in epoch {}", sid.0, epoch.0));
+                if sid.0 > self.plan.servers {
+                    self.marks.insert("an observer serves");
+                }
+                self.tell(Who::Server(*sid), Kind::Step, || {
+                    format!("server {} serves in epoch {}", sid.0, epoch.0)
+                });
             }
             Told::Stopped { sid, reason } => {
-                self.tell(|| format!("server {} stops: {reason}", sid.0));
+                self.tell(Who::Server(*sid), Kind::Step, || {
+                    format!("server {} stops: {reason}", sid.0)
+                });
             }
         }
     }
 
-    /// A server that is not told to stop, and whose disk does not fail, has no reason to end.
+    /// A server that is not told to stop, and whose disk does not fail, has no reason to end. One
+    /// whose disk has failed is started again, with a disk that works.
     fn ended(&mut self, sid: Sid) {
         let Some(machine) = self.machines.get_mut(&sid) else { return };
         let clock = machine.now(self.now);
         let Some(process) = &mut machine.process else { return };
         let end = process.node.finish(clock, &mut Vec::new());
-        self.fail(format!("server {} ends by itself: {end}", sid.0));
+        let (run, image, reason) = (process.run, process.disk.image(), end.to_string());
+        let is_disk = matches!(end, End::Disk(_)) && std::mem::take(&mut machine.has_error);
+        let is_damage = machine.damage == Damage::Done;
+        if !is_disk && !is_damage {
+            return self.fail(format!("server {} ends by itself: {reason}", sid.0));
+        }
+        machine.process = None;
+        machine.image = image;
+        self.hang_up(sid, run);
+        self.tell(Who::Server(sid), Kind::End, || {
+            format!("server {} ends by itself: {reason}", sid.0)
+        });
+        if is_disk {
+            self.marks.insert("a disk fails, and its server ends");
+            let down = self.rng.around(self.plan.tick * 2);
+            self.after(down, What::Start(sid));
+        } else {
+            self.refuses(sid, &reason);
+        }
     }
 }

@@ -10,6 +10,11 @@ use crate::process::Served;
 use crate::world::World;
 
 impl World {
+    /// What the clock of a server shows.
+    fn local(&self, sid: Sid) -> Duration {
+        self.machines.get(&sid).map_or(self.now, |machine| machine.local(self.now))
+    }
+
     /// A client connects; false: it is not admitted.
     pub(crate) fn serve(&mut self, sid: Sid, pipe: PipeId, client: usize) -> bool {
         let now = self.now;
@@ -28,7 +33,7 @@ impl World {
     }
 
     pub(crate) fn served_arrives(&mut self, sid: Sid, pipe: PipeId, chunk: Chunk) {
-        let now = self.now;
+        let now = self.local(sid);
         let Some(process) = self.process(sid) else { return };
         let Some(served) = process.clients.get_mut(&pipe) else { return };
         match chunk {
@@ -57,7 +62,7 @@ impl World {
 
     /// Does what the task of a client's connection does, until it would wait.
     pub(crate) fn serve_on(&mut self, sid: Sid, pipe: PipeId) {
-        let (now, turn) = (self.now, self.rng.around(self.plan.turn));
+        let (now, turn) = (self.local(sid), self.rng.around(self.plan.turn));
         let Some(process) = self.process(sid) else { return };
         let Some(served) = process.clients.get_mut(&pipe) else { return };
         let asked = serve_client(served, &process.node.shared().clone(), now);

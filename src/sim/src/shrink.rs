@@ -32,6 +32,9 @@ fn candidates(options: &Options) -> Vec<Options> {
             smaller.push(Options { without, ..options.clone() });
         }
     }
+    if options.observers != Some(0) {
+        smaller.push(Options { observers: Some(0), ..options.clone() });
+    }
     let most = options.clients.unwrap_or(6);
     for clients in (1..most).rev() {
         smaller.push(Options { clients: Some(clients), ..options.clone() });

@@ -14,6 +14,7 @@ use crate::pipe::{Chunk, End, Kind, Pipe, PipeId};
 use crate::plan::{Fault, Options, Plan};
 use crate::process::Machine;
 use crate::rng::Rng;
+use crate::story::{self, Line, Who};
 
 /// Something that is going to happen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -64,7 +65,7 @@ pub struct Outcome {
     /// What was wrong.
     pub failure: Option<String>,
     /// What happened, if that was asked for.
-    pub story: Vec<String>,
+    pub story: Vec<Line>,
 }
 
 pub(crate) struct World {
@@ -90,7 +91,7 @@ pub(crate) struct World {
     pub(crate) is_quiet: bool,
     digest: Xxh3,
     events: u64,
-    pub(crate) story: Option<Vec<String>>,
+    pub(crate) story: Option<Vec<Line>>,
 }
 
 /// More than the longest run has by far.
@@ -100,7 +101,7 @@ impl World {
     pub(crate) fn new(options: &Options, tells: bool) -> Self {
         let mut rng = Rng::new(options.seed);
         let plan = Plan::of(options, &mut rng);
-        let machines = (1..=plan.servers).map(|sid| (Sid(sid), Machine::new(Sid(sid)))).collect();
+        let machines = plan.members().map(|sid| (sid, Machine::new(sid))).collect();
         let clients = (0..plan.clients)
             .map(|id| Client::new(id, rng.fork(), plan.tick, plan.depth))
             .collect();
@@ -125,9 +126,14 @@ impl World {
             events: 0,
             story: tells.then(Vec::new),
         };
-        for sid in 1..=world.plan.servers {
+        let drifts = world.plan.faults.contains(&Fault::Drift);
+        for sid in world.plan.members() {
             let after = world.rng.between(Duration::ZERO, Duration::from_millis(200));
-            world.after(after, What::Start(Sid(sid)));
+            world.after(after, What::Start(sid));
+            let rate = [1000, 1000, 999, 1001, 950, 1050][world.rng.below(6)];
+            if let Some(machine) = world.machines.get_mut(&sid).filter(|_| drifts) {
+                machine.rate = rate;
+            }
         }
         for id in 0..world.plan.clients {
             let after = world.rng.between(Duration::ZERO, Duration::from_secs(1));
@@ -186,7 +192,7 @@ impl World {
             What::Heal => {
                 self.cuts.clear();
                 self.marks.insert("a partition heals");
-                self.tell(|| "all links are whole".to_owned());
+                self.tell(Who::World, story::Kind::Link, || "all links are whole".to_owned());
             }
         }
     }
@@ -196,15 +202,30 @@ impl World {
         what.hash(&mut self.digest);
     }
 
-    pub(crate) fn tell(&mut self, what: impl FnOnce() -> String) {
-        let now = self.now;
+    pub(crate) fn tell(&mut self, who: Who, kind: story::Kind, what: impl FnOnce() -> String) {
+        let at = self.now;
         if let Some(story) = &mut self.story {
-            story.push(format!("{:>10.4} {}", now.as_secs_f64(), what()));
+            story.push(Line { at, who, kind, text: what() });
+        }
+    }
+
+    /// Tells of a message between servers.
+    fn tell_message(&mut self, ends: [End; 2], to: usize, of: Kind, bytes: &[u8], arrives: bool) {
+        if let (Some(_), [End::Server(from, _), End::Server(to, _)]) =
+            (&self.story, [ends[1 - to], ends[to]])
+        {
+            let label = story::label(of, bytes);
+            let (who, kind) = if arrives {
+                (to, story::Kind::Received(Who::Server(from)))
+            } else {
+                (from, story::Kind::Sent(Who::Server(to)))
+            };
+            self.tell(Who::Server(who), kind, || label);
         }
     }
 
     pub(crate) fn fail(&mut self, why: String) {
-        self.tell(|| format!("WRONG: {why}"));
+        self.tell(Who::World, story::Kind::Step, || format!("WRONG: {why}"));
         self.failure.get_or_insert(why);
     }
 
@@ -230,9 +251,12 @@ impl World {
         let to = 1 - from;
         let at = pipe.arrived[to].max(now + delay);
         pipe.arrived[to] = at;
+        let (kind, ends) = (pipe.kind, pipe.ends);
         if let Chunk::Bytes(bytes) = &chunk {
             self.digest.update(bytes);
+            self.tell_message(ends, to, kind, bytes, false);
         }
+        let Some(pipe) = self.pipes.get_mut(&id) else { return };
         pipe.queues[to].push_back(chunk);
         self.at(at, What::Arrive(id, to));
     }
@@ -296,9 +320,14 @@ impl World {
         if let Chunk::Fin = chunk {
             pipe.open[to] = false;
         }
+        let ends = pipe.ends;
+        if let Chunk::Bytes(bytes) = &chunk {
+            self.tell_message(ends, to, kind, bytes, true);
+        }
         match (end, kind, chunk) {
             (End::Client(client), _, Chunk::Bytes(bytes)) => self.client_hears(client, id, &bytes),
             (End::Client(client), _, Chunk::Fin) => self.client_lost(client, id),
+            (End::Stranger, _, Chunk::Bytes(_) | Chunk::Fin) => {}
             (End::Server(sid, _), Kind::Quorum, chunk) => self.quorum_arrives(sid, id, chunk),
             (End::Server(sid, _), Kind::Election, chunk) => self.election_arrives(sid, id, chunk),
             (End::Server(sid, _), Kind::Client, chunk) => self.served_arrives(sid, id, chunk),
@@ -364,7 +393,9 @@ impl World {
             Ok(out) if out.is_empty() => {}
             Ok(out) => self.send(pipe, 1, Chunk::Bytes(out)),
             Err(crate::client::Trouble::Expired) => {
-                self.tell(|| format!("client {id} is told that its session has expired"));
+                self.tell(Who::Client(id), story::Kind::Step, || {
+                    format!("client {id} is told that its session has expired")
+                });
                 self.client_lost(id, pipe);
                 self.close(pipe, 1);
             }
@@ -376,7 +407,9 @@ impl World {
         let client = &mut self.clients[id];
         if client.pipe == Some(pipe) {
             client.lost(self.now, &mut self.recorder);
-            self.tell(|| format!("client {id} has lost its connection"));
+            self.tell(Who::Client(id), story::Kind::Step, || {
+                format!("client {id} has lost its connection")
+            });
         }
     }
 
@@ -386,12 +419,13 @@ impl World {
         for client in &mut self.clients {
             self.marks.append(&mut client.marks);
         }
-        let Plan { servers, clients, wild, tick, faults, .. } = &self.plan;
+        let Plan { servers, observers, clients, wild, tick, faults, .. } = &self.plan;
         let faults: Vec<_> = faults.iter().map(|fault: &Fault| fault.name()).collect();
         Outcome {
             seed: options.seed,
             plan: format!(
-                "{servers} servers, {clients} clients, tickTime {}, {} s wild: {}",
+                "{servers} servers{}, {clients} clients, tickTime {}, {} s wild: {}",
+                if *observers > 0 { format!(" and {observers} observers") } else { String::new() },
                 tick.as_millis(),
                 wild.as_secs(),
                 if faults.is_empty() { "no fault".to_owned() } else { faults.join(", ") },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sim::{Fault, Options, Outcome, run};
+use sim::{Fault, Line, Options, Outcome, run};
 
 fn right(seed: u64) -> Outcome {
     let outcome = run(&Options::new(seed), false);
@@ -42,10 +42,10 @@ fn a_run_without_faults_has_none() {
     let options = Options { without: Fault::ALL.to_vec(), ..Options::new(5) };
     let outcome = run(&options, true);
     assert_eq!(outcome.failure, None);
-    let is_fault = |line: &&String| {
+    let is_fault = |line: &&Line| {
         ["killed", "stopped", "loses power", "stands still", "breaks", "are cut"]
             .iter()
-            .any(|fault| line.contains(fault))
+            .any(|fault| line.text.contains(fault))
     };
     assert_eq!(outcome.story.iter().find(is_fault), None);
     assert!(outcome.marks.contains("a sync is confirmed"), "{:?}", outcome.marks);
