@@ -17,7 +17,7 @@ use crate::program::Program;
 const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Starts Apache ZooKeeper in the place of a server.
-fn start_apache(server: &mut Server) {
+pub(crate) fn start_apache(server: &mut Server) {
     let main = "org.apache.zookeeper.server.ZooKeeperServerMain";
     let java = format!(
         "exec java -Xmx128m -Dzookeeper.admin.enableServer=false -cp {ZK_JAR} {main} \"$1\""
