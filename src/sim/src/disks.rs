@@ -6,7 +6,6 @@ use node::Event;
 use zab::Sid;
 
 use crate::process::DiskState;
-use crate::story::{Kind, Who};
 use crate::world::{What, World};
 
 impl World {
@@ -83,12 +82,9 @@ impl World {
             Ok(_) => {
                 self.marks.insert("a snapshot is written while the server goes on");
             }
-            // The server goes on without it.
             Err(error) if self.machines.get(&sid).is_some_and(|machine| machine.has_error) => {
                 self.marks.insert("a disk fails under a snapshot");
-                self.tell(Who::Server(sid), Kind::Step, || {
-                    format!("server {}: a snapshot failed: {error}", sid.0)
-                });
+                self.inform(sid, Event::DiskFailed(error));
             }
             Err(error) => self.fail(format!("server {}: a snapshot failed: {error}", sid.0)),
         }
