@@ -63,7 +63,7 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=3600))]
     wild: Option<u16>,
     /// Kinds of faults that do not happen: kill, power-loss, pause, partition, break, slow-disk,
-    /// clock-jump, restart, vanish, disk-error, damage, drift, stranger
+    /// slow-processor, clock-jump, restart, vanish, disk-error, damage, drift, stranger
     #[arg(long, value_name = "FAULTS", value_delimiter = ',', value_parser = fault)]
     without: Vec<Fault>,
     /// Run so many of the seeds twice: the same has to happen

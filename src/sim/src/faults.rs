@@ -65,6 +65,15 @@ impl World {
                     format!("the disk of server {} is slow until {until:?}", sid.0)
                 });
             }
+            Fault::SlowProcessor => {
+                let until = self.now + self.rng.around(self.plan.tick * 4);
+                if let Some(machine) = self.machines.get_mut(&sid) {
+                    machine.starves_until = until;
+                }
+                self.tell(Who::Server(sid), Kind::Step, || {
+                    format!("server {} has hardly any processor until {until:?}", sid.0)
+                });
+            }
             Fault::ClockJump => {
                 let by = i64::try_from(self.rng.below(7_200_000)).unwrap_or(0) - 3_600_000;
                 if let Some(machine) = self.machines.get_mut(&sid) {
@@ -292,6 +301,7 @@ impl World {
         for sid in sids {
             if let Some(machine) = self.machines.get_mut(&sid) {
                 (machine.paused_until, machine.slow_until) = (Duration::ZERO, Duration::ZERO);
+                machine.starves_until = Duration::ZERO;
                 if let Some(process) = machine.process.as_ref().filter(|_| machine.has_error) {
                     process.disk.fail_never();
                 }

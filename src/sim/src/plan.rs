@@ -52,6 +52,8 @@ pub enum Fault {
     Break,
     /// A disk takes its time.
     SlowDisk,
+    /// A server has hardly any processor for a while: its turns are late and short.
+    SlowProcessor,
     /// A wall clock is set.
     ClockJump,
     /// A server is stopped in order, and started again.
@@ -70,13 +72,14 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Kill,
         Self::PowerLoss,
         Self::Pause,
         Self::Partition,
         Self::Break,
         Self::SlowDisk,
+        Self::SlowProcessor,
         Self::ClockJump,
         Self::Restart,
         Self::Vanish,
@@ -95,6 +98,7 @@ impl Fault {
             Self::Partition => "partition",
             Self::Break => "break",
             Self::SlowDisk => "slow-disk",
+            Self::SlowProcessor => "slow-processor",
             Self::ClockJump => "clock-jump",
             Self::Restart => "restart",
             Self::Vanish => "vanish",
@@ -156,6 +160,9 @@ impl Plan {
         let observers = [0, 0, 0, 1, 2][rng.below(5)];
         let clients = 1 + rng.below(6);
         let wild = Duration::from_secs(pick(rng, &[5, 10, 20, 40]));
+        let think = ms(pick(rng, &[1, 10, 50, 200]));
+        // Busy clients do in seconds what others do in a minute; a run does not take minutes.
+        let wild = if think < ms(10) { wild.min(Duration::from_secs(3)) } else { wild };
         let servers = options.servers.unwrap_or(servers);
         let observers = options.observers.unwrap_or(observers);
         Self {
@@ -171,7 +178,7 @@ impl Plan {
             disk: Duration::from_micros(pick(rng, &[50, 500, 2000, 10_000])),
             turn: Duration::from_micros(pick(rng, &[20, 50, 200])),
             depth: [1, 2, 4, 16][rng.below(4)],
-            think: ms(pick(rng, &[1, 10, 50, 200])),
+            think,
             snap_count: [20, 100, 1000, 100_000][rng.below(4)],
             counter_max: [50, 500, u32::MAX - 1, u32::MAX - 1][rng.below(4)],
             window: [0, 5, 50, 500][rng.below(4)],

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(crate) struct Machine {
     pub(crate) rate: u32,
     pub(crate) paused_until: Duration,
     pub(crate) slow_until: Duration,
+    /// It has hardly any processor.
+    pub(crate) starves_until: Duration,
     /// An operation of its disk was made to fail: its server may end, or refuse to start, once.
     pub(crate) has_error: bool,
     pub(crate) damage: Damage,
@@ -89,6 +92,8 @@ pub(crate) struct Process {
     pub(crate) dialling: BTreeMap<Sid, u64>,
     pub(crate) numbers: u64,
     pub(crate) heard: Heard,
+    /// Its turns are short.
+    pub(crate) starves: Arc<AtomicBool>,
 }
 
 /// A connection of the quorum port, as this end reads it.
@@ -162,13 +167,20 @@ impl node::Recorder for Heard {
 struct Looks {
     rng: Cell<u64>,
     left: Cell<usize>,
+    starves: Arc<AtomicBool>,
 }
 
 impl node::Turn for Looks {
     fn begin(&mut self, limit: Duration) {
         let mut rng = Rng::new(self.rng.get());
         self.rng.set(rng.next());
-        let looks = if rng.chance(100) { rng.below(8) } else { 10_000 };
+        let looks = if self.starves.load(Ordering::Relaxed) {
+            rng.below(3)
+        } else if rng.chance(100) {
+            rng.below(8)
+        } else {
+            10_000
+        };
         self.left.set(if limit.is_zero() { 0 } else { looks });
     }
 
@@ -215,6 +227,7 @@ impl Machine {
             rate: 1000,
             paused_until: Duration::ZERO,
             slow_until: Duration::ZERO,
+            starves_until: Duration::ZERO,
             has_error: false,
             damage: Damage::None,
         }
@@ -276,13 +289,17 @@ impl Machine {
             window: plan.window,
             ..zab::Config::new(sid, Quorum::majority(voters.collect()))
         };
-        let heard = Heard::default();
+        let (heard, starves) = (Heard::default(), Arc::<AtomicBool>::default());
         let config_text = settings.members.clone();
         let shared = Shared::new(settings, node::Build::default(), NoMachine, beginning.tree);
         let mut node = Node::new(Parts {
             host: Host::new(Peer::new(core), config_text),
             recorder: Box::new(heard.clone()),
-            turn: Box::new(Looks { rng: Cell::new(rng.next()), left: Cell::new(0) }),
+            turn: Box::new(Looks {
+                rng: Cell::new(rng.next()),
+                left: Cell::new(0),
+                starves: starves.clone(),
+            }),
             shared: Arc::new(shared),
             session_ids: beginning.session_ids,
             seed: rng.next(),
@@ -290,9 +307,10 @@ impl Machine {
         node.start(now, beginning.image);
         self.process = Some(Process {
             run: self.runs,
+            starves,
             node,
             disk,
-            writer: Writer::new(store, if rng.chance(500) { Some(3) } else { None }),
+            writer: Writer::new(store, (plan.snap_count < 1000 || rng.chance(500)).then_some(3)),
             disk_state: DiskState::Idle,
             jobs: VecDeque::new(),
             disk_records: 0,

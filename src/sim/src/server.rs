@@ -1,5 +1,6 @@
 //! What happens at servers: their turns, and what these lead to.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use node::{Effect, End, Event, Load, Told};
@@ -71,9 +72,18 @@ impl World {
         }
     }
 
+    /// How long it takes until it has a turn.
+    pub(crate) fn turn_time(&mut self, sid: Sid) -> Duration {
+        let starves = self.machines.get(&sid).is_some_and(|m| m.starves_until > self.now);
+        if let Some(process) = self.process(sid) {
+            process.starves.store(starves, Ordering::Relaxed);
+        }
+        if starves { self.plan.tick / 16 } else { self.rng.around(self.plan.turn) }
+    }
+
     /// Something happened to it.
     pub(crate) fn inform(&mut self, sid: Sid, event: Event) {
-        let turn = self.rng.around(self.plan.turn);
+        let turn = self.turn_time(sid);
         if let Some(process) = self.process(sid) {
             process.inbox.push(event);
         }
@@ -117,7 +127,7 @@ impl World {
         node.flush(clock, &mut effects);
         self.carry_out(sid, effects);
         self.look_at(sid);
-        let turn = self.plan.turn;
+        let turn = self.turn_time(sid);
         let Some(process) = self.process(sid) else { return };
         if process.node.has_ended() {
             return self.ended(sid);

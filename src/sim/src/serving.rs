@@ -50,7 +50,7 @@ impl World {
     }
 
     fn served_gone(&mut self, sid: Sid, pipe: PipeId) {
-        let turn = self.rng.around(self.plan.turn);
+        let turn = self.turn_time(sid);
         let Some(process) = self.process(sid) else { return };
         if let Some(served) = process.clients.remove(&pipe) {
             process.node.shared().remove(&served.connection);
@@ -62,7 +62,7 @@ impl World {
 
     /// Does what the task of a client's connection does, until it would wait.
     pub(crate) fn serve_on(&mut self, sid: Sid, pipe: PipeId) {
-        let (now, turn) = (self.local(sid), self.rng.around(self.plan.turn));
+        let (now, turn) = (self.local(sid), self.turn_time(sid));
         let Some(process) = self.process(sid) else { return };
         let Some(served) = process.clients.get_mut(&pipe) else { return };
         let asked = serve_client(served, &process.node.shared().clone(), now);
