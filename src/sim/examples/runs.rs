@@ -11,6 +11,7 @@ fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|number| number.parse().ok());
     let (seeds, first) = (numbers.next().unwrap_or(100_u64), numbers.next().unwrap_or(1));
     let (began, mut simulated, mut events, mut wrong) = (Instant::now(), 0.0, 0, 0);
+    let mut slowest = (0, 0);
     let mut marks = BTreeMap::new();
     for seed in first..first + seeds {
         let outcome = run(&Options::new(seed), seeds == 1);
@@ -21,6 +22,7 @@ fn main() {
             wrong += 1;
             println!("seed {seed}: {failure} ({})", outcome.plan);
         }
+        slowest = slowest.max((outcome.recovery_ticks, seed));
         simulated += outcome.simulated.as_secs_f64();
         events += outcome.events;
         for mark in outcome.marks {
@@ -30,6 +32,7 @@ fn main() {
     for (mark, count) in marks {
         println!("{count:>8} {mark}");
     }
+    println!("recovered after at most {} ticks, seed {}", slowest.0, slowest.1);
     let seconds = began.elapsed().as_secs_f64();
     println!(
         "{seeds} seeds, {wrong} wrong, {simulated:.0} s simulated in {seconds:.1} s, {events} events"

@@ -59,10 +59,13 @@ impl World {
     /// Liveness: once nothing goes wrong any more every server serves, every client gets answers,
     /// and in the end all servers hold the same.
     fn recovers(&mut self) {
+        let calm = self.now;
         if !self.comes_to(|world| world.all_serve()) && self.failure.is_none() {
             let states = self.states();
             return self.fail(format!("not all servers serve again: {states}"));
         }
+        let took = (self.now - calm).as_millis() / self.plan.tick.as_millis().max(1);
+        self.recovery_ticks = u32::try_from(took).unwrap_or(u32::MAX);
         self.replaces();
         if !self.comes_to(|world| world.all_serve()) && self.failure.is_none() {
             let states = self.states();

@@ -60,6 +60,8 @@ pub struct Outcome {
     pub answers: u64,
     /// Transactions that were committed.
     pub transactions: usize,
+    /// How long after the last fault every server served again, in ticks.
+    pub recovery_ticks: u32,
     /// Situations that it reached.
     pub marks: BTreeSet<&'static str>,
     /// What was wrong.
@@ -89,6 +91,7 @@ pub(crate) struct World {
     pub(crate) stops: bool,
     /// Clients only show that they are there.
     pub(crate) is_quiet: bool,
+    pub(crate) recovery_ticks: u32,
     digest: Xxh3,
     events: u64,
     pub(crate) story: Option<Vec<Line>>,
@@ -122,6 +125,7 @@ impl World {
             is_calm: false,
             stops: false,
             is_quiet: false,
+            recovery_ticks: 0,
             digest: Xxh3::new(),
             events: 0,
             story: tells.then(Vec::new),
@@ -435,6 +439,7 @@ impl World {
             events: self.events,
             answers: self.clients.iter().map(|client| client.answers).sum(),
             transactions: self.log.len(),
+            recovery_ticks: self.recovery_ticks,
             marks: self.marks,
             failure: self.failure,
             story: self.story.unwrap_or_default(),
