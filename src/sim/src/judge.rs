@@ -8,8 +8,8 @@ use zab::{Epoch, ServerState, Sid};
 use crate::plan::Options;
 use crate::process::{Damage, Machine, Process};
 use crate::story::{Kind, Who};
-use crate::translate;
 use crate::world::{Outcome, World};
+use crate::{moves, translate};
 
 /// A run. `tells`: the outcome has the story of what happened.
 pub fn run(options: &Options, tells: bool) -> Outcome {
@@ -256,6 +256,9 @@ impl World {
             recorder.tree(translate::tree(&process.node.shared().read_tree()));
         }
         let history = recorder.finish();
+        if let Some(why) = moves::done_afterwards(&history) {
+            return self.fail(why);
+        }
         match history.check() {
             Err(malformed) => self.fail(format!("the history makes no sense: {malformed}")),
             Ok(report) => {

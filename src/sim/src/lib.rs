@@ -14,6 +14,7 @@
 //! | `faults`, `strange` | what goes wrong |
 //! | `judge` | what a run has to come to |
 //! | `real` | the same clients at real servers |
+//! | `moves` | what a session that has moved may see |
 //! | `marks` | situations that runs should reach |
 //! | `story` | what happened, as it is told |
 //! | `shrink` | a smaller run that fails, too |
@@ -28,6 +29,7 @@ mod faults;
 mod judge;
 mod links;
 pub mod marks;
+mod moves;
 mod pipe;
 mod plan;
 mod process;
