@@ -1,5 +1,5 @@
-//! What clients saw of real servers under faults, with what is in their logs, against what ZooKeeper
-//! promises: the clients and the judge of the simulated world.
+//! What clients saw of real servers under faults, with what is in their logs, against what
+//! ZooKeeper promises: the clients and the judge of the simulated world.
 
 use std::fs;
 use std::net::SocketAddr;

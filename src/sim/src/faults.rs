@@ -111,8 +111,8 @@ impl World {
         }
     }
 
-    /// A client leaves its session behind: its connection is closed, or its machine says nothing any
-    /// more.
+    /// A client leaves its session behind: its connection is closed, or its machine says nothing
+    /// any more.
     pub(crate) fn vanish(&mut self, id: usize) {
         let now = self.now;
         let client = &mut self.clients[id];
