@@ -69,8 +69,8 @@ pub fn drive(
 }
 
 /// The transaction log in a copy of a server's data directory with all of its log files and only
-/// the first snapshot, `snapshot.0`: from the first transaction on. `None`: the server does not have
-/// all of them, since it was sent a snapshot.
+/// the first snapshot, `snapshot.0`: from the first transaction on. `None`: the server does not
+/// have all of them, since it was sent a snapshot.
 ///
 /// # Errors
 /// The copy cannot be read.
