@@ -1,6 +1,6 @@
 //! A client: a session that moves between servers, with pipelines of requests and watches.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -11,6 +11,7 @@ use history::record::EventKind;
 use history::{Recorder, report::Call};
 use wire::client::{ConnectRequest, ConnectResponse, EventType, Frames, ReplyHeader, WatcherEvent};
 use wire::jute::{Reader, Record};
+use zab::Sid;
 
 use crate::pipe::PipeId;
 use crate::rng::Rng;
@@ -34,6 +35,15 @@ pub(crate) struct Client {
     pub(crate) timeout: Duration,
     last_zxid: i64,
     xid: i32,
+    /// It counts its requests from one again over each connection, as a library does that was
+    /// started again with the session that it had. What it wrote is found in the log by its data.
+    pub(crate) restarts: bool,
+    /// Where it was connected last.
+    pub(crate) server: Option<Sid>,
+    /// What `xid` was when its connection began, if it restarts.
+    base: i32,
+    /// The sessions that it had, and the request with which it closed each.
+    pub(crate) sessions: BTreeMap<i64, Option<i32>>,
     asked: VecDeque<Asked>,
     buffer: BytesMut,
     pub(crate) heard_at: Duration,
@@ -77,6 +87,7 @@ impl Client {
     /// `depth`: how many requests it has in progress at most.
     pub(crate) fn new(id: usize, mut rng: Rng, tick: Duration, depth: usize) -> Self {
         let timeout = tick * u32::try_from(2 + rng.below(10)).unwrap_or(2);
+        let restarts = rng.chance(250);
         Self {
             id,
             rng,
@@ -86,6 +97,10 @@ impl Client {
             timeout,
             last_zxid: 0,
             xid: 0,
+            restarts,
+            server: None,
+            base: 0,
+            sessions: BTreeMap::new(),
             asked: VecDeque::new(),
             buffer: BytesMut::new(),
             heard_at: Duration::ZERO,
@@ -105,6 +120,7 @@ impl Client {
     pub(crate) fn hello(&mut self, pipe: PipeId, at: Duration) -> Vec<u8> {
         self.pipe = Some(pipe);
         self.is_open = false;
+        self.base = if self.restarts { self.xid } else { 0 };
         self.buffer.clear();
         (self.heard_at, self.spoke_at) = (at, at);
         let session_id = self.session.unwrap_or(0);
@@ -147,7 +163,7 @@ impl Client {
     fn forget_session(&mut self) {
         self.session = None;
         self.last_zxid = 0;
-        self.xid = 0;
+        (self.xid, self.base) = (0, 0);
         self.watches = Watches::default();
     }
 
@@ -192,11 +208,29 @@ impl Client {
         self.spoke_at = at;
         self.closes = request == Request::Close;
         let session = SessionId(self.session.unwrap_or(0));
+        if let (true, Some(closed)) = (self.closes, self.sessions.get_mut(&session.0)) {
+            *closed = Some(self.xid);
+        }
         let call = recorder.invoke(session, self.xid, time(at), request.clone());
-        let mut out = Vec::new();
-        wire::client::encode_request(&mut out, self.xid, &translate::request(&request));
-        self.asked.push_back(Asked { xid: self.xid, request: Some((request, call)) });
+        let (mut out, xid) = (Vec::new(), self.xid - self.base);
+        wire::client::encode_request(&mut out, xid, &translate::request(&request));
+        self.asked.push_back(Asked { xid, request: Some((request, call)) });
         out
+    }
+
+    /// The request that wrote this, by its data.
+    pub(crate) fn request_of(&self, data: &Data) -> Option<i32> {
+        let data = std::str::from_utf8(data.bytes()).ok()?;
+        data.strip_prefix(&format!("client {} request ", self.id))?
+            .trim_end_matches('x')
+            .parse()
+            .ok()
+    }
+
+    /// Whether it gives its connection up, though nothing is wrong with it. Before it has its
+    /// session it often does.
+    pub(crate) fn gives_up(&mut self) -> bool {
+        self.restarts && self.rng.chance(if self.is_open { 50 } else { 300 })
     }
 
     /// What a server says; what the client answers at once.
@@ -241,6 +275,7 @@ impl Client {
             return Err(Trouble::Expired);
         }
         self.is_open = true;
+        self.sessions.entry(response.session_id).or_default();
         self.timeout = Duration::from_millis(u64::try_from(response.timeout_ms).unwrap_or(0));
         let id = response.session_id;
         if self.session == Some(id) {
@@ -369,6 +404,9 @@ impl Client {
     // ---- what it asks for
 
     fn choose(&mut self) -> Request {
+        if self.restarts {
+            return self.choose_writes();
+        }
         let watch = self.rng.chance(200);
         match self.rng.below(100) {
             0..45 => Request::Write(self.write()),
@@ -385,6 +423,20 @@ impl Client {
             95..98 => Request::AddWatch { path: self.parent(), recursive: watch },
             98 => Request::Close,
             _ => Request::Read(Read { kind: ReadKind::GetChildren, path: "/".to_owned(), watch }),
+        }
+    }
+
+    /// As a client that restarts: what it writes has no second like it.
+    fn choose_writes(&mut self) -> Request {
+        let session = self.session.unwrap_or(0);
+        let path = format!("/{session:x}-{}", self.xid + 1);
+        match self.rng.below(10) {
+            0..7 => {
+                let (data, mode) = (self.data(), Mode::Persistent);
+                Request::Write(Write::Create { path, data, mode, sequential: false })
+            }
+            7 => Request::Sync { path: "/".to_owned() },
+            _ => Request::Read(Read { kind: ReadKind::GetData, path: self.path(), watch: false }),
         }
     }
 

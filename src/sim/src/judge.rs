@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use history::record::{Transaction, Txn};
 use zab::{Epoch, ServerState, Sid};
 
 use crate::plan::Options;
@@ -229,6 +230,29 @@ impl World {
         self.machines.values().map(state).collect::<Vec<_>>().join("; ")
     }
 
+    /// A transaction with the number that its request has in the history: what a client that
+    /// restarts has asked for is not told by session and xid.
+    fn as_asked(&self, transaction: Transaction) -> Transaction {
+        let session = transaction.session.0;
+        let mut clients = self.clients.iter().filter(|client| client.restarts);
+        let asked = clients.find_map(|client| {
+            let closed = client.sessions.get(&session)?;
+            match &transaction.txn {
+                Txn::Create { data, .. } => client.request_of(data),
+                Txn::CloseSession { .. } if transaction.xid != 0 => *closed,
+                Txn::CloseSession { .. }
+                | Txn::CreateSession
+                | Txn::Error(_)
+                | Txn::Delete { .. }
+                | Txn::SetData { .. }
+                | Txn::SetAcl { .. }
+                | Txn::Check { .. }
+                | Txn::Multi(_) => None,
+            }
+        });
+        Transaction { xid: asked.unwrap_or(transaction.xid), ..transaction }
+    }
+
     /// All trees are one, it is what the log makes, and the history is one that ZooKeeper may have.
     fn judge(&mut self) {
         let epoch = self.led_epoch().unwrap_or_default();
@@ -243,7 +267,7 @@ impl World {
         let mut recorder = std::mem::take(&mut self.recorder);
         for (zxid, payload) in &self.log {
             match translate::transaction(payload) {
-                Ok(transaction) => recorder.transaction(transaction),
+                Ok(transaction) => recorder.transaction(self.as_asked(transaction)),
                 Err(error) => {
                     let why = format!("transaction {zxid} cannot be read: {error}");
                     return self.fail(why);

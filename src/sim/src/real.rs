@@ -48,7 +48,9 @@ pub fn drive(
     let wrong = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..driven.clients)
             .map(|id| {
-                let client = Client::new(id, rng.fork(), driven.tick, driven.depth);
+                // Its transactions are told by session and xid in the servers' own files.
+                let mut client = Client::new(id, rng.fork(), driven.tick, driven.depth);
+                client.restarts = false;
                 let (recorder, servers) = (&recorder, &driven.servers);
                 scope.spawn(move || {
                     let connected = Connected { client, stream: None, servers, recorder, began };

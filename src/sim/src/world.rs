@@ -342,12 +342,13 @@ impl World {
     // ---- clients
 
     fn client_looks(&mut self, id: usize) {
-        let (now, think) = (self.now, self.plan.think);
+        let (now, hasty) = (self.now, self.plan.delay * 4);
         let (stops, quiet) = (self.stops, self.stops || self.is_quiet);
         let client = &mut self.clients[id];
         if client.is_gone {
             return;
         }
+        let think = if client.restarts { hasty } else { self.plan.think };
         let after = if quiet {
             client.timeout / 10
         } else {
@@ -355,7 +356,8 @@ impl World {
         };
         let Some(pipe) = client.pipe else {
             let idle = stops && client.session.is_none();
-            let pause = client.rng.around(Duration::from_millis(20)) + Duration::from_millis(1);
+            let pause = if client.restarts { hasty } else { Duration::from_millis(20) };
+            let pause = client.rng.around(pause) + Duration::from_millis(1);
             if !idle {
                 self.client_connects(id);
             }
@@ -368,13 +370,20 @@ impl World {
         } else if let Some(bytes) = client.speak(now, quiet, &mut self.recorder) {
             self.send(pipe, 1, Chunk::Bytes(bytes));
         }
+        if !quiet && self.clients[id].gives_up() {
+            self.marks.insert("a client gives its connection up, and begins anew");
+            self.client_lost(id, pipe);
+            self.close(pipe, 1);
+        }
         self.after(after, What::Client(id));
     }
 
     fn client_connects(&mut self, id: usize) {
         let sids: Vec<_> = self.machines.keys().copied().collect();
         let client = &mut self.clients[id];
-        let Some(&sid) = client.rng.pick(&sids) else { return };
+        let again = client.server.filter(|_| client.restarts && client.rng.chance(800));
+        let Some(sid) = again.or_else(|| client.rng.pick(&sids).copied()) else { return };
+        client.server = Some(sid);
         let now = self.now;
         let Some(machine) = self.machines.get(&sid) else { return };
         let Some(run) = machine.process.as_ref().map(|process| process.run) else { return };
