@@ -1,25 +1,31 @@
 #!/usr/bin/env python3
 """Mutants of the host, the node and the store: all of them in one build, each behind a switch.
 
-    switched.py build [--fresh]      writes the mutants into a copy of the sources, and builds what may find them
-    switched.py alone                builds those that no switch can express, one by one: most of them do not compile
-    switched.py reach KILLER [SEEDS] what a killer (tests, models, seeds) reaches with no mutant on: it has to pass
-    switched.py run KILLER [SECONDS] asks a killer of each mutant that none of its kind has found and that it reaches; of the models
-                                     those only that take at most so long with no mutant on
-    switched.py again KILLER         the same of the mutants that survived it before, after a test or a property was added
-    switched.py table                the tables host.tsv, node.tsv and store.tsv, and their numbers
+    switched.py build             writes the mutants into a copy of the sources, and builds what may find them
+    switched.py alone             builds those that no switch can express, one by one: most of them do not compile
+    switched.py reach KILLER      what each killer of a kind (tests, models, seeds) reaches with no mutant on: it has to pass
+    switched.py run KILLER        asks them of each mutant that none of their kind has found and that they reach
+    switched.py table             the tables host.tsv, node.tsv and store.tsv, and their numbers
 
-Works in target/switched. Every answer is appended to a file there: stopped, it goes on where it was. With --fresh it begins anew.
+    --under PATH                  run: mutants only of files whose path begins so
+    --seeds N                     reach: so many seeds are one killer, and the next runs ask it
+    --seconds N                   run: killers only that take at most so long with no mutant on
+    --rest                        run: mutants only that no killer of any kind has found
+    --again                       run: also those that have been asked before, as after a test was added
+
+Works in target/switched. Every answer is appended to answers.tsv there: stopped, it goes on where it was; to begin anew remove it.
 Needs cargo-mutants (cargo install --locked cargo-mutants) and python3.
 """
 
+import argparse
 import json
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
-import time
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -28,6 +34,12 @@ ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / "target/switched"
 SOURCE = WORK / "source"
 ANSWERS = WORK / "answers.tsv"
+LISTED = WORK / "mutants.json"
+KILLERS = WORK / "killers.json"
+# Of this process alone: two of them may run at a time.
+WORK.mkdir(parents=True, exist_ok=True)
+SCRATCH = tempfile.TemporaryDirectory(dir=WORK, prefix="scratch-")
+RECORD = Path(SCRATCH.name) / "record.json"
 REACHED = WORK / "reached.json"
 # Optimised as the tests of the checker are, with checks of overflow.
 ENVIRONMENT = os.environ | {
@@ -38,6 +50,8 @@ ENVIRONMENT = os.environ | {
 # Errors of names, types and traits: what a mutant says means nothing there, with a switch or without.
 MEANINGLESS = {"E0004", "E0061", "E0277", "E0308", "E0368", "E0369", "E0412", "E0423", "E0425", "E0433", "E0599", "E0600", "E0614"}
 MEMORY_MAX = 6 << 30
+# Seconds for a killer that waits for what does not come.
+WAITS_MAX = 900
 # No mutant is on, and those that are reached are noted.
 NONE = 2**32 - 1
 HEADER = ["mutant", "outcome", "layer", "note"]
@@ -77,28 +91,28 @@ fn reach(id: u32) {
 
 
 def main():
-    match sys.argv[1:]:
-        case ["build"]:
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("command", choices=["build", "alone", "reach", "run", "table"])
+    parser.add_argument("killer", nargs="?", choices=["tests", "models", "seeds"])
+    parser.add_argument("--under", default="")
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--rest", action="store_true")
+    parser.add_argument("--again", action="store_true")
+    given = parser.parse_args()
+    if (given.command in ("reach", "run")) != (given.killer is not None):
+        parser.error("reach and run need a killer, and nothing else does")
+    match given.command:
+        case "build":
             build()
-        case ["build", "--fresh"]:
-            ANSWERS.unlink(missing_ok=True)
-            build()
-        case ["alone"]:
+        case "alone":
             build_alone()
-        case ["reach", ("tests" | "models") as kind]:
-            reach(kind)
-        case ["reach", "seeds", seeds]:
-            reach("seeds", seeds)
-        case ["run", ("tests" | "models" | "seeds") as kind]:
-            run(kind)
-        case ["run", "models", seconds]:
-            run("models", float(seconds))
-        case ["again", ("tests" | "models" | "seeds") as kind]:
-            run(kind, again=True)
-        case ["table"]:
+        case "reach":
+            reach(given.killer, given.seeds)
+        case "run":
+            run(given)
+        case "table":
             tables()
-        case _:
-            sys.exit(__doc__)
 
 
 # ---- the sources
@@ -111,10 +125,10 @@ def sources():
     return {name: (ROOT / name).read_bytes() for name in names if name and (ROOT / name).is_file()}
 
 
-def put(files):
-    """Makes the copy equal to these files. What is equal already is not touched, and not built again."""
+def put(files, copy=SOURCE):
+    """Makes a copy equal to these files. What is equal already is not touched, and not built again."""
     for name, content in files.items():
-        path = SOURCE / name
+        path = copy / name
         if not path.exists() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
@@ -132,8 +146,10 @@ def listed():
     return [mutant | {"id": number} for number, mutant in enumerate(mutants, 1)]
 
 
-def switched(files, mutants):
-    """The files with these mutants in them, and where each is: (file, start, end), or why it is in none."""
+def switched(files, mutants, numbers):
+    """The files with these mutants in them, whose numbers are below that one, and where each is: (file, start, end), or why it is in
+    none.
+    """
     work = WORK / "rewritten"
     for name in {mutant["file"] for mutant in mutants}:
         (work / name).parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +161,7 @@ def switched(files, mutants):
     new = dict(files)
     for name in set(file_of.values()):
         new[name] = (work / name).read_bytes()
-    module = SWITCH.replace("MUTANTS]", f"{max(file_of) + 1}]").encode()
+    module = SWITCH.replace("MUTANTS]", f"{numbers}]").encode()
     for package in PACKAGES:
         new[f"src/{package}/src/lib.rs"] += b"\nmod mutant;\n"
         new[f"src/{package}/src/mutant.rs"] = module
@@ -156,10 +172,10 @@ def switched(files, mutants):
     return new, where
 
 
-def cargo(*arguments):
-    """Runs cargo in the copy: whether it succeeded, and its messages."""
+def cargo(*arguments, copy=SOURCE):
+    """Runs cargo in a copy: whether it succeeded, and its messages."""
     command = ["cargo", *arguments, "--locked", "--profile", "mutants", "--message-format", "json"]
-    done = subprocess.run(command, cwd=SOURCE, env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=copy, env=ENVIRONMENT, capture_output=True, text=True)
     messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return done.returncode == 0, messages, done.stderr
 
@@ -199,10 +215,15 @@ def build():
     mutants = listed()
     by_number = {mutant["id"]: mutant for mutant in mutants}
     arms = {mutant["id"] for mutant in mutants if mutant["genre"] == "MatchArm"}
-    inexpressible, meaningless, out = {}, set(), set()
+    names = [mutant["name"] for mutant in mutants]
+    before = json.loads(LISTED.read_text()) if LISTED.exists() else {"all": []}
+    is_known = before["all"] == names
+    inexpressible, meaningless = {}, set()
+    known = {mutant["id"] for mutant in mutants if is_known and mutant["name"] not in before["switched"]}
+    out = set(known)
     while True:
         chosen = [mutant for mutant in mutants if mutant["id"] not in out]
-        new, where = switched(files, chosen)
+        new, where = switched(files, chosen, len(mutants) + 1)
         inexpressible |= {number: why for number, why in where.items() if isinstance(why, str)}
         put(new)
         built, messages, stderr = cargo("build", *(f"--package={package}" for package in PACKAGES), "--keep-going")
@@ -220,34 +241,43 @@ def build():
         print(f"{len(chosen)} mutants, {len(found)} do not compile behind a switch", flush=True)
     by_hand = sorted(out | set(inexpressible))
     print(f"{len(mutants) - len(by_hand)} of {len(mutants)} mutants are behind switches", flush=True)
-    answered = {name for name, _, _, _ in answers()}
-    for number in sorted(meaningless):
-        if by_number[number]["name"] not in answered:
+    if not is_known or out != known:
+        for number in sorted(meaningless):
             answer(by_number[number]["name"], "build", "unviable", "")
-    numbers = {mutant["name"]: mutant["id"] for mutant in mutants if mutant["id"] not in by_hand}
-    rest = [by_number[number] | {"why": inexpressible.get(number, "the switch does not compile")}
-            for number in by_hand if number not in meaningless]
-    listed_now = {"switched": numbers, "rest": rest, "all": [mutant["name"] for mutant in mutants]}
-    (WORK / "mutants.json").write_text(json.dumps(listed_now))
-    (WORK / "killers.json").write_text(json.dumps(killers()))
+        numbers = {mutant["name"]: mutant["id"] for mutant in mutants if mutant["id"] not in by_hand}
+        rest = [by_number[number] | {"why": inexpressible.get(number, "the switch does not compile")}
+                for number in by_hand if number not in meaningless]
+        LISTED.write_text(json.dumps({"switched": numbers, "rest": rest, "all": names}))
+        REACHED.unlink(missing_ok=True)
+    forget_tests()
+    KILLERS.write_text(json.dumps(killers()))
+
+
+def forget_tests():
+    """What tests reach may be otherwise now."""
+    base = baseline()
+    for of_kind in (base["reached"], base["seconds"]):
+        for key in [key for key in of_kind if key.startswith("tests ")]:
+            del of_kind[key]
+    REACHED.write_text(json.dumps(base))
 
 
 def build_alone():
     """Builds the mutants that are behind no switch one by one: of some the switch alone does not compile."""
     files = sources()
     answered = {name for name, _, _, _ in answers()}
-    for mutant in json.loads((WORK / "mutants.json").read_text())["rest"]:
+    for mutant in json.loads(LISTED.read_text())["rest"]:
         if mutant["name"] not in answered:
-            put(files | alone(files, mutant))
-            built, _, _ = cargo("build", f"--package={mutant['package']}")
+            put(files | alone(files, mutant), WORK / "alone")
+            built, _, _ = cargo("build", f"--package={mutant['package']}", copy=WORK / "alone")
             answer(mutant["name"], "build", *(("inexpressible", mutant["why"]) if built else ("unviable", "")))
 
 
 def alone(files, mutant):
-    """The file of a mutant, with nothing but it. (No longer with the module of switches: nobody asks for it.)"""
-    path = WORK / "alone.rs"
+    """The file of a mutant, with nothing but it."""
+    path = Path(SCRATCH.name) / "alone.rs"
     path.write_bytes(files[mutant["file"]])
-    patch = ["patch", "--quiet", str(path)]
+    patch = ["patch", "--quiet", "--no-backup-if-mismatch", str(path)]
     subprocess.run(patch, input=mutant["diff"], text=True, check=True)
     return {mutant["file"]: path.read_bytes()}
 
@@ -284,21 +314,38 @@ def answer(mutant, killer, outcome, note):
 
 
 def ask(command, mutant, seconds, reached=None):
-    """Runs a killer with this mutant on: its exit status, None if it did not end, and what it printed."""
+    """Runs a killer with this mutant on, for so many seconds of processor time: its exit status, None if it did not end, and what it
+    printed.
+    """
     environment = os.environ | {"VIVARIUM_MUTANT": str(mutant), "RUST_BACKTRACE": "0"}
     if reached is not None:
         environment["VIVARIUM_REACHED"] = str(reached)
-    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
-    pipe = subprocess.Popen(
-        command, cwd=SOURCE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=limit
-    )
-    try:
-        out, _ = pipe.communicate(timeout=seconds)
-        return pipe.returncode, out.decode(errors="replace")
-    except subprocess.TimeoutExpired:
-        pipe.kill()
-        pipe.communicate()
-        return None, ""
+    with tempfile.TemporaryFile(dir=SCRATCH.name) as said:
+        limits = lambda: limit(seconds)
+        running = subprocess.Popen(
+            command, cwd=SOURCE, env=environment, stdout=said, stderr=subprocess.STDOUT, preexec_fn=limits
+        )
+        try:
+            status = running.wait(WAITS_MAX)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+            status = None
+        said.seek(0)
+        return None if status in (-signal.SIGXCPU, -signal.SIGKILL) else status, said.read().decode(errors="replace")
+
+
+def limit(seconds):
+    """Limits the process that calls it."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
+    if seconds is not None:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 1))
+
+
+def processor_seconds():
+    """The processor time of the killers until now."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def models():
@@ -310,13 +357,13 @@ def models():
 
 def command(kind, package, name):
     """The run of a killer."""
-    programs = json.loads((WORK / "killers.json").read_text())
+    programs = json.loads(KILLERS.read_text())
     match kind:
         case "tests":
             program, test = name.split("::", 1)
             return [programs["tests"][package][program], "--exact", test]
         case "models":
-            return [programs["models"], name, "1", str(WORK / "record.json"), str(WORK / "pages")]
+            return [programs["models"], name, "1", str(RECORD), SCRATCH.name]
         case "seeds":
             return [programs["seeds"], name]
 
@@ -334,19 +381,25 @@ def said(kind, status, out):
             wrong = re.search(r"^(seed \d+: .*)", out, re.M)
             return ("killed", wrong.group(1)) if wrong else ("survived", "")
         case "models":
-            record = WORK / "record.json"
-            if status not in (0, 1, 3) or not record.exists():
+            if status not in (0, 1, 3) or not RECORD.exists():
                 return "crash", crashed
-            for wrong in json.loads(record.read_text())["properties"]:
+            for wrong in record()["properties"]:
                 if wrong["holds"] is False:
                     return "killed", wrong["name"]
-            return ("survived", "") if status == 0 else ("crash", crashed)
+            # The search of runs ends where a claim about single states does not hold.
+            elsewhere = re.match(r"(\S+) is violated", record()["incomplete"] or "")
+            return ("killed", elsewhere.group(1)) if elsewhere else ("survived", "")
+
+
+def record():
+    """What the last run of a model came to."""
+    [record] = json.loads(RECORD.read_text())
+    return record
 
 
 def counted():
     """The numbers that a model has come to."""
-    record = json.loads((WORK / "record.json").read_text())
-    return [record[what] for what in ("distinct", "generated", "depth") if what in record]
+    return [record()[what] for what in ("complete", "distinct", "generated", "depth")]
 
 
 def asked_of(kind):
@@ -362,7 +415,7 @@ def asked_of(kind):
 
 def tests():
     """The tests of each package."""
-    for package, programs in json.loads((WORK / "killers.json").read_text())["tests"].items():
+    for package, programs in json.loads(KILLERS.read_text())["tests"].items():
         for program, path in programs.items():
             listed = subprocess.run([path, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout
             for test in re.findall(r"^(.*): test$", listed, re.M):
@@ -377,18 +430,21 @@ def baseline():
 def reach(kind, seeds=None):
     """Runs each killer of a kind with no mutant on."""
     base = baseline()
-    base["seeds"] = seeds or base["seeds"]
+    base["seeds"] = str(seeds or base["seeds"])
     REACHED.write_text(json.dumps(base))
     for package, name in asked_of(kind):
-        path = WORK / "reached.txt"
-        path.write_text("")
         key = f"{kind} {package} {name}"
-        begun = time.monotonic()
+        # The numbers of mutants are those of one build: the next one removes this.
+        if key in base["reached"]:
+            continue
+        path = Path(SCRATCH.name) / "reached.txt"
+        path.write_text("")
+        begun = processor_seconds()
         status, out = ask(command(kind, package, name), NONE, None, path)
         found = said(kind, status, out)
         if found[0] != "survived":
             sys.exit(f"{key}: with no mutant on it says: {found}\n{out[-2000:]}")
-        base["seconds"][key] = time.monotonic() - begun
+        base["seconds"][key] = processor_seconds() - begun
         base["reached"][key] = sorted(set(map(int, path.read_text().split())))
         if kind == "models":
             base["counted"][key] = counted()
@@ -396,28 +452,33 @@ def reach(kind, seeds=None):
         REACHED.write_text(json.dumps(base))
 
 
-def run(kind, longest=float("inf"), again=False):
+def run(given):
+    kind = given.killer
     base = baseline()
-    numbers = json.loads((WORK / "mutants.json").read_text())["switched"]
+    numbers = json.loads(LISTED.read_text())["switched"]
     done = {(mutant, killer): outcome for mutant, killer, outcome, _ in answers()}
     found = {
         mutant for (mutant, killer), outcome in done.items()
-        if killer.split()[0] == kind and finds(kind, outcome)
+        if (given.rest or killer.split()[0] == kind) and finds(killer.split()[0], outcome)
     }
-    for seconds, package, name in soonest_first(kind, base["seconds"], longest):
+    for seconds, package, name in soonest_first(kind, base["seconds"], given.seconds):
         key = f"{kind} {package} {name}"
         reached = set(base["reached"][key])
         for mutant, number in numbers.items():
-            is_asked = package in ("", mutant.split("/")[1]) and mutant not in found
-            if not is_asked or ((mutant, f"{kind} {name}") in done and not again):
+            is_asked = package in ("", package_of(mutant)) and mutant.startswith(given.under)
+            if not is_asked or mutant in found or ((mutant, f"{kind} {name}") in done and not given.again):
                 continue
             if number not in reached:
                 continue
-            outcome, note = try_mutant(kind, package, name, number, 15 + 8 * seconds, base)
+            outcome, note = try_mutant(kind, package, name, number, 5 + 5 * seconds, base)
             answer(mutant, f"{kind} {name}", outcome, note)
             if finds(kind, outcome):
                 found.add(mutant)
                 print(f"{name}: {mutant}: {outcome} {note}", flush=True)
+
+
+def package_of(mutant):
+    return mutant.split("/")[1]
 
 
 def soonest_first(kind, seconds, longest):
@@ -434,10 +495,10 @@ def finds(kind, outcome):
 
 def try_mutant(kind, package, name, number, seconds, base):
     """Outcome and note of a killer with this mutant on."""
-    (WORK / "record.json").unlink(missing_ok=True)
+    RECORD.unlink(missing_ok=True)
     status, out = ask(command(kind, package, name), number, seconds)
     if status is None:
-        return "hang", f"{name}: after {seconds:.0f} s"
+        return "hang", f"{name}: after {seconds:.0f} s of processor time"
     outcome, note = said(kind, status, out)
     if outcome != "survived":
         return outcome, {"tests": name, "models": f"{name}: {note}", "seeds": note}[kind]
@@ -475,7 +536,7 @@ def row(name, of_mutant, note):
 
 
 def tables():
-    mutants = json.loads((WORK / "mutants.json").read_text())["all"]
+    mutants = json.loads(LISTED.read_text())["all"]
     answered = {}
     # The last answer of a killer is the one that counts.
     last = {(mutant, killer): (outcome, note) for mutant, killer, outcome, note in answers()}

@@ -372,9 +372,11 @@ fn a_sync_of_an_earlier_connection_is_not_answered_over_the_next_one() {
     leader.happens(Event::Closed(old));
     leader.happens(Event::SyncFor(old));
     leader.is_reached(new);
+    leader.happens(Event::SyncFor(old));
     leader.hears(new, info());
     leader.hears(new, Message::AckEpoch { current: None, last: Zxid::ZERO });
     leader.hears(new, Message::AckNewLeader { epoch: Epoch(1) });
+    leader.happens(Event::SyncFor(old));
     leader.happens(Event::SyncFor(new));
     assert!(leader.said(new).ends_with(&[PacketType::UpToDate, PacketType::Ping]));
     // This confirms the sync of before. Its own is asked for now.
@@ -445,4 +447,86 @@ fn who_has_answered_in_time_is_not_replaced_by_a_timer_that_was_stopped() {
     leader.is_reached(newcomer);
     assert!(leader.host.is_link(member), "nothing was asked since it answered");
     assert_eq!(leader.host.claims().collect::<Vec<_>>(), [newcomer]);
+}
+
+#[test]
+fn the_first_question_over_a_link_is_timed_and_those_behind_it_are_not() {
+    let member = link(MEMBER, 7);
+    let timed = |effects: &[Effect<u8, State>]| {
+        effects.iter().filter(|it| **it == Effect::Arm(Timer::Answer(MEMBER))).count()
+    };
+    let mut leader = established_with(member);
+    leader.asked();
+    leader.happens(Event::SyncFor(member));
+    assert_eq!(timed(&leader.asked()), 1, "it pings");
+    let tick = Event::Timer(Timer::Core(zab::Timer::Ping));
+    leader.happens(tick);
+    let effects = leader.asked();
+    let pings = effects.iter().flat_map(|effect| packets(effect, member)).collect::<Vec<_>>();
+    assert_eq!((pings, timed(&effects)), (vec![PacketType::Ping], 0), "one is open already");
+    leader.hears(member, Message::Ping { body: None });
+    let tick = Event::Timer(Timer::Core(zab::Timer::Ping));
+    leader.happens(tick);
+    assert_eq!(timed(&leader.asked()), 1, "the next one is the first again");
+}
+
+#[test]
+fn a_member_that_says_something_unasked_refutes_nobody() {
+    let (member, newcomer) = (link(MEMBER, 0), link(MEMBER, 1));
+    let mut leader = established_with(member);
+    leader.happens(Event::Propose(1));
+    leader.is_reached(newcomer);
+    leader.asked();
+    // It may have been on its way for long.
+    leader.hears(member, Message::Ack { zxid: zxid(1) });
+    let effects = leader.asked();
+    assert_eq!(closes(&effects), []);
+    assert!(leader.host.claims().eq([newcomer]));
+}
+
+/// Reports one session with every PING that it is asked for.
+struct Reporting;
+
+impl Shell<u8> for Reporting {
+    fn begins(&mut self, _: &Input<u8>) {}
+    fn ended(&mut self, _: &Outputs<u8>) {}
+    fn report(&mut self) -> Option<u8> {
+        Some(42)
+    }
+}
+
+#[test]
+fn a_learner_reports_its_sessions_when_it_is_pinged_and_a_leader_has_none_to_report() {
+    let (member, leading) = (link(MEMBER, 0), link(LEADER, 1));
+    let mut leader = established_with(member);
+    let mut learner = server(MEMBER);
+    learner.is_elected(Decision::Follow(LEADER));
+    learner.happens(Event::Opened { link: leading, dialled: true });
+    learner.hears(leading, Message::LeaderInfo { epoch: Epoch(1) });
+    learner.writes_up_to(1);
+    learner.hears(leading, Message::Diff { committed: Zxid::ZERO });
+    learner.hears(leading, Message::NewLeader { epoch: Epoch(1) });
+    learner.writes_up_to(3);
+    learner.hears(leading, Message::UpToDate);
+    learner.asked();
+    leader.asked();
+    let mut reports = Vec::new();
+    let events = [
+        (
+            &mut learner,
+            leading,
+            Event::Received { link: leading, messages: vec![Message::Ping { body: None }] },
+        ),
+        (&mut leader, member, Event::SyncFor(member)),
+    ];
+    for (server, over, event) in events {
+        server.host.handle(event, &mut Reporting, &mut server.effects);
+        server.host.flush(&mut server.effects);
+        for effect in server.asked() {
+            let Effect::Frames { link, bytes } = effect else { continue };
+            assert_eq!(link, over);
+            reports.push(bytes.ends_with(&[0, 0, 0, 1, 42, 0xff, 0xff, 0xff, 0xff]));
+        }
+    }
+    assert_eq!(reports, [true, false]);
 }

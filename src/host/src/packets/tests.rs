@@ -108,6 +108,7 @@ fn requests_that_go_together_are_a_packet_each_and_arrive_together_in_order() {
         read.iter().map(|packet| packet.kind).collect::<Vec<_>>(),
         [PacketType::Request, PacketType::Request]
     );
+    assert!(read.iter().all(|packet| packet.zxid == -1), "as ZooKeeper says it");
     let between = Message::Ping { body: None };
     let messages = [together.clone(), between, together];
     let arrived = heard(&messages);
