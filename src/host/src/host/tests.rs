@@ -530,3 +530,30 @@ fn a_learner_reports_its_sessions_when_it_is_pinged_and_a_leader_has_none_to_rep
     }
     assert_eq!(reports, [true, false]);
 }
+
+#[test]
+fn what_the_session_layer_hears_comes_with_the_link_that_it_came_over() {
+    let member = link(MEMBER, 3);
+    let mut leader = established_with(member);
+    assert!(leader.host.peers().eq([MEMBER]));
+    assert_eq!(leader.host.link_to(MEMBER), Some(member));
+    assert_eq!(leader.host.link_to(Sid(3)), None);
+    let message = SessionMessage::Revalidate(1);
+    leader.hears(member, Message::Session(message.clone()));
+    assert!(leader.asked().contains(&Effect::Session(member, message)));
+}
+
+#[test]
+fn a_message_waits_only_for_what_is_not_on_disk_yet() {
+    let mut connection = Connection::<u8>::new(Generation(1), LEADER, "".into());
+    let ack = |counter| Message::Ack { zxid: zxid(counter) };
+    let after = |no| zab::After::Durable(WriteNo(no));
+    assert_eq!(connection.pass(ack(1), after(4), WriteNo(4)), Some(ack(1)));
+    assert_eq!(connection.pass(ack(2), after(5), WriteNo(4)), None);
+    assert_eq!(connection.pass(ack(3), zab::After::Now, WriteNo(4)), Some(ack(3)));
+    assert_eq!(connection.released(WriteNo(4)), None);
+    assert_eq!(connection.released(WriteNo(5)), Some(ack(2)));
+    connection.pass(ack(4), after(9), WriteNo(5));
+    connection.renumber(WriteNo(5));
+    assert!(connection.gated().eq([&(WriteNo(4), ack(4))]), "its record is counted anew");
+}
