@@ -8,6 +8,7 @@
     switched.py table             the tables host.tsv, node.tsv and store.tsv, and their numbers
 
     --under PATH                  run: mutants only of files whose path begins so
+    --named NAME                  run: killers only whose name begins so
     --seeds N                     reach: so many seeds are one killer, and the next runs ask it
     --seconds N                   run: killers only that take at most so long with no mutant on
     --rest                        run: mutants only that no killer of any kind has found
@@ -95,6 +96,7 @@ def main():
     parser.add_argument("command", choices=["build", "alone", "reach", "run", "table"])
     parser.add_argument("killer", nargs="?", choices=["tests", "models", "seeds"])
     parser.add_argument("--under", default="")
+    parser.add_argument("--named", default="")
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--rest", action="store_true")
@@ -462,6 +464,8 @@ def run(given):
         if (given.rest or killer.split()[0] == kind) and finds(killer.split()[0], outcome)
     }
     for seconds, package, name in soonest_first(kind, base["seconds"], given.seconds):
+        if not name.startswith(given.named):
+            continue
         key = f"{kind} {package} {name}"
         reached = set(base["reached"][key])
         for mutant, number in numbers.items():
@@ -512,6 +516,8 @@ def try_mutant(kind, package, name, number, seconds, base):
 
 def row(name, of_mutant, note):
     """Outcome, layer and note of a mutant, of what was answered of it: killer, outcome, note."""
+    if not of_mutant:
+        return "untried", "untried", ""
     by_layer = {}
     for killer, outcome, said in of_mutant:
         kind = killer.split()[0]
@@ -531,7 +537,8 @@ def row(name, of_mutant, note):
         by_layer.setdefault(layer, said)
     layer = next((layer for layer in LAYERS if layer in by_layer), "none")
     if layer == "none":
-        return "survived", "none", note
+        asked = ", ".join(sorted({killer.split()[0] for killer, _, _ in of_mutant}))
+        return "survived", "none", note or f"open; asked: {asked}"
     return "killed", layer, by_layer[layer]
 
 
@@ -542,11 +549,14 @@ def tables():
     last = {(mutant, killer): (outcome, note) for mutant, killer, outcome, note in answers()}
     for (mutant, killer), (outcome, note) in last.items():
         answered.setdefault(mutant, []).append((killer, outcome, note))
+    asked = {mutant for mutant, killer, _, _ in answers() if killer != "build"}
     for package in PACKAGES:
         path = Path(__file__).with_name(f"{package}.tsv")
+        if not any(name.startswith(f"src/{package}/") and name in asked for name in mutants):
+            continue
         before = [line.split("\t") for line in path.read_text().splitlines()[1:]] if path.exists() else []
-        notes = {without_place(line[0]): line[3] for line in before if line[1] == "survived"}
-        notes |= {line[0]: line[3] for line in before if line[1] == "survived"}
+        notes = {without_place(line[0]): line[3] for line in before if is_explained(line)}
+        notes |= {line[0]: line[3] for line in before if is_explained(line)}
         own = sorted(name for name in mutants if name.startswith(f"src/{package}/"))
         rows = {
             name: row(name, answered.get(name, []), notes.get(name, notes.get(without_place(name), "")))
@@ -558,6 +568,11 @@ def tables():
         print(f"{len(own)} mutants of {package}: {path}")
         for layer in LAYERS:
             print(f"  {layer:<11}{layers[layer]:>5}")
+
+
+def is_explained(line):
+    """Whether a line of a table says why a mutant survives."""
+    return line[1] == "survived" and not line[3].startswith("open")
 
 
 def without_place(name):

@@ -40,12 +40,10 @@ impl Places {
 }
 
 fn is_let(expr: &Expr) -> bool {
-    match expr {
-        Expr::Let(_) => true,
-        Expr::Binary(ExprBinary { left, op: BinOp::And(_), right, .. }) => {
-            is_let(left) || is_let(right)
-        }
-        _ => false,
+    if let Expr::Binary(ExprBinary { left, op: BinOp::And(_), right, .. }) = expr {
+        is_let(left) || is_let(right)
+    } else {
+        matches!(expr, Expr::Let(_))
     }
 }
 
