@@ -227,10 +227,11 @@ impl Client {
             .ok()
     }
 
-    /// Whether it gives its connection up, though nothing is wrong with it. Before it has its
-    /// session it often does.
+    /// Whether it gives its connection up, though nothing is wrong with it. While its session is
+    /// renewed it often does.
     pub(crate) fn gives_up(&mut self) -> bool {
-        self.restarts && self.rng.chance(if self.is_open { 50 } else { 300 })
+        let can = self.restarts && self.session.is_some();
+        can && self.rng.chance(if self.is_open { 50 } else { 300 })
     }
 
     /// What a server says; what the client answers at once.

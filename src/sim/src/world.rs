@@ -342,7 +342,7 @@ impl World {
     // ---- clients
 
     fn client_looks(&mut self, id: usize) {
-        let (now, hasty) = (self.now, self.plan.delay * 4);
+        let (now, hasty) = (self.now, (self.plan.delay * 4).max(Duration::from_millis(2)));
         let (stops, quiet) = (self.stops, self.stops || self.is_quiet);
         let client = &mut self.clients[id];
         if client.is_gone {
