@@ -26,6 +26,7 @@ fn main() {
     let rustc = rustc.and_then(|rustc| output(Command::new(rustc).arg("--version")));
     let core = core_hash::of_tree(Path::new(""));
     println!("cargo::rustc-env=VIVARIUM_COMMIT={}", commit().unwrap_or("unknown".to_owned()));
+    println!("cargo::rustc-env=VIVARIUM_DATE={}", date().unwrap_or(NO_DATE.to_owned()));
     println!("cargo::rustc-env=VIVARIUM_CORE={}", core.unwrap_or("unknown".to_owned()));
     println!("cargo::rustc-env=VIVARIUM_RUSTC={}", rustc.unwrap_or("unknown".to_owned()));
 }
@@ -44,9 +45,19 @@ fn commit() -> Option<String> {
     Some(format!("{hash}{dirty}"))
 }
 
+/// Where no commit is known.
+const NO_DATE: &str = "1970-01-01 00:00 UTC";
+
+/// When the commit was made, as ZooKeeper's versions say when they were built: two builds of one
+/// commit are the same.
+fn date() -> Option<String> {
+    commit()?;
+    git(&["show", "-s", "--date=format-local:%Y-%m-%d %H:%M UTC", "--format=%cd", "HEAD"])
+}
+
 fn git(arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
-    command.arg("--no-optional-locks").args(arguments);
+    command.arg("--no-optional-locks").args(arguments).env("TZ", "UTC");
     // A build started from a git hook must not look at the repository of the hook.
     for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
         command.env_remove(variable);

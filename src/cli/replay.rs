@@ -149,8 +149,9 @@ mod tests {
     #[test]
     fn properties_of_recordings_have_the_names_of_the_model() {
         use model::cluster::property::Property as OfModel;
-        // Recordings do not say what is under way, so this one is not asked of them.
-        let are_asked = |property: &OfModel| *property != OfModel::Z16;
+        // Recordings say neither what is under way nor what clients saw, so what begins with Z16 is
+        // not asked of them.
+        let are_asked = |property: &OfModel| *property < OfModel::Z16;
         let model: Vec<_> = OfModel::ALL.into_iter().filter(are_asked).map(OfModel::name).collect();
         let names = Property::ALL.map(Property::name);
         assert_eq!(names[..model.len()], model);

@@ -88,6 +88,7 @@ pub(crate) fn run(arguments: ServerArgs) -> u8 {
     }
     let build = server::Build {
         commit: env!("VIVARIUM_COMMIT").to_owned(),
+        date: env!("VIVARIUM_DATE").to_owned(),
         core: env!("VIVARIUM_CORE").to_owned(),
     };
     match server::run(config, Options { events, build }) {

@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn the_core_is_named_in_the_first_line() {
-        let said = "Zookeeper version: 0.1.0-vivarium, commit 12ab-dirty, core 34cd\nLatency min/avg/max: 0/0.0/0\n";
+        let said = "Zookeeper version: 3.9.5-vivarium-0.1.0, built on 2026-01-01 00:00 UTC, commit 12ab-dirty, core 34cd\nLatency min/avg/max: 0/0.0/0\n";
         assert_eq!(core_of(said), Some("34cd"));
         assert_eq!(core_of("Zookeeper version: 3.8.0\ncore 1, core 2"), None);
     }

@@ -135,6 +135,8 @@ impl FourLetterWords {
 pub struct Build {
     /// The commit.
     pub commit: String,
+    /// When that was made, in UTC.
+    pub date: String,
     /// The hash of the sources of the crates `zab` and `host`, in hexadecimal.
     pub core: String,
 }

@@ -12,11 +12,16 @@ use crate::client::shared::Shared;
 use crate::io::Now;
 use crate::settings::Build;
 
-/// The version as ZooKeeper's tools parse it, number first, and what was built: the commit, and the
-/// hash of the checked core's sources, which `vivarium --version` names as well.
+/// The version of ZooKeeper whose clients and tools find here what they look for.
+const ZOOKEEPER_VERSION: &str = "3.9.5";
+
+/// The version as ZooKeeper's tools parse it: clients choose by it what they ask for, so its number
+/// is ZooKeeper's. Behind it is what was built: the own version, the commit, and the hash of the
+/// checked core's sources, which `vivarium --version` names as well.
 fn version_text(shared: &Shared) -> String {
-    let Build { commit, core } = &shared.build;
-    format!("{}-vivarium, commit {commit}, core {core}", env!("CARGO_PKG_VERSION"))
+    let Build { commit, date, core } = &shared.build;
+    let own = env!("CARGO_PKG_VERSION");
+    format!("{ZOOKEEPER_VERSION}-vivarium-{own}, built on {date}, commit {commit}, core {core}")
 }
 
 pub(super) fn version(shared: &Shared, text: &mut Text) {
