@@ -40,6 +40,8 @@ pub struct Outbox<L> {
 
 struct State<L> {
     chunks: VecDeque<Chunk<L>>,
+    /// How many chunks are in front of the place that is kept for one that is being made.
+    place: Option<usize>,
     /// Of the chunks, and of the one that is being written.
     bytes: usize,
     /// Of the chunk that was handed out last: it is in memory until the next one is asked for.
@@ -75,7 +77,7 @@ impl<L> Outbox<L> {
     /// As [`Self::new`]; what it holds is counted in `held`.
     pub(crate) fn sharing(limit: usize, held: Arc<Held>, bell: impl Bell + 'static) -> Self {
         let (chunks, end) = (VecDeque::new(), End::Open);
-        let state = State { chunks, bytes: 0, writing: 0, held, allowed: limit, end };
+        let state = State { chunks, place: None, bytes: 0, writing: 0, held, allowed: limit, end };
         Self { state: Mutex::new(state), bell: Box::new(bell), limit }
     }
 
@@ -87,6 +89,24 @@ impl<L> Outbox<L> {
     /// Takes the queue to append several messages. Nobody else gets at it meanwhile.
     pub(crate) fn fill(&self) -> Filling<'_, L> {
         Filling { state: self.lock(), limit: self.limit, added: 0 }
+    }
+
+    /// Keeps the place behind what is queued now: what is said from here on waits until
+    /// [`Self::fill_place`] says what comes there. One place is kept at a time.
+    pub(crate) fn keep_place(&self) {
+        let mut state = self.lock();
+        state.place = Some(state.chunks.len());
+    }
+
+    /// Puts this in the place that was kept, unless the connection has ended meanwhile.
+    pub(crate) fn fill_place(&self, bytes: Vec<u8>) {
+        let mut state = self.lock();
+        let Some(place) = state.place.take().filter(|_| state.end != End::Now) else { return };
+        state.hold(bytes.len());
+        state.chunks.insert(place, Chunk::Bytes(bytes));
+        if state.bytes > self.limit {
+            state.abandon();
+        }
     }
 
     /// Appends a batch of chunks, and wakes the writing task. If it is behind, bytes join those
@@ -165,6 +185,11 @@ impl<L> Outbox<L> {
     pub fn next(&self) -> Option<Next<L>> {
         let mut state = self.lock();
         state.written();
+        match &mut state.place {
+            Some(0) => return None,
+            Some(place) => *place -= 1,
+            None => {}
+        }
         if let Some(chunk) = state.chunks.pop_front() {
             if let Chunk::Bytes(bytes) = &chunk {
                 state.writing = bytes.len();
@@ -202,7 +227,8 @@ impl<L> Filling<'_, L> {
             Chunk::Large(_) => false,
         };
         let state = &mut *self.state;
-        if !state.chunks.back().is_some_and(grows) {
+        let is_behind = state.place.is_none_or(|place| state.chunks.len() > place);
+        if !(is_behind && state.chunks.back().is_some_and(grows)) {
             state.chunks.push_back(Chunk::Bytes(Vec::new()));
         }
         if let Some(Chunk::Bytes(bytes)) = state.chunks.back_mut() {
@@ -272,6 +298,7 @@ impl<L> State<L> {
     fn abandon(&mut self) {
         self.end = End::Now;
         self.chunks.clear();
+        self.place = None;
         self.writing = 0;
         self.release(self.bytes);
     }
@@ -289,6 +316,33 @@ mod tests {
 
     fn outbox(limit: usize) -> Outbox<&'static str> {
         Outbox::new(limit, ())
+    }
+
+    #[test]
+    fn what_is_said_while_an_answer_is_made_leaves_behind_it() {
+        let outbox = outbox(100);
+        outbox.push(|out| out.extend(b"before"));
+        outbox.keep_place();
+        outbox.push(|out| out.extend(b"behind"));
+        outbox.push(|out| out.extend(b", too"));
+        assert_eq!(next(&outbox).as_deref(), Some("before"));
+        assert_eq!(next(&outbox), None, "the place is kept");
+        outbox.close();
+        assert_eq!(next(&outbox), None, "also at the end");
+        outbox.fill_place(b"answer".to_vec());
+        let left: Vec<_> = std::iter::from_fn(|| next(&outbox)).take(3).collect();
+        assert_eq!(left, ["answer", "behind, too", "end"]);
+        assert_eq!(outbox.queued(), 0);
+    }
+
+    #[test]
+    fn an_answer_that_was_made_for_a_connection_that_has_ended_is_dropped() {
+        let outbox = outbox(100);
+        outbox.keep_place();
+        outbox.abort();
+        outbox.fill_place(b"answer".to_vec());
+        assert_eq!(next(&outbox).as_deref(), Some("end"));
+        assert_eq!(outbox.queued(), 0);
     }
 
     /// What would be written now; `None` if there is nothing yet.

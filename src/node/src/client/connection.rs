@@ -417,28 +417,36 @@ impl Connection {
         Some((state.pending.pop_ready()?, Arc::clone(&state.auth)))
     }
 
-    /// Answers a read that takes long. Neither the connection nor its outbox is locked meanwhile:
-    /// the node tells it of what its watches see.
+    /// Answers a read that takes long. Neither the connection nor its outbox is locked meanwhile,
+    /// so that the node can tell it of what its watches see. Those are changes behind the ones that
+    /// the answer shows, so they are told behind it: its place is kept from before the tree can
+    /// change again.
     fn answer_costly(&self, ready: Ready, auth: &[Id], shared: &Shared, at: Duration) {
         let Ready::Read { xid, asked: (request, since), is_costly: _ } = ready else { return };
         let (mut out, mut after) = (Vec::new(), After::GoOn);
         let mut fill = |tree: &Tree| {
             after = reads::answer(xid, &request, self, auth, tree, shared, &mut out);
         };
+        let tree = shared.read_tree();
+        self.outbox.keep_place();
         if cost::needs_the_tree(&request) {
-            fill(&shared.read_tree());
+            fill(&tree);
+            drop(tree);
         } else {
-            let snapshot = shared.read_tree().snapshot();
+            let snapshot = tree.snapshot();
+            drop(tree);
             fill(snapshot.tree());
         }
-        let mut batch = Batch::begin(self, shared, at);
-        batch.answered(since);
-        batch.push(|answers| answers.append(&mut out));
+        self.outbox.fill_place(out);
         match after {
             After::GoOn => {}
-            After::End => batch.close(),
+            After::End => self.outbox.close(),
         }
-        batch.finish();
+        let mut tally = Tally::default();
+        tally.sent();
+        tally.answered(since, at);
+        tally.count(&self.stats, &shared.stats);
+        shared.relieve();
     }
 
     fn hold_back(&self) {

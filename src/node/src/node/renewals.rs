@@ -61,6 +61,8 @@ enum Asker {
 
 /// Why a connection ends.
 const ANOTHER: &str = "its session came back over another connection";
+/// As [`ANOTHER`].
+const MOVED: &str = "its session has moved to another server";
 
 impl Asker {
     /// The connection of a client of the leader itself.
@@ -144,8 +146,12 @@ impl Node {
     }
 
     /// The client of this session talks to another server now.
-    fn moved_away(&mut self, session: SessionId) {
-        self.drop_connection(session, "its session has moved to another server");
+    pub(super) fn moved_away(&mut self, session: SessionId) {
+        self.drop_connection(session, MOVED);
+        // The leader has said before that it may begin, and now that it may not go on.
+        for connection in self.beginning(session) {
+            connection.close(MOVED);
+        }
     }
 
     // ---- the leader
@@ -255,14 +261,20 @@ impl Node {
             questions.into_iter().flatten().filter(move |asked| asked.session == session);
         let renewals = renewals.into_iter().flat_map(Renewals::granted).map(|(_, asked)| asked);
         let renewals = renewals.filter(move |asked| asked.session == session);
-        let due = self.due.iter().filter_map(move |due| match due {
+        let asked = questions.filter_map(|asked| asked.connection.as_ref());
+        let asked = asked.chain(renewals.filter_map(|renewal| renewal.asker.client()));
+        asked.chain(self.beginning(session))
+    }
+
+    /// The connections of this session that the leader has answered about, and that wait until
+    /// what was committed before is applied.
+    fn beginning(&self, session: SessionId) -> impl Iterator<Item = &Arc<Connection>> {
+        self.due.iter().filter_map(move |due| match due {
             Due::Renewed { connection, session: of, alive: _ } if *of == session => {
                 Some(connection)
             }
             Due::Renewed { .. } | Due::Synced(_) | Due::Established(_) => None,
-        });
-        let asked = questions.filter_map(|asked| asked.connection.as_ref());
-        asked.chain(renewals.filter_map(|renewal| renewal.asker.client())).chain(due)
+        })
     }
 
     /// Ends the connection that this session has here, if it has one.

@@ -337,3 +337,17 @@ fn no_more_requests_are_in_progress_than_there_is_room_for_however_large_a_batch
     assert!(turns >= 3, "{turns}");
     assert_eq!(node.local.in_progress(), 0);
 }
+
+#[test]
+fn a_connection_whose_session_moves_away_before_it_begins_never_begins() {
+    let mut node = serving();
+    let (moved, session) = (connection(&node), 9);
+    commit(&mut node, 1..=2);
+    let due = super::Due::Renewed { connection: Arc::clone(&moved), session, alive: true };
+    node.once_applied(due);
+    node.moved_away(session);
+    while node.has_left() {
+        turn(&mut node);
+    }
+    assert!(moved.is_cut() && moved.session() == 0);
+}
