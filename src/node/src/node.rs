@@ -81,6 +81,8 @@ pub struct Node {
     now: Now,
     /// When timers and sessions were last looked at.
     ticked: Duration,
+    /// How long this server has run since the last time that it did not for a while.
+    attended: Duration,
     end: Option<End>,
 }
 
@@ -115,6 +117,7 @@ impl Node {
             explained: BTreeSet::new(),
             now: Now::default(),
             ticked: Duration::ZERO,
+            attended: Duration::MAX / 2,
             end: None,
             settings,
         }
@@ -198,6 +201,9 @@ impl Node {
         let absent = now.at.saturating_sub(std::mem::replace(&mut self.ticked, now.at));
         if absent > self.settings.tick_time + ABSENCE_MIN {
             self.excuse_silence(absent);
+            self.attended = Duration::ZERO;
+        } else {
+            self.attended += absent;
         }
         while let Some(timer) = self.timers.expired(self.now.at) {
             if timer == host::Timer::Core(zab::Timer::Ping) {
@@ -212,16 +218,7 @@ impl Node {
 
     /// The last turn has not done everything: the next one should begin at once.
     pub fn has_left(&self) -> bool {
-        let can_serve = !self.asked.is_empty() && self.has_room();
-        can_serve || !self.messages.is_empty() || !self.committed.is_empty()
-    }
-
-    /// Whether one more request of this server's clients may be in progress
-    /// (`globalOutstandingLimit`). A batch that was taken may have more of them than there is room
-    /// for: what is not yet served takes its bytes, and what is in progress may take many times as
-    /// many, for who its client is goes with each.
-    fn has_room(&self) -> bool {
-        self.local.in_progress() < self.settings.outstanding_limit as usize
+        !(self.asked.is_empty() && self.messages.is_empty() && self.committed.is_empty())
     }
 
     /// Whether clients' requests should be handed over: only while what is in progress stays within
@@ -229,7 +226,7 @@ impl Node {
     /// then it is to be asked again with every event and timer.
     pub fn takes_requests(&self, load: Load) -> bool {
         self.asked.is_empty()
-            && self.has_room()
+            && self.local.in_progress() < self.settings.outstanding_limit as usize
             && load.disk_records < DISK_QUEUE_MAX
             && !load.leader_is_behind
     }

@@ -156,13 +156,13 @@ impl Sessions {
     }
 
     /// Every session that is alive has its whole timeout again: nobody could be heard of for a
-    /// while. But only once until it is heard of: a server that is busy for long again and again
-    /// keeps no dead session alive.
-    pub fn excuse_all(&mut self, now_ms: u64) {
+    /// while. But only once until it is heard of, unless it could not be (`again`): a server that is
+    /// busy for long again and again keeps no dead session alive.
+    pub fn excuse_all(&mut self, now_ms: u64, again: bool) {
         let alive: Vec<SessionId> = self.buckets.values().flatten().copied().collect();
         for id in alive {
             if let Some(session) = self.sessions.get_mut(&id)
-                && !std::mem::replace(&mut session.excused, true)
+                && (!std::mem::replace(&mut session.excused, true) || again)
             {
                 self.begin_timeout(id, now_ms);
             }
@@ -357,7 +357,7 @@ mod tests {
         sessions.track(2, 8000, 0);
         sessions.track(3, 3000, 0);
         sessions.set_closing(3);
-        sessions.excuse_all(50_000);
+        sessions.excuse_all(50_000, false);
         assert_eq!(sessions.expired(53_999), [], "the silence counts for nobody");
         assert_eq!(sessions.expired(54_000), [1]);
         assert_eq!(sessions.next_expiry(), Some(59_000));
@@ -370,12 +370,17 @@ mod tests {
         for id in [1, 2] {
             sessions.track(id, 3000, 0);
         }
-        sessions.excuse_all(2000);
+        sessions.excuse_all(2000, false);
         sessions.touch(2, 2500);
-        sessions.excuse_all(5000);
+        sessions.excuse_all(5000, false);
         assert_eq!(sessions.expired(6000), [1], "it is gone, however busy the server is");
         assert_eq!(sessions.expired(8999), []);
         assert_eq!(sessions.expired(9000), [2]);
+        sessions.track(3, 3000, 9000);
+        sessions.excuse_all(20_000, false);
+        sessions.excuse_all(30_000, true);
+        assert_eq!(sessions.expired(33_999), [], "it could not be heard of in between");
+        assert_eq!(sessions.expired(34_000), [3]);
     }
 
     #[test]

@@ -434,8 +434,14 @@ fn requests_in_progress_share_who_their_client_is() {
     }
     inbound.room().extend_from_slice(&bytes);
     let mut asked = Vec::new();
-    let memory = allocation_counter::measure(|| asked = inbound.requests(AT).expect("requests"));
-    assert_eq!(asked.len(), usize::try_from(REQUESTS).expect("positive"));
+    let memory = allocation_counter::measure(|| {
+        while asked.len() < REQUESTS as usize {
+            let batch = inbound.requests(AT).expect("requests");
+            // Others come in between.
+            assert!((1..=64).contains(&batch.len()), "{}", batch.len());
+            asked.extend(batch);
+        }
+    });
     let taken = usize::try_from(memory.bytes_current).expect("more than before");
     let limit = bytes.len() * MEMORY_PER_BYTE_MAX / 10;
     assert!(taken < limit, "{taken} bytes for {} of requests", bytes.len());

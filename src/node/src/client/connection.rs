@@ -233,7 +233,7 @@ impl Connection {
         self.lock().pending.len()
     }
 
-    pub(crate) fn push_write(&self, xid: i32, op: OpCode, at: Duration) {
+    pub(super) fn push_write(&self, xid: i32, op: OpCode, at: Duration) {
         self.lock().pending.push_write(xid, (op, at));
     }
 

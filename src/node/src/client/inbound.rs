@@ -26,6 +26,10 @@ pub const SESSIONLESS_TIMEOUT: Duration = Duration::from_secs(10);
 /// A four-letter word is answered, and the answer read, within this time.
 pub const WORD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Requests of one connection that go to the node together: those of others come in between, and
+/// no more than so many, for each batch taken, are in progress beyond `globalOutstandingLimit`.
+const BATCH_MAX: usize = 64;
+
 /// What is read before there is a session to which it could belong.
 const READ_AHEAD_BYTES: usize = READ_BYTES;
 
@@ -111,7 +115,8 @@ impl Inbound {
         tally: &mut Tally,
     ) -> Result<(), String> {
         loop {
-            self.held_back = !self.connection.takes(self.next_is_sync());
+            self.held_back =
+                asked.len() >= BATCH_MAX || !self.connection.takes(self.next_is_sync());
             if self.held_back {
                 return Ok(());
             }

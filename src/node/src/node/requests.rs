@@ -20,10 +20,9 @@ use crate::client::{ClientBatch, ClientRequest, Connection};
 
 impl Node {
     /// Serves what connections' tasks ask for, each in the order in which its client did, as far as
-    /// there is time for in this turn, and room.
+    /// there is time for in this turn.
     pub(super) fn serve_clients(&mut self) {
         while !self.turn.is_over()
-            && self.has_room()
             && let Some(batch) = self.asked.pop_front()
         {
             self.serve(batch);
@@ -44,8 +43,12 @@ impl Node {
                 // Its client is gone, or its session is over: a write is done, and nobody waits for
                 // an answer. But not behind the question of another connection of its session: the
                 // transaction would be taken for what that one asks for.
+                // Nor anything behind it that is not done: what a client did is a prefix.
                 ClientRequest::Write { .. }
-                    if connection.is_abandoned() && self.has_come_back(connection.session()) => {}
+                    if connection.is_abandoned() && self.has_come_back(connection.session()) =>
+                {
+                    connection.close("its session goes on over another connection");
+                }
                 ClientRequest::Write { xid, op, body, auth } if connection.is_abandoned() => {
                     self.write(connection.session(), xid, op.code(), body, &auth);
                 }
@@ -71,7 +74,7 @@ impl Node {
                 ClientRequest::SessionSets(answer) => self.tell_session_sets(answer),
                 ClientRequest::Refused => {}
             }
-            if (self.turn.is_over() || !self.has_room()) && requests.len() > 0 {
+            if self.turn.is_over() && requests.len() > 0 {
                 let requests = requests.collect();
                 return self.asked.push_front(ClientBatch { connection, requests });
             }

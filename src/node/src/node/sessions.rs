@@ -356,7 +356,9 @@ impl Node {
             warn!(
                 "this leader did not run for {absent:?}: the time-outs of all sessions begin afresh"
             );
-            leading.sessions.excuse_all(now);
+            // In less than a tick between two absences nobody may have been able to say anything.
+            let again = self.attended < self.settings.tick_time;
+            leading.sessions.excuse_all(now, again);
         }
     }
 

@@ -28,17 +28,6 @@ impl Turn for Short {
     }
 }
 
-/// A turn that does not end.
-struct Long;
-
-impl Turn for Long {
-    fn begin(&mut self, _: Duration) {}
-
-    fn is_over(&self) -> bool {
-        false
-    }
-}
-
 /// Nothing is recorded.
 struct Unrecorded;
 
@@ -304,38 +293,6 @@ fn a_session_does_not_expire_while_its_client_waits_to_go_on_with_it() {
     node.shared.remove(&waiting);
     assert!(lives(&mut node, 2), "its client was there a moment ago");
     assert!(!lives(&mut node, 18));
-}
-
-#[test]
-fn no_more_requests_are_in_progress_than_there_is_room_for_however_large_a_batch_is() {
-    let mut node = serving();
-    let limit = node.settings.outstanding_limit as usize;
-    node.turn = Box::new(Long);
-    let connection = connection(&node);
-    connection.establish(9);
-    node.local.insert(9, Arc::clone(&connection));
-    let asked = 2 * limit + 1;
-    let write = |xid| {
-        connection.push_write(xid, OpCode::SetData, Duration::ZERO);
-        let (op, body, auth) = (OpCode::SetData, Bytes::new(), Arc::default());
-        ClientRequest::Write { xid, op, body, auth }
-    };
-    let requests = (1..).take(asked).map(write).collect();
-    let batch = ClientBatch { connection: Arc::clone(&connection), requests };
-    let now = node.now;
-    node.handle(now, Event::Asked(batch));
-    node.work(now);
-    assert!(!node.has_left(), "there is nothing to do but to wait");
-    let (mut answered, mut turns) = (0, 0);
-    while answered < asked {
-        assert!(node.local.in_progress() <= limit);
-        turn(&mut node);
-        answered = asked - connection.pending();
-        node.work(now);
-        turns += 1;
-    }
-    assert!(turns >= 3, "{turns}");
-    assert_eq!(node.local.in_progress(), 0);
 }
 
 #[test]
