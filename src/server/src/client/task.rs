@@ -234,9 +234,10 @@ impl Client {
         let connection = Arc::clone(&self.connection);
         // Who asked a four-letter word may say no more, and waits for all of the answer.
         let begun = connection.session() != 0;
+        let mut has_ended = false;
         let mut deadline = Instant::now() + self.inbound.patience();
         while !bytes.is_empty() {
-            let reads_ahead = begun && self.inbound.may_read_ahead();
+            let reads_ahead = begun && !has_ended && self.inbound.may_read_ahead();
             tokio::select! {
                 biased;
                 written = writing.write(bytes) => {
@@ -246,10 +247,11 @@ impl Client {
                     }
                     deadline = Instant::now() + self.inbound.patience();
                 }
-                arrived = self.read(reading), if reads_ahead => {
-                    arrived?;
-                    self.inbound.hold_back();
-                }
+                arrived = self.read(reading), if reads_ahead => match arrived {
+                    Ok(()) => self.inbound.hold_back(),
+                    // It may wait for its answers all the same: what it had asked for is done.
+                    Err(_) => has_ended = true,
+                },
                 () = async { sleep_until(deadline).await } => {
                     return Err("it does not read what it is sent".to_owned());
                 }
