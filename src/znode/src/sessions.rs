@@ -156,8 +156,8 @@ impl Sessions {
     }
 
     /// Every session that is alive has its whole timeout again: nobody could be heard of for a
-    /// while. But only once until it is heard of, unless it could not be (`again`): a server that is
-    /// busy for long again and again keeps no dead session alive.
+    /// while. But only once until it is heard of, unless it could not be (`again`): a server that
+    /// is busy for long again and again keeps no dead session alive.
     pub fn excuse_all(&mut self, now_ms: u64, again: bool) {
         let alive: Vec<SessionId> = self.buckets.values().flatten().copied().collect();
         for id in alive {

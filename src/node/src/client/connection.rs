@@ -406,49 +406,6 @@ impl Connection {
         self.answer_ready(&mut state, &tree, shared, Batch::begin(self, shared, at));
     }
 
-    /// The next request, if it is a read that takes long, and who asks. Nothing stands behind it,
-    /// and nothing more is taken while the connection's own task answers it.
-    fn take_costly(&self) -> Option<(Ready, Arc<[Id]>)> {
-        let mut state = self.lock();
-        if !state.pending.next_is_costly() {
-            return None;
-        }
-        self.held_back.store(false, Ordering::Relaxed);
-        Some((state.pending.pop_ready()?, Arc::clone(&state.auth)))
-    }
-
-    /// Answers a read that takes long. Neither the connection nor its outbox is locked meanwhile,
-    /// so that the node can tell it of what its watches see. Those are changes behind the ones that
-    /// the answer shows, so they are told behind it: its place is kept from before the tree can
-    /// change again.
-    fn answer_costly(&self, ready: Ready, auth: &[Id], shared: &Shared, at: Duration) {
-        let Ready::Read { xid, asked: (request, since), is_costly: _ } = ready else { return };
-        let (mut out, mut after) = (Vec::new(), After::GoOn);
-        let mut fill = |tree: &Tree| {
-            after = reads::answer(xid, &request, self, auth, tree, shared, &mut out);
-        };
-        let tree = shared.read_tree();
-        self.outbox.keep_place();
-        if cost::needs_the_tree(&request) {
-            fill(&tree);
-            drop(tree);
-        } else {
-            let snapshot = tree.snapshot();
-            drop(tree);
-            fill(snapshot.tree());
-        }
-        self.outbox.fill_place(out);
-        match after {
-            After::GoOn => {}
-            After::End => self.outbox.close(),
-        }
-        let mut tally = Tally::default();
-        tally.sent();
-        tally.answered(since, at);
-        tally.count(&self.stats, &shared.stats);
-        shared.relieve();
-    }
-
     fn hold_back(&self) {
         self.held_back.store(true, Ordering::Relaxed);
         self.stirred.ring();
@@ -604,5 +561,6 @@ fn kept(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     answer
 }
 
+mod costly;
 #[cfg(test)]
 mod tests;
