@@ -169,7 +169,7 @@ fn a_hundred_and_fifty_histories_under_faults_are_what_zookeeper_promises() {
 }
 
 #[test]
-#[ignore = "Apache ZooKeeper breaks rules of watches when modes overlap on a path"]
+#[ignore = "fails: rules of watches, and it is not known whether Apache or the judge is wrong"]
 fn what_clients_see_of_apache_zookeeper_when_it_is_killed_is_judged_by_the_same_rules() {
     if !Needs::Java.is_met() {
         return;
