@@ -29,8 +29,9 @@ impl Disk {
         match pending {
             Pending::Accepted(epoch) => self.accepted = epoch,
             Pending::Current(epoch) => self.current = epoch,
-            Pending::Txn(zxid) | Pending::Truncate(zxid) => self.last = zxid,
-            Pending::Snapshot { zxid, delivered: _ } => self.last = zxid,
+            Pending::Txn(zxid) | Pending::Truncate(zxid) | Pending::Snapshot(zxid) => {
+                self.last = zxid;
+            }
         }
     }
 }
@@ -41,12 +42,18 @@ enum Pending {
     Current(Epoch),
     Txn(Zxid),
     Truncate(Zxid),
-    Snapshot {
-        zxid: Zxid,
-        /// What was delivered before: of the history up to there it is known that the snapshot has
-        /// it.
-        delivered: Zxid,
-    },
+    Snapshot(Zxid),
+}
+
+/// Snapshots that the state machine has and the disk does not: it still has the history that the
+/// first of them replaces.
+#[derive(Clone, Copy, Debug)]
+struct Replacing {
+    /// How many.
+    snapshots: usize,
+    /// What was delivered before the first: of the history on disk only this is known to be in the
+    /// snapshots, whatever they end at.
+    delivered: Zxid,
 }
 
 /// A server between its start and the end of the recording.
@@ -59,6 +66,7 @@ pub(crate) struct Shadow {
     upto: u64,
     pending: VecDeque<Pending>,
     delivered: Zxid,
+    replacing: Option<Replacing>,
     role: Role,
     /// The epoch in which this server is elected, from then to the end of its leadership.
     elected: Option<Epoch>,
@@ -89,6 +97,7 @@ impl Shadow {
             upto: 0,
             pending: VecDeque::new(),
             delivered: image.snapshot,
+            replacing: None,
             role: Role::Looking,
             elected: None,
             proposed: false,
@@ -119,12 +128,20 @@ impl Shadow {
 
     /// The longest history that is durable here, and that no later record may cut.
     pub(crate) fn kept(&self) -> Zxid {
-        let kept = self.durable.last.min(self.delivered);
+        let delivered = self.replacing.map_or(self.delivered, |replacing| replacing.delivered);
+        let kept = self.durable.last.min(delivered);
         self.pending.iter().fold(kept, |kept, pending| match pending {
             Pending::Truncate(to) => kept.min(*to),
-            Pending::Snapshot { delivered, .. } => kept.min(*delivered),
-            Pending::Accepted(_) | Pending::Current(_) | Pending::Txn(_) => kept,
+            Pending::Snapshot(_) | Pending::Accepted(_) | Pending::Current(_) | Pending::Txn(_) => {
+                kept
+            }
         })
+    }
+
+    fn install(&mut self, zxid: Zxid) {
+        let first = Replacing { snapshots: 0, delivered: self.delivered };
+        self.replacing.get_or_insert(first).snapshots += 1;
+        self.delivered = zxid;
     }
 
     /// A step, as it was recorded.
@@ -178,7 +195,7 @@ impl Shadow {
                 }
                 Effect::Note(note) => self.noted(*note, merged, at),
                 Effect::Other(Other::Install(zxid)) => {
-                    self.delivered = *zxid;
+                    self.install(*zxid);
                     merged.bases.push((*zxid, at));
                 }
                 Effect::Session { .. }
@@ -270,6 +287,10 @@ impl Shadow {
             let Some(pending) = self.pending.pop_front() else { return };
             self.upto += 1;
             self.durable.apply(pending);
+            if let (Pending::Snapshot(_), Some(replacing)) = (pending, &mut self.replacing) {
+                replacing.snapshots -= 1;
+                self.replacing = self.replacing.filter(|replacing| replacing.snapshots > 0);
+            }
             self.settle(merged, at);
         }
     }
@@ -308,9 +329,7 @@ impl Shadow {
                 Pending::Txn(txn.zxid)
             }
             Record::Truncate { to } => Pending::Truncate(*to),
-            Record::Snapshot { zxid } => {
-                Pending::Snapshot { zxid: *zxid, delivered: self.delivered }
-            }
+            Record::Snapshot { zxid } => Pending::Snapshot(*zxid),
             Record::AcceptedEpoch(epoch) => Pending::Accepted(*epoch),
             Record::CurrentEpoch(epoch) => Pending::Current(*epoch),
         };
@@ -466,5 +485,46 @@ fn is_fault(refusal: Refusal) -> bool {
         | Refusal::EpochsExhausted { .. }
         | Refusal::TimedOut
         | Refusal::RoleEnded => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zab::Txn;
+
+    use super::*;
+
+    fn zxid(epoch: u32, counter: u32) -> Zxid {
+        Zxid::new(Epoch(epoch), counter)
+    }
+
+    /// A follower has <1,3> on its disk, which its new leader does not have; so it is sent a
+    /// snapshot that ends at <2,5>, and is killed at any moment: <1,3> need not be found again.
+    #[test]
+    fn what_a_snapshot_replaces_is_not_kept_before_it_is_on_disk_nor_behind() {
+        let log = [1, 2, 3].map(|counter| zxid(1, counter));
+        let log = log.map(|zxid| Txn { zxid, payload: Digest::of(b"any") });
+        let (accepted, current) = (Epoch(1), Epoch(1));
+        let image = DiskImage { accepted, current, snapshot: zxid(1, 1), log: log[1..].to_vec() };
+        let (at, mut merged) = (Place::new(0, 0), Merged::default());
+        let mut shadow = Shadow::start(Sid(3), &image, &mut merged, at);
+        let mut step = |shadow: &mut Shadow, event: Event, effects: &[Effect]| {
+            shadow.step(&event, effects, &mut merged, at);
+            (shadow.kept(), shadow.durable().last)
+        };
+        let deliver = Effect::Deliver(image.log[0].clone());
+        assert_eq!(step(&mut shadow, Event::Flush, &[deliver]), (zxid(1, 2), zxid(1, 3)));
+        let install = |to| Effect::Other(Other::Install(to));
+        let write = |no, zxid| Effect::Write(WriteNo(no), Record::Snapshot { zxid });
+        let (first, second) = (zxid(2, 5), zxid(2, 9));
+        let installed = step(&mut shadow, Event::Flush, &[install(first)]);
+        assert_eq!(installed, (zxid(1, 2), zxid(1, 3)), "before it is written");
+        let written = step(&mut shadow, Event::Flush, &[write(1, first)]);
+        assert_eq!(written, (zxid(1, 2), zxid(1, 3)), "before it is on disk");
+        step(&mut shadow, Event::Flush, &[install(second), write(2, second)]);
+        let durable = step(&mut shadow, Event::Durable(WriteNo(1)), &[]);
+        assert_eq!(durable, (zxid(1, 2), first), "of the second the disk knows nothing");
+        let durable = step(&mut shadow, Event::Durable(WriteNo(2)), &[]);
+        assert_eq!(durable, (second, second));
     }
 }
