@@ -36,6 +36,9 @@ struct Stream<'h, 'a> {
     synced: Option<(Zxid, Call)>,
     last_xid: i32,
     expired: bool,
+    /// The session's close was answered: until the connection ends, its watches may still fire, and
+    /// need not.
+    closed: bool,
     table: Table<'h>,
     /// Events that setWatches of this connection announces: how often each may and must come.
     announced: HashMap<Told<'h>, u32>,
@@ -58,6 +61,7 @@ pub(crate) fn check(context: &Context<'_, '_>, records: &[RecordId], report: &mu
         synced: None,
         last_xid: 0,
         expired: false,
+        closed: false,
         table: Table::default(),
         announced: HashMap::new(),
         came: HashSet::new(),
@@ -106,6 +110,7 @@ impl<'h> Stream<'h, '_> {
     }
 
     fn disconnected(&mut self) {
+        self.closed = false;
         self.table = Table::default();
         self.announced.clear();
         self.came.clear();
@@ -225,7 +230,7 @@ impl<'h> Stream<'h, '_> {
 
     /// Every change up to this zxid has been announced.
     fn check_due(&mut self, place: usize, until: Zxid, by: Call) {
-        while let Some(due) = self.table.first_due() {
+        while let Some(due) = self.table.first_due().filter(|_| !self.closed) {
             let changes = self.context.changes;
             let change = changes.get(due);
             if change.zxid > until {
@@ -317,7 +322,9 @@ impl<'h> Stream<'h, '_> {
         };
         let zxid = changes.get(due).zxid;
         // What is due before has to come before, or is missing.
-        while let Some(first) = self.table.first_due().filter(|id| changes.get(*id).zxid < zxid) {
+        let closed = self.closed;
+        let is_before = |id: &ChangeId| !closed && changes.get(*id).zxid < zxid;
+        while let Some(first) = self.table.first_due().filter(is_before) {
             let change = changes.get(first);
             let missed = (change.change.kind, &*change.change.path, change.zxid);
             let late = self.later(place, (missed.0, missed.1), missed.2);
@@ -401,7 +408,7 @@ impl<'h> Stream<'h, '_> {
             Request::SetWatches(lists) if error.is_none() => {
                 self.renew(place, id, lists, zxid);
             }
-            Request::Close if error.is_none() => self.disconnected(),
+            Request::Close if error.is_none() => self.closed = true,
             Request::AddWatch { .. }
             | Request::RemoveWatches { .. }
             | Request::SetWatches(_)

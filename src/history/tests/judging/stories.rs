@@ -371,6 +371,29 @@ fn an_ephemeral_node_goes_with_its_session() {
     story.breaks(Rule::EphemeralsLiveAsTheirSession);
 }
 
+/// The server may still send events when it has answered the close, before it ends the connection.
+#[test]
+fn watches_of_a_closed_session_may_fire_until_its_connection_ends_and_need_not() {
+    for (fires, is_lost) in [(true, false), (false, false), (true, true)] {
+        let mut story = written();
+        story.does(1, Request::AddWatch { path: "/a".to_owned(), recursive: false }, 2, DONE);
+        story.does(1, Request::Close, 3, DONE);
+        story.does(2, set("/a", "2"), 4, set_to(1, 4, 2));
+        story.does(2, set("/a", "3"), 5, set_to(1, 5, 3));
+        if is_lost {
+            let at = story.now();
+            story.recorder.lost(SessionId(1), at);
+        }
+        if fires {
+            story.event(1, EventKind::DataChanged, "/a", Some(4));
+        }
+        match is_lost {
+            true => assert!(story.breaks(Rule::EventHasCause).contains("/a")),
+            false => story.holds(),
+        }
+    }
+}
+
 #[test]
 fn nothing_of_a_session_is_done_behind_its_end() {
     let mut story = written();
