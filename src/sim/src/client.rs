@@ -58,6 +58,7 @@ pub(crate) struct Client {
     /// It has vanished, and does not come back.
     pub(crate) is_gone: bool,
     depth: usize,
+    modes: Modes,
     pub(crate) marks: BTreeSet<&'static str>,
     /// All of its answers.
     pub(crate) answers: u64,
@@ -67,6 +68,16 @@ struct Asked {
     xid: i32,
     /// `None` of a ping.
     request: Option<(Request, Call)>,
+}
+
+/// Whether a client watches a node in several modes at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Modes {
+    /// As it happens.
+    Together,
+    /// Each node in one mode only. ZooKeeper before 3.9 keeps one mode for each client and node, so
+    /// that a one-shot watch takes the place of a persistent one (ZOOKEEPER-4466).
+    Apart,
 }
 
 /// The watches that a client takes along.
@@ -83,9 +94,29 @@ fn time(at: Duration) -> Time {
     Time(u64::try_from(at.as_micros()).unwrap_or(u64::MAX))
 }
 
+/// The request, with which `/b` is watched recursively only, `/c` persistently only, and all else
+/// once.
+fn apart(request: Request) -> Request {
+    match request {
+        Request::AddWatch { path: _, recursive } => {
+            Request::AddWatch { path: if recursive { "/b" } else { "/c" }.to_owned(), recursive }
+        }
+        Request::Read(Read { kind, path, watch }) => {
+            let watch = watch && path != "/b" && path != "/c";
+            Request::Read(Read { kind, path, watch })
+        }
+        Request::Write(_)
+        | Request::Multi(_)
+        | Request::Sync { .. }
+        | Request::RemoveWatches { .. }
+        | Request::SetWatches(_)
+        | Request::Close => request,
+    }
+}
+
 impl Client {
     /// `depth`: how many requests it has in progress at most.
-    pub(crate) fn new(id: usize, mut rng: Rng, tick: Duration, depth: usize) -> Self {
+    pub(crate) fn new(id: usize, mut rng: Rng, tick: Duration, depth: usize, modes: Modes) -> Self {
         let timeout = tick * u32::try_from(2 + rng.below(10)).unwrap_or(2);
         let restarts = rng.chance(250);
         Self {
@@ -111,6 +142,7 @@ impl Client {
             hung_up: 0,
             is_gone: false,
             depth,
+            modes,
             marks: BTreeSet::new(),
             answers: 0,
         }
@@ -408,6 +440,14 @@ impl Client {
         if self.restarts {
             return self.choose_writes();
         }
+        let request = self.choose_any();
+        match self.modes {
+            Modes::Together => request,
+            Modes::Apart => apart(request),
+        }
+    }
+
+    fn choose_any(&mut self) -> Request {
         let watch = self.rng.chance(200);
         match self.rng.below(100) {
             0..45 => Request::Write(self.write()),

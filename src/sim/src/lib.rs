@@ -43,6 +43,7 @@ mod strange;
 mod translate;
 mod world;
 
+pub use client::Modes;
 pub use judge::run;
 pub use plan::{Fault, Options};
 pub use real::{Driven, drive, known, last_of, log_of};

@@ -13,7 +13,7 @@ use store::Store;
 use wire::jute::{Reader, Record};
 use wire::txn::TxnBlob;
 
-use crate::client::{Client, Trouble};
+use crate::client::{Client, Modes, Trouble};
 use crate::rng::Rng;
 use crate::translate;
 
@@ -30,6 +30,8 @@ pub struct Driven {
     pub tick: Duration,
     /// Requests of a client at once.
     pub depth: usize,
+    /// How they watch nodes.
+    pub modes: Modes,
 }
 
 /// Lets the clients work until `is_over`, and then until everything is answered and their sessions
@@ -49,7 +51,8 @@ pub fn drive(
         let threads: Vec<_> = (0..driven.clients)
             .map(|id| {
                 // Its transactions are told by session and xid in the servers' own files.
-                let mut client = Client::new(id, rng.fork(), driven.tick, driven.depth);
+                let mut client =
+                    Client::new(id, rng.fork(), driven.tick, driven.depth, driven.modes);
                 client.restarts = false;
                 let (recorder, servers) = (&recorder, &driven.servers);
                 scope.spawn(move || {

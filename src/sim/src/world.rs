@@ -9,7 +9,7 @@ use history::Recorder;
 use xxhash_rust::xxh3::Xxh3;
 use zab::{Sid, Zxid};
 
-use crate::client::Client;
+use crate::client::{Client, Modes};
 use crate::pipe::{Chunk, End, Kind, Pipe, PipeId};
 use crate::plan::{Fault, Options, Plan};
 use crate::process::Machine;
@@ -106,7 +106,7 @@ impl World {
         let plan = Plan::of(options, &mut rng);
         let machines = plan.members().map(|sid| (sid, Machine::new(sid))).collect();
         let clients = (0..plan.clients)
-            .map(|id| Client::new(id, rng.fork(), plan.tick, plan.depth))
+            .map(|id| Client::new(id, rng.fork(), plan.tick, plan.depth, Modes::Together))
             .collect();
         let mut world = Self {
             plan,
