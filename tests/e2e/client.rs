@@ -115,7 +115,7 @@ impl Client {
         self.arrived.clear();
         let mut stream = TcpStream::connect_timeout(&self.servers[server], Duration::from_secs(5))?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(15)))?;
+        stream.set_read_timeout(Some(self.patience()))?;
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: self.zxid,
@@ -141,6 +141,12 @@ impl Client {
         self.timeout_ms = response.timeout_ms;
         self.password = response.passwd.expect("a password");
         Ok(())
+    }
+
+    /// How long it waits for the server to say something.
+    fn patience(&self) -> Duration {
+        let timeout = Duration::from_millis(u64::try_from(self.timeout_ms).unwrap_or_default());
+        Duration::from_secs(15).max(timeout / 2)
     }
 
     /// Whether it has a connection, as far as it knows.
