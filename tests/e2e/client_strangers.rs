@@ -274,7 +274,8 @@ fn reads_that_take_long_keep_nobody_waiting_but_those_who_ask_for_them() {
 /// busy for longer than its followers wait for it. It goes on leading all the same.
 #[test]
 fn a_leader_goes_on_leading_while_it_works_off_what_takes_long() {
-    let cluster = Cluster::start_with(3, "tickTime=500\nsyncLimit=3");
+    let settings = "tickTime=500\nsyncLimit=3\nmaxSessionTimeout=120000";
+    let cluster = Cluster::start_with(3, settings);
     let leader = cluster.leader();
     let address = cluster.servers[leader].address();
     // The clients send no PING while they wait, which may be long on a busy machine.

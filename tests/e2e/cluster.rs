@@ -359,8 +359,7 @@ fn write_configuration(server: &Server, settings: &str, members: &str) {
     }
     let text = format!(
         "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir={}\nclientPort={}\n\
-         clientPortAddress=127.0.0.1\nmaxClientCnxns=0\nmaxSessionTimeout=120000\n\
-         4lw.commands.whitelist=*\n{settings}\n{members}",
+         clientPortAddress=127.0.0.1\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n{settings}\n{members}",
         data.display(),
         server.client_port,
     );
