@@ -121,11 +121,12 @@ async fn accept(
         };
         let (settings, inboxes) = (Arc::clone(&settings), Arc::clone(&inboxes));
         let refusals = greetings.refusals();
-        greetings.spawn(async move {
+        let greeting = async move {
             if let Err(reason) = greet(stream, from, &settings, &inboxes).await {
                 refusals.tell(&reason);
             }
-        });
+        };
+        greetings.spawn(greeting).await;
     }
 }
 

@@ -35,8 +35,10 @@ impl Greetings {
         self.refusals.clone()
     }
 
-    /// Dropping these ends all of them.
-    pub(crate) fn spawn(&mut self, greeting: impl Future<Output = ()> + Send + 'static) {
+    /// Waits until the one that is ended for this has closed its connection: else those that come
+    /// at once would hold more descriptors than are set aside for them. Dropping these ends all of
+    /// them.
+    pub(crate) async fn spawn(&mut self, greeting: impl Future<Output = ()> + Send + 'static) {
         while self.tasks.try_join_next().is_some() {}
         self.oldest_first.retain(|task| !task.is_finished());
         if self.oldest_first.len() >= GREETINGS_MAX
@@ -47,6 +49,9 @@ impl Greetings {
                 self.port
             );
             oldest.abort();
+        }
+        while self.tasks.len() >= GREETINGS_MAX {
+            let _ = self.tasks.join_next().await;
         }
         self.oldest_first.push_back(self.tasks.spawn(greeting));
     }
@@ -118,15 +123,18 @@ mod tests {
         let silent: Vec<_> = (0..GREETINGS_MAX).map(|_| Arc::new(())).collect();
         for one in &silent {
             let held = Arc::clone(one);
-            greetings.spawn(async move {
+            let waits = greetings.spawn(async move {
                 std::future::pending::<()>().await;
                 drop(held);
             });
+            waits.await;
         }
         let (done, is_done) = tokio::sync::oneshot::channel();
-        greetings.spawn(async move {
+        let newcomer = greetings.spawn(async move {
             let _ = done.send(());
         });
+        newcomer.await;
+        assert_eq!(Arc::strong_count(&silent[0]), 1, "what the oldest held is free already");
         is_done.await.expect("a newcomer is heard");
         let alive: Vec<_> = silent.iter().map(|one| Arc::strong_count(one) == 2).collect();
         assert!(!alive[0] && alive[1..].iter().all(|alive| *alive));

@@ -200,11 +200,12 @@ impl Acceptor {
                 }
             };
             let (this, refusals) = (Arc::clone(&this), greetings.refusals());
-            greetings.spawn(async move {
+            let greeting = async move {
                 if let Err(reason) = this.greet(stream, from).await {
                     refusals.tell(&reason);
                 }
-            });
+            };
+            greetings.spawn(greeting).await;
         }
     }
 
