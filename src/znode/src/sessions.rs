@@ -156,8 +156,9 @@ impl Sessions {
     }
 
     /// Every session that is alive has its whole timeout again: nobody could be heard of for a
-    /// while. But only once until it is heard of, unless it could not be (`again`): a server that
-    /// is busy for long again and again keeps no dead session alive.
+    /// while. Only once until it is heard of, so that a server that is often busy keeps no dead
+    /// session alive; but as often as it could not be heard of (`again`), and for as long as that
+    /// is so a dead session stays.
     pub fn excuse_all(&mut self, now_ms: u64, again: bool) {
         let alive: Vec<SessionId> = self.buckets.values().flatten().copied().collect();
         for id in alive {
