@@ -10,9 +10,7 @@
 //!   the others (*reordered*).
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
-#[cfg(test)]
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,6 +43,8 @@ struct World {
     forgotten: usize,
     /// The operation with this number fails, and every later one works again.
     fails: Option<usize>,
+    /// Open files, by inode.
+    open: BTreeMap<usize, usize>,
 }
 
 /// Names and contents that a crash leaves for certain.
@@ -69,6 +69,22 @@ static BOOTS: AtomicUsize = AtomicUsize::new(0);
 pub struct SimFile {
     world: Arc<Mutex<World>>,
     inode: usize,
+}
+
+impl SimFile {
+    fn open(disk: &SimDisk, world: &mut World, inode: usize) -> Self {
+        *world.open.entry(inode).or_default() += 1;
+        Self { world: Arc::clone(&disk.world), inode }
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let mut world = lock(&self.world);
+        let left = world.open.entry(self.inode).or_default();
+        *left = left.saturating_sub(1);
+        world.open.retain(|_, files| *files > 0);
+    }
 }
 
 fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
@@ -278,6 +294,28 @@ impl World {
             !is_durable
         });
         self.forgotten += before - self.ops.len() + 1;
+        if let Op::SyncDir { .. } = sync {
+            self.free();
+        }
+    }
+
+    /// Frees the contents of files that have no name, neither now nor after any crash, and that
+    /// nobody has open.
+    fn free(&mut self) {
+        let Some(Settled { names, contents }) = &mut self.settled else { return };
+        let pending = self.ops.iter().filter_map(|op| match op {
+            Op::Link { inode, .. } | Op::Move { inode, .. } => Some(inode),
+            Op::Unlink { .. } | Op::SyncDir { .. } => None,
+            Op::Write { .. } | Op::SetLen { .. } | Op::Sync { .. } => None,
+        });
+        let named = self.names.values().chain(names.values()).chain(pending);
+        let used: BTreeSet<usize> = named.chain(self.open.keys()).copied().collect();
+        for (inode, content) in self.inodes.iter_mut().enumerate() {
+            if !used.contains(&inode) {
+                *content = Vec::new();
+                contents[inode] = Vec::new();
+            }
+        }
     }
 
     fn find(&self, path: &Path) -> io::Result<usize> {
@@ -456,8 +494,9 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<SimFile> {
-        let inode = lock(&self.world).find(path)?;
-        Ok(SimFile { world: Arc::clone(&self.world), inode })
+        let mut world = lock(&self.world);
+        let inode = world.find(path)?;
+        Ok(SimFile::open(self, &mut world, inode))
     }
 
     fn create_new(&self, path: &Path) -> io::Result<SimFile> {
@@ -468,7 +507,7 @@ impl Disk for SimDisk {
         let inode = world.inodes.len();
         world.inodes.push(Vec::new());
         world.op(Op::Link { path: path.to_owned(), inode })?;
-        Ok(SimFile { world: Arc::clone(&self.world), inode })
+        Ok(SimFile::open(self, &mut world, inode))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -526,48 +565,4 @@ impl File for SimFile {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Writes, names and syncs in an order that numbers choose.
-    fn work(disk: &SimDisk, mut number: u64) {
-        let path = |n: u64| PathBuf::from(format!("/d/{n}"));
-        for step in 0..60 {
-            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step);
-            let (of, what) = (number >> 33 & 3, number >> 40 & 7);
-            // What cannot be done has no effect.
-            let _ = match what {
-                0 => disk.create_new(&path(of)).map(drop),
-                1 => disk.rename(&path(of), &path(3 - of)),
-                2 => disk.remove(&path(of)),
-                3 => disk.sync_dir(Path::new("/d")),
-                4 => disk.open(&path(of)).and_then(|mut file| file.sync()),
-                5 => disk.open(&path(of)).and_then(|mut file| file.set_len(number >> 50 & 63)),
-                _ => disk.open(&path(of)).and_then(|mut file| {
-                    file.write_all_at(&number.to_le_bytes(), number >> 50 & 63)
-                }),
-            };
-        }
-    }
-
-    #[test]
-    fn what_is_forgotten_is_durable_and_a_crash_leaves_the_same() {
-        for seed in 0..200 {
-            let base = Image::from([(PathBuf::from("/d/0"), vec![1, 2, 3])]);
-            let [all, few] = [SimDisk::booted(base.clone(), 0), SimDisk::forgetting(base, 0)];
-            work(&all, seed);
-            work(&few, seed);
-            assert_eq!(all.ops(), few.ops());
-            assert_eq!(all.image(), few.image());
-            let crash = |disk: &SimDisk| {
-                let mut number = seed;
-                disk.crash(&mut |below| {
-                    number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    usize::try_from(number >> 33).unwrap_or(0) % below
-                })
-            };
-            assert_eq!(crash(&all), crash(&few), "{seed}");
-            assert!(lock(&few.world).ops.len() < lock(&all.world).ops.len());
-        }
-    }
-}
+mod tests;
