@@ -231,13 +231,14 @@ impl World {
     }
 
     /// A transaction with the number that its request has in the history: what a client that
-    /// restarts has asked for is not told by session and xid.
+    /// restarts has asked for is not told by session and xid, which several of its requests have.
+    /// What the transaction does tells which one it is of; where it does not, it is nobody's (0).
     fn as_asked(&self, transaction: Transaction) -> Transaction {
         let session = transaction.session.0;
         let mut clients = self.clients.iter().filter(|client| client.restarts);
         let asked = clients.find_map(|client| {
             let closed = client.sessions.get(&session)?;
-            match &transaction.txn {
+            let asked = match &transaction.txn {
                 Txn::Create { data, .. } => client.request_of(data),
                 Txn::CloseSession { .. } if transaction.xid != 0 => *closed,
                 Txn::CloseSession { .. }
@@ -248,7 +249,8 @@ impl World {
                 | Txn::SetAcl { .. }
                 | Txn::Check { .. }
                 | Txn::Multi(_) => None,
-            }
+            };
+            Some(asked.unwrap_or(0))
         });
         Transaction { xid: asked.unwrap_or(transaction.xid), ..transaction }
     }
