@@ -100,6 +100,9 @@ pub enum Event {
     Asked(ClientBatch),
     /// A client's connection is gone. Comes once for each.
     Gone(Arc<Connection>),
+    /// What had arrived of this server's own clients when it was [asked for](Effect::Listen) is
+    /// read.
+    Listened(u64),
     /// The server is to stop.
     Stop {
         /// Why, for the operator.
@@ -152,6 +155,9 @@ pub enum Effect {
     },
     /// The connection's task has something to write.
     Wake(Arc<Connection>),
+    /// Tell with [`Event::Listened`] and this number when what has arrived of this server's own
+    /// clients is read.
+    Listen(u64),
     /// Something that an operator wants to know of.
     Tell(Told),
 }

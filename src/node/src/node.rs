@@ -2,6 +2,7 @@
 
 mod apply;
 mod links;
+mod listening;
 mod reaper;
 mod renewals;
 mod requests;
@@ -29,6 +30,7 @@ use crate::snapshots::Snapshots;
 use crate::timers::{Durations, Timers};
 
 use apply::Due;
+use listening::Listening;
 use sessions::{LocalSessions, Service};
 
 /// What a node is made of.
@@ -81,8 +83,7 @@ pub struct Node {
     now: Now,
     /// When timers and sessions were last looked at.
     ticked: Duration,
-    /// How long this server has run since the last time that it did not for a while.
-    attended: Duration,
+    listening: Listening,
     end: Option<End>,
 }
 
@@ -117,7 +118,7 @@ impl Node {
             explained: BTreeSet::new(),
             now: Now::default(),
             ticked: Duration::ZERO,
-            attended: Duration::MAX / 2,
+            listening: Listening::default(),
             end: None,
             settings,
         }
@@ -177,6 +178,7 @@ impl Node {
             }
             Event::Asked(batch) => self.asked.push_back(batch),
             Event::Gone(connection) => self.connection_closed(&connection),
+            Event::Listened(round) => self.listening.heard_own(round),
             Event::Stop { reason } => {
                 info!("stopping: {reason}");
                 self.reason = format!("asked to stop ({reason})");
@@ -201,9 +203,6 @@ impl Node {
         let absent = now.at.saturating_sub(std::mem::replace(&mut self.ticked, now.at));
         if absent > self.settings.tick_time + ABSENCE_MIN {
             self.excuse_silence(absent);
-            self.attended = Duration::ZERO;
-        } else {
-            self.attended += absent;
         }
         while let Some(timer) = self.timers.expired(self.now.at) {
             if timer == host::Timer::Core(zab::Timer::Ping) {
@@ -417,7 +416,7 @@ impl Shell<Bytes> for Asked<'_> {
     fn ended(&mut self, _: &Outputs<Bytes>) {}
 
     fn report(&mut self) -> Option<Bytes> {
-        self.local.hear(self.shared.waited_for());
+        self.local.hear_who_waits(self.shared);
         let sessions = self.local.touched();
         self.recorder.report(&sessions);
         Some(sessions)

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use host::Link;
 use node::{Chunk, ClientBatch, Connection, Effect, End, Load, Node, Told};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 use zab::{DiskImage, Sid, WriteNo};
 
 use crate::clock::Clock;
@@ -88,6 +88,10 @@ impl EngineSender {
 /// Batches that may wait for the engine. Whoever has more waits itself, and its client with it.
 const BATCHES_WAITING_MAX: usize = 1024;
 
+/// How long the tasks of clients' connections need to read what has arrived: sockets are polled
+/// before the time that has passed is noticed.
+const LISTENS: Duration = Duration::from_millis(20);
+
 /// Batches of clients' requests taken at once.
 const BATCHES_MAX: usize = 64;
 
@@ -101,6 +105,7 @@ pub(crate) struct Engine {
     pub(crate) quorum: QuorumPort,
     pub(crate) events: Events,
     pub(crate) links: Links,
+    pub(crate) sender: EventSender,
 }
 
 /// What is up between this server and others.
@@ -247,6 +252,14 @@ impl Engine {
                     }
                 }
                 Effect::Wake(connection) => connection.outbox().wake(),
+                Effect::Listen(round) => {
+                    let sender = self.sender.clone();
+                    tokio::spawn(async move {
+                        sleep(LISTENS).await;
+                        let listened = node::Event::Listened(round);
+                        sender.send(Happened::Plain(listened)).await;
+                    });
+                }
                 Effect::Tell(told) => self.events.emit(&told),
             }
         }

@@ -133,11 +133,12 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         me: config.me,
         node,
         clock,
-        disk: Disk::start(Writer::new(store, purge), sender)?,
+        disk: Disk::start(Writer::new(store, purge), sender.clone())?,
         election,
         quorum,
         events: options.events,
         links: Links::default(),
+        sender,
     };
     let end = engine.run(image, events, clients).await;
     // Nobody else sends batches: the channel stays open as long as the engine runs.

@@ -13,6 +13,9 @@ use crate::world::{What, World};
 /// Batches of clients' requests taken in one turn.
 const BATCHES_MAX: usize = 64;
 
+/// How long it takes a server to read what its clients have sent.
+const LISTENS: Duration = Duration::from_millis(20);
+
 impl World {
     pub(crate) fn process(&mut self, sid: Sid) -> Option<&mut Process> {
         self.machines.get_mut(&sid)?.process.as_mut()
@@ -219,8 +222,22 @@ impl World {
                         self.after(delay, What::Meet(sid, to));
                     }
                 }
+                Effect::Listen(round) => {
+                    let Some(process) = self.process(sid) else { return };
+                    let run = process.run;
+                    self.after(LISTENS, What::Listened(sid, run, round));
+                }
                 Effect::Tell(told) => self.told(&told),
             }
+        }
+    }
+
+    pub(crate) fn listened(&mut self, sid: Sid, run: u64, round: u64) {
+        if let Some(until) = self.paused(sid) {
+            return self.at(until + LISTENS, What::Listened(sid, run, round));
+        }
+        if self.process(sid).is_some_and(|process| process.run == run) {
+            self.inform(sid, Event::Listened(round));
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) enum What {
     DiskWrite(Sid, u64),
     /// It makes it durable.
     DiskSync(Sid, u64),
+    /// A run has read what its clients had sent when it asked for it.
+    Listened(Sid, u64, u64),
     /// A snapshot that a run has begun is whole.
     SnapshotOut(Sid, u64, u64),
     /// Something arrives at an end of a connection.
@@ -182,6 +184,7 @@ impl World {
     fn happen(&mut self, what: What) {
         match what {
             What::Turn(sid, run) => self.turn(sid, run),
+            What::Listened(sid, run, round) => self.listened(sid, run, round),
             What::DiskWrite(sid, run) => self.disk_write(sid, run),
             What::DiskSync(sid, run) => self.disk_sync(sid, run),
             What::SnapshotOut(sid, run, number) => self.snapshot_out(sid, run, number),

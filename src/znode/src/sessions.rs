@@ -43,8 +43,8 @@ struct Session {
     expires: u64,
     owner: Option<Owner>,
     closing: bool,
-    /// It got its timeout again without a sign of life, since the last one.
-    excused: bool,
+    /// In which round it got its timeout again without a sign of life, since the last one.
+    excused: Option<u64>,
 }
 
 impl Sessions {
@@ -61,7 +61,7 @@ impl Sessions {
         match self.sessions.get_mut(&id) {
             None => {
                 let session =
-                    Session { timeout_ms, expires, owner: None, closing: false, excused: false };
+                    Session { timeout_ms, expires, owner: None, closing: false, excused: None };
                 self.sessions.insert(id, session);
                 self.buckets.entry(expires).or_default().insert(id);
             }
@@ -78,7 +78,7 @@ impl Sessions {
         let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.closing) else {
             return false;
         };
-        session.excused = false;
+        session.excused = None;
         self.begin_timeout(id, now_ms);
         true
     }
@@ -156,14 +156,13 @@ impl Sessions {
     }
 
     /// Every session that is alive has its whole timeout again: nobody could be heard of for a
-    /// while. Only once until it is heard of, so that a server that is often busy keeps no dead
-    /// session alive; but as often as it could not be heard of (`again`), and for as long as that
-    /// is so a dead session stays.
-    pub fn excuse_all(&mut self, now_ms: u64, again: bool) {
+    /// while. Until it is heard of, that is so in one `round` only, so that a server that is often
+    /// busy keeps no dead session alive. A round lasts until everybody could be heard of.
+    pub fn excuse_all(&mut self, now_ms: u64, round: u64) {
         let alive: Vec<SessionId> = self.buckets.values().flatten().copied().collect();
         for id in alive {
             if let Some(session) = self.sessions.get_mut(&id)
-                && (!std::mem::replace(&mut session.excused, true) || again)
+                && *session.excused.get_or_insert(round) == round
             {
                 self.begin_timeout(id, now_ms);
             }
@@ -358,7 +357,7 @@ mod tests {
         sessions.track(2, 8000, 0);
         sessions.track(3, 3000, 0);
         sessions.set_closing(3);
-        sessions.excuse_all(50_000, false);
+        sessions.excuse_all(50_000, 1);
         assert_eq!(sessions.expired(53_999), [], "the silence counts for nobody");
         assert_eq!(sessions.expired(54_000), [1]);
         assert_eq!(sessions.next_expiry(), Some(59_000));
@@ -366,20 +365,20 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_not_heard_of_between_two_silences_is_excused_once() {
+    fn whoever_is_not_heard_of_in_a_round_is_not_excused_in_the_next_one() {
         let mut sessions = Sessions::new(1000);
         for id in [1, 2] {
             sessions.track(id, 3000, 0);
         }
-        sessions.excuse_all(2000, false);
+        sessions.excuse_all(2000, 1);
         sessions.touch(2, 2500);
-        sessions.excuse_all(5000, false);
+        sessions.excuse_all(5000, 2);
         assert_eq!(sessions.expired(6000), [1], "it is gone, however busy the server is");
         assert_eq!(sessions.expired(8999), []);
         assert_eq!(sessions.expired(9000), [2]);
         sessions.track(3, 3000, 9000);
-        sessions.excuse_all(20_000, false);
-        sessions.excuse_all(30_000, true);
+        sessions.excuse_all(20_000, 3);
+        sessions.excuse_all(30_000, 3);
         assert_eq!(sessions.expired(33_999), [], "it could not be heard of in between");
         assert_eq!(sessions.expired(34_000), [3]);
     }

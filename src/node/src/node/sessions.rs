@@ -16,7 +16,8 @@ use znode::{Owner, Prep, Reaper, SessionId, SessionIds, Sessions};
 
 use super::Node;
 use super::renewals::{Question, Renewal};
-use crate::client::{Connection, SessionSets};
+use crate::client::{Connection, SessionSets, Shared};
+use crate::io::Effect;
 
 /// What this server does for sessions, besides serving their connections.
 pub(super) enum Service {
@@ -189,9 +190,12 @@ impl LocalSessions {
         heard
     }
 
-    /// Sessions were heard of that have no connection here, with their time-outs in ms.
-    pub(super) fn hear(&mut self, sessions: Vec<(SessionId, i32)>) {
-        self.heard.extend(sessions);
+    /// Clients that wait for their session to begin, or to go on, are there, and can say so only
+    /// once.
+    pub(super) fn hear_who_waits(&mut self, shared: &Shared) {
+        self.heard.extend(shared.waited_for());
+        let created = self.creating.iter().filter(|(_, connection)| !connection.has_ended());
+        self.heard.extend(created.map(|(&session, connection)| (session, connection.timeout_ms())));
     }
 
     pub(super) fn get(&self, session: SessionId) -> Option<&Arc<Connection>> {
@@ -236,6 +240,7 @@ impl Node {
             sessions.track(id, timeout_ms, now);
         }
         info!("leading in epoch {epoch}: {} sessions", sessions.len());
+        self.listening.begin();
         let prep = Prep::new();
         let reaper = Reaper::new(self.settings.reap, now);
         let renewals = Renewals::default();
@@ -325,7 +330,7 @@ impl Node {
     pub(super) fn collect_touches(&mut self) {
         let now = self.now.ms();
         if let Service::Leader(leading) = &mut self.service {
-            self.local.hear(self.shared.waited_for());
+            self.local.hear_who_waits(&self.shared);
             for (session, _) in self.local.take_heard(usize::MAX) {
                 leading.sessions.touch(session, now);
             }
@@ -337,6 +342,7 @@ impl Node {
         let Service::Leader(leading) = &mut self.service else {
             return;
         };
+        self.listening.reported(peer);
         match decode_touched(sessions) {
             Ok(touched) => {
                 for TouchedSession { session_id, .. } in touched {
@@ -351,14 +357,16 @@ impl Node {
     /// runs twice a tick, to send PINGs. It was paused, and so could not hear of sessions that are
     /// alive. Their time-outs begin afresh.
     pub(super) fn excuse_silence(&mut self, absent: std::time::Duration) {
+        self.collect_touches();
         let now = self.now.ms();
         if let Service::Leader(leading) = &mut self.service {
-            warn!(
-                "this leader did not run for {absent:?}: the time-outs of all sessions begin afresh"
-            );
-            // In less than a tick between two absences nobody may have been able to say anything.
-            let again = self.attended < self.settings.tick_time;
-            leading.sessions.excuse_all(now, again);
+            warn!("this leader did not run for {absent:?}: the time-outs of sessions begin afresh");
+            let host = &self.host;
+            let (round, begins) = self.listening.absent(|peer| host.link_to(peer).is_some());
+            leading.sessions.excuse_all(now, round);
+            if begins {
+                self.out.push(Effect::Listen(round));
+            }
         }
     }
 
@@ -401,7 +409,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::client::Shared;
     use crate::io::Now;
     use crate::settings::{Build, NoMachine, Settings};
     use wire::quorum::decode_touched;

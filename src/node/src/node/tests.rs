@@ -308,3 +308,65 @@ fn a_connection_whose_session_moves_away_before_it_begins_never_begins() {
     }
     assert!(moved.is_cut() && moved.session() == 0);
 }
+
+/// Which of two sessions lives on while a leader is absent again and again, for longer than a tick
+/// and with no time between: one whose client is heard of each time, and one whose client is gone.
+/// `listens`: what has arrived is read in between.
+fn outlive(listens: bool) -> (bool, bool) {
+    let mut node = serving();
+    let (alive, gone, client) = (9, 10, connection(&node));
+    let timeout_ms = 4_000;
+    let super::Service::Leader(leading) = &mut node.service else { panic!("it leads") };
+    for session in [alive, gone] {
+        leading.sessions.track(session, timeout_ms, node.now.ms());
+    }
+    client.establish(alive);
+    node.local.insert(alive, Arc::clone(&client));
+    let absence = node.settings.tick_time * 2;
+    for _ in 0..20 {
+        client.touch(node.now.at);
+        let at = node.now.at + absence;
+        node.tick(Now { at, wall_ms: 0 });
+        for effect in turn(&mut node) {
+            if let Effect::Listen(round) = effect
+                && listens
+            {
+                node.handle(Now { at, wall_ms: 0 }, Event::Listened(round));
+            }
+        }
+    }
+    let super::Service::Leader(leading) = &mut node.service else { panic!("it leads") };
+    let mut lives = |session| leading.sessions.check(session, super::sessions::LOCAL).is_ok();
+    (lives(alive), lives(gone))
+}
+
+#[test]
+fn however_often_a_leader_is_absent_a_session_expires_that_is_known_to_be_silent() {
+    assert_eq!(outlive(true), (true, false));
+    assert_eq!(outlive(false), (true, true), "nobody has been able to say anything");
+}
+
+#[test]
+fn a_session_that_is_being_created_is_heard_of_until_its_client_is_told_or_gone() {
+    let mut node = serving();
+    let (told, gone) = (connection(&node), connection(&node));
+    let heard = |node: &mut Node| {
+        node.local.hear_who_waits(&node.shared);
+        wire::quorum::decode_touched(&node.local.touched()).expect("its own").len()
+    };
+    for client in [&told, &gone] {
+        node.create_session(client, 4_000);
+    }
+    assert_eq!(heard(&mut node), 2);
+    node.shared.remove(&gone);
+    node.connection_closed(&gone);
+    assert_eq!(heard(&mut node), 1);
+    for _ in 0..100 {
+        turn(&mut node);
+    }
+    assert_ne!(told.session(), 0);
+    assert_eq!(heard(&mut node), 0);
+    // Its request was taken, and is served when it is gone already.
+    node.create_session(&gone, 4_000);
+    assert_eq!(heard(&mut node), 0);
+}
