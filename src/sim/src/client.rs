@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use history::answer::{Answer, Outcome};
 use history::operation::{
     ClientId, Data, Mode, Read, ReadKind, Request, SessionId, SetWatches, Time, Write, Zxid,
 };
@@ -49,6 +50,10 @@ pub(crate) struct Client {
     pub(crate) heard_at: Duration,
     spoke_at: Duration,
     watches: Watches,
+    /// Nodes that nobody else has made: it deletes the oldest once there are many.
+    made: VecDeque<String>,
+    /// If it restarts: with which request it deletes each of them.
+    pub(crate) deleted: BTreeMap<String, i32>,
     /// Writes that were done since somebody asked.
     pub(crate) written: u64,
     /// It closes its session.
@@ -60,6 +65,8 @@ pub(crate) struct Client {
     depth: usize,
     modes: Modes,
     pub(crate) marks: BTreeSet<&'static str>,
+    /// All of its requests.
+    pub(crate) requests: u32,
     /// All of its answers.
     pub(crate) answers: u64,
 }
@@ -137,6 +144,8 @@ impl Client {
             heard_at: Duration::ZERO,
             spoke_at: Duration::ZERO,
             watches: Watches::default(),
+            made: VecDeque::new(),
+            deleted: BTreeMap::new(),
             written: 0,
             closes: false,
             hung_up: 0,
@@ -144,6 +153,7 @@ impl Client {
             depth,
             modes,
             marks: BTreeSet::new(),
+            requests: 0,
             answers: 0,
         }
     }
@@ -237,6 +247,7 @@ impl Client {
 
     fn ask(&mut self, request: Request, at: Duration, recorder: &mut Recorder) -> Vec<u8> {
         self.xid += 1;
+        self.requests += 1;
         self.spoke_at = at;
         self.closes = request == Request::Close;
         let session = SessionId(self.session.unwrap_or(0));
@@ -366,7 +377,31 @@ impl Client {
         }
         self.written += u64::from(done && request.is_write());
         self.remember(&request, outcome.error().map(|code| code.0));
+        self.keep(outcome);
         Ok(())
+    }
+
+    /// The nodes that an answer tells of which nobody else has made.
+    fn keep(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Ok(Answer::Created { path, .. }) if path.contains('-') => {
+                self.made.push_back(path);
+            }
+            Outcome::Ok(Answer::Multi(parts)) => parts.into_iter().for_each(|part| self.keep(part)),
+            Outcome::Error(_)
+            | Outcome::Ok(
+                Answer::Created { .. }
+                | Answer::Done
+                | Answer::Stat(_)
+                | Answer::Data { .. }
+                | Answer::Children { .. },
+            ) => {}
+        }
+    }
+
+    /// The oldest of the nodes that it has made, if it has more than it needs.
+    fn unneeded(&mut self) -> Option<String> {
+        (self.made.len() > MADE_MAX).then(|| self.made.pop_front())?
     }
 
     /// The watches that a request has left.
@@ -470,6 +505,10 @@ impl Client {
     /// As a client that restarts: what it writes has no second like it.
     fn choose_writes(&mut self) -> Request {
         let session = self.session.unwrap_or(0);
+        if let Some(path) = self.unneeded() {
+            self.deleted.insert(path.clone(), self.xid + 1);
+            return Request::Write(Write::Delete { path, version: -1 });
+        }
         let path = format!("/{session:x}-{}", self.xid + 1);
         match self.rng.below(10) {
             0..7 => {
@@ -505,6 +544,9 @@ impl Client {
     }
 
     fn write(&mut self) -> Write {
+        if let Some(path) = self.unneeded() {
+            return Write::Delete { path, version: -1 };
+        }
         let data = self.data();
         let create = |path, data, mode, sequential| Write::Create { path, data, mode, sequential };
         match self.rng.below(10) {
@@ -525,6 +567,10 @@ impl Client {
         }
     }
 }
+
+/// Nodes of its own that a client keeps: what grows for as long as a run lasts makes it slow, and
+/// shows nothing more.
+const MADE_MAX: usize = 16;
 
 fn wrong(error: impl std::fmt::Display) -> Trouble {
     Trouble::Wrong(format!("an answer cannot be read: {error}"))

@@ -138,6 +138,9 @@ pub(crate) struct Plan {
     pub(crate) depth: usize,
     /// Between two requests of a client.
     pub(crate) think: Duration,
+    /// After so many a client asks rarely: a run has its faults for as long as they take, and does
+    /// not take minutes.
+    pub(crate) requests: u32,
     pub(crate) snap_count: u32,
     /// The largest counter of a zxid.
     pub(crate) counter_max: u32,
@@ -161,8 +164,6 @@ impl Plan {
         let clients = 1 + rng.below(6);
         let wild = Duration::from_secs(pick(rng, &[5, 10, 20, 40]));
         let think = ms(pick(rng, &[1, 10, 50, 200]));
-        // Busy clients do in seconds what others do in a minute; a run does not take minutes.
-        let wild = if think < ms(10) { wild.min(Duration::from_secs(3)) } else { wild };
         let servers = options.servers.unwrap_or(servers);
         let observers = options.observers.unwrap_or(observers);
         Self {
@@ -179,6 +180,7 @@ impl Plan {
             turn: Duration::from_micros(pick(rng, &[20, 50, 200])),
             depth: [1, 2, 4, 16][rng.below(4)],
             think,
+            requests: [50, 100, 200, 500, 2000][rng.below(5)],
             snap_count: [20, 100, 1000, 100_000][rng.below(4)],
             counter_max: [50, 500, u32::MAX - 1, u32::MAX - 1][rng.below(4)],
             window: [0, 5, 50, 500][rng.below(4)],

@@ -100,7 +100,10 @@ pub(crate) struct World {
 }
 
 /// More than the longest run has by far.
-const EVENTS_MAX: u64 = 20_000_000;
+const EVENTS_MAX: u64 = 5_000_000;
+
+/// Between two requests of a client that has asked for as much as it was to.
+pub(crate) const RARELY: Duration = Duration::from_millis(300);
 
 impl World {
     pub(crate) fn new(options: &Options, tells: bool) -> Self {
@@ -351,7 +354,11 @@ impl World {
         if client.is_gone {
             return;
         }
-        let think = if client.restarts { hasty } else { self.plan.think };
+        let think = match (client.requests > self.plan.requests, client.restarts) {
+            (true, _) => self.plan.think.max(RARELY),
+            (false, true) => hasty,
+            (false, false) => self.plan.think,
+        };
         let after = if quiet {
             client.timeout / 10
         } else {
@@ -359,7 +366,7 @@ impl World {
         };
         let Some(pipe) = client.pipe else {
             let idle = stops && client.session.is_none();
-            let pause = if client.restarts { hasty } else { Duration::from_millis(20) };
+            let pause = if client.restarts { think } else { Duration::from_millis(20) };
             let pause = client.rng.around(pause) + Duration::from_millis(1);
             if !idle {
                 self.client_connects(id);
