@@ -16,7 +16,7 @@
 //! | DIFF | the receiver's history is a part of the leader's; up to here all of it is committed once UPTODATE comes |
 //! | TRUNC | the same of what stays |
 //! | SNAP | the state that follows is the history up to exactly here, all of it committed |
-//! | PROPOSAL | the transaction continues the history |
+//! | PROPOSAL | the transaction continues the history, and can be read |
 //! | COMMIT | everything up to here is committed, over whichever connection the receiver was sent it |
 //! | INFORM | as PROPOSAL and COMMIT of it |
 //! | NEWLEADER | the history is the initial history of this epoch |
@@ -32,6 +32,7 @@ use bytes::Bytes;
 use wire::Id;
 use wire::jute::{Error, Field, Reader, Record, Writer};
 use wire::quorum::{ForwardedRequest, LearnerInfo, PROTOCOL_VERSION, Packet, PacketType};
+use wire::txn::TxnBlob;
 use zab::{Epoch, LearnerKind, Message, SessionMessage, Sid, Txn, Zxid};
 
 /// What transactions and session messages carry, as packets hold it.
@@ -40,6 +41,16 @@ pub trait Payload: zab::Payload {
     fn as_bytes(&self) -> &[u8];
     /// The other way; `None` if they are none that [`Self::as_bytes`] makes.
     fn from_bytes(bytes: Bytes) -> Option<Self>;
+
+    /// As [`Self::from_bytes`], of what is proposed at `zxid`: whoever logs it must be able to read
+    /// it again, now and at each start.
+    ///
+    /// # Errors
+    /// Why it is no transaction of that zxid.
+    fn of_transaction(bytes: Bytes, zxid: Zxid) -> Result<Self, String> {
+        let _ = zxid;
+        payload(bytes)
+    }
 }
 
 /// A number, as models have it; what is empty is 0.
@@ -64,6 +75,17 @@ impl Payload for Bytes {
 
     fn from_bytes(bytes: Bytes) -> Option<Self> {
         Some(bytes)
+    }
+
+    fn of_transaction(bytes: Bytes, zxid: Zxid) -> Result<Self, String> {
+        let blob = TxnBlob::decode(&mut Reader::with_limit(&bytes, bytes.len()))
+            .map_err(|error| format!("the transaction {zxid} cannot be read: {error}"))?;
+        let own = Zxid(blob.header.zxid.cast_unsigned());
+        if own == zxid {
+            Ok(bytes)
+        } else {
+            Err(format!("the transaction {zxid} says of itself that it is {own}"))
+        }
     }
 }
 
@@ -237,6 +259,11 @@ fn payload<P: Payload>(bytes: Bytes) -> Result<P, String> {
     P::from_bytes(bytes).ok_or_else(|| format!("{length} bytes are no payload"))
 }
 
+fn transaction<P: Payload>(number: i64, data: Bytes) -> Result<Txn<P>, String> {
+    let zxid = zxid(number)?;
+    Ok(Txn { zxid, payload: P::of_transaction(data, zxid)? })
+}
+
 /// The message that a packet is, REQUEST apart.
 fn message<P: Payload>(packet: Packet) -> Result<Message<P>, String> {
     let number = packet.zxid;
@@ -272,11 +299,9 @@ fn message<P: Payload>(packet: Packet) -> Result<Message<P>, String> {
             zxid => Message::Ack { zxid },
         },
         PacketType::UpToDate => Message::UpToDate,
-        PacketType::Proposal => {
-            Message::Proposal(Txn { zxid: zxid(number)?, payload: payload(data)? })
-        }
+        PacketType::Proposal => Message::Proposal(transaction(number, data)?),
         PacketType::Commit => Message::Commit { zxid: zxid(number)? },
-        PacketType::Inform => Message::Inform(Txn { zxid: zxid(number)?, payload: payload(data)? }),
+        PacketType::Inform => Message::Inform(transaction(number, data)?),
         PacketType::Ping => Message::Ping { body: packet.data.map(payload).transpose()? },
         PacketType::Request => {
             let mut bytes = Vec::new();

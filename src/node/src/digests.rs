@@ -14,13 +14,17 @@ use zab::Zxid;
 use znode::{DigestMismatch, Tree};
 
 /// How an operator gets out.
-const WAY_OUT: &str = "Let the server begin anew, but only while all the other servers are up and serve (stop \
-     it, move both version-2 directories away, start it). With digest.enabled=false nothing is \
-     compared, and it may answer wrongly";
+pub(crate) const BEGIN_ANEW: &str = "Let the server begin anew, but only while all the other servers are up and \
+     serve (stop it, move both version-2 directories away, start it)";
+
+/// How else, where digests differ.
+const UNCOMPARED: &str = "With digest.enabled=false nothing is compared, and it may answer wrongly";
 
 /// What a server says that stops because its tree is not the leader's.
 pub(crate) fn stops(mismatch: &DigestMismatch) -> String {
-    format!("{mismatch}: what this server would answer may be wrong, so it stops. {WAY_OUT}")
+    format!(
+        "{mismatch}: what this server would answer may be wrong, so it stops. {BEGIN_ANEW}. {UNCOMPARED}"
+    )
 }
 
 /// Compares the tree of the snapshot that the server starts from, and those to which the log behind
@@ -74,14 +78,14 @@ pub(crate) fn check<D: Disk>(
 fn misses(mismatch: &DigestMismatch) -> String {
     format!(
         "the log: {mismatch}. So a transaction before it is missing, or was changed, though every file \
-         is whole: a log file was removed, or one is of another server. {WAY_OUT}"
+         is whole: a log file was removed, or one is of another server. {BEGIN_ANEW}. {UNCOMPARED}"
     )
 }
 
 fn differs<D: Disk>(file: &SnapshotFile<D>, Never { zxid, expected, found }: Never) -> String {
     format!(
         "{}: at zxid {zxid:#x} its tree has digest 0x{found:x}, where the tree that was written had 0x{expected:x}. \
-         If an older snapshot and the log are there, move this file away. Else: {WAY_OUT}",
+         If an older snapshot and the log are there, move this file away. Else: {BEGIN_ANEW}. {UNCOMPARED}",
         file.path().display(),
     )
 }

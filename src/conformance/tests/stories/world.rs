@@ -10,8 +10,10 @@ use host::{Decoder, Generation, Host, Link, Shell, Timer};
 use recording::{
     Buffer, Digest, Effect, Event, Header, Payloads, Ports, Translator, chunk, file_name, header,
 };
+use wire::jute::Record as _;
 use wire::quorum::{PacketType, Packets};
-use zab::{Config, DiskImage, Input, Outputs, Peer, Quorum, Record, Role, Sid, WriteNo};
+use wire::txn::{SetDataTxn, Txn, TxnBlob, TxnHeader};
+use zab::{Config, DiskImage, Input, Outputs, Peer, Quorum, Record, Role, Sid, WriteNo, Zxid};
 
 /// A step that can still be changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -229,10 +231,14 @@ impl World {
         self.up.iter().find_map(leads).expect("somebody leads")
     }
 
-    /// The leader proposes.
-    pub(crate) fn propose(&mut self, payload: &str) {
-        let payload = Bytes::copy_from_slice(payload.as_bytes());
-        self.step(self.leader(), host::Event::Propose(payload), None);
+    /// The leader proposes that the root has this data.
+    pub(crate) fn propose(&mut self, data: &str) {
+        let leader = self.leader();
+        let core = self.up[&leader].host.core();
+        let (epoch, last) = (core.established().expect("it leads"), core.last());
+        let counter = last.filter(|last| last.epoch() == epoch).map_or(0, Zxid::counter) + 1;
+        let payload = transaction(Zxid::new(epoch, counter), data);
+        self.step(leader, host::Event::Propose(payload), None);
         self.run();
     }
 
@@ -421,4 +427,14 @@ fn lose_commit(effects: &mut [host::Effect<Bytes, ()>]) -> bool {
         }
     }
     false
+}
+
+/// The transaction that sets the data of the root.
+fn transaction(zxid: Zxid, data: &str) -> Bytes {
+    let header = TxnHeader { client_id: 7, cxid: 1, zxid: zxid.0.cast_signed(), time: 0, kind: 0 };
+    let data = Some(Bytes::copy_from_slice(data.as_bytes()));
+    let txn = Txn::SetData(SetDataTxn { path: "/".into(), data, version: 1 });
+    let mut blob = Vec::new();
+    TxnBlob::new(header, txn, None).encode(&mut blob);
+    blob.into()
 }

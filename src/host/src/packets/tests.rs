@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use wire::quorum::Packets;
+use wire::txn::TxnHeader;
 
 use super::*;
 
@@ -12,8 +13,43 @@ fn zxid(epoch: u32, counter: u32) -> Zxid {
 }
 
 fn proposal(epoch: u32, counter: u32) -> Message<Bytes> {
-    let payload = Bytes::from(format!("transaction {counter}"));
-    Message::Proposal(Txn { zxid: zxid(epoch, counter), payload })
+    let zxid = zxid(epoch, counter);
+    Message::Proposal(Txn { zxid, payload: transaction(zxid) })
+}
+
+fn transaction(zxid: Zxid) -> Bytes {
+    let header = TxnHeader { client_id: 7, cxid: 1, zxid: zxid.0.cast_signed(), time: 0, kind: 0 };
+    let mut blob = Vec::new();
+    TxnBlob::new(header, wire::txn::Txn::Error { err: -4 }, None).encode(&mut blob);
+    blob.into()
+}
+
+/// Why a packet with these bytes is refused.
+fn refused(kind: PacketType, at: Zxid, data: Option<Bytes>) -> Option<String> {
+    message::<Bytes>(Packet { data, ..Packet::new(kind, at.0.cast_signed()) }).err()
+}
+
+#[test]
+fn what_a_follower_could_not_read_at_its_next_start_never_reaches_its_log() {
+    let (here, elsewhere) = (zxid(2, 1), zxid(2, 6));
+    let whole = transaction(here);
+    let mut unknown = whole.to_vec();
+    unknown[28..32].copy_from_slice(&77_i32.to_be_bytes());
+    for kind in [PacketType::Proposal, PacketType::Inform] {
+        let refused = |data| refused(kind, here, data);
+        assert_eq!(refused(Some(whole.clone())), None);
+        let behind = [&whole[..], b"and more"].concat();
+        assert_eq!(refused(Some(behind.into())), None, "as at a start");
+        for bad in [None, Some(Bytes::new()), Some(unknown.clone().into()), Some(whole.slice(..33))]
+        {
+            assert!(
+                refused(bad.clone()).is_some_and(|why| why.contains("cannot be read")),
+                "{bad:?}"
+            );
+        }
+        let why = refused(Some(transaction(elsewhere)));
+        assert!(why.is_some_and(|why| why.contains("says of itself")));
+    }
 }
 
 /// What a learner reads of what a leader says.
@@ -82,7 +118,7 @@ fn every_other_message_arrives_as_it_was_sent() {
         Message::AckNewLeader { epoch },
         Message::UpToDate,
         Message::Ack { zxid: zxid(3, 1) },
-        Message::Inform(Txn { zxid: zxid(3, 1), payload: Bytes::from_static(b"t") }),
+        Message::Inform(Txn { zxid: zxid(3, 1), payload: transaction(zxid(3, 1)) }),
         Message::Ping { body: None },
         Message::Ping { body: Some(Bytes::from_static(b"sessions")) },
         Message::Session(SessionMessage::Request(packets.into())),

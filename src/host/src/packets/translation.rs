@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 use quickcheck::{Arbitrary, Gen, QuickCheck};
 use wire::quorum::Packets;
-use zab::{Decision, Input, Message, MessageKind, Outputs, SessionMessage, Sid, Timer, Txn};
+use zab::{Decision, Input, Message, MessageKind, Outputs, SessionMessage, Sid, Timer};
 
 use self::cluster::{Cluster, Given, Out, Setup, Stepped};
 use super::{Decoder, Encoder};
@@ -115,48 +115,24 @@ impl Wire {
 /// What a message is after its way through packets.
 fn translate(encoder: &mut Encoder, message: &Message<String>) -> Vec<Message<String>> {
     let mut bytes = Vec::new();
-    encoder.encode(&with_bytes(message), &mut bytes);
+    encoder.encode(message, &mut bytes);
     let (mut buffer, mut packets) = (BytesMut::from(&bytes[..]), Packets::new(1 << 20));
-    let mut decoder = Decoder::<Bytes>::default();
+    let mut decoder = Decoder::default();
     while let Some(packet) = packets.next(&mut buffer).expect("our own packets") {
         decoder.decode(packet).expect("our own packets");
     }
     assert!(buffer.is_empty(), "every packet is whole");
-    decoder.take().expect("our own packets").iter().map(with_text).collect()
+    decoder.take().expect("our own packets")
 }
 
-fn with_bytes(message: &Message<String>) -> Message<Bytes> {
-    mapped(message, |text| Bytes::copy_from_slice(text.as_bytes()))
-}
+/// What the cluster proposes; here nothing else has to read it.
+impl super::Payload for String {
+    fn as_bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
 
-fn with_text(message: &Message<Bytes>) -> Message<String> {
-    mapped(message, |bytes| String::from_utf8(bytes.to_vec()).expect("text"))
-}
-
-/// The same message with another payload.
-fn mapped<P, Q>(message: &Message<P>, map: impl Fn(&P) -> Q) -> Message<Q> {
-    let txn = |txn: &Txn<P>| Txn { zxid: txn.zxid, payload: map(&txn.payload) };
-    match *message {
-        Message::LearnerInfo { kind, accepted } => Message::LearnerInfo { kind, accepted },
-        Message::LeaderInfo { epoch } => Message::LeaderInfo { epoch },
-        Message::AckEpoch { current, last } => Message::AckEpoch { current, last },
-        Message::Diff { committed } => Message::Diff { committed },
-        Message::Trunc { to, committed } => Message::Trunc { to, committed },
-        Message::Snap { zxid } => Message::Snap { zxid },
-        Message::NewLeader { epoch } => Message::NewLeader { epoch },
-        Message::AckNewLeader { epoch } => Message::AckNewLeader { epoch },
-        Message::UpToDate => Message::UpToDate,
-        Message::Proposal(ref it) => Message::Proposal(txn(it)),
-        Message::Ack { zxid } => Message::Ack { zxid },
-        Message::Commit { zxid } => Message::Commit { zxid },
-        Message::Inform(ref it) => Message::Inform(txn(it)),
-        Message::Ping { ref body } => Message::Ping { body: body.as_ref().map(map) },
-        Message::Session(ref message) => Message::Session(match message {
-            SessionMessage::Request(body) => SessionMessage::Request(map(body)),
-            SessionMessage::Revalidate(body) => SessionMessage::Revalidate(map(body)),
-            // Whose sync it is, is told by the order alone.
-            SessionMessage::Sync(body) => SessionMessage::Sync(map(body)),
-        }),
+    fn from_bytes(bytes: Bytes) -> Option<Self> {
+        Self::from_utf8(bytes.to_vec()).ok()
     }
 }
 

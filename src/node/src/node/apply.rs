@@ -105,7 +105,8 @@ impl Node {
             Err(error) => {
                 // A quorum has it on disk. Going on without it would be another history.
                 error!("transaction {zxid} cannot be read, so this server stops: {error}");
-                let text = format!("transaction {zxid} cannot be read: {error}");
+                let way_out = crate::digests::BEGIN_ANEW;
+                let text = format!("transaction {zxid} cannot be read: {error}. {way_out}");
                 self.end.get_or_insert(super::End::Halt(text));
                 return false;
             }
