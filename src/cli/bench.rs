@@ -4,11 +4,11 @@ mod report;
 mod session;
 mod stats;
 mod subtree;
-mod target;
 mod worker;
 
 use super::stop::stop_flag;
 use clap::{Args, ValueEnum};
+use client::Target;
 use report::Report;
 use stats::Stats;
 use std::io::Write;
@@ -19,7 +19,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use subtree::{PATIENCE, Subtree};
-use target::Target;
 use tokio::sync::{mpsc, watch};
 use worker::{Shared, Window, Worker};
 

@@ -21,6 +21,7 @@ mod history;
 #[cfg(feature = "checker")]
 mod replay;
 mod server;
+mod shell;
 #[cfg(feature = "checker")]
 mod simulate;
 mod stop;
@@ -54,6 +55,7 @@ enum Command {
     Ensemble(ensemble::EnsembleArgs),
     Server(server::ServerArgs),
     Bench(bench::BenchArgs),
+    Cli(shell::ShellArgs),
     #[cfg(feature = "checker")]
     Check(check::CheckArgs),
     #[cfg(feature = "checker")]
@@ -94,6 +96,7 @@ pub(crate) fn run(
     #[cfg(feature = "checker")] context: Context<'_>,
     #[cfg(not(feature = "checker"))] _context: Context,
 ) -> u8 {
+    let arguments = shell::with_two_dashes(arguments.into_iter().collect());
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -106,6 +109,7 @@ pub(crate) fn run(
         Command::Ensemble(arguments) => ensemble::run(&arguments),
         Command::Server(arguments) => server::run(arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Cli(arguments) => shell::run(arguments),
         #[cfg(feature = "checker")]
         Command::Check(arguments) => check::run(arguments, context),
         #[cfg(feature = "checker")]

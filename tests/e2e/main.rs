@@ -30,6 +30,7 @@ mod network;
 mod partitions;
 mod program;
 mod sessions;
+mod shell;
 mod sizes;
 mod stopping;
 mod strangers;

@@ -26,7 +26,7 @@ pub use connection::Connection;
 pub use handshake::Hello;
 pub use inbound::{Inbound, NO_SESSION, SESSIONLESS_TIMEOUT, WORD_TIMEOUT};
 pub use shared::{Admission, Shared, Status};
-pub use words::{answer, is_costly, is_executed};
+pub use words::{answer, date, is_costly, is_executed};
 
 /// What a connection asks the node for, in the order in which its client did.
 pub struct ClientBatch {

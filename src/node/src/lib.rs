@@ -21,7 +21,8 @@ mod timers;
 
 pub use client::{
     Admission, ClientBatch, ClientRequest, Connection, Hello, Inbound, NO_SESSION,
-    SESSIONLESS_TIMEOUT, SessionSets, Shared, Status, WORD_TIMEOUT, answer, is_costly, is_executed,
+    SESSIONLESS_TIMEOUT, SessionSets, Shared, Status, WORD_TIMEOUT, answer, date, is_costly,
+    is_executed,
 };
 pub use inlet::Inlet;
 pub use io::{Bell, Effect, End, Event, Load, Now, Recorder, Told, Turn};

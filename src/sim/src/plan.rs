@@ -180,10 +180,15 @@ impl Plan {
             turn: Duration::from_micros(pick(rng, &[20, 50, 200])),
             depth: [1, 2, 4, 16][rng.below(4)],
             think,
-            requests: [50, 100, 200, 500, 2000, 10_000][rng.below(6)],
+            // Most runs are short, so that there are many; a few have much to do.
+            requests: REQUESTS[rng.below(REQUESTS.len())],
             snap_count: [20, 100, 1000, 100_000][rng.below(4)],
             counter_max: [50, 500, u32::MAX - 1, u32::MAX - 1][rng.below(4)],
             window: [0, 5, 50, 500][rng.below(4)],
         }
     }
 }
+
+/// Requests that a client makes at its pace.
+const REQUESTS: [u32; 16] =
+    [50, 50, 50, 50, 100, 100, 100, 100, 200, 200, 200, 500, 500, 2000, 2000, 10_000];

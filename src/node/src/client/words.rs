@@ -4,6 +4,8 @@ mod connections;
 mod date;
 mod server;
 
+pub use date::date;
+
 use std::fmt::{Display, Write};
 
 use wire::client::FourLetterWord;

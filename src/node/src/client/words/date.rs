@@ -2,7 +2,7 @@
 
 /// A time in milliseconds since 1970 as `java.util.Date` shows it in UTC:
 /// `Thu Jan 01 00:00:00 UTC 1970`.
-pub(super) fn date(ms: i64) -> String {
+pub fn date(ms: i64) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];

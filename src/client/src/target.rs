@@ -4,11 +4,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 /// The servers of an ensemble, and the node below which everything happens.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Target {
+pub struct Target {
     /// `host:port` each, IPv6 in brackets.
-    pub(super) servers: Vec<String>,
+    pub servers: Vec<String>,
     /// Empty, or an absolute path without a trailing slash.
-    pub(super) chroot: String,
+    pub chroot: String,
 }
 
 const PORT: u16 = 2181;
@@ -52,7 +52,7 @@ fn server(text: &str) -> Result<String, String> {
 
 impl Target {
     /// Looks the names up: the first address of each server.
-    pub(super) fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
+    pub fn resolve(&self) -> Result<Vec<SocketAddr>, String> {
         let address = |server: &String| {
             let found = server.to_socket_addrs().map(|mut addresses| addresses.next());
             match found {

@@ -1,0 +1,82 @@
+//! `vivarium cli` against an ensemble: what ZooKeeper's shell does, it does.
+
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::program::Program;
+
+fn shell(cluster: &Cluster, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vivarium"));
+    command.args(["cli", "-server", &cluster.connect_string()]).args(words);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Status, standard output, standard error.
+fn once(cluster: &Cluster, words: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = shell(cluster, words).output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").trim_end().to_owned();
+    (status.code(), text(stdout), text(stderr))
+}
+
+fn done(cluster: &Cluster, words: &[&str]) -> String {
+    let (status, said, why) = once(cluster, words);
+    assert_eq!(status, Some(0), "{words:?}: {said} {why}");
+    said
+}
+
+#[test]
+fn single_commands_are_done_and_say_so_by_their_status() {
+    let cluster = Cluster::start(1, "");
+    assert_eq!(done(&cluster, &["create", "/a", "one"]), "Created /a");
+    assert_eq!(done(&cluster, &["create", "-s", "/a/n-", "x"]), "Created /a/n-0000000000");
+    assert_eq!(done(&cluster, &["set", "/a", "two"]), "");
+    assert_eq!(done(&cluster, &["get", "/a"]), "two");
+    assert_eq!(done(&cluster, &["get", "-b", "/a"]), "dHdv");
+    assert_eq!(done(&cluster, &["ls", "/a"]), "[n-0000000000]");
+    assert_eq!(done(&cluster, &["getAcl", "/a"]), "'world,'anyone\n: cdrwa");
+    let stat = done(&cluster, &["stat", "/a"]);
+    assert!(stat.contains("\ndataVersion = 1\n") && stat.ends_with("numChildren = 1"), "{stat}");
+    for (words, why) in [
+        (&["get", "/none"][..], "Node does not exist: /none"),
+        (&["create", "/a"], "Node already exists: /a"),
+        (&["delete", "/a"], "Node not empty: /a"),
+        (&["set", "-v", "7", "/a", "x"], "version No is not valid : /a"),
+    ] {
+        assert_eq!(once(&cluster, words), (Some(1), String::new(), why.to_owned()));
+    }
+    let (status, _, why) = once(&cluster, &["frob"]);
+    assert!(status == Some(2) && why.contains("unrecognized subcommand 'frob'"), "{why}");
+    let json = done(&cluster, &["--json", "get", "-s", "/a"]);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json["data"], &json["stat"]["version"]), (&"two".into(), &1.into()));
+    done(&cluster, &["deleteall", "/a"]);
+    assert_eq!(done(&cluster, &["ls", "/"]), "[zookeeper]");
+}
+
+#[test]
+fn a_shell_goes_on_with_its_session_and_its_watches_while_servers_come_and_go() {
+    let mut cluster = Cluster::start(3, "");
+    let mut command = shell(&cluster, &[]);
+    command.stdin(Stdio::piped());
+    let mut shell = Program::start(command);
+    let begin = shell.mark();
+    shell.say("create -e /lock mine");
+    shell.expect(begin, "Created /lock");
+    shell.say("addWatch -m PERSISTENT /lock");
+    shell.ask("sync /", "Sync is OK");
+    let leader = cluster.leader();
+    cluster.servers[leader].kill();
+    cluster.servers[leader].start();
+    cluster.wait_until_all_serve();
+    let before = shell.mark();
+    shell.ask("getEphemerals", "[/lock]");
+    shell.say("set /lock yours");
+    shell.expect(before, "type:NodeDataChanged path:/lock");
+    shell.say("quit");
+    crate::cluster::wait_until("its session is over", || {
+        done(&cluster, &["ls", "/"]) == "[zookeeper]"
+    });
+}
