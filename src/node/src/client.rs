@@ -11,6 +11,7 @@ mod counters;
 mod handshake;
 mod inbound;
 mod reads;
+mod secure;
 mod shared;
 mod sizes;
 mod words;
@@ -25,6 +26,7 @@ use znode::SessionId;
 pub use connection::Connection;
 pub use handshake::Hello;
 pub use inbound::{Inbound, NO_SESSION, SESSIONLESS_TIMEOUT, WORD_TIMEOUT};
+pub use secure::Handshake;
 pub use shared::{Admission, Shared, Status};
 pub use words::{answer, date, is_costly, is_executed};
 

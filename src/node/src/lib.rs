@@ -19,10 +19,10 @@ pub mod snapshots;
 mod startup;
 mod timers;
 
+pub use client::date;
 pub use client::{
-    Admission, ClientBatch, ClientRequest, Connection, Hello, Inbound, NO_SESSION,
-    SESSIONLESS_TIMEOUT, SessionSets, Shared, Status, WORD_TIMEOUT, answer, date, is_costly,
-    is_executed,
+    Admission, ClientBatch, ClientRequest, Connection, Handshake, Hello, Inbound, NO_SESSION,
+    SESSIONLESS_TIMEOUT, SessionSets, Shared, Status, WORD_TIMEOUT, answer, is_costly, is_executed,
 };
 pub use inlet::Inlet;
 pub use io::{Bell, Effect, End, Event, Load, Now, Recorder, Told, Turn};

@@ -52,6 +52,9 @@ pub struct Settings {
     pub watch_limits: WatchLimits,
     /// `4lw.commands.whitelist`.
     pub four_letter_words: FourLetterWords,
+    /// `X509AuthenticationProvider.superUser`: who may do everything, by the name in its
+    /// certificate.
+    pub x509_super_user: Option<String>,
 }
 
 /// The version of a configuration that was never changed by a reconfiguration: mzxid of
@@ -92,6 +95,7 @@ impl Settings {
             digest_enabled: true,
             watch_limits: WatchLimits { of_connection: 256 << 20, of_all: 4 << 30 },
             four_letter_words: FourLetterWords::All,
+            x509_super_user: None,
         }
     }
 

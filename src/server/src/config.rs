@@ -2,7 +2,7 @@
 //!
 //! What ZooKeeper's `QuorumPeerConfig` accepts means the same here. Five things differ. A key that
 //! nobody knows is a warning, as is one that ZooKeeper knows and this server does not act upon; a
-//! key without which the server would be less protected than its file says (TLS, authentication,
+//! key without which the server would be less protected than its file says (authentication,
 //! hierarchical quorums) is an error: `table` lists all of them. `forceSync=no` is accepted with a
 //! warning and has no effect: what is acknowledged is on disk. The members are read from this file
 //! only (no `dynamicConfigFile`). Ids go up to 255, so that session ids tell servers apart. And
@@ -14,9 +14,11 @@ mod properties;
 mod read;
 mod table;
 mod text;
+mod tls;
 
 pub use member::Member;
 pub use properties::property_value;
+pub use tls::{ClientAuth, Password, Secret, StoreFile, StoreKind, Tls, TlsKeys, TlsVersions};
 
 use member::Bracketed;
 use node::{ANSWER_BYTES_PER_BYTE_MAX, Settings};
@@ -114,6 +116,8 @@ pub struct Config {
     pub peer_address_check: bool,
     /// Directory into which every input of the core is recorded (`vivarium.record`).
     pub record: Option<PathBuf>,
+    /// TLS, for clients and between servers.
+    pub tls: Tls,
     /// What the operator should know about the file: ignored keys, and the like, each a sentence.
     pub warnings: Vec<String>,
 }
@@ -303,6 +307,7 @@ impl Config {
             digest_enabled: self.digest_enabled,
             watch_limits: self.watch_limits,
             four_letter_words: self.four_letter_words.clone(),
+            x509_super_user: self.tls.super_user.clone(),
         }
     }
 }

@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use recording::Ports;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -23,8 +22,9 @@ use zab::Sid;
 
 use crate::engine::{EventSender, Happened};
 use crate::greetings::Greetings;
-use crate::peer_address::PeerAddresses;
+use crate::peers::{self, Peers};
 use crate::recorder;
+use crate::tls::{Reading, Stream, TLS_AT_PLAIN_PORT, Writing, is_tls};
 
 /// What the port needs to know.
 #[derive(Clone)]
@@ -32,10 +32,8 @@ pub(crate) struct Settings {
     pub(crate) me: Sid,
     /// This server's election port, as it tells others.
     pub(crate) address: Address,
-    /// `host:port` of the others.
-    pub(crate) peers: BTreeMap<Sid, String>,
-    /// Where they may come from.
-    pub(crate) addresses: Arc<PeerAddresses>,
+    /// The others, at their election ports.
+    pub(crate) peers: Peers,
     pub(crate) connect_timeout: Duration,
     pub(crate) handshake_timeout: Duration,
 }
@@ -63,7 +61,7 @@ impl ElectionPort {
         let settings = Arc::new(settings);
         let (mut slots, mut inboxes, mut tasks) =
             (BTreeMap::new(), BTreeMap::new(), JoinSet::new());
-        for (&sid, address) in &settings.peers {
+        for (sid, address) in settings.peers.all() {
             let slot = Slot::new(Word::default());
             let (sender, inbox) = mpsc::channel(16);
             inboxes.insert(sid, sender);
@@ -98,7 +96,7 @@ impl ElectionPort {
 /// Tells the task of a peer what the listener saw.
 enum Accepted {
     /// The peer, which has the larger id, dialled: this is a connection of the pair.
-    Keep(TcpStream, Option<Ports>),
+    Keep(Stream, Option<Ports>),
     /// The peer, which has the smaller id, knocked: it has to be dialled.
     DialBack,
 }
@@ -131,11 +129,14 @@ async fn accept(
 }
 
 async fn greet(
-    mut stream: TcpStream,
+    stream: TcpStream,
     from: SocketAddr,
     settings: &Settings,
     inboxes: &BTreeMap<Sid, mpsc::Sender<Accepted>>,
 ) -> Result<(), String> {
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let over = recorder::ports(&stream, Some(from.port()));
+    let mut stream = settings.peers.accept(stream, settings.handshake_timeout).await?;
     let hello = timeout(settings.handshake_timeout, read_initial_message(&mut stream))
         .await
         .map_err(|_| "no initial message in time".to_owned())??;
@@ -146,10 +147,8 @@ async fn greet(
         return Err(format!("it claims to be this server, {sid}: is an id used twice?"));
     }
     let inbox = inboxes.get(&sid).ok_or_else(|| format!("{sid} is not a member"))?;
-    settings.addresses.check(sid, from.ip()).await?;
+    settings.peers.check(sid, &stream, from.ip()).await?;
     let accepted = if sid > settings.me {
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let over = recorder::ports(&stream, Some(from.port()));
         Accepted::Keep(stream, over)
     } else {
         drop(stream);
@@ -160,7 +159,7 @@ async fn greet(
     Ok(())
 }
 
-async fn read_initial_message(stream: &mut TcpStream) -> Result<InitialMessage, String> {
+async fn read_initial_message(stream: &mut Stream) -> Result<InitialMessage, String> {
     let mut bytes = BytesMut::new();
     loop {
         let message = InitialMessage::decode(&mut bytes).map_err(|error| error.to_string())?;
@@ -170,6 +169,9 @@ async fn read_initial_message(stream: &mut TcpStream) -> Result<InitialMessage, 
         // Byte by byte: the notifications right behind it must stay in the socket.
         let byte = stream.read_u8().await.map_err(|error| error.to_string())?;
         bytes.extend_from_slice(&[byte]);
+        if !stream.is_tls() && is_tls(&bytes) {
+            return Err(TLS_AT_PLAIN_PORT.to_owned());
+        }
     }
 }
 
@@ -189,7 +191,7 @@ const UNANSWERED_MAX: u32 = 4;
 /// else those that were accepted.
 struct Peer {
     sid: Sid,
-    address: String,
+    address: peers::Address,
     settings: Arc<Settings>,
     latest: watch::Receiver<Word>,
     events: EventSender,
@@ -224,7 +226,7 @@ impl Drop for Connection {
     }
 }
 
-type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+type Dialling = Pin<Box<dyn Future<Output = io::Result<(Stream, Option<Ports>)>> + Send>>;
 
 impl Peer {
     async fn correspond(
@@ -257,12 +259,11 @@ impl Peer {
                     dialling = None;
                     match stream {
                         // The peer has the larger id: it heard the knock and dials back.
-                        Ok(stream) if self.sid > self.settings.me => drop(stream),
-                        Ok(stream) => {
+                        Ok(knocked) if self.sid > self.settings.me => drop(knocked),
+                        Ok((stream, over)) => {
                             // It was reached where its line says it is: no other connection is
                             // better.
                             self.connections.clear();
-                            let over = recorder::ports(&stream, recorder::port_of(&self.address));
                             self.adopt(stream, over);
                         }
                         // The election repeats itself: the next message dials again.
@@ -300,14 +301,14 @@ impl Peer {
         let (address, settings) = (self.address.clone(), Arc::clone(&self.settings));
         Box::pin(async move {
             let connecting = async {
-                let mut stream = TcpStream::connect(&address).await?;
-                stream.set_nodelay(true)?;
+                let (mut stream, over) = settings.peers.dial(&address).await?;
                 let mut hello = Vec::new();
                 let sid = i64::from(settings.me.0);
                 InitialMessage::V1 { sid, address: settings.address.clone() }.encode(&mut hello);
                 // In one write: ZooKeeper takes a short read for a broken message.
                 stream.write_all(&hello).await?;
-                Ok(stream)
+                stream.flush().await?;
+                Ok((stream, over))
             };
             timeout(settings.connect_timeout, connecting).await?
         })
@@ -318,7 +319,7 @@ impl Peer {
     /// ZooKeeper (`QuorumCnxManager.receiveConnection`) closes the connection before it then, so
     /// that anybody can cut a server off from another. Here the one that the peer has given up ends
     /// when the peer closes it.
-    fn adopt(&mut self, stream: TcpStream, over: Option<Ports>) {
+    fn adopt(&mut self, stream: Stream, over: Option<Ports>) {
         let spoke: Vec<bool> =
             self.connections.iter().map(|c| c.has_spoken.load(Ordering::Relaxed)).collect();
         if let Some(index) = superfluous(&spoke) {
@@ -362,7 +363,7 @@ fn superfluous(spoke: &[bool]) -> Option<usize> {
 
 /// Says what is to be said, until that fails: then it answers why.
 async fn write(
-    mut writing: OwnedWriteHalf,
+    mut writing: Writing,
     mut latest: watch::Receiver<Word>,
     first: oneshot::Receiver<Vec<u8>>,
     patience: Duration,
@@ -375,7 +376,11 @@ async fn write(
             None if latest.changed().await.is_err() => return "the port is closed".to_owned(),
             None => latest.borrow_and_update().bytes.clone(),
         };
-        match timeout(patience, writing.write_all(&bytes)).await {
+        let written = async {
+            writing.write_all(&bytes).await?;
+            writing.flush().await
+        };
+        match timeout(patience, written).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return error.to_string(),
             Err(_) => return format!("it has not read anything for {patience:?}"),
@@ -383,7 +388,7 @@ async fn write(
     }
 }
 
-async fn dialled(dialling: &mut Option<Dialling>) -> io::Result<TcpStream> {
+async fn dialled(dialling: &mut Option<Dialling>) -> io::Result<(Stream, Option<Ports>)> {
     match dialling {
         Some(dialling) => dialling.await,
         None => std::future::pending().await,
@@ -401,7 +406,7 @@ struct Heard {
 }
 
 /// Reads until the connection ends, and answers why it did.
-async fn read(mut reading: OwnedReadHalf, heard: Heard) -> String {
+async fn read(mut reading: Reading, heard: Heard) -> String {
     loop {
         let payload = match read_message(&mut reading).await {
             Ok(payload) => payload,
@@ -420,7 +425,7 @@ async fn read(mut reading: OwnedReadHalf, heard: Heard) -> String {
     }
 }
 
-async fn read_message(reading: &mut OwnedReadHalf) -> Result<Bytes, String> {
+async fn read_message(reading: &mut Reading) -> Result<Bytes, String> {
     let length = reading.read_i32().await.map_err(|error| error.to_string())?;
     let length = usize::try_from(length)
         .ok()

@@ -75,7 +75,7 @@ struct Told {
 impl Refusals {
     const PAUSE: Duration = Duration::from_secs(1);
 
-    fn at(port: &'static str) -> Self {
+    pub(crate) fn at(port: &'static str) -> Self {
         Self { port, told: Arc::default() }
     }
 

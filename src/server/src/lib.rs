@@ -17,16 +17,18 @@ mod link;
 mod listen;
 mod machine;
 mod peer_address;
+mod peers;
 mod quorum_port;
 mod recorder;
 mod run;
 mod snapshots;
+mod tls;
 
 use std::time::Duration;
 
 pub use config::{
-    ClientAddress, Config, ConfigError, DirSizes, FourLetterWords, Member, SnapshotCompression,
-    property_value,
+    ClientAddress, ClientAuth, Config, ConfigError, DirSizes, FourLetterWords, Member, Password,
+    Secret, SnapshotCompression, StoreFile, StoreKind, Tls, TlsKeys, TlsVersions, property_value,
 };
 pub use events::{Event, Events};
 pub use node::{Build, compat};

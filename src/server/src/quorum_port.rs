@@ -12,7 +12,6 @@ use host::{Generation, Link};
 use node::{Chunk, Inlet, Next};
 use recording::Ports;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout};
@@ -24,17 +23,15 @@ use crate::bell::Bell;
 use crate::engine::{EventSender, Happened};
 use crate::greetings::Greetings;
 use crate::link::{LINK_OUTBOX_LIMIT, LinkOutbox, Socket};
-use crate::peer_address::PeerAddresses;
+use crate::peers::{Address, Peers};
 use crate::recorder;
+use crate::tls::{Reading, Stream, TLS_AT_PLAIN_PORT, Writing, is_tls};
 
 /// What the port needs to know.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) me: Sid,
-    /// `host:port` of the others' quorum ports.
-    pub(crate) peers: BTreeMap<Sid, String>,
-    /// Where they may come from.
-    pub(crate) addresses: Arc<PeerAddresses>,
+    /// The others, at their quorum ports.
+    pub(crate) peers: Peers,
     pub(crate) connect_timeout: Duration,
     /// How long a learner may take to say who it is.
     pub(crate) hello_timeout: Duration,
@@ -99,7 +96,7 @@ impl QuorumPort {
     /// over: then [`Happened::Unreachable`] is the answer.
     pub(crate) fn dial(&mut self, leader: Sid) {
         self.stop_dialling(leader);
-        let Some(address) = self.settings.peers.get(&leader).cloned() else {
+        let Some(address) = self.settings.peers.address(leader).cloned() else {
             return;
         };
         let (settings, events) = (Arc::clone(&self.settings), self.events.clone());
@@ -111,9 +108,9 @@ impl QuorumPort {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
-            match connect(&address, settings.connect_timeout).await {
-                Ok(stream) => {
-                    let over = recorder::ports(&stream, recorder::port_of(&address));
+            let connected = connect(&address, &settings).await;
+            match connected {
+                Ok((stream, over)) => {
                     let new = New { link, side: Side::Learner, over, stream };
                     connection(new, BytesMut::new(), None, &settings, &events).await;
                 }
@@ -155,11 +152,14 @@ impl QuorumPort {
 }
 
 /// Tries again while the leader refuses: it may only just be starting.
-async fn connect(address: &str, connect_timeout: Duration) -> Result<TcpStream, String> {
-    let begin = Instant::now();
+async fn connect(
+    address: &Address,
+    settings: &Settings,
+) -> Result<(Stream, Option<Ports>), String> {
+    let (begin, connect_timeout) = (Instant::now(), settings.connect_timeout);
     loop {
-        let reason = match timeout(connect_timeout, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
+        let reason = match timeout(connect_timeout, settings.peers.dial(address)).await {
+            Ok(Ok(connected)) => return Ok(connected),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {connect_timeout:?}"),
         };
@@ -210,10 +210,17 @@ impl Acceptor {
     }
 
     /// The first packet says who the learner is.
-    async fn greet(&self, mut stream: TcpStream, from: SocketAddr) -> Result<(), String> {
+    async fn greet(&self, stream: TcpStream, from: SocketAddr) -> Result<(), String> {
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let over = recorder::ports(&stream, Some(from.port()));
+        let (peers, patience) = (&self.settings.peers, self.settings.hello_timeout);
+        let mut stream = peers.accept(stream, patience).await?;
         let (mut buffer, mut packets) = (BytesMut::new(), Packets::new(HELLO_BYTES_MAX));
-        let first = timeout(self.settings.hello_timeout, async {
+        let first = timeout(patience, async {
             loop {
+                if !stream.is_tls() && is_tls(&buffer) {
+                    return Err(TLS_AT_PLAIN_PORT.to_owned());
+                }
                 let packet = packets.next(&mut buffer);
                 if let Some(packet) = packet.map_err(|error| error.to_string())? {
                     return Ok::<_, String>(packet);
@@ -226,14 +233,10 @@ impl Acceptor {
         });
         let packet = first.await.map_err(|_| "it did not say who it is in time".to_owned())??;
         let sid = host::learner_of(&packet)?;
-        if sid == self.settings.me || !self.settings.peers.contains_key(&sid) {
-            return Err(format!("{sid} is not another member"));
-        }
-        self.settings.addresses.check(sid, from.ip()).await?;
+        peers.check(sid, &stream, from.ip()).await?;
         let generation = Generation(self.generations.fetch_add(1, Ordering::Relaxed));
         let link = Link { peer: sid, generation };
         let (settings, events) = (&self.settings, &self.events);
-        let over = recorder::ports(&stream, Some(from.port()));
         let new = New { link, side: Side::Leader, over, stream };
         connection(new, buffer, Some(packet), settings, events).await;
         Ok(())
@@ -256,7 +259,7 @@ struct New {
     side: Side,
     /// What both ends know it by.
     over: Option<Ports>,
-    stream: TcpStream,
+    stream: Stream,
 }
 
 /// Tells the engine of a connection, and moves its bytes in tasks of their own.
@@ -267,10 +270,6 @@ async fn connection(
     settings: &Arc<Settings>,
     events: &EventSender,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        debug!("quorum port: {}: {error}", link.peer);
-        return;
-    }
     let (reading, writing) = stream.into_split();
     let bell = Bell::default();
     let outbox = Arc::new(LinkOutbox::new(LINK_OUTBOX_LIMIT, bell.clone()));
@@ -295,14 +294,18 @@ async fn connection(
     let _ = start.send(());
 }
 
-async fn write(mut writing: OwnedWriteHalf, outbox: Arc<LinkOutbox>, bell: Bell) {
+async fn write(mut writing: Writing, outbox: Arc<LinkOutbox>, bell: Bell) {
     let written = async {
         loop {
             match outbox.next() {
                 None => bell.rung().await,
-                Some(Next::Write(Chunk::Bytes(bytes))) => writing.write_all(&bytes).await?,
+                Some(Next::Write(Chunk::Bytes(bytes))) => {
+                    writing.write_all(&bytes).await?;
+                    writing.flush().await?;
+                }
                 Some(Next::Write(Chunk::Large(snapshot))) => {
                     crate::snapshots::stream(snapshot, &mut writing).await?;
+                    writing.flush().await?;
                 }
                 Some(Next::End) => return writing.shutdown().await,
             }
@@ -316,7 +319,7 @@ async fn write(mut writing: OwnedWriteHalf, outbox: Arc<LinkOutbox>, bell: Bell)
 }
 
 struct Reader {
-    reading: OwnedReadHalf,
+    reading: Reading,
     buffer: BytesMut,
     inlet: Inlet,
     events: EventSender,
@@ -340,10 +343,10 @@ impl Reader {
 
     async fn read(&mut self) -> Result<(), String> {
         self.buffer.reserve(READ_BYTES);
-        let arrived = self.reading.read_buf(&mut self.buffer).await;
-        match arrived.map_err(|error| error.to_string())? {
-            0 => Err("the other end closed it".to_owned()),
-            _ => Ok(()),
+        match self.reading.read_buf(&mut self.buffer).await {
+            Ok(1..) => Ok(()),
+            Ok(0) => Err("the other end closed it".to_owned()),
+            Err(error) => Err(error.to_string()),
         }
     }
 }
@@ -351,6 +354,8 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer_address::PeerAddresses;
+    use crate::tls::{Accepts, Dials};
 
     #[test]
     fn a_leader_that_turns_a_server_away_is_dialled_less_and_less_often() {
@@ -362,13 +367,17 @@ mod tests {
     #[tokio::test]
     async fn a_leader_that_is_not_there_is_given_up_once() {
         let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = nobody.local_addr().expect("bound").to_string();
+        let address = nobody.local_addr().expect("bound");
         drop(nobody);
         let leader = Sid(3);
         let settings = Settings {
-            me: Sid(1),
-            peers: [(leader, address)].into(),
-            addresses: Arc::new(PeerAddresses::unchecked()),
+            peers: Peers {
+                addresses: [(leader, Address { host: "127.0.0.1".into(), port: address.port() })]
+                    .into(),
+                sources: Arc::new(PeerAddresses::unchecked()),
+                accepts: Accepts::Plain,
+                dials: Dials::Plain,
+            },
             connect_timeout: Duration::from_secs(5),
             hello_timeout: Duration::from_secs(20),
             packet_bytes_max: 1 << 20,

@@ -23,11 +23,6 @@ pub(crate) fn ports(stream: &TcpStream, other: Option<u16>) -> Option<Ports> {
     Some(Ports { own: stream.local_addr().ok()?.port(), other: other? })
 }
 
-/// The port in `host:port`.
-pub(crate) fn port_of(address: &str) -> Option<u16> {
-    address.rsplit_once(':')?.1.parse().ok()
-}
-
 /// Who records.
 pub(crate) struct Recorded {
     /// What the core was made with.

@@ -18,7 +18,7 @@ use zab::Peer;
 
 use crate::client::{self, ClientPort};
 use crate::clock::{self, Clock};
-use crate::config::{ClientAddress, Config, SnapshotCompression};
+use crate::config::{ClientAddress, Config, Member, SnapshotCompression, TlsKeys};
 use crate::descriptors;
 use crate::disk::Disk;
 use crate::election_port::{self, ElectionPort};
@@ -26,8 +26,10 @@ use crate::engine::{Engine, EngineSender, EventSender, Happened, Links};
 use crate::events::Events;
 use crate::machine::Machine;
 use crate::peer_address::PeerAddresses;
+use crate::peers::{Address as PeerAddress, Peers};
 use crate::quorum_port::{self, QuorumPort};
 use crate::recorder::{Recorded, Recorder};
+use crate::tls::{Accepts, Dials, Endpoint};
 
 /// What a server is started with beside its configuration.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +59,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// What TLS needs.
+    #[error("{0}")]
+    Tls(String),
     /// A thread, a signal handler, or a recording.
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
@@ -85,6 +90,7 @@ fn worker_threads() -> usize {
 
 async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let stop = signals()?;
+    let tls = TlsEndpoints::open(&config)?;
     let (store, recovered) = open(&config)?;
     let settings = Arc::new(config.settings());
     let Beginning { image, tree, session_ids } =
@@ -98,17 +104,25 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         image.log.len()
     );
     let (sender, events) = EventSender::channel();
-    let (quorum, election) = ports(&config, &sender).await?;
+    let (quorum, election) = ports(&config, &tls, &sender).await?;
     let clock = Clock::start();
     let machine = Machine::new(Arc::clone(&config));
     let shared = Arc::new(Shared::new(settings, options.build.clone(), machine, tree));
     let mut tasks = JoinSet::new();
     let (batches, clients) = EngineSender::channel();
-    if let Some(address) = &config.client {
-        let listener =
-            listen("clientPort", &address.host, address.port, config.client_backlog).await?;
-        let port = ClientPort::new(Arc::clone(&shared), batches.clone(), clock);
-        tasks.spawn(client::listen(listener, port));
+    let port = ClientPort::new(
+        Arc::clone(&shared),
+        batches.clone(),
+        clock,
+        config.tls.outstanding_handshakes_max,
+    );
+    for (name, address, accepts) in tls.client_ports(&config) {
+        let listener = listen(name, &address.host, address.port, config.client_backlog).await?;
+        tasks.spawn(client::listen(listener, accepts, Arc::clone(&port)));
+    }
+    drop(port);
+    for endpoint in [tls.client, tls.quorum].into_iter().flatten() {
+        tasks.spawn(endpoint.reload());
     }
     tasks.spawn(stopping(stop, sender.clone()));
     let purge = config.purge_interval.map(|_| config.purge_retain as usize);
@@ -171,20 +185,28 @@ fn open(config: &Config) -> Result<(Store, Recovered<store::Os>), Error> {
 /// Quorum port and election port; a standalone server has neither.
 async fn ports(
     config: &Config,
+    tls: &TlsEndpoints,
     events: &EventSender,
 ) -> Result<(QuorumPort, Option<ElectionPort>), Error> {
     let others = || config.members.iter().filter(|(sid, _)| **sid != config.me);
-    let addresses = Arc::new(if config.peer_address_check {
+    let sources = Arc::new(if config.peer_address_check {
         PeerAddresses::of(others().map(|(sid, member)| (*sid, member.host.clone())).collect())
     } else {
         PeerAddresses::unchecked()
     });
+    let peers = |port: fn(&Member) -> u16| {
+        let address =
+            |member: &Member| PeerAddress { host: member.host.clone(), port: port(member) };
+        let (accepts, dials) = tls.between_servers(config);
+        Peers {
+            addresses: others().map(|(sid, member)| (*sid, address(member))).collect(),
+            sources: Arc::clone(&sources),
+            accepts,
+            dials,
+        }
+    };
     let quorum = quorum_port::Settings {
-        me: config.me,
-        peers: others()
-            .map(|(sid, member)| (*sid, host_port(&member.host, member.quorum_port)))
-            .collect(),
-        addresses: Arc::clone(&addresses),
+        peers: peers(|member| member.quorum_port),
         connect_timeout: config.connect_timeout,
         hello_timeout: config.init_limit(),
         packet_bytes_max: PACKET_BYTES_MAX,
@@ -200,10 +222,7 @@ async fn ports(
     let election = election_port::Settings {
         me: config.me,
         address: Address { host: me.host.clone(), port: me.election_port },
-        peers: others()
-            .map(|(sid, member)| (*sid, host_port(&member.host, member.election_port)))
-            .collect(),
-        addresses,
+        peers: peers(|member| member.election_port),
         connect_timeout: config.connect_timeout,
         handshake_timeout: config.sync_limit(),
     };
@@ -211,6 +230,58 @@ async fn ports(
         QuorumPort::start(quorum, Some(listener), events.clone()),
         Some(ElectionPort::start(election, election_listener, events.clone())),
     ))
+}
+
+/// TLS as the ports need it; absent where nobody speaks it.
+struct TlsEndpoints {
+    client: Option<Arc<Endpoint>>,
+    quorum: Option<Arc<Endpoint>>,
+}
+
+impl TlsEndpoints {
+    fn open(config: &Config) -> Result<Self, Error> {
+        let open = |what, keys: &Option<TlsKeys>| {
+            let endpoint = keys.as_ref().map(|keys| Endpoint::open(what, keys)).transpose();
+            endpoint.map_err(Error::Tls)
+        };
+        let quorum = config.tls.quorum.as_ref().filter(|_| !config.standalone).cloned();
+        Ok(Self {
+            client: open("for clients (ssl.*)", &config.tls.client)?,
+            quorum: open("between servers (ssl.quorum.*)", &quorum)?,
+        })
+    }
+
+    /// The ports of clients, by their keys.
+    fn client_ports<'a>(
+        &self,
+        config: &'a Config,
+    ) -> Vec<(&'static str, &'a ClientAddress, Accepts)> {
+        let tls = || self.client.clone();
+        let plain = match tls().filter(|_| config.tls.client_port_unification) {
+            Some(endpoint) => Accepts::Both(endpoint),
+            None => Accepts::Plain,
+        };
+        let plain = config.client.as_ref().map(|address| ("clientPort", address, plain));
+        let secure = config.tls.secure_client.as_ref().zip(tls());
+        let secure =
+            secure.map(|(address, endpoint)| ("secureClientPort", address, Accepts::Tls(endpoint)));
+        plain.into_iter().chain(secure).collect()
+    }
+
+    /// How the ports between servers accept and dial.
+    fn between_servers(&self, config: &Config) -> (Accepts, Dials) {
+        let Some(endpoint) = &self.quorum else { return (Accepts::Plain, Dials::Plain) };
+        let endpoint = || Arc::clone(endpoint);
+        let accepts = match config.tls.quorum_port_unification {
+            true => Accepts::Both(endpoint()),
+            false => Accepts::Tls(endpoint()),
+        };
+        let dials = match config.tls.quorum_dials {
+            true => Dials::Tls(endpoint()),
+            false => Dials::Plain,
+        };
+        (accepts, dials)
+    }
 }
 
 fn host_port(host: &str, port: u16) -> String {

@@ -234,9 +234,9 @@ fn a_wrong_value_says_key_line_what_was_found_and_what_is_allowed() {
 #[test]
 fn what_would_be_unsafe_to_leave_out_is_refused_before_anything_else_is_said() {
     for (line, why) in [
-        ("sslQuorum=true", "the ports between servers have no TLS"),
-        ("zookeeper.sslQuorum=true", "the ports between servers have no TLS"),
-        ("secureClientPort=2281", "the client port has no TLS"),
+        ("zookeeper.sslQuorum=true", "write it without that beginning"),
+        ("ssl.quorum.crl=true", "no list of revoked certificates"),
+        ("ssl.unheardOf=true", "no key of TLS that is known here"),
         ("quorum.auth.enableSasl=true", "servers do not authenticate each other"),
         ("sessionRequireClientSASLAuth=true", "clients cannot authenticate by this"),
         ("group.1=1:2:3", "majorities are the only quorums"),
@@ -248,14 +248,15 @@ fn what_would_be_unsafe_to_leave_out_is_refused_before_anything_else_is_said() {
         let says = format!("line 3: {line} is not supported: ");
         assert!(error.starts_with(&says) && error.contains(why), "{line}: {error}");
     }
-    let kerberos = "sslQuorum=true\nssl.quorum.keyStore.password=hunter2\nauthProvider.1=x";
+    let several = "ssl.ocsp=true\nzookeeper.ssl.keyStore.password=hunter2\nauthProvider.1=x";
     assert_eq!(
-        refused(kerberos),
-        "line 10: sslQuorum=true is not supported: the ports between servers have no TLS, and would be open; \
-         nor are ssl.quorum.keyStore.password (line 11), authProvider.1 (line 12)"
+        refused(several),
+        "line 10: ssl.ocsp=true is not supported: no list of revoked certificates and no server of their state \
+         is asked, and who has one would be let in; nor are zookeeper.ssl.keyStore.password (line 11), \
+         authProvider.1 (line 12)"
     );
-    let error = refused("ssl.keyStore.password=hunter2");
-    assert!(error.starts_with("line 10: ssl.keyStore.password=(not shown) is not"), "{error}");
+    let error = refused("ssl.keyPassword=hunter2");
+    assert!(error.starts_with("line 10: ssl.keyPassword=(not shown) is not"), "{error}");
     assert!(ensemble("sslQuorum=false\nquorum.auth.enableSasl=false").warnings.is_empty());
 }
 

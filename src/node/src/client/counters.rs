@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wire::client::OpCode;
 
+use super::secure::Handshakes;
 use crate::io::Now;
 
 /// Times from requests to their answers, in milliseconds.
@@ -179,6 +180,8 @@ pub(crate) struct Stats {
     pub(crate) outstanding: AtomicUsize,
     /// Clients that could not be authenticated.
     pub(crate) auth_failed: AtomicU64,
+    /// Of clients that speak TLS.
+    pub(crate) handshakes: Handshakes,
     pub(crate) latency: Latency,
     /// Of this server while it leads.
     pub(crate) proposals: Sizes,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
@@ -12,8 +13,10 @@ use node::{Admission, Connection, Shared};
 use super::task::{self, Bells};
 use crate::clock::Clock;
 use crate::engine::EngineSender;
+use crate::greetings::Refusals;
+use crate::tls::{Accepts, Stream};
 
-/// What the tasks of all clients share.
+/// What the tasks of all clients share, whichever port they come to.
 pub(crate) struct ClientPort {
     pub(crate) shared: Arc<Shared>,
     pub(crate) engine: EngineSender,
@@ -22,18 +25,65 @@ pub(crate) struct ClientPort {
     pub(super) costly: tokio::sync::Mutex<()>,
     /// Held by whoever answers a four-letter word that takes long.
     pub(super) words: tokio::sync::Mutex<()>,
+    /// `outstandingHandshake.limit`: held by whoever is in the middle of a handshake.
+    handshakes: Option<Semaphore>,
+    refusals: Refusals,
 }
 
 impl ClientPort {
-    pub(crate) fn new(shared: Arc<Shared>, engine: EngineSender, clock: Clock) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        engine: EngineSender,
+        clock: Clock,
+        handshakes_max: Option<u32>,
+    ) -> Arc<Self> {
         let (costly, words) = Default::default();
-        Self { shared, engine, clock, costly, words }
+        let handshakes =
+            handshakes_max.map(|max| Semaphore::new((max as usize).min(Semaphore::MAX_PERMITS)));
+        let refusals = Refusals::at("client port");
+        Arc::new(Self { shared, engine, clock, costly, words, handshakes, refusals })
+    }
+
+    /// Says why a client cannot be served, but not of each of thousands.
+    pub(super) fn refuse(&self, connection: &Connection, reason: &str) {
+        self.refusals.tell(&format!("{}: {reason}", connection.address()));
+    }
+
+    /// What the client speaks, and who it is by its certificate.
+    ///
+    /// # Errors
+    /// The connection has to be closed.
+    pub(super) async fn secure(
+        &self,
+        stream: TcpStream,
+        connection: &Connection,
+        accepts: &Accepts,
+    ) -> Result<Stream, String> {
+        if matches!(accepts, Accepts::Plain) {
+            return Ok(Stream::Plain(stream));
+        }
+        let _permit = match self.handshakes.as_ref().map(Semaphore::try_acquire) {
+            None | Some(Err(TryAcquireError::Closed)) => None,
+            Some(Ok(permit)) => Some(permit),
+            Some(Err(TryAcquireError::NoPermits)) => {
+                self.shared.handshake_exceeded();
+                let reason = "too many TLS handshakes are under way (outstandingHandshake.limit)";
+                return Err(reason.to_owned());
+            }
+        };
+        let handshake = self.shared.handshake_begins();
+        let stream = accepts.accept(stream).await?;
+        if let Some(name) = accepts.client_name(&stream, connection.address().ip())? {
+            connection.certified(name, &self.shared)?;
+        }
+        handshake.succeeded();
+        Ok(stream)
     }
 }
 
 /// Accepts clients until it is dropped.
-pub(crate) async fn listen(listener: TcpListener, port: ClientPort) {
-    let (port, mut tasks) = (Arc::new(port), JoinSet::new());
+pub(crate) async fn listen(listener: TcpListener, accepts: Accepts, port: Arc<ClientPort>) {
+    let mut tasks = JoinSet::new();
     loop {
         while tasks.try_join_next().is_some() {}
         let (stream, address) = match crate::listen::accept(&listener).await {
@@ -54,7 +104,7 @@ pub(crate) async fn listen(listener: TcpListener, port: ClientPort) {
             continue;
         }
         debug!("client port: {address} is connected");
-        tasks.spawn(task::serve(stream, connection, bells, Arc::clone(&port)));
+        tasks.spawn(task::serve(stream, accepts.clone(), connection, bells, Arc::clone(&port)));
     }
 }
 

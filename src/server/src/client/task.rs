@@ -8,7 +8,6 @@ use node::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::debug;
@@ -16,6 +15,7 @@ use wire::client::FourLetterWord;
 
 use super::port::ClientPort;
 use crate::bell::Bell;
+use crate::tls::{Accepts, Reading, TLS_AT_PLAIN_PORT, Writing, is_tls};
 
 /// What wakes the task of a connection.
 #[derive(Clone, Default)]
@@ -28,6 +28,7 @@ pub(super) struct Bells {
 
 pub(super) async fn serve(
     stream: TcpStream,
+    accepts: Accepts,
     connection: Arc<Connection>,
     bells: Bells,
     port: Arc<ClientPort>,
@@ -35,7 +36,7 @@ pub(super) async fn serve(
     let inbound = Inbound::new(Arc::clone(&connection), Arc::clone(&port.shared));
     let mut client =
         Client { inbound, connection: Arc::clone(&connection), bells, port: Arc::clone(&port) };
-    if let Err(reason) = client.run(stream).await {
+    if let Err(reason) = client.run(stream, &accepts).await {
         debug!("client {}: {reason}", connection.address());
     }
     port.shared.remove(&connection);
@@ -69,10 +70,16 @@ async fn next(connection: &Connection, news: &Bell) -> Next<std::convert::Infall
 }
 
 impl Client {
-    async fn run(&mut self, stream: TcpStream) -> Result<(), String> {
+    async fn run(&mut self, stream: TcpStream, accepts: &Accepts) -> Result<(), String> {
         stream.set_nodelay(true).map_err(text)?;
-        let (mut reading, writing) = stream.into_split();
         let (connection, stirred) = (Arc::clone(&self.connection), self.bells.stirred.clone());
+        let stream = tokio::select! {
+            stream = self.port.secure(stream, &connection, accepts) => stream.inspect_err(|reason| {
+                self.port.refuse(&connection, reason);
+            })?,
+            () = closed(&connection, &stirred) => return Ok(()),
+        };
+        let (mut reading, writing) = stream.into_split();
         let hello = tokio::select! {
             hello = timeout(SESSIONLESS_TIMEOUT, self.hello(&mut reading)) => hello,
             () = closed(&connection, &stirred) => return Ok(()),
@@ -96,11 +103,7 @@ impl Client {
     }
 
     /// Asks the engine for the session. The client may go away while the engine is behind.
-    async fn begin(
-        &mut self,
-        request: ClientRequest,
-        reading: &mut OwnedReadHalf,
-    ) -> Result<(), String> {
+    async fn begin(&mut self, request: ClientRequest, reading: &mut Reading) -> Result<(), String> {
         let (connection, engine) = (Arc::clone(&self.connection), self.port.engine.batches.clone());
         let stirred = self.bells.stirred.clone();
         let batch = ClientBatch { connection: Arc::clone(&connection), requests: vec![request] };
@@ -117,7 +120,7 @@ impl Client {
 
     /// Reads what is not to be looked at yet, up to a bound, so that the client's end is noticed.
     /// Ends with the client.
-    async fn read_ahead(&mut self, reading: &mut OwnedReadHalf) -> Result<(), String> {
+    async fn read_ahead(&mut self, reading: &mut Reading) -> Result<(), String> {
         while self.inbound.may_read_ahead() {
             self.read(reading).await?;
         }
@@ -125,16 +128,21 @@ impl Client {
     }
 
     /// The first message: a four-letter word, or a ConnectRequest.
-    async fn hello(&mut self, reading: &mut OwnedReadHalf) -> Result<Hello, String> {
+    async fn hello(&mut self, reading: &mut Reading) -> Result<Hello, String> {
         loop {
-            match self.inbound.hello()? {
-                Some(hello) => return Ok(hello),
-                None => self.read(reading).await?,
+            match self.inbound.hello() {
+                Ok(Some(hello)) => return Ok(hello),
+                Ok(None) => self.read(reading).await?,
+                Err(_) if is_tls(self.inbound.room()) => {
+                    self.port.refuse(&self.connection, TLS_AT_PLAIN_PORT);
+                    return Err(TLS_AT_PLAIN_PORT.to_owned());
+                }
+                Err(reason) => return Err(reason),
             }
         }
     }
 
-    async fn read(&mut self, reading: &mut OwnedReadHalf) -> Result<(), String> {
+    async fn read(&mut self, reading: &mut Reading) -> Result<(), String> {
         match reading.read_buf(self.inbound.room()).await.map_err(text)? {
             0 => Err("it went away".to_owned()),
             _ => Ok(()),
@@ -143,11 +151,7 @@ impl Client {
 
     /// Requests and answers. What the client sends before its session is established is not looked
     /// at; that it ends is noticed, and it has no session for so long only.
-    async fn converse(
-        &mut self,
-        mut reading: OwnedReadHalf,
-        mut writing: OwnedWriteHalf,
-    ) -> Result<(), String> {
+    async fn converse(&mut self, mut reading: Reading, mut writing: Writing) -> Result<(), String> {
         let (connection, bells) = (Arc::clone(&self.connection), self.bells.clone());
         let deadline = Instant::now() + self.inbound.patience();
         loop {
@@ -227,23 +231,25 @@ impl Client {
     /// something; one that takes nothing for longer than [`Inbound::patience`] is gone.
     async fn write(
         &mut self,
-        writing: &mut OwnedWriteHalf,
+        writing: &mut Writing,
         mut bytes: &[u8],
-        reading: &mut OwnedReadHalf,
+        reading: &mut Reading,
     ) -> Result<(), String> {
         let connection = Arc::clone(&self.connection);
         // Who asked a four-letter word may say no more, and waits for all of the answer.
         let begun = connection.session() != 0;
         let mut has_ended = false;
         let mut deadline = Instant::now() + self.inbound.patience();
-        while !bytes.is_empty() {
+        let mut has_left = !writing.is_tls();
+        while !bytes.is_empty() || !has_left {
             let reads_ahead = begun && !has_ended && self.inbound.may_read_ahead();
             tokio::select! {
                 biased;
-                written = writing.write(bytes) => {
+                written = write_some(writing, bytes) => {
                     match written.map_err(text)? {
-                        0 => return Err("it takes no more bytes".to_owned()),
-                        count => bytes = &bytes[count..],
+                        None => has_left = true,
+                        Some(0) => return Err("it takes no more bytes".to_owned()),
+                        Some(count) => bytes = &bytes[count..],
                     }
                     deadline = Instant::now() + self.inbound.patience();
                 }
@@ -314,6 +320,14 @@ impl Client {
             () = closed(&self.connection, &self.bells.stirred) => Err("it was closed".to_owned()),
         }
     }
+}
+
+/// Writes some of this. If nothing is left to write, `None` once all of it has left.
+async fn write_some(writing: &mut Writing, bytes: &[u8]) -> std::io::Result<Option<usize>> {
+    if bytes.is_empty() {
+        return writing.flush().await.map(|()| None);
+    }
+    writing.write(bytes).await.map(Some)
 }
 
 fn text(error: impl ToString) -> String {

@@ -121,7 +121,7 @@ impl Keys {
         let mut refused: Vec<(&String, &Entry, Known)> = self
             .entries
             .iter()
-            .filter_map(|(key, entry)| Some((key, entry, refusal(plain(key), &entry.value)?)))
+            .filter_map(|(key, entry)| Some((key, entry, refusal(key, &entry.value)?)))
             .collect();
         refused.sort_by_key(|(_, entry, _)| entry.line);
         let mut refused = refused.into_iter();
@@ -200,7 +200,14 @@ fn plain(key: &str) -> &str {
 const BYTE_ORDER_MARK: &str = "\u{ef}\u{bb}\u{bf}";
 
 fn refusal(key: &str, value: &str) -> Option<Known> {
-    let known = table::known(key)?;
+    let name = plain(key);
+    if name != key && table::is_of_tls(name) {
+        return Some(Known::refused(
+            "ZooKeeper puts `zookeeper.` before the keys of a file itself, and would leave this one \
+             out: write it without that beginning",
+        ));
+    }
+    let known = table::known(name)?;
     match known.handling {
         Handling::Refused if !known.asks_for_nothing(value) => Some(known),
         Handling::Refused | Handling::Ignored | Handling::Done => None,

@@ -3,7 +3,7 @@
 use super::keys::{Keys, integer, port, wrong};
 use super::{
     ANSWER_BYTES_DEFAULT, ANSWER_BYTES_LIMIT, ANSWER_BYTES_PER_BYTE_MAX, ClientAddress, Config,
-    ConfigError, FourLetterWords, Member, SnapshotCompression, WATCH_LIMITS_DEFAULT, member,
+    ConfigError, FourLetterWords, Member, SnapshotCompression, Tls, WATCH_LIMITS_DEFAULT, member,
     properties,
 };
 use crate::compat;
@@ -125,6 +125,7 @@ impl Config {
             four_letter_words: four_letter_words(&mut keys),
             peer_address_check: keys.boolean("vivarium.peerAddressCheck", true)?,
             record: directory(&mut keys, "vivarium.record")?,
+            tls: Tls::take(&mut keys)?,
             members,
             data_dir,
             data_log_dir,
@@ -219,8 +220,7 @@ fn client_address(
             let port = port(&entry.value)
                 .ok_or_else(|| wrong("clientPort", &entry, "a port from 1 to 65535"))?;
             let host = host.as_ref().map_or(ClientAddress::ANY, |entry| entry.value.as_str());
-            let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-            Some(ClientAddress { host: host.to_owned(), port })
+            Some(ClientAddress { host: unbracketed(host).to_owned(), port })
         }
         None => None,
     };
@@ -426,6 +426,11 @@ fn i64_max() -> u64 {
     i64::MAX.unsigned_abs()
 }
 
-fn i32_max() -> u64 {
+/// The host of `[host]`, as IPv6 addresses are written.
+pub(super) fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+pub(super) fn i32_max() -> u64 {
     u64::from(i32::MAX.unsigned_abs())
 }

@@ -43,6 +43,12 @@ pub(super) fn known(key: &str) -> Option<Known> {
     Some(Known { handling: group.handling, why: group.why, same })
 }
 
+/// Whether a key is one of those of TLS that are done: a line that has it wrong would leave a port
+/// open.
+pub(super) fn is_of_tls(key: &str) -> bool {
+    tls::KEYS.iter().any(|Key(name, ..)| *name == key)
+}
+
 /// See [`known`].
 pub(super) struct Known {
     pub(super) handling: Handling,
@@ -51,6 +57,10 @@ pub(super) struct Known {
 }
 
 impl Known {
+    pub(super) const fn refused(why: &'static str) -> Self {
+        Self { handling: Handling::Refused, why, same: "" }
+    }
+
     /// True if the value asks for nothing more than what happens anyway.
     pub(super) fn asks_for_nothing(&self, value: &str) -> bool {
         self.same.split('|').any(|same| !same.is_empty() && same.eq_ignore_ascii_case(value))
@@ -120,6 +130,7 @@ const GROUPS: &[Group] = &[
         ),
         Key("znode.container.maxPerMinute", "", "znode.container.maxPerMinute=9"),
     ]),
+    done(tls::KEYS),
     refused(
         "the members are read from this file only, so put the server.N lines of that file here",
         &[Key("dynamicConfigFile", "", "dynamicConfigFile=zoo.cfg.dynamic")],
@@ -133,20 +144,28 @@ const GROUPS: &[Group] = &[
         ],
     ),
     refused(
-        "the ports between servers have no TLS, and would be open",
+        "no list of revoked certificates and no server of their state is asked, and who has one would be let in",
         &[
-            Key("sslQuorum", "false", "sslQuorum=true"),
-            Key("portUnification", "false", "portUnification=true"),
-            Key("ssl.quorum.*", "false|none", "ssl.quorum.clientAuth=need"),
+            Key("ssl.crl", "false", "ssl.crl=true"),
+            Key("ssl.ocsp", "false", "ssl.ocsp=true"),
+            Key("ssl.quorum.crl", "false", "ssl.quorum.crl=true"),
+            Key("ssl.quorum.ocsp", "false", "ssl.quorum.ocsp=true"),
         ],
     ),
     refused(
-        "the client port has no TLS, and would be open",
+        "clients are known by the subject of their certificates only, and others would be somebody",
+        &[Key("ssl.x509.*", "subject", "ssl.x509.clientCertIdType=SAN")],
+    ),
+    refused(
+        "this is no key of TLS that is known here, and something would not be protected as it says",
         &[
-            Key("secureClientPort", "0", "secureClientPort=2281"),
-            Key("secureClientPortAddress", "", "secureClientPortAddress=127.0.0.1"),
-            Key("client.portUnification", "false", "client.portUnification=true"),
-            Key("ssl.*", "false|none", "ssl.keyStore.location=/keys"),
+            Key("ssl.context.supplier.class", "", "ssl.context.supplier.class=org.example.X"),
+            Key(
+                "ssl.quorum.context.supplier.class",
+                "",
+                "ssl.quorum.context.supplier.class=org.example.X",
+            ),
+            Key("ssl.*", "", "ssl.unheardOf=true"),
         ],
     ),
     refused(
@@ -207,11 +226,25 @@ const GROUPS: &[Group] = &[
         ],
     ),
     ignored(
-        "there is no TLS that it could be about",
+        "names are verified in the same way in any mode, and the cryptography is that of the library ring",
+        &[Key("fips-mode", "false", "fips-mode=true")],
+    ),
+    ignored(
+        "TLS is that of the library rustls",
         &[
-            Key("client.certReload", "false", "client.certReload=true"),
-            Key("fips-mode", "false", "fips-mode=true"),
-            Key("sslQuorumReloadCertFiles", "false", "sslQuorumReloadCertFiles=true"),
+            Key("ssl.sslProvider", "JDK", "ssl.sslProvider=OPENSSL"),
+            Key("ssl.quorum.sslProvider", "JDK", "ssl.quorum.sslProvider=OPENSSL"),
+        ],
+    ),
+    ignored(
+        "an address is never made a name by a look-up, which others may answer",
+        &[
+            Key("ssl.allowReverseDnsLookup", "false", "ssl.allowReverseDnsLookup=true"),
+            Key(
+                "ssl.quorum.allowReverseDnsLookup",
+                "false",
+                "ssl.quorum.allowReverseDnsLookup=true",
+            ),
         ],
     ),
     ignored(
@@ -228,7 +261,6 @@ const GROUPS: &[Group] = &[
                 "IPAuthenticationProvider.usexforwardedfor=true",
             ),
             Key("SASLAuthenticationProvider.*", "", "SASLAuthenticationProvider.superPassword=x"),
-            Key("X509AuthenticationProvider.*", "", "X509AuthenticationProvider.superUser=CN=x"),
             Key("allowSaslFailedClients", "false", "allowSaslFailedClients=true"),
             Key("letAnySaslUserDoX", "", "letAnySaslUserDoX=x"),
             Key("superUser", "", "superUser=root"),
@@ -314,8 +346,9 @@ const GROUPS: &[Group] = &[
         &[
             Key(
                 "serverCnxnFactory",
-                "org.apache.zookeeper.server.NIOServerCnxnFactory",
-                "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
+                "org.apache.zookeeper.server.NIOServerCnxnFactory|\
+                 org.apache.zookeeper.server.NettyServerCnxnFactory",
+                "serverCnxnFactory=org.example.Factory",
             ),
             Key("advancedFlowControlEnabled", "false", "advancedFlowControlEnabled=true"),
             Key("bitHashCacheSize", "", "bitHashCacheSize=9"),
@@ -358,7 +391,6 @@ const GROUPS: &[Group] = &[
             Key("maxWriteQueuePollTime", "", "maxWriteQueuePollTime=9"),
             Key("netty.*", "", "netty.advancedFlowControl.enabled=true"),
             Key("nio.*", "", "nio.numWorkerThreads=9"),
-            Key("outstandingHandshake.limit", "-1", "outstandingHandshake.limit=9"),
             Key("quorum.cnxn.threads.size", "", "quorum.cnxn.threads.size=9"),
             Key("quorumCnxnTimeoutMs", "-1", "quorumCnxnTimeoutMs=9"),
             Key("requestStaleConnectionCheck", "", "requestStaleConnectionCheck=false"),
@@ -389,6 +421,8 @@ const GROUPS: &[Group] = &[
         ],
     ),
 ];
+
+mod tls;
 
 #[cfg(test)]
 mod tests;

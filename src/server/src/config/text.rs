@@ -1,6 +1,6 @@
 //! What a server says of its configuration: to other servers, to clients, and to the operator.
 
-use super::{Config, SnapshotCompression};
+use super::{ClientAddress, Config, SnapshotCompression};
 use node::DirSizes;
 use std::fmt::Write as _;
 use std::io;
@@ -29,13 +29,16 @@ impl Config {
         let mut text = String::new();
         let directory = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
         let me = if self.standalone { 0 } else { self.me.0 };
+        let port_of =
+            |client: &Option<ClientAddress>| client.as_ref().map_or(-1, |it| i32::from(it.port));
         let unlimited = |max: Option<u32>| max.unwrap_or(0);
         let _ = write!(
             text,
-            "clientPort={}\nsecureClientPort=-1\ndataDir={}\ndataDirSize={}\ndataLogDir={}\ndataLogSize={}\n\
+            "clientPort={}\nsecureClientPort={}\ndataDir={}\ndataDirSize={}\ndataLogDir={}\ndataLogSize={}\n\
              tickTime={}\nmaxClientCnxns={}\nminSessionTimeout={}\nmaxSessionTimeout={}\n\
              clientPortListenBacklog={}\nserverId={me}\n",
-            self.client.as_ref().map_or(-1, |client| i32::from(client.port)),
+            port_of(&self.client),
+            port_of(&self.tls.secure_client),
             directory(&self.version_2()).display(),
             sizes.data,
             directory(&self.log_version_2()).display(),

@@ -98,6 +98,10 @@ pub(super) fn monitor(shared: &Shared, now: Now, text: &mut Text) {
     line("num_alive_connections", &shared.connection_count());
     line("outstanding_requests", &stats.outstanding.load(Ordering::Relaxed));
     line("auth_failed_count", &stats.auth_failed.load(Ordering::Relaxed));
+    let handshakes = &stats.handshakes;
+    line("outstanding_tls_handshake", &handshakes.outstanding.load(Ordering::Relaxed));
+    line("unsuccessful_handshake", &handshakes.failed.load(Ordering::Relaxed));
+    line("tls_handshake_exceeded", &handshakes.exceeded.load(Ordering::Relaxed));
     line("uptime", &now.at.saturating_sub(status.since).as_millis());
     {
         let tree = shared.read_tree();

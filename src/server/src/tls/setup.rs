@@ -1,0 +1,201 @@
+//! From keys of the configuration and stores to what rustls is told; again when a store changes.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion, version};
+use tracing::{info, warn};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::der_parser::asn1_rs::FromDer;
+
+use super::stores::{self, Identity};
+use super::verify::Trust;
+use crate::config::{ClientAuth, Password, StoreFile, TlsKeys, TlsVersions};
+
+/// What one kind of ports has to know: how others are accepted, and how they are dialled.
+#[derive(Clone)]
+pub(super) struct Configs {
+    pub(super) server: Arc<ServerConfig>,
+    /// `None`: nobody is trusted, so nobody is dialled.
+    pub(super) client: Option<Arc<ClientConfig>>,
+}
+
+/// TLS of one kind of ports.
+pub(crate) struct Endpoint {
+    pub(super) keys: TlsKeys,
+    /// What the keys are for, in logs.
+    what: &'static str,
+    current: RwLock<Configs>,
+}
+
+impl Endpoint {
+    /// # Errors
+    /// A store cannot be used: the sentence names it.
+    pub(crate) fn open(what: &'static str, keys: &TlsKeys) -> Result<Arc<Self>, String> {
+        let configs = configs(keys).map_err(|reason| format!("TLS {what}: {reason}"))?;
+        Ok(Arc::new(Self { keys: keys.clone(), what, current: RwLock::new(configs) }))
+    }
+
+    pub(super) fn current(&self) -> Configs {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the stores again whenever their files change, if the file says so. Connections that
+    /// are up go on; what a new one resumes from an old one is forgotten with the old stores.
+    /// Stores that cannot be used change nothing.
+    pub(crate) async fn reload(self: Arc<Self>) {
+        if !self.keys.reloads {
+            return;
+        }
+        let mut before = self.look().await;
+        // It may have changed since it was read.
+        let mut is_first = true;
+        loop {
+            tokio::time::sleep(LOOK_PAUSE).await;
+            let now = self.look().await;
+            if now == before && !is_first {
+                continue;
+            }
+            let (this, what) = (Arc::clone(&self), self.what);
+            let read = tokio::task::spawn_blocking(move || configs(&this.keys)).await;
+            match read.map_err(|error| error.to_string()).and_then(|read| read) {
+                Ok(configs) => {
+                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = configs;
+                    if now != before {
+                        info!("TLS {what}: the changed stores are in use");
+                    }
+                }
+                Err(reason) => warn!("TLS {what}: the stores before stay in use: {reason}"),
+            }
+            (before, is_first) = (now, false);
+        }
+    }
+
+    async fn look(self: &Arc<Self>) -> Vec<Option<Look>> {
+        let this = Arc::clone(self);
+        let look = move || files(&this.keys).map(look).collect();
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    }
+}
+
+/// How often the files are looked at.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+
+/// What tells that a file was changed.
+type Look = (SystemTime, u64, u64);
+
+fn look(path: &Path) -> Option<Look> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+}
+
+fn files(keys: &TlsKeys) -> impl Iterator<Item = &Path> {
+    [Some(&keys.key_store), keys.trust_store.as_ref()].into_iter().flatten().flat_map(|store| {
+        let password = match &store.password {
+            Password::Is(_) => None,
+            Password::InFile(path) => Some(path.as_path()),
+        };
+        [Some(store.path.as_path()), password].into_iter().flatten()
+    })
+}
+
+fn configs(keys: &TlsKeys) -> Result<Configs, String> {
+    let provider = Arc::new(provider(&keys.cipher_suites));
+    let of_store = |store: &StoreFile, reason: &dyn std::fmt::Display| {
+        format!("{}: {reason}", store.path.display())
+    };
+    let identity =
+        stores::identity(&keys.key_store).map_err(|error| of_store(&keys.key_store, &error))?;
+    let identity =
+        certified(identity, &provider).map_err(|reason| of_store(&keys.key_store, &reason))?;
+    let identity = Arc::new(SingleCertAndKey::from(identity));
+    let trust = match &keys.trust_store {
+        None => None,
+        Some(store) => {
+            let trusted = stores::trusted(store).map_err(|error| of_store(store, &error))?;
+            let trust = Trust::new(trusted, &provider, keys.client_auth);
+            Some(Arc::new(trust.map_err(|reason| of_store(store, &reason))?))
+        }
+    };
+    let versions = versions(keys.versions);
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&versions)
+        .map_err(|error| error.to_string())?;
+    let server = match (keys.client_auth, &trust) {
+        (ClientAuth::Want | ClientAuth::Need, Some(trust)) => {
+            server.with_client_cert_verifier(Arc::clone(trust) as _)
+        }
+        (ClientAuth::Want | ClientAuth::Need, None) => {
+            return Err("there is no trust store for those who connect".to_owned());
+        }
+        (ClientAuth::None, _) => server.with_no_client_auth(),
+    };
+    let mut server = server.with_cert_resolver(Arc::clone(&identity) as _);
+    // Nothing has to arrive behind the handshake at an end that only sends and closes.
+    server.send_tls13_tickets = 0;
+    let client = match trust {
+        None => None,
+        Some(trust) => {
+            let client = ClientConfig::builder_with_provider(provider)
+                .with_protocol_versions(&versions)
+                .map_err(|error| error.to_string())?
+                .dangerous()
+                .with_custom_certificate_verifier(trust)
+                .with_client_cert_resolver(identity);
+            Some(Arc::new(client))
+        }
+    };
+    Ok(Configs { server: Arc::new(server), client })
+}
+
+/// The certificate with its key, if they belong together.
+fn certified(
+    Identity { chain, key }: Identity,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, String> {
+    let key = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|error| format!("its private key cannot be used: {error}"))?;
+    let own = chain.first().ok_or("its key has no certificate")?;
+    let (_, own) = X509Certificate::from_der(own)
+        .map_err(|error| format!("its certificate cannot be read: {error}"))?;
+    if key.public_key().is_some_and(|key| key.as_ref() != own.public_key().raw) {
+        return Err("its private key is not the one of its (first) certificate".to_owned());
+    }
+    Ok(CertifiedKey::new(chain, key))
+}
+
+/// With these suites; with all if none is named.
+fn provider(suites: &[String]) -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    if !suites.is_empty() {
+        let is_named = |name: &str| suites.iter().any(|suite| suite == name);
+        provider.cipher_suites.retain(|suite| is_named(&java_name(suite.suite())));
+    }
+    provider
+}
+
+fn versions(versions: TlsVersions) -> Vec<&'static SupportedProtocolVersion> {
+    let all = [(versions.v1_3, &version::TLS13), (versions.v1_2, &version::TLS12)];
+    all.into_iter().filter_map(|(is_spoken, version)| is_spoken.then_some(version)).collect()
+}
+
+/// The suites that are offered, as Java calls them.
+pub(crate) fn cipher_suite_names() -> Vec<String> {
+    ring::ALL_CIPHER_SUITES.iter().map(|suite| java_name(suite.suite())).collect()
+}
+
+/// rustls calls those of TLS 1.3 `TLS13_…`.
+fn java_name(suite: rustls::CipherSuite) -> String {
+    let name = format!("{suite:?}");
+    name.strip_prefix("TLS13_").map_or(name.clone(), |rest| format!("TLS_{rest}"))
+}
+
+#[cfg(test)]
+mod tests;

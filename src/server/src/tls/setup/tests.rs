@@ -1,0 +1,120 @@
+//! Handshakes without a network, between two ends that are told what a configuration says.
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConnection, ServerConnection};
+
+use super::super::stores::tests::{certificate, file};
+use super::*;
+use crate::config::{Secret, StoreKind};
+
+fn keys(identity: &str, trusted: &str) -> TlsKeys {
+    let store = |name: &str| StoreFile {
+        path: file(name),
+        kind: StoreKind::Pem,
+        password: Password::Is(Secret::new("")),
+    };
+    TlsKeys {
+        key_store: store(identity),
+        trust_store: Some(store(trusted)),
+        versions: TlsVersions { v1_2: true, v1_3: true },
+        cipher_suites: Vec::new(),
+        client_auth: ClientAuth::Need,
+        verifies_server: true,
+        verifies_client: true,
+        detection_timeout: Duration::from_secs(5),
+        reloads: false,
+    }
+}
+
+/// The two ends once all is said, or what the one that refuses says.
+fn shake_hands(
+    client: &TlsKeys,
+    server: &TlsKeys,
+) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
+    let client = configs(client).expect("a client").client.expect("it trusts somebody");
+    let server = configs(server).expect("a server").server;
+    let name = ServerName::try_from("zoo1.example.com").expect("a name");
+    let mut client = ClientConnection::new(client, name).expect("a client");
+    let mut server = ServerConnection::new(server).expect("a server");
+    while client.is_handshaking() || server.is_handshaking() {
+        let mut bytes = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut bytes).expect("into memory");
+        }
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            server.read_tls(&mut rest).expect("from memory");
+            server.process_new_packets()?;
+        }
+        let mut bytes = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut bytes).expect("into memory");
+        }
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).expect("from memory");
+            client.process_new_packets()?;
+        }
+    }
+    Ok((client, server))
+}
+
+#[test]
+fn both_ends_prove_who_they_are_in_either_version_with_certificates_of_either_kind() {
+    for versions in [(true, false), (false, true)] {
+        for (own, other) in
+            [("v1-store.pem", "server-store.pem"), ("server-store.pem", "v1-store.pem")]
+        {
+            let (v1_2, v1_3) = versions;
+            let with = |keys| TlsKeys { versions: TlsVersions { v1_2, v1_3 }, ..keys };
+            let (client, server) =
+                shake_hands(&with(keys(own, "ca.pem")), &with(keys(other, "ca.pem")))
+                    .unwrap_or_else(|error| panic!("{versions:?} {own}: {error}"));
+            let expected = if v1_3 { &version::TLS13 } else { &version::TLS12 };
+            assert_eq!(server.protocol_version(), Some(expected.version));
+            let shown = |certificates: Option<&[CertificateDer<'static>]>| {
+                certificates.map(|shown| shown[0].clone())
+            };
+            assert_eq!(shown(server.peer_certificates()), Some(certificate(own)));
+            assert_eq!(shown(client.peer_certificates()), Some(certificate(other)));
+        }
+    }
+}
+
+#[test]
+fn whoever_is_not_trusted_is_refused_at_both_ends_in_either_version() {
+    for (v1_2, v1_3) in [(true, false), (false, true)] {
+        let with = |keys| TlsKeys { versions: TlsVersions { v1_2, v1_3 }, ..keys };
+        let (good, distrusting) =
+            (with(keys("server-store.pem", "ca.pem")), with(keys("v1-store.pem", "other-ca.pem")));
+        for (client, server) in [(&good, &distrusting), (&distrusting, &good)] {
+            let error = shake_hands(client, server).expect_err("not trusted");
+            assert!(matches!(error, rustls::Error::InvalidCertificate(_)), "{error}");
+        }
+    }
+}
+
+#[test]
+fn only_the_named_suites_and_versions_are_offered() {
+    let suite = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384";
+    let named =
+        TlsKeys { cipher_suites: vec![suite.to_owned()], ..keys("server-store.pem", "ca.pem") };
+    let all = keys("v1-store.pem", "ca.pem");
+    let (client, _) = shake_hands(&all, &named).expect("they have one");
+    let negotiated = client.negotiated_cipher_suite().expect("one").suite();
+    assert_eq!(java_name(negotiated), suite);
+    let other = TlsKeys { versions: TlsVersions { v1_2: false, v1_3: true }, ..all };
+    assert!(shake_hands(&other, &named).is_err(), "they have no version in common");
+}
+
+#[test]
+fn suites_are_called_as_in_java() {
+    let names = cipher_suite_names();
+    for name in [
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_CHACHA20_POLY1305_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    ] {
+        assert!(names.iter().any(|known| known == name), "{name}: {names:?}");
+    }
+}
