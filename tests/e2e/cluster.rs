@@ -80,6 +80,13 @@ impl Server {
         self.directory.join("data")
     }
 
+    /// Adds lines to its configuration; keys that are there are replaced.
+    pub(crate) fn configure(&self, lines: &str) {
+        let path = configuration(&self.directory);
+        let before = fs::read_to_string(&path).expect("zoo.cfg");
+        fs::write(path, last_values(&format!("{before}{lines}"))).expect("zoo.cfg");
+    }
+
     /// Starts the process; its log is appended to.
     pub(crate) fn start(&mut self) {
         self.start_by(Command::new(VIVARIUM));
@@ -363,14 +370,17 @@ fn write_configuration(server: &Server, settings: &str, members: &str) {
         data.display(),
         server.client_port,
     );
-    // A later line would be a second value of a key: what a test sets replaces the default.
+    fs::write(configuration(&server.directory), last_values(&text)).expect("zoo.cfg");
+}
+
+/// A later line would be a second value of a key: what a test sets replaces the default.
+fn last_values(text: &str) -> String {
     let mut lines: Vec<(&str, &str)> = Vec::new();
     for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
         lines.retain(|(other, _)| *other != key);
         lines.push((key, value));
     }
-    let text: String = lines.iter().map(|(key, value)| format!("{key}={value}\n")).collect();
-    fs::write(configuration(&server.directory), text).expect("zoo.cfg");
+    lines.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
 pub(crate) fn configuration(directory: &Path) -> PathBuf {

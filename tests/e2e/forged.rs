@@ -15,6 +15,19 @@ use crate::cluster::Server;
 /// The largest epoch that there is.
 pub(crate) const EPOCH_MAX: u32 = 0x7fff_ffff;
 
+/// FOLLOWERINFO, or OBSERVERINFO, under the id of a member, as it goes over the wire.
+pub(crate) fn follower_info(kind: PacketType, sid: u8, accepted: u32) -> Vec<u8> {
+    let info = LearnerInfo {
+        server_id: i64::from(sid),
+        protocol_version: PROTOCOL_VERSION,
+        config_version: Some(0),
+    };
+    let (mut data, mut bytes) = (Vec::new(), Vec::new());
+    info.encode(&mut data);
+    Packet::with_data(kind, i64::from(accepted) << 32, data).encode(&mut bytes);
+    bytes
+}
+
 /// A connection to a quorum port on which a stranger has said that it is a member.
 pub(crate) struct Impostor {
     stream: TcpStream,
@@ -31,17 +44,10 @@ impl Impostor {
 
     /// As [`Self::introduce`], at this port.
     pub(crate) fn at(port: u16, kind: PacketType, sid: u8, accepted: u32) -> Option<Self> {
-        let info = LearnerInfo {
-            server_id: i64::from(sid),
-            protocol_version: PROTOCOL_VERSION,
-            config_version: Some(0),
-        };
-        let mut data = Vec::new();
-        info.encode(&mut data);
-        let hello = Packet::with_data(kind, i64::from(accepted) << 32, data);
-        let stream = TcpStream::connect(at(port)).ok()?;
-        let mut impostor = Self { stream, buffer: BytesMut::new(), packets: Packets::new(1 << 24) };
-        impostor.say(&hello).then_some(impostor)
+        let hello = follower_info(kind, sid, accepted);
+        let mut stream = TcpStream::connect(at(port)).ok()?;
+        stream.write_all(&hello).ok()?;
+        Some(Self { stream, buffer: BytesMut::new(), packets: Packets::new(1 << 24) })
     }
 
     pub(crate) fn follower(to: &Server, sid: u8, accepted: u32) -> Option<Self> {
