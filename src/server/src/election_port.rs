@@ -136,7 +136,7 @@ async fn greet(
 ) -> Result<(), String> {
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
     let over = recorder::ports(&stream, Some(from.port()));
-    let mut stream = settings.peers.accept(stream, settings.handshake_timeout).await?;
+    let mut stream = settings.peers.accept(stream, from.ip(), settings.handshake_timeout).await?;
     let hello = timeout(settings.handshake_timeout, read_initial_message(&mut stream))
         .await
         .map_err(|_| "no initial message in time".to_owned())??;

@@ -214,7 +214,7 @@ impl Acceptor {
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let over = recorder::ports(&stream, Some(from.port()));
         let (peers, patience) = (&self.settings.peers, self.settings.hello_timeout);
-        let mut stream = peers.accept(stream, patience).await?;
+        let mut stream = peers.accept(stream, from.ip(), patience).await?;
         let (mut buffer, mut packets) = (BytesMut::new(), Packets::new(HELLO_BYTES_MAX));
         let first = timeout(patience, async {
             loop {
