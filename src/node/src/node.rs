@@ -78,6 +78,8 @@ pub struct Node {
     local: LocalSessions,
     snapshots: Snapshots,
     reason: String,
+    /// When it was logged that a quota is exceeded.
+    quota_told: Option<Duration>,
     /// Reasons for refusals that were logged: each is logged once.
     explained: BTreeSet<&'static str>,
     now: Now,
@@ -115,6 +117,7 @@ impl Node {
             local: LocalSessions::new(session_ids),
             snapshots: Snapshots::new(settings.snap_count, seed),
             reason: "started".to_owned(),
+            quota_told: None,
             explained: BTreeSet::new(),
             now: Now::default(),
             ticked: Duration::ZERO,

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use zab::Sid;
 use znode::{NeverUsed, Node, ReapLimits, Tree, WatchLimits, path};
 
+use crate::access::Access;
+
 /// What a node has to know of a server's configuration. Names of keys are those of `zoo.cfg`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
@@ -52,6 +54,8 @@ pub struct Settings {
     pub watch_limits: WatchLimits,
     /// `4lw.commands.whitelist`.
     pub four_letter_words: FourLetterWords,
+    /// How clients prove who they are.
+    pub access: Access,
 }
 
 /// The version of a configuration that was never changed by a reconfiguration: mzxid of
@@ -92,6 +96,7 @@ impl Settings {
             digest_enabled: true,
             watch_limits: WatchLimits { of_connection: 256 << 20, of_all: 4 << 30 },
             four_letter_words: FourLetterWords::All,
+            access: Access::default(),
         }
     }
 

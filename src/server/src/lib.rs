@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub use config::{
     ClientAddress, Config, ConfigError, DirSizes, FourLetterWords, Member, SnapshotCompression,
-    property_value,
+    SystemProperty, property_value,
 };
 pub use events::{Event, Events};
 pub use node::{Build, compat};

@@ -101,7 +101,8 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let (quorum, election) = ports(&config, &sender).await?;
     let clock = Clock::start();
     let machine = Machine::new(Arc::clone(&config));
-    let shared = Arc::new(Shared::new(settings, options.build.clone(), machine, tree));
+    let shared = Shared::new(settings, options.build.clone(), machine, tree);
+    let shared = Arc::new(shared.with_secret(clock::secret()));
     let mut tasks = JoinSet::new();
     let (batches, clients) = EngineSender::channel();
     if let Some(address) = &config.client {

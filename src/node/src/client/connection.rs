@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::debug;
-use wire::client::{ConnectResponse, OpCode, ReplyHeader, Request, Response, encode_reply_error};
+use wire::client::{ConnectResponse, OpCode, Request, encode_reply_error};
 use wire::frame::frame;
 use wire::jute::Record;
 use wire::txn::Txn;
@@ -18,7 +18,7 @@ use super::batch::Batch;
 use super::counters::{ConnectionStats, Tally};
 use super::reads::After;
 use super::shared::Shared;
-use super::{answers, auth, cost, reads};
+use super::{answers, auth, cost, reads, sasl};
 use crate::io::{Bell, Now};
 use crate::outbox::Outbox;
 
@@ -81,6 +81,7 @@ struct State {
     read_only: Option<bool>,
     /// A new list whenever there is one more.
     auth: Arc<[Id]>,
+    sasl: sasl::Exchange,
     pending: Pending,
 }
 
@@ -116,6 +117,7 @@ impl Connection {
             state: Mutex::new(State {
                 read_only: None,
                 auth: [ip].into(),
+                sasl: sasl::Exchange::default(),
                 pending: Pending::default(),
             }),
             stirred: Box::new(stirred),
@@ -299,28 +301,6 @@ impl Connection {
             let answer = kept(fill);
             state.pending.push_answered(answer, ends);
         }
-    }
-
-    /// The client has proved to be this, too. False: it has proved as much as a connection may.
-    pub(super) fn add_id(&self, id: Id) -> bool {
-        auth::add(&mut self.lock().auth, id)
-    }
-
-    /// Answers an auth packet; a failure ends the connection.
-    pub(super) fn answer_auth(&self, xid: i32, is_proved: bool, shared: &Shared) {
-        let error = if is_proved { ErrorCode::Ok } else { ErrorCode::AuthFailed };
-        self.say(!is_proved, shared, |out| encode_reply_error(out, xid, 0, error));
-    }
-
-    /// Answers a token of SASL: no mechanism is offered, so the exchange has failed.
-    pub(super) fn refuse_sasl(&self, xid: i32, shared: &Shared) {
-        let header = ReplyHeader { xid, zxid: 0, err: ErrorCode::AuthFailed.code() };
-        self.say(true, shared, |out| {
-            frame(out, |out| {
-                header.encode(out);
-                Response::Sasl(None).encode(out);
-            });
-        });
     }
 
     /// The client asked for something that does not exist: it is told, and disconnected.
@@ -562,5 +542,6 @@ fn kept(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 mod costly;
+mod proof;
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,8 @@ pub struct Shared {
     /// ms.
     waiting: Mutex<BTreeMap<u64, (SessionId, i32)>>,
     auth_failures: Mutex<Failures>,
+    /// What nobody else knows: the nonces of SASL are made of it. Without it SASL is not offered.
+    pub(super) secret: Option<[u8; 32]>,
     status: Mutex<Status>,
     next_connection: AtomicU64,
     /// What waits for clients that have not read it yet.
@@ -90,12 +92,19 @@ impl Shared {
             connections: Mutex::default(),
             waiting: Mutex::default(),
             auth_failures: Mutex::default(),
+            secret: None,
             status: Mutex::new(status),
             next_connection: AtomicU64::new(1),
             held: Arc::default(),
             stats: Stats::default(),
             digests: Mutex::default(),
         }
+    }
+
+    /// The same, with random bytes that no other start of a server has had.
+    #[must_use]
+    pub fn with_secret(self, secret: [u8; 32]) -> Self {
+        Self { secret: Some(secret), ..self }
     }
 
     /// The tree, to be read.
