@@ -29,6 +29,7 @@ mod load;
 mod network;
 mod partitions;
 mod program;
+mod sasl;
 mod sessions;
 mod sizes;
 mod stopping;

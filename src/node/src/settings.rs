@@ -56,6 +56,8 @@ pub struct Settings {
     pub four_letter_words: FourLetterWords,
     /// How clients prove who they are.
     pub access: Access,
+    /// `readonlymode.enabled`: without a leader, reads are served to clients that allow it.
+    pub reads_without_leader: bool,
 }
 
 /// The version of a configuration that was never changed by a reconfiguration: mzxid of
@@ -97,6 +99,7 @@ impl Settings {
             watch_limits: WatchLimits { of_connection: 256 << 20, of_all: 4 << 30 },
             four_letter_words: FourLetterWords::All,
             access: Access::default(),
+            reads_without_leader: false,
         }
     }
 

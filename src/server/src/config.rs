@@ -120,6 +120,8 @@ pub struct Config {
     pub skip_acl: bool,
     /// `enforceQuota`: what would exceed the hard limit of a quota is refused.
     pub enforce_quota: bool,
+    /// `readonlymode.enabled`: without a leader, reads are served to clients that allow it.
+    pub reads_without_leader: bool,
     /// Whether a server that connects to the quorum or election port must come from the address of
     /// its `server.N` line (`vivarium.peerAddressCheck`). To be switched off where members are seen
     /// under other addresses than those they are dialled at: behind address translation, or with
@@ -333,6 +335,7 @@ impl Config {
             watch_limits: self.watch_limits,
             four_letter_words: self.four_letter_words.clone(),
             access: self.access.clone(),
+            reads_without_leader: self.reads_without_leader,
         }
     }
 }

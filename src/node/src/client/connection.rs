@@ -43,6 +43,8 @@ pub struct Connection {
     pub(crate) outbox: Outbox<Infallible>,
     /// 0 until established.
     session: AtomicI64,
+    /// Set before the session is.
+    reads_only: AtomicBool,
     timeout_ms: AtomicI64,
     touched: AtomicBool,
     /// What the client sends is read.
@@ -103,6 +105,7 @@ impl Connection {
             address,
             outbox: Outbox::sharing(outbox_bytes_max, shared.held(), news),
             session: AtomicI64::new(0),
+            reads_only: AtomicBool::new(false),
             timeout_ms: AtomicI64::new(0),
             touched: AtomicBool::new(false),
             listens: AtomicBool::new(true),
@@ -170,8 +173,23 @@ impl Connection {
 
     /// The session is established here.
     pub(crate) fn establish(&self, session: SessionId) {
+        self.begin_session(session, false);
+    }
+
+    /// The session is established here, and only reads are done.
+    pub(crate) fn establish_read_only(&self, session: SessionId) {
+        self.reads_only.store(true, Ordering::Release);
+        self.begin_session(session, true);
+    }
+
+    /// Whether nothing but reads is done.
+    pub(super) fn reads_only(&self) -> bool {
+        self.reads_only.load(Ordering::Acquire)
+    }
+
+    fn begin_session(&self, session: SessionId, is_read_only: bool) {
         self.session.store(session, Ordering::Release);
-        let read_only = self.lock().read_only.map(|_| false);
+        let read_only = self.lock().read_only.map(|_| is_read_only);
         let response = ConnectResponse::established(session, self.timeout_ms(), read_only);
         self.outbox.push(|out| frame(out, |out| response.encode(out)));
     }

@@ -157,7 +157,11 @@ impl Inbound {
         let what = compat::operation(op);
         let needs_proof = !access.required_schemes.is_empty() && what != Operation::Auth;
         if needs_proof && !auth::suffice(&connection.auth_ids(), access) {
-            self.auth_failed(UNPROVED);
+            let address = connection.address().ip();
+            if shared.auth_failed(address, UNPROVED).is_some() {
+                let required = access.required_schemes.join(" or ");
+                warn!("client {address} asks for something, and has proved nothing by {required}");
+            }
             connection.demand_proof(xid, shared);
             return Ok(());
         }
@@ -171,6 +175,14 @@ impl Inbound {
                         connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared, at);
                     }
                 }
+            }
+            Operation::Write if connection.reads_only() && op != OpCode::CloseSession => {
+                let tree = shared.read_tree();
+                connection.refuse(xid, ErrorCode::NotReadOnly, &tree, shared, at);
+            }
+            Operation::Sync if connection.reads_only() => {
+                let tree = shared.read_tree();
+                connection.refuse(xid, ErrorCode::NotReadOnly, &tree, shared, at);
             }
             Operation::Write => {
                 connection.push_write(xid, op, at);
@@ -234,8 +246,8 @@ impl Inbound {
     }
 }
 
-/// What is logged of a client that does not prove what it has to, in the place of a scheme.
-const UNPROVED: &str = "(none, and one is required)";
+/// In the place of a scheme: the client has not tried any, and has to prove who it is.
+const UNPROVED: &str = "(none)";
 
 fn text(error: impl ToString) -> String {
     error.to_string()

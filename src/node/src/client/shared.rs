@@ -70,6 +70,8 @@ pub struct Status {
     pub role: ServerState,
     /// The epoch in which clients are served.
     pub serving: Option<Epoch>,
+    /// Clients that allow it are served reads, without a leader.
+    pub is_read_only: bool,
     /// When that began or ended, as [`Now::at`].
     pub since: Duration,
 }
@@ -82,7 +84,12 @@ impl Shared {
         machine: impl Machine + 'static,
         tree: Tree,
     ) -> Self {
-        let status = Status { role: ServerState::Looking, serving: None, since: Duration::ZERO };
+        let status = Status {
+            role: ServerState::Looking,
+            serving: None,
+            is_read_only: false,
+            since: Duration::ZERO,
+        };
         Self {
             build,
             tree: RwLock::new(tree),
@@ -133,6 +140,10 @@ impl Shared {
         let mut status = lock(&self.status);
         status.serving = epoch;
         status.since = now.at;
+    }
+
+    pub(crate) fn set_read_only(&self, is_read_only: bool) {
+        lock(&self.status).is_read_only = is_read_only;
     }
 
     /// A transaction was applied, which has led to this digest of the tree.

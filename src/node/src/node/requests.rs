@@ -95,6 +95,7 @@ impl Node {
         match &mut self.service {
             // Its connection is closed, or about to be.
             Service::None | Service::CatchingUp => {}
+            Service::ReadOnly(_) => self.close_read_only(session, cxid, op),
             Service::Leader(_) => self.prepare(&request, auth, LOCAL),
             Service::Learner(learning) => learning.forward(&request, auth),
         }
@@ -160,7 +161,9 @@ impl Node {
     pub(super) fn context(&self, owner: Owner) -> Option<Context> {
         let epoch = match &self.service {
             Service::Leader(leading) => leading.epoch,
-            Service::None | Service::CatchingUp | Service::Learner(_) => return None,
+            Service::None | Service::CatchingUp | Service::ReadOnly(_) | Service::Learner(_) => {
+                return None;
+            }
         };
         let zxid = next_zxid(epoch, self.host.core().last()).0.cast_signed();
         Some(Context { zxid, time_ms: self.now.wall_ms, now_ms: self.now.ms(), owner })
@@ -177,7 +180,7 @@ impl Node {
 
     fn sync(&mut self, connection: &Arc<Connection>) {
         match &mut self.service {
-            Service::None | Service::CatchingUp => {}
+            Service::None | Service::CatchingUp | Service::ReadOnly(_) => {}
             Service::Leader(_) => {
                 let body = Bytes::copy_from_slice(&connection.id().to_be_bytes());
                 self.happens(Event::Sync { body });

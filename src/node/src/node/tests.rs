@@ -18,7 +18,7 @@ use crate::io::{Effect, Event, Now, Recorder, Told, Turn};
 use crate::settings::{Build, NoMachine, Settings};
 
 /// A turn in which there is time for one thing.
-struct Short;
+pub(super) struct Short;
 
 impl Turn for Short {
     fn begin(&mut self, _: Duration) {}
@@ -29,7 +29,7 @@ impl Turn for Short {
 }
 
 /// Nothing is recorded.
-struct Unrecorded;
+pub(super) struct Unrecorded;
 
 impl Recorder for Unrecorded {
     fn begin(&mut self, _: &host::Event<Bytes, Box<Tree>>, _: Option<recording::Ports>) {}

@@ -143,6 +143,7 @@ impl Config {
             acl_schemes,
             skip_acl: skip_acl(&mut keys)?,
             enforce_quota: keys.boolean("enforceQuota", false)?,
+            reads_without_leader: keys.boolean("readonlymode.enabled", false)?,
             peer_address_check: keys.boolean("vivarium.peerAddressCheck", true)?,
             record: directory(&mut keys, "vivarium.record")?,
             members,

@@ -139,6 +139,7 @@ const GROUPS: &[Group] = &[
         Key("peerType", "", "peerType=participant"),
         Key("preAllocSize", "", "preAllocSize=9"),
         Key("quorumListenOnAllIPs", "", "quorumListenOnAllIPs=true"),
+        Key("readonlymode.enabled", "", "readonlymode.enabled=true"),
         Key("server.*", "", "server.3=zoo3:2888:3888"),
         Key("snapCount", "", "snapCount=9"),
         Key("snapshot.compression.method", "", "snapshot.compression.method=gz"),
@@ -288,13 +289,6 @@ const GROUPS: &[Group] = &[
         &[
             Key("reconfigEnabled", "false", "reconfigEnabled=true"),
             Key("version", "0", "version=1"),
-        ],
-    ),
-    ignored(
-        "there are no read-only servers",
-        &[
-            Key("readonlymode.enabled", "false", "readonlymode.enabled=true"),
-            Key("readonlymode.*", "", "readonlymode.x=1"),
         ],
     ),
     ignored(
