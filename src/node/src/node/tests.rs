@@ -18,7 +18,7 @@ use crate::io::{Effect, Event, Now, Recorder, Told, Turn};
 use crate::settings::{Build, NoMachine, Settings};
 
 /// A turn in which there is time for one thing.
-pub(super) struct Short;
+struct Short;
 
 impl Turn for Short {
     fn begin(&mut self, _: Duration) {}
