@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use tempfile::TempDir;
 use wire::ErrorCode;
 use wire::client::Request;
 
@@ -16,6 +17,14 @@ Server {
     user_bob="secret" user_root="toor";
 };
 "#;
+
+/// A directory with a login configuration, and the line by which a server takes it.
+pub(crate) fn users() -> (TempDir, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = write(directory.path(), "server.jaas", USERS);
+    let line = format!("java.security.auth.login.config={}\n", file.display());
+    (directory, line)
+}
 
 /// What ZooKeeper's command line in Java says to one command of this user's.
 fn say(directory: &Path, servers: &str, user: &str, password: &str, command: &[&str]) -> String {
@@ -49,15 +58,10 @@ fn javas_client_is_who_its_login_configuration_says_and_nobody_else_is_anybody()
     if !Needs::Java.is_met() {
         return;
     }
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = write(directory.path(), "server.jaas", USERS);
+    let (directory, users) = users();
     let cluster = Cluster::start_with(
         3,
-        &format!(
-            "java.security.auth.login.config={}\nsuperUser=root\n\
-             sessionRequireClientSASLAuth=true\n",
-            file.display()
-        ),
+        &format!("{users}superUser=root\nsessionRequireClientSASLAuth=true\n"),
     );
     let servers = cluster.connect_string();
     let say = |user: &str, password: &str, command: &[&str]| {
