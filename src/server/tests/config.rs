@@ -238,7 +238,7 @@ fn what_would_be_unsafe_to_leave_out_is_refused_before_anything_else_is_said() {
         ("zookeeper.sslQuorum=true", "the ports between servers have no TLS"),
         ("secureClientPort=2281", "the client port has no TLS"),
         ("quorum.auth.enableSasl=true", "servers do not authenticate each other"),
-        ("sessionRequireClientSASLAuth=true", "clients cannot authenticate by this"),
+        ("requireClientAuthScheme=sasl", "clients cannot authenticate by this"),
         ("group.1=1:2:3", "majorities are the only quorums"),
         ("dynamicConfigFile=zoo.cfg.dynamic", "put the server.N lines of that file here"),
     ] {
@@ -248,11 +248,11 @@ fn what_would_be_unsafe_to_leave_out_is_refused_before_anything_else_is_said() {
         let says = format!("line 3: {line} is not supported: ");
         assert!(error.starts_with(&says) && error.contains(why), "{line}: {error}");
     }
-    let kerberos = "sslQuorum=true\nssl.quorum.keyStore.password=hunter2\nauthProvider.1=x";
+    let kerberos = "sslQuorum=true\nssl.quorum.keyStore.password=hunter2\nkinit=x";
     assert_eq!(
         refused(kerberos),
         "line 10: sslQuorum=true is not supported: the ports between servers have no TLS, and would be open; \
-         nor are ssl.quorum.keyStore.password (line 11), authProvider.1 (line 12)"
+         nor are ssl.quorum.keyStore.password (line 11), kinit (line 12)"
     );
     let error = refused("ssl.keyStore.password=hunter2");
     assert!(error.starts_with("line 10: ssl.keyStore.password=(not shown) is not"), "{error}");
@@ -267,8 +267,8 @@ fn what_is_left_out_safely_is_a_warning_by_name() {
             "line 10: admin.serverPort=8080 is ignored: there is no admin server",
         ),
         (
-            "DigestAuthenticationProvider.superDigest=super:secret",
-            "line 10: DigestAuthenticationProvider.superDigest=(not shown) is ignored: nobody is let in, or gets rights, by this",
+            "letAnySaslUserDoX=bob",
+            "line 10: letAnySaslUserDoX=bob is ignored: nobody is let in, or gets rights, by this",
         ),
         (
             "zookeeper.snapCount=9",
