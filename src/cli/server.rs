@@ -1,7 +1,7 @@
 //! `vivarium server`.
 
 use clap::{Args, ValueEnum};
-use server::{Config, Events, Options};
+use server::{Config, Events, Options, SystemProperty};
 use std::io::Read;
 use std::path::PathBuf;
 use tracing::level_filters::LevelFilter;
@@ -10,6 +10,7 @@ const EXAMPLES: &str = "\
 Examples:
   vivarium server /etc/zookeeper/conf/zoo.cfg
   vivarium server zoo.cfg --record /var/lib/vivarium/record --log debug
+  vivarium server -Djava.security.auth.login.config=jaas.conf -Dzookeeper.skipACL=no zoo.cfg
 
 CONFIG is ZooKeeper's zoo.cfg; which server of its server.N lines this is, the file myid in its dataDir says. Keys that
 are not known or not acted upon are warnings by name; what would be unsafe to leave out (TLS,
@@ -33,6 +34,10 @@ pub(crate) struct ServerArgs {
     /// replay`
     #[arg(long, value_name = "DIR")]
     record: Option<PathBuf>,
+    /// Set a system property, as ZooKeeper's Java takes it; for a key of the file that ZooKeeper
+    /// reads from there, `zookeeper.KEY`
+    #[arg(short = 'D', value_name = "NAME=VALUE")]
+    system: Vec<SystemProperty>,
     /// How much to log
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log: LogArg,
@@ -68,7 +73,7 @@ impl From<LogArg> for LevelFilter {
 
 /// Runs `server`.
 pub(crate) fn run(arguments: ServerArgs) -> u8 {
-    let mut config = match Config::from_file(&arguments.config) {
+    let mut config = match Config::from_file_with(&arguments.config, &arguments.system) {
         Ok(config) => config,
         Err(error @ server::ConfigError::Read { .. }) => return fail(2, &error.to_string()),
         Err(error) => return fail(2, &format!("{}: {error}", arguments.config.display())),

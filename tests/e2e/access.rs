@@ -146,6 +146,63 @@ fn a_token_of_sasl_is_refused_as_a_failed_exchange() {
     client.expect_end();
 }
 
+#[test]
+fn the_super_user_may_do_everything_and_what_is_required_comes_first() {
+    let cluster = Cluster::start_with(
+        3,
+        "DigestAuthenticationProvider.superDigest=super:D/InIHSb7yEEbrWz8b9l71RjZJU=\n\
+         enforce.auth.enabled=true\nenforce.auth.schemes=digest\n",
+    );
+    let at = |index: usize| Client::connect(&[cluster.servers[index].address()], TIMEOUT);
+    let mut nobody = at(0);
+    let refused = error(nobody.call(&Request::WhoAmI));
+    assert_eq!(refused, ErrorCode::SessionClosedRequireSaslAuth);
+    nobody.expect_end();
+    for (home, elsewhere) in [(0, 1), (1, 2), (2, 0)] {
+        let path = format!("/of{home}");
+        let mut anne = at(home);
+        assert_eq!(authenticate(&mut anne, "digest", b"anne:secret"), 0);
+        create_with(&mut anne, &path, own()).expect("created");
+        let mut root = at(elsewhere);
+        assert_eq!(authenticate(&mut root, "digest", b"super:test"), 0);
+        root.sync().expect("synced");
+        root.get(&path, false).expect("read");
+        root.set(&path, b"taken", -1).expect("set");
+        root.delete(&path, -1).expect("deleted");
+    }
+}
+
+#[test]
+fn a_quota_is_counted_by_every_server_and_after_a_restart() {
+    let mut cluster = Cluster::start_with(3, "enforceQuota=true\nsnapCount=5\n");
+    let mut client = Client::connect(&cluster.addresses(), TIMEOUT);
+    let mut create = |path: &str, data: &[u8]| client.create(path, data, CreateMode::Persistent);
+    create("/q", b"").expect("created");
+    create("/zookeeper/quota/q", b"").expect("created");
+    create("/zookeeper/quota/q/zookeeper_limits", b"count=-1,bytes=-1=;countHardLimit=11")
+        .expect("created");
+    create("/zookeeper/quota/q/zookeeper_stats", b"").expect("created");
+    for number in 0..10 {
+        create(&format!("/q/{number}"), b"four").expect("within the limit");
+    }
+    assert_eq!(error(create("/q/more", b"")), ErrorCode::QuotaExceeded);
+    let counted = |server: &Server| {
+        let mut client = Client::connect(&[server.address()], TIMEOUT);
+        client.sync().expect("synced");
+        client.get("/zookeeper/quota/q/zookeeper_stats", false).expect("read").0
+    };
+    for server in &cluster.servers {
+        assert_eq!(counted(server), &b"count=11,bytes=40"[..]);
+    }
+    for server in &mut cluster.servers {
+        server.kill();
+    }
+    let cluster = cluster.started();
+    for server in &cluster.servers {
+        assert_eq!(counted(server), &b"count=11,bytes=40"[..]);
+    }
+}
+
 fn configuration(server: &Server) -> (Bytes, wire::Stat) {
     let mut client = Client::connect(&[server.address()], TIMEOUT);
     client.get("/zookeeper/config", true).expect("anyone may read it")
@@ -192,7 +249,7 @@ fn the_members_are_in_the_configuration_node_of_every_server() {
 }
 
 #[test]
-fn nobody_writes_the_configuration_node_and_a_quota_is_refused_by_name() {
+fn nobody_writes_the_configuration_node() {
     let cluster = Cluster::start(3);
     let mut client = Client::connect(&cluster.addresses(), TIMEOUT);
     assert_eq!(error(client.set("/zookeeper/config", b"x", -1)), ErrorCode::NoAuth);
@@ -203,12 +260,6 @@ fn nobody_writes_the_configuration_node_and_a_quota_is_refused_by_name() {
     let set_acl = Request::SetAcl(SetAclRequest { path, acl, version: -1 });
     assert_eq!(error(client.call(&set_acl)), ErrorCode::NoAuth);
 
-    for _ in 0..3 {
-        let quota = client.create("/zookeeper/quota/q", b"", CreateMode::Persistent);
-        assert_eq!(error(quota), ErrorCode::Unimplemented);
-    }
-    let said = "quotas are not counted by this server";
-    assert_eq!(cluster.servers[cluster.leader()].log().matches(said).count(), 1);
     client.ping().expect("the connection goes on");
 }
 

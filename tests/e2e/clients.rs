@@ -59,7 +59,7 @@ impl Needs {
 }
 
 pub(crate) const ZK_JAR: &str = "/usr/share/java/zookeeper.jar";
-const ZK_CLI: &str = "/usr/share/zookeeper/bin/zkCli.sh";
+pub(crate) const ZK_CLI: &str = "/usr/share/zookeeper/bin/zkCli.sh";
 const C_CLIENTS: [&str; 2] = ["/usr/lib/zookeeper/bin/cli_mt", "/usr/lib/zookeeper/bin/cli_st"];
 
 /// The C client with threads, and the one without, as far as they are here.

@@ -30,6 +30,7 @@ mod load;
 mod network;
 mod partitions;
 mod program;
+mod sasl;
 mod secure;
 mod sessions;
 mod shell;

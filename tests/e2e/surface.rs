@@ -121,7 +121,8 @@ fn sample(op: OpCode, unique: &str) -> (Option<Request>, ErrorCode) {
 
 #[test]
 fn every_operation_is_done_or_refused_as_the_table_says() {
-    let cluster = Cluster::start(3);
+    let (_directory, users) = crate::sasl::users();
+    let cluster = Cluster::start_with(3, &users);
     let leader = cluster.leader();
     let mut other = Client::connect(&cluster.addresses(), TIMEOUT);
     other.create("/a", b"", CreateMode::Persistent).expect("created");

@@ -11,6 +11,7 @@ mod counters;
 mod handshake;
 mod inbound;
 mod reads;
+mod sasl;
 mod secure;
 mod shared;
 mod sizes;

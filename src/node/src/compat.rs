@@ -53,11 +53,9 @@ pub fn operation(op: OpCode) -> Operation {
         | OpCode::CreateTtl
         | OpCode::CloseSession => Operation::Write,
         OpCode::Sync => Operation::Sync,
-        OpCode::Auth => Operation::Auth,
+        OpCode::Auth | OpCode::Sasl => Operation::Auth,
         // As `reconfigEnabled=false` is answered.
         OpCode::Reconfig => Operation::Refused(ErrorCode::ReconfigDisabled),
-        // As an exchange of tokens that failed is answered.
-        OpCode::Sasl => Operation::Closes(ErrorCode::AuthFailed),
         // deleteContainer and createSession are of servers only; ZooKeeper takes them from clients,
         // too, and a client could delete what it may not, or bring sessions back. check is of
         // multis only.

@@ -6,6 +6,7 @@
 //! disk and when, and what a server begins with. Whoever drives a [`Node`] moves bytes, and tells
 //! it what its clocks show.
 
+mod access;
 mod client;
 pub mod compat;
 mod digests;
@@ -19,6 +20,7 @@ pub mod snapshots;
 mod startup;
 mod timers;
 
+pub use access::{Access, DigestAlgorithm, Secret};
 pub use client::date;
 pub use client::{
     Admission, ClientBatch, ClientRequest, Connection, Handshake, Hello, Inbound, NO_SESSION,

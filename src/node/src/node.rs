@@ -3,6 +3,7 @@
 mod apply;
 mod links;
 mod listening;
+mod read_only;
 mod reaper;
 mod renewals;
 mod requests;
@@ -78,6 +79,10 @@ pub struct Node {
     local: LocalSessions,
     snapshots: Snapshots,
     reason: String,
+    /// Since when it has looked for a leader, if it is to serve reads without one.
+    looking_since: Option<Duration>,
+    /// When it was logged that a quota is exceeded.
+    quota_told: Option<Duration>,
     /// Reasons for refusals that were logged: each is logged once.
     explained: BTreeSet<&'static str>,
     now: Now,
@@ -115,6 +120,8 @@ impl Node {
             local: LocalSessions::new(session_ids),
             snapshots: Snapshots::new(settings.snap_count, seed),
             reason: "started".to_owned(),
+            looking_since: None,
+            quota_told: None,
             explained: BTreeSet::new(),
             now: Now::default(),
             ticked: Duration::ZERO,
@@ -210,6 +217,7 @@ impl Node {
             }
             self.happens(host::Event::Timer(timer));
         }
+        self.begin_read_only();
         self.expire_sessions();
         self.reap();
         self.converse();
@@ -241,7 +249,7 @@ impl Node {
     pub fn next_deadline(&self) -> Option<Duration> {
         let expiry = self.service.next_expiry().map(Duration::from_millis);
         let reap = self.service.next_reap().map(Duration::from_millis);
-        [self.timers.next(), expiry, reap].into_iter().flatten().min()
+        [self.timers.next(), expiry, reap, self.read_only_from()].into_iter().flatten().min()
     }
 
     /// Whether it must stop: [`Self::finish`] is to be called.

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use zab::Sid;
 use znode::{NeverUsed, Node, ReapLimits, Tree, WatchLimits, path};
 
+use crate::access::Access;
+
 /// What a node has to know of a server's configuration. Names of keys are those of `zoo.cfg`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
@@ -55,6 +57,10 @@ pub struct Settings {
     /// `X509AuthenticationProvider.superUser`: who may do everything, by the name in its
     /// certificate.
     pub x509_super_user: Option<String>,
+    /// How clients prove who they are.
+    pub access: Access,
+    /// `readonlymode.enabled`: without a leader, reads are served to clients that allow it.
+    pub reads_without_leader: bool,
 }
 
 /// The version of a configuration that was never changed by a reconfiguration: mzxid of
@@ -96,6 +102,8 @@ impl Settings {
             watch_limits: WatchLimits { of_connection: 256 << 20, of_all: 4 << 30 },
             four_letter_words: FourLetterWords::All,
             x509_super_user: None,
+            access: Access::default(),
+            reads_without_leader: false,
         }
     }
 

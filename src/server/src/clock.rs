@@ -46,6 +46,15 @@ pub(crate) fn random() -> u64 {
     hasher.finish()
 }
 
+/// Bytes that nobody else knows, and that no other start of a server has had.
+pub(crate) fn secret() -> [u8; 32] {
+    let mut secret = [0; 32];
+    for chunk in secret.chunks_exact_mut(8) {
+        chunk.copy_from_slice(&random().to_be_bytes());
+    }
+    secret
+}
+
 /// A turn of the node, by the clock.
 pub(crate) struct Turn {
     ends: Instant,

@@ -8,20 +8,24 @@
 //! only (no `dynamicConfigFile`). Ids go up to 255, so that session ids tell servers apart. And
 //! `jute.maxbuffer` is at most 128 MiB, so that every member takes what another one has accepted.
 
+mod access;
+mod jaas;
 mod keys;
 mod member;
 mod properties;
 mod read;
+mod system;
 mod table;
 mod text;
 mod tls;
 
 pub use member::Member;
 pub use properties::property_value;
+pub use system::SystemProperty;
 pub use tls::{ClientAuth, Password, Secret, StoreFile, StoreKind, Tls, TlsKeys, TlsVersions};
 
 use member::Bracketed;
-use node::{ANSWER_BYTES_PER_BYTE_MAX, Settings};
+use node::{ANSWER_BYTES_PER_BYTE_MAX, Access, Settings};
 pub use node::{DirSizes, FourLetterWords};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +33,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use zab::{LearnerKind, Quorum, Sid};
-use znode::{ReapLimits, WatchLimits};
+use znode::{AclSchemes, ReapLimits, WatchLimits};
 
 /// The configuration of one server. Defaults are ZooKeeper's.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -109,6 +113,17 @@ pub struct Config {
     pub watch_limits: WatchLimits,
     /// Which four-letter words are answered.
     pub four_letter_words: FourLetterWords,
+    /// How clients prove who they are.
+    pub access: Access,
+    /// The schemes that may stand in ACLs (`authProvider.*`). Must be the same on all servers of an
+    /// ensemble, as must be the next two.
+    pub acl_schemes: AclSchemes,
+    /// `skipACL=yes`: every client may do everything.
+    pub skip_acl: bool,
+    /// `enforceQuota`: what would exceed the hard limit of a quota is refused.
+    pub enforce_quota: bool,
+    /// `readonlymode.enabled`: without a leader, reads are served to clients that allow it.
+    pub reads_without_leader: bool,
     /// Whether a server that connects to the quorum or election port must come from the address of
     /// its `server.N` line (`vivarium.peerAddressCheck`). To be switched off where members are seen
     /// under other addresses than those they are dialled at: behind address translation, or with
@@ -176,11 +191,11 @@ pub enum ConfigError {
         allowed: &'static str,
     },
     /// A key has a value that it cannot have.
-    #[error("line {line}: {key}: found `{found}`, allowed: {allowed}")]
+    #[error("{}: {key}: found `{found}`, allowed: {allowed}", system::place(*line))]
     Value {
         /// The key.
         key: String,
-        /// Counted from 1.
+        /// Counted from 1; 0: it is a system property.
         line: usize,
         /// Its value.
         found: String,
@@ -188,11 +203,11 @@ pub enum ConfigError {
         allowed: String,
     },
     /// A key is known, and what it asks for cannot be left out silently.
-    #[error("line {line}: {key}={found} is not supported: {why}{more}")]
+    #[error("{}: {key}={found} is not supported: {why}{more}", system::place(*line))]
     Refused {
         /// The key.
         key: String,
-        /// Counted from 1.
+        /// Counted from 1; 0: it is a system property.
         line: usize,
         /// Its value.
         found: String,
@@ -250,10 +265,21 @@ impl Config {
     /// A file that cannot be read, a value that is wrong, missing or refused. The error names the
     /// file only where it is not the given one.
     pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
+        Self::from_file_with(path, &[])
+    }
+
+    /// As [`from_file`](Self::from_file), with system properties as ZooKeeper's Java gets them
+    /// (`-Dname=value`): a key `X` of the file that ZooKeeper reads from its system properties is
+    /// the property `zookeeper.X`. Where both are given the file counts, as in ZooKeeper.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_file`](Self::from_file).
+    pub fn from_file_with(path: &Path, system: &[SystemProperty]) -> Result<Self, ConfigError> {
         let read = |path: &Path| std::fs::read(path);
         let text =
             read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::from_bytes(&text, read)
+        Self::from_bytes_with(&text, system, read)
     }
 
     /// The quorum system: majorities of the participants; of this server alone if standalone.
@@ -301,13 +327,20 @@ impl Config {
             client_connections_max: self.client_connections_max,
             outstanding_limit: self.outstanding_limit(),
             jute_max_buffer: self.jute_max_buffer,
-            tree: znode::Options { extended_types: self.extended_types, skip_acl: false },
+            tree: znode::Options {
+                extended_types: self.extended_types,
+                skip_acl: self.skip_acl,
+                acl_schemes: self.acl_schemes,
+                enforce_quota: self.enforce_quota,
+            },
             reap: self.reap,
             answer_bytes_max: self.answer_bytes_max,
             digest_enabled: self.digest_enabled,
             watch_limits: self.watch_limits,
             four_letter_words: self.four_letter_words.clone(),
             x509_super_user: self.tls.super_user.clone(),
+            access: self.access.clone(),
+            reads_without_leader: self.reads_without_leader,
         }
     }
 }

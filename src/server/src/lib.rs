@@ -28,7 +28,8 @@ use std::time::Duration;
 
 pub use config::{
     ClientAddress, ClientAuth, Config, ConfigError, DirSizes, FourLetterWords, Member, Password,
-    Secret, SnapshotCompression, StoreFile, StoreKind, Tls, TlsKeys, TlsVersions, property_value,
+    Secret, SnapshotCompression, StoreFile, StoreKind, SystemProperty, Tls, TlsKeys, TlsVersions,
+    property_value,
 };
 pub use events::{Event, Events};
 pub use node::{Build, compat};

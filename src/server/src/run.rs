@@ -107,7 +107,8 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let (quorum, election) = ports(&config, &tls, &sender).await?;
     let clock = Clock::start();
     let machine = Machine::new(Arc::clone(&config));
-    let shared = Arc::new(Shared::new(settings, options.build.clone(), machine, tree));
+    let shared = Shared::new(settings, options.build.clone(), machine, tree);
+    let shared = Arc::new(shared.with_secret(clock::secret()));
     let mut tasks = JoinSet::new();
     let (batches, clients) = EngineSender::channel();
     let port = ClientPort::new(

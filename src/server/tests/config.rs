@@ -238,7 +238,7 @@ fn what_would_be_unsafe_to_leave_out_is_refused_before_anything_else_is_said() {
         ("ssl.quorum.crl=true", "no list of revoked certificates"),
         ("ssl.unheardOf=true", "no key of TLS that is known here"),
         ("quorum.auth.enableSasl=true", "servers do not authenticate each other"),
-        ("sessionRequireClientSASLAuth=true", "clients cannot authenticate by this"),
+        ("requireClientAuthScheme=sasl", "clients cannot authenticate by this"),
         ("group.1=1:2:3", "majorities are the only quorums"),
         ("dynamicConfigFile=zoo.cfg.dynamic", "put the server.N lines of that file here"),
     ] {
@@ -248,12 +248,12 @@ fn what_would_be_unsafe_to_leave_out_is_refused_before_anything_else_is_said() {
         let says = format!("line 3: {line} is not supported: ");
         assert!(error.starts_with(&says) && error.contains(why), "{line}: {error}");
     }
-    let several = "ssl.ocsp=true\nzookeeper.ssl.keyStore.password=hunter2\nauthProvider.1=x";
+    let several = "ssl.ocsp=true\nzookeeper.ssl.keyStore.password=hunter2\nkinit=x";
     assert_eq!(
         refused(several),
         "line 10: ssl.ocsp=true is not supported: no list of revoked certificates and no server of their state \
          is asked, and who has one would be let in; nor are zookeeper.ssl.keyStore.password (line 11), \
-         authProvider.1 (line 12)"
+         kinit (line 12)"
     );
     let error = refused("ssl.keyPassword=hunter2");
     assert!(error.starts_with("line 10: ssl.keyPassword=(not shown) is not"), "{error}");
@@ -268,8 +268,8 @@ fn what_is_left_out_safely_is_a_warning_by_name() {
             "line 10: admin.serverPort=8080 is ignored: there is no admin server",
         ),
         (
-            "DigestAuthenticationProvider.superDigest=super:secret",
-            "line 10: DigestAuthenticationProvider.superDigest=(not shown) is ignored: nobody is let in, or gets rights, by this",
+            "letAnySaslUserDoX=bob",
+            "line 10: letAnySaslUserDoX=bob is ignored: nobody is let in, or gets rights, by this",
         ),
         (
             "zookeeper.snapCount=9",
@@ -472,4 +472,113 @@ fn files_are_read_from_disk_and_directories_measured() {
     assert_eq!(config.dir_sizes(), DirSizes { data: 100, data_log: 100 });
     let missing = Config::from_file(&directory.path().join("none"));
     assert!(matches!(missing, Err(ConfigError::Read { .. })));
+}
+
+/// A server alone, with a JAAS file and system properties.
+fn with_users(lines: &str, jaas: &str, system: &[&str]) -> Result<Config, ConfigError> {
+    let system: Vec<_> = system.iter().map(|text| text.parse().expect("name=value")).collect();
+    let text = format!("dataDir=data\n{lines}");
+    Config::from_bytes_with(text.as_bytes(), &system, |path| {
+        assert_eq!(path, Path::new("jaas.conf"));
+        Ok(jaas.as_bytes().to_owned())
+    })
+}
+
+const JAAS: &str = r#"
+Server {
+    org.apache.zookeeper.server.auth.DigestLoginModule required
+    user_super="super_secret" user_bob="secret";
+};
+Other { com.sun.security.auth.module.Krb5LoginModule required useKeyTab=true; };
+"#;
+
+const JAAS_FILE: &str = "java.security.auth.login.config=jaas.conf";
+
+#[test]
+fn the_users_of_sasl_are_those_of_a_section_of_a_jaas_file() {
+    let users = |config: Config| -> Option<Vec<(String, String)>> {
+        let users = config.access.sasl?.into_iter();
+        Some(users.map(|(name, password)| (name, password.0)).collect())
+    };
+    let pairs = |pairs: &[(&str, &str)]| -> Option<Vec<(String, String)>> {
+        Some(pairs.iter().map(|(name, word)| ((*name).to_owned(), (*word).to_owned())).collect())
+    };
+    let config = with_users("", JAAS, &[JAAS_FILE]).expect("read");
+    assert!(config.acl_schemes.sasl && config.warnings.is_empty(), "{:?}", config.warnings);
+    assert!(!format!("{config:?}").contains("secret\""), "no password is shown");
+    assert_eq!(users(config), pairs(&[("bob", "secret"), ("super", "super_secret")]));
+    let replaced = ["zookeeper.SASLAuthenticationProvider.superPassword=other", JAAS_FILE];
+    let config = with_users("", JAAS, &replaced).expect("read");
+    assert_eq!(users(config), pairs(&[("bob", "secret"), ("super", "other")]));
+
+    let config = with_users(JAAS_FILE, "", &[]).expect("there need be no section");
+    assert_eq!((config.access.sasl, config.acl_schemes.sasl), (None, false));
+    let [warning] = &config.warnings[..] else { panic!("one warning") };
+    assert!(warning.ends_with("no section Server, so SASL is not offered"), "{warning}");
+    let named = |section: &str| {
+        let refused = with_users(&format!("sasl.serverconfig={section}"), JAAS, &[JAAS_FILE]);
+        refused.expect_err("refused").to_string()
+    };
+    assert!(named("Absent").ends_with("no section Absent"));
+    assert!(named("Other").contains("DIGEST-MD5 only"));
+    let without_file = with_users("sasl.serverconfig=Server", JAAS, &[]).expect_err("refused");
+    assert!(without_file.to_string().contains("does not say in which file"));
+}
+
+#[test]
+fn system_properties_are_keys_and_the_file_goes_before_them() {
+    let config = with_users("", "", &["zookeeper.skipACL=yes", "jute.maxbuffer=2048"]);
+    let config = config.expect("read");
+    assert_eq!((config.skip_acl, config.jute_max_buffer), (true, 2048));
+    let config = with_users("skipACL=no", "", &["zookeeper.skipACL=yes"]).expect("read");
+    assert!(!config.skip_acl);
+    assert_eq!(
+        config.warnings,
+        ["skipACL is given in system property and again in line 2: the last one counts"]
+    );
+    let config = with_users("", "", &["zookeeper.dataDir=x", "file.encoding=UTF-8"]).expect("read");
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+    assert_eq!(config.data_dir, Path::new("data"));
+    let refused = with_users("", "", &["zookeeper.audit.enable=true"]).expect_err("refused");
+    assert!(refused.to_string().starts_with("system property: audit.enable=true is not"));
+}
+
+#[test]
+fn clients_must_prove_what_the_file_says_and_what_is_offered() {
+    let required = |lines: &str| {
+        let config = with_users(lines, JAAS, &[JAAS_FILE]);
+        config.map(|config| config.access.required_schemes).map_err(|error| error.to_string())
+    };
+    assert_eq!(required(""), Ok(vec![]));
+    assert_eq!(required("sessionRequireClientSASLAuth=true"), Ok(vec!["sasl".to_owned()]));
+    assert_eq!(required("enforce.auth.schemes=sasl"), Ok(vec![]), "not enabled");
+    let enabled = "enforce.auth.enabled=true\nenforce.auth.schemes=";
+    let both = Ok(vec!["sasl".to_owned(), "digest".to_owned()]);
+    assert_eq!(required(&format!("{enabled}sasl, digest")), both);
+    for (lines, why) in [
+        (enabled.to_owned(), "enforce.auth.schemes is not set"),
+        (format!("{enabled}kerberos"), "by scheme kerberos, which is not offered"),
+        (format!("{enabled}x509"), "by scheme x509, which is not offered"),
+        ("authProvider.1=org.example.Own".to_owned(), "line 2: authProvider.1: found"),
+        (
+            format!("{enabled}digest\nDigestAuthenticationProvider.enabled=false"),
+            "by scheme digest, which is not offered",
+        ),
+    ] {
+        let refused = required(&lines).expect_err(&lines);
+        assert!(refused.contains(why), "{refused}");
+    }
+}
+
+#[test]
+fn schemes_of_acls_are_those_that_are_offered() {
+    let schemes = |lines: &str| {
+        let schemes = alone(lines).expect("read").acl_schemes;
+        (schemes.digest, schemes.sasl, schemes.x509)
+    };
+    let provider = |name: &str| format!("authProvider.1=org.apache.zookeeper.server.auth.{name}");
+    assert_eq!(schemes(""), (true, false, false));
+    assert_eq!(schemes(&provider("SASLAuthenticationProvider")), (true, true, false));
+    assert_eq!(schemes(&provider("X509AuthenticationProvider")), (true, false, true));
+    assert_eq!(schemes("DigestAuthenticationProvider.enabled=false"), (false, false, false));
 }

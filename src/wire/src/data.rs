@@ -1,6 +1,6 @@
 //! Records that requests, transactions and snapshots share (`org.apache.zookeeper.data`).
 
-use crate::jute::record;
+use crate::jute::{Error, Field, Reader, Record, record};
 
 /// Permissions of an [`Acl`], bits of an `i32` (`ZooDefs.Perms`).
 pub mod perms {
@@ -18,14 +18,55 @@ pub mod perms {
     pub const ALL: i32 = 31;
 }
 
-record! {
-    /// Who: an authentication scheme and an identity within it.
-    #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-    pub struct Id {
-        /// `world`, `ip`, `digest`, `auth`, `sasl`, `x509`, `super`.
-        pub scheme: String,
-        /// The identity, in the form the scheme gives it.
-        pub id: String,
+/// Who: an authentication scheme and an identity within it.
+///
+/// Clients send null for the identity of scheme `auth`, which has none: null is read as the empty
+/// string.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id {
+    /// `world`, `ip`, `digest`, `auth`, `sasl`, `x509`, `super`.
+    pub scheme: String,
+    /// The identity, in the form the scheme gives it.
+    pub id: String,
+}
+
+impl Record for Id {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        let scheme = reader.string("Id.scheme")?;
+        let id = reader.nullable_string("Id.id")?.unwrap_or_default();
+        Ok(Self { scheme, id })
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.scheme.write(out);
+        self.id.write(out);
+    }
+
+    fn encoded_len(&self) -> usize {
+        self.scheme.written_len() + self.id.written_len()
+    }
+}
+
+impl Field for Id {
+    const BYTES_MIN: usize = 2 * String::BYTES_MIN;
+
+    fn read(reader: &mut Reader<'_>, _field: &'static str) -> Result<Self, Error> {
+        Self::decode(reader)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.encode(out);
+    }
+
+    fn written_len(&self) -> usize {
+        self.encoded_len()
+    }
+}
+
+#[cfg(test)]
+impl crate::sample::Sample for Id {
+    fn sample(g: &mut quickcheck::Gen) -> Self {
+        Self { scheme: crate::sample::Sample::sample(g), id: crate::sample::Sample::sample(g) }
     }
 }
 
@@ -139,4 +180,17 @@ record! {
 impl StatPersisted {
     /// Its encoded length.
     pub const BYTES: usize = 60;
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn null_is_the_identity_of_who_has_none() {
+        let sent = Bytes::from_static(b"\0\0\0\x1f\0\0\0\x04auth\xff\xff\xff\xff");
+        assert_eq!(Acl::from_bytes(&sent), Ok(Acl::new(perms::ALL, Id::new("auth", ""))));
+    }
 }

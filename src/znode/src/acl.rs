@@ -88,7 +88,7 @@ pub enum InvalidAcl {
     #[error("an ACL has at least one entry")]
     Empty,
     /// The scheme is none of those this server knows.
-    #[error("the scheme of an ACL entry is world, auth, digest or ip, not {0:?}")]
+    #[error("the scheme of an ACL entry is one by which clients prove who they are, not {0:?}")]
     UnknownScheme(String),
     /// The id does not fit its scheme.
     #[error("{id:?} is not an id of scheme {scheme}")]
@@ -114,7 +114,12 @@ pub enum InvalidAcl {
 ///
 /// # Errors
 /// The list is empty, an entry is not valid, or there is not enough room.
-pub fn fixup(entries: &[Acl], ids: &[Id], room: &mut usize) -> Result<AclList, InvalidAcl> {
+pub fn fixup(
+    entries: &[Acl],
+    ids: &[Id],
+    schemes: AclSchemes,
+    room: &mut usize,
+) -> Result<AclList, InvalidAcl> {
     if let [only] = entries
         && only.perms == perms::ALL
         && is_anyone(&only.id)
@@ -133,7 +138,7 @@ pub fn fixup(entries: &[Acl], ids: &[Id], room: &mut usize) -> Result<AclList, I
             "world" if id == "anyone" => fixed.push(entry.clone()),
             "auth" => {
                 let before = fixed.len();
-                for own in ids.iter().filter(|id| id.scheme == "digest") {
+                for own in ids.iter().filter(|id| schemes.authenticate(&id.scheme)) {
                     let own = Acl::new(entry.perms, own.clone());
                     *room = room.checked_sub(own.written_len()).ok_or(InvalidAcl::TooLong)?;
                     fixed.push(own);
@@ -142,13 +147,49 @@ pub fn fixup(entries: &[Acl], ids: &[Id], room: &mut usize) -> Result<AclList, I
                     return Err(InvalidAcl::NotAuthenticated);
                 }
             }
-            "digest" if is_digest(id) => fixed.push(entry.clone()),
+            "digest" if schemes.digest && is_digest(id) => fixed.push(entry.clone()),
+            "sasl" if schemes.sasl && is_principal(id) => fixed.push(entry.clone()),
+            "x509" if schemes.x509 && is_subject(id) => fixed.push(entry.clone()),
             "ip" if Network::parse(id).is_some() => fixed.push(entry.clone()),
-            "world" | "digest" | "ip" => return Err(invalid()),
+            "world" | "ip" => return Err(invalid()),
+            "digest" if schemes.digest => return Err(invalid()),
+            "sasl" if schemes.sasl => return Err(invalid()),
+            "x509" if schemes.x509 => return Err(invalid()),
             _ => return Err(InvalidAcl::UnknownScheme(scheme.clone())),
         }
     }
     if fixed.is_empty() { Err(InvalidAcl::Empty) } else { Ok(AclList::new(fixed)) }
+}
+
+/// The schemes, beside `world` and `ip`, whose identities may stand in an ACL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AclSchemes {
+    /// `digest`
+    pub digest: bool,
+    /// `sasl`
+    pub sasl: bool,
+    /// `x509`
+    pub x509: bool,
+}
+
+impl Default for AclSchemes {
+    /// ZooKeeper's: `digest` only.
+    fn default() -> Self {
+        Self { digest: true, sasl: false, x509: false }
+    }
+}
+
+impl AclSchemes {
+    /// Whether somebody who has proved to be somebody by this scheme is authenticated. (Everybody
+    /// has an address.)
+    fn authenticate(self, scheme: &str) -> bool {
+        match scheme {
+            "digest" => self.digest,
+            "sasl" => self.sasl,
+            "x509" => self.x509,
+            _ => false,
+        }
+    }
 }
 
 fn is_anyone(id: &Id) -> bool {
@@ -159,6 +200,26 @@ fn is_anyone(id: &Id) -> bool {
 fn is_digest(id: &str) -> bool {
     let mut parts = id.trim_end_matches(':').split(':');
     parts.next().is_some() && parts.next().is_some() && parts.next().is_none()
+}
+
+/// A name in the form of Kerberos, `service/host@REALM`, or any name without a realm.
+/// (`KerberosName`.)
+fn is_principal(id: &str) -> bool {
+    let mut parts = id.split('@');
+    let service = parts.next().unwrap_or_default();
+    match (parts.next(), parts.next()) {
+        (None, _) => true,
+        (Some(realm), None) => service.matches('/').count() < 2 && !realm.contains('/'),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// The subject of a certificate, as `TYPE=value` with commas, semicolons or `+` between: a check of
+/// the form, not of the types. (`X500Principal`.)
+fn is_subject(id: &str) -> bool {
+    let mut parts = id.split([',', ';', '+']).peekable();
+    let begins = parts.peek().is_some_and(|first| first.contains('='));
+    id.trim().is_empty() || begins && !id.trim_start().starts_with('=')
 }
 
 /// The lists that the nodes of a tree have, each under a number, as snapshots name them.
@@ -270,7 +331,53 @@ mod tests {
     }
 
     fn fixup(entries: &[Acl], ids: &[Id]) -> Result<AclList, InvalidAcl> {
-        super::fixup(entries, ids, &mut 1000)
+        super::fixup(entries, ids, AclSchemes::default(), &mut 1000)
+    }
+
+    const ALL_SCHEMES: AclSchemes = AclSchemes { digest: true, sasl: true, x509: true };
+
+    #[test]
+    fn a_scheme_stands_in_an_acl_where_it_is_offered() {
+        let none = AclSchemes { digest: false, sasl: false, x509: false };
+        for (scheme, good, bad) in [
+            ("digest", &["anne:hash"][..], &["anne"][..]),
+            (
+                "sasl",
+                &["bob", "", "a/b", "s/host@REALM", "s@REALM"],
+                &["a@b@c", "a/b/c@R", "a@b/c"],
+            ),
+            ("x509", &["CN=bob,O=here", "CN=bob"], &["bob", "=bob"]),
+        ] {
+            let fix = |name: &str, schemes| {
+                super::fixup(&[acl(31, scheme, name)], &[], schemes, &mut 1000)
+            };
+            for name in good {
+                assert!(fix(name, ALL_SCHEMES).is_ok(), "{scheme}:{name}");
+                let unknown = InvalidAcl::UnknownScheme(scheme.to_owned());
+                assert_eq!(fix(name, none), Err(unknown), "{scheme}:{name}");
+            }
+            for name in bad {
+                let invalid =
+                    InvalidAcl::InvalidId { scheme: scheme.to_owned(), id: (*name).to_owned() };
+                assert_eq!(fix(name, ALL_SCHEMES), Err(invalid));
+            }
+        }
+    }
+
+    #[test]
+    fn auth_stands_for_whatever_the_caller_has_proved() {
+        let proved = [
+            id("super", ""),
+            id("ip", "10.0.0.1"),
+            id("digest", "anne:hash"),
+            id("sasl", "anne"),
+            id("x509", "CN=anne"),
+        ];
+        let sent = [acl(perms::ALL, "auth", "")];
+        let fixed = super::fixup(&sent, &proved, ALL_SCHEMES, &mut 1000).unwrap().to_vec();
+        let expected: Vec<_> =
+            proved[2..].iter().map(|id| Acl::new(perms::ALL, id.clone())).collect();
+        assert_eq!(fixed, expected);
     }
 
     #[test]
@@ -353,10 +460,19 @@ mod tests {
         let own = |name| acl(1, "digest", name).written_len();
         let needed = 10 * (own("anne:hash") + own("bob:hash"));
         let mut room = needed + 5;
-        assert_eq!(super::fixup(&sent, &ids, &mut room).unwrap().to_vec().len(), 20);
+        assert_eq!(
+            super::fixup(&sent, &ids, AclSchemes::default(), &mut room).unwrap().to_vec().len(),
+            20
+        );
         assert_eq!(room, 5);
-        assert_eq!(super::fixup(&sent, &ids, &mut (needed - 1)), Err(InvalidAcl::TooLong));
-        assert!(super::fixup(&[acl(1, "ip", "::1")], &ids, &mut 0).is_ok(), "it is what was sent");
+        assert_eq!(
+            super::fixup(&sent, &ids, AclSchemes::default(), &mut (needed - 1)),
+            Err(InvalidAcl::TooLong)
+        );
+        assert!(
+            super::fixup(&[acl(1, "ip", "::1")], &ids, AclSchemes::default(), &mut 0).is_ok(),
+            "it is what was sent"
+        );
     }
 
     #[test]

@@ -25,15 +25,17 @@ mod digest;
 mod node;
 pub mod path;
 mod prep;
+mod quota;
 mod read;
 mod reaper;
 mod sessions;
 mod tree;
 mod watches;
 
-pub use acl::{AclList, InvalidAcl, fixup};
+pub use acl::{AclList, AclSchemes, InvalidAcl, fixup};
 pub use node::{Node, NodeOwner};
 pub use prep::{Context, Prep};
+pub use quota::QuotaExceeded;
 pub use reaper::{ReapLimits, Reaper};
 pub use sessions::{Owner, SessionError, SessionId, SessionIds, Sessions};
 pub use tree::{

@@ -15,6 +15,7 @@ use wire::txn::{DeleteTxn, Txn, TxnBlob, TxnDigest, TxnHeader};
 use wire::{ErrorCode, Id};
 
 use crate::path;
+use crate::quota::QuotaExceeded;
 use crate::sessions::{Owner, Sessions};
 use crate::tree::{NeverUsed, Tree};
 use ops::Ops;
@@ -42,6 +43,7 @@ pub struct Context {
 pub struct Prep {
     pending: Pending,
     txn_bytes_max: usize,
+    exceeded: Option<QuotaExceeded>,
 }
 
 impl Default for Prep {
@@ -59,7 +61,7 @@ impl Prep {
     /// As [`Prep::new`], with another bound. A request whose transaction would be longer is
     /// refused.
     pub fn with_txn_bytes_max(txn_bytes_max: usize) -> Self {
-        Self { pending: Pending::default(), txn_bytes_max }
+        Self { pending: Pending::default(), txn_bytes_max, exceeded: None }
     }
 
     /// The transaction for a request, made by its session or (session 0) by the leader itself.
@@ -91,6 +93,7 @@ impl Prep {
             context,
             pending: &mut self.pending,
             own_ids_room,
+            exceeded: &mut self.exceeded,
         };
         let prepared = match OpCode::from_code(op) {
             None => Err(ErrorCode::Unimplemented),
@@ -151,6 +154,12 @@ impl Prep {
     fn digest(&self) -> TxnDigest {
         let tree_digest = self.pending.digest().cast_signed();
         TxnDigest { version: TxnDigest::VERSION, tree_digest }
+    }
+
+    /// The last quota that a request has exceeded, since this was asked: an operator wants to know
+    /// of it.
+    pub fn take_exceeded(&mut self) -> Option<QuotaExceeded> {
+        self.exceeded.take()
     }
 
     /// Everything up to this transaction is applied.

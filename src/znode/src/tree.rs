@@ -2,6 +2,7 @@
 
 mod apply;
 mod load;
+mod quota;
 mod reap;
 mod snapshot;
 
@@ -11,11 +12,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wire::{Acl, Stat, StatPersisted};
 
-use crate::acl::{AclList, AclTable, OPEN_ACL_ID};
+use crate::acl::{AclList, AclSchemes, AclTable, OPEN_ACL_ID};
 use crate::node::{Node, NodeOwner, Nodes};
 use crate::path;
+use crate::quota::Usage;
 use crate::sessions::SessionId;
 use crate::watches::{Change, ChangeKind};
+
+use quota::{Quotas, bytes, usage_of};
 
 pub use apply::{Applied, DigestMismatch, Outcome};
 pub use load::{LoadError, TreeBuilder};
@@ -30,6 +34,10 @@ pub struct Options {
     pub extended_types: bool,
     /// `skipACL`: whether everyone may do everything.
     pub skip_acl: bool,
+    /// The schemes that may stand in ACLs.
+    pub acl_schemes: AclSchemes,
+    /// `enforceQuota`: whether what would exceed a hard limit is refused.
+    pub enforce_quota: bool,
 }
 
 /// The replicated state: nodes, ACLs, sessions.
@@ -46,6 +54,7 @@ pub struct Tree {
     ephemerals: HashMap<SessionId, BTreeSet<Arc<str>>>,
     /// Container and TTL nodes: an index of the nodes.
     reapable: BTreeSet<Arc<str>>,
+    quotas: Quotas,
     last_zxid: i64,
     /// The sum of the nodes' digests: invariant.
     digest: u64,
@@ -84,6 +93,7 @@ impl Tree {
             sessions: Arc::default(),
             ephemerals: HashMap::new(),
             reapable: BTreeSet::new(),
+            quotas: Quotas::new(),
             last_zxid: 0,
             digest: 0,
             is_settled: false,
@@ -250,14 +260,19 @@ impl Tree {
         {
             parent.children.insert(node.path.clone());
         }
+        let (path, usage) = (node.path.clone(), usage_of(&node));
         let before = self.nodes.insert(node);
         debug_assert!(before.is_none(), "a node is entered once");
+        self.count(&path, usage);
     }
 
     /// The opposite of [`Tree::link`], but for the parent's children. The node and the ACL that it
     /// had.
     fn unlink(&mut self, path: &str) -> Option<(Arc<Node>, AclList)> {
         let node = self.nodes.remove(path)?;
+        let Usage { count, bytes } = usage_of(&node);
+        self.count(path, Usage { count: -count, bytes: -bytes });
+        self.quota_node_deleted(path);
         let acl = self.acls.get(node.acl);
         self.digest = self.digest.wrapping_sub(u64::from(node.digest()));
         self.size_bytes -= node.size_bytes();
@@ -340,6 +355,7 @@ impl Tree {
         let node = Node::new(path.into(), data, acl_id, stat);
         let (stat, path) = (self.stat(&node), node.path.clone());
         self.link(node);
+        self.quota_node_changed(&path);
         Ok((stat, Change { kind: ChangeKind::Created, path, acl: acl.clone(), parent_acl }))
     }
 
@@ -404,13 +420,17 @@ impl Tree {
     ) -> Result<(Stat, Change), Refused> {
         let extended_types = self.options.extended_types;
         let updated = self.update(path::canonical(path), |node| {
+            let had = bytes(node.data.as_ref());
             node.set_data(data.map(own));
             node.stat.version = version;
             node.stat.mzxid = zxid;
             node.stat.mtime = time_ms;
-            (node.stat(extended_types), node.path.clone(), node.acl)
+            let more = bytes(node.data.as_ref()) - had;
+            (node.stat(extended_types), node.path.clone(), node.acl, more)
         });
-        let (stat, path, acl) = updated.ok_or(Refused::NoNode)?;
+        let (stat, path, acl, more) = updated.ok_or(Refused::NoNode)?;
+        self.count(&path, Usage { count: 0, bytes: more });
+        self.quota_node_changed(&path);
         let (acl, parent_acl) = (self.acls.get(acl), AclList::OPEN);
         Ok((stat, Change { kind: ChangeKind::DataChanged, path, acl, parent_acl }))
     }

@@ -422,9 +422,8 @@ fn requests_in_progress_share_who_their_client_is() {
     let shared = Arc::new(shared(&Tree::new(Options::default())));
     let connection = connected(&shared);
     connection.establish(SESSION);
-    while connection
-        .add_id(Id::new("digest", "n".repeat(90) + &connection.auth_ids().len().to_string()))
-    {}
+    let next = || Id::new("digest", "n".repeat(90) + &connection.auth_ids().len().to_string());
+    while connection.add_ids(vec![next()]) {}
     assert!(connection.auth_ids().len() > 20);
     let mut inbound = Inbound::new(Arc::clone(&connection), Arc::clone(&shared));
     let delete = Request::Delete(DeleteRequest { path: "/a".into(), version: -1 });

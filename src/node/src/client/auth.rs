@@ -1,13 +1,16 @@
 //! Who a client has proved to be. (ZooKeeper: `DigestAuthenticationProvider`,
-//! `IPAuthenticationProvider`.)
+//! `IPAuthenticationProvider`, `AuthenticationHelper`.)
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use sha1::{Digest, Sha1};
+use sha2::{Sha256, Sha384, Sha512};
 use wire::Id;
 use wire::client::ClientInfo;
+
+use crate::access::{Access, DigestAlgorithm};
 
 /// Identities of one connection. Each request that is forwarded carries them.
 pub(super) const IDS_MAX: usize = 32;
@@ -20,14 +23,45 @@ pub(super) fn of_address(address: IpAddr) -> Id {
     Id::new("ip", address.to_canonical().to_string())
 }
 
-/// The identity that an auth packet proves; `None`: the scheme is none of this server's, or proves
-/// nothing so.
-pub(super) fn proved(scheme: &str, auth: Option<&[u8]>, address: IpAddr) -> Option<Id> {
+/// The identities that an auth packet proves; `None`: the scheme is none of this server's, or
+/// proves nothing so.
+pub(super) fn proved(
+    scheme: &str,
+    auth: Option<&[u8]>,
+    address: IpAddr,
+    access: &Access,
+) -> Option<Vec<Id>> {
     match scheme {
-        "digest" => auth.map(digest),
-        "ip" => Some(of_address(address)),
+        "digest" => {
+            let id = digest(auth?, access.digest?);
+            let is_super = access.super_digest.as_ref().is_some_and(|digest| digest.0 == id.id);
+            Some(is_super.then(super_user).into_iter().chain([id]).collect())
+        }
+        "ip" => Some(vec![of_address(address)]),
         _ => None,
     }
+}
+
+/// The identities of a user who has proved to be this one by SASL.
+pub(super) fn of_sasl(user: String, access: &Access) -> Vec<Id> {
+    let is_super = access.super_users.contains(&user);
+    [Id::new("sasl", user)].into_iter().chain(is_super.then(super_user)).collect()
+}
+
+/// Who may do everything.
+fn super_user() -> Id {
+    Id::new("super", "")
+}
+
+/// Whether the identities are enough to ask for anything.
+pub(super) fn suffice(ids: &[Id], access: &Access) -> bool {
+    let required = &access.required_schemes;
+    required.is_empty() || ids.iter().any(|id| required.contains(&id.scheme))
+}
+
+/// Whether a client must prove who it is by SASL, or may have to.
+pub(super) fn is_sasl_required(access: &Access) -> bool {
+    access.required_schemes.iter().any(|scheme| scheme == "sasl")
 }
 
 /// Adds an identity, once. False: there are as many as a connection may have.
@@ -45,11 +79,23 @@ pub(super) fn add(ids: &mut Arc<[Id]>, id: Id) -> bool {
 }
 
 /// `user:` and the hash of `user:password`.
-fn digest(user_and_password: &[u8]) -> Id {
+fn digest(user_and_password: &[u8], algorithm: DigestAlgorithm) -> Id {
     // As Java's String makes it: bytes that are no UTF-8 are replaced before they are hashed.
     let text = String::from_utf8_lossy(user_and_password);
     let user = text.split(':').next().unwrap_or_default();
-    Id::new("digest", format!("{user}:{}", base64(&Sha1::digest(text.as_bytes()))))
+    let hash = match algorithm {
+        DigestAlgorithm::Sha1 => base64(&Sha1::digest(text.as_bytes())),
+        DigestAlgorithm::Sha256 => base64(&Sha256::digest(text.as_bytes())),
+        DigestAlgorithm::Sha384 => base64(&Sha384::digest(text.as_bytes())),
+        DigestAlgorithm::Sha512 => base64(&Sha512::digest(text.as_bytes())),
+    };
+    Id::new("digest", format!("{user}:{hash}"))
+}
+
+/// A text that nobody can guess who does not know the secret, of the connection with this number:
+/// the nonce of its exchange of SASL.
+pub(super) fn nonce(secret: &[u8], connection: u64) -> String {
+    base64(&Sha256::new().chain_update(secret).chain_update(connection.to_be_bytes()).finalize())
 }
 
 /// The identity as whoAmI shows it: of a digest the user's name only.
@@ -100,8 +146,17 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Secret;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn proved(scheme: &str, auth: Option<&[u8]>) -> Option<Vec<Id>> {
+        super::proved(scheme, auth, HERE, &Access::default())
+    }
+
+    fn digest(user_and_password: &[u8]) -> Id {
+        super::digest(user_and_password, DigestAlgorithm::Sha1)
+    }
 
     #[test]
     fn a_digest_is_that_of_zookeeper() {
@@ -111,7 +166,7 @@ mod tests {
             ("super:admin", "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="),
             ("user", "user:Et6pb+wgWTVmq3VpLJlJWWgzrck="),
         ] {
-            assert_eq!(proved("digest", Some(auth.as_bytes()), HERE), Some(Id::new("digest", id)));
+            assert_eq!(proved("digest", Some(auth.as_bytes())), Some(vec![Id::new("digest", id)]));
         }
         let anne = digest(b"anne:pass:word");
         assert!(anne.id.starts_with("anne:") && anne.id.ends_with('='), "{}", anne.id);
@@ -120,11 +175,58 @@ mod tests {
 
     #[test]
     fn only_the_schemes_of_this_server_prove_anything() {
-        assert_eq!(proved("ip", None, HERE), Some(Id::new("ip", "127.0.0.1")));
+        assert_eq!(proved("ip", None), Some(vec![Id::new("ip", "127.0.0.1")]));
         for scheme in ["world", "auth", "super", "sasl", "x509", "Digest", ""] {
-            assert_eq!(proved(scheme, Some(b"a:b"), HERE), None, "{scheme}");
+            assert_eq!(proved(scheme, Some(b"a:b")), None, "{scheme}");
         }
-        assert_eq!(proved("digest", None, HERE), None, "null is no password");
+        assert_eq!(proved("digest", None), None, "null is no password");
+        let disabled = Access { digest: None, ..Access::default() };
+        assert_eq!(super::proved("digest", Some(b"a:b"), HERE, &disabled), None);
+    }
+
+    #[test]
+    fn whoever_has_the_digest_of_the_super_user_may_do_everything() {
+        let digest = Secret("super:D/InIHSb7yEEbrWz8b9l71RjZJU=".to_owned());
+        let access = Access { super_digest: Some(digest), ..Access::default() };
+        let schemes = |auth: &[u8]| -> Vec<String> {
+            let ids = super::proved("digest", Some(auth), HERE, &access).expect("proved");
+            ids.into_iter().map(|id| id.scheme).collect()
+        };
+        assert_eq!(schemes(b"super:test"), ["super", "digest"]);
+        assert_eq!(schemes(b"super:guess"), ["digest"]);
+        let access = Access { super_users: vec!["root".to_owned()], ..Access::default() };
+        let ids = |user: &str| of_sasl(user.to_owned(), &access);
+        assert_eq!(ids("root"), [Id::new("sasl", "root"), super_user()]);
+        assert_eq!(ids("bob"), [Id::new("sasl", "bob")]);
+    }
+
+    #[test]
+    fn other_hashes_give_other_ids() {
+        let id = |algorithm| super::digest(b"super:test", algorithm).id;
+        let sha256 = "super:wjySwxg860UATFtciuZ1lpzrCHrPeov6SPu/ZD56uig=";
+        assert_eq!(id(DigestAlgorithm::Sha256), sha256);
+        assert_eq!(id(DigestAlgorithm::Sha384).len(), "super:".len() + 64);
+        assert_eq!(id(DigestAlgorithm::Sha512).len(), "super:".len() + 88);
+    }
+
+    #[test]
+    fn the_required_schemes_are_those_of_which_one_is_enough() {
+        let ids = [of_address(HERE), Id::new("sasl", "bob")];
+        let requires = |schemes: &[&str]| Access {
+            required_schemes: schemes.iter().map(|scheme| (*scheme).to_owned()).collect(),
+            ..Access::default()
+        };
+        assert!(suffice(&ids[..1], &requires(&[])));
+        assert!(!suffice(&ids[..1], &requires(&["sasl", "x509"])));
+        assert!(suffice(&ids, &requires(&["x509", "sasl"])));
+        assert!(is_sasl_required(&requires(&["x509", "sasl"])));
+        assert!(!is_sasl_required(&requires(&["x509"])));
+    }
+
+    #[test]
+    fn no_two_connections_have_the_same_nonce() {
+        assert_ne!(nonce(&[1; 32], 1), nonce(&[1; 32], 2));
+        assert_ne!(nonce(&[1; 32], 1), nonce(&[2; 32], 1));
     }
 
     #[test]

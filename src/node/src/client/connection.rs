@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing::debug;
-use wire::client::{ConnectResponse, OpCode, ReplyHeader, Request, Response, encode_reply_error};
+use wire::client::{ConnectResponse, OpCode, Request, encode_reply_error};
 use wire::frame::frame;
 use wire::jute::Record;
 use wire::txn::Txn;
@@ -18,7 +18,7 @@ use super::batch::Batch;
 use super::counters::{ConnectionStats, Tally};
 use super::reads::After;
 use super::shared::Shared;
-use super::{answers, auth, cost, reads};
+use super::{answers, auth, cost, reads, sasl};
 use crate::io::{Bell, Now};
 use crate::outbox::Outbox;
 
@@ -43,6 +43,8 @@ pub struct Connection {
     pub(crate) outbox: Outbox<Infallible>,
     /// 0 until established.
     session: AtomicI64,
+    /// Set before the session is.
+    reads_only: AtomicBool,
     timeout_ms: AtomicI64,
     touched: AtomicBool,
     /// What the client sends is read.
@@ -81,6 +83,7 @@ struct State {
     read_only: Option<bool>,
     /// A new list whenever there is one more.
     auth: Arc<[Id]>,
+    sasl: sasl::Exchange,
     pending: Pending,
 }
 
@@ -102,6 +105,7 @@ impl Connection {
             address,
             outbox: Outbox::sharing(outbox_bytes_max, shared.held(), news),
             session: AtomicI64::new(0),
+            reads_only: AtomicBool::new(false),
             timeout_ms: AtomicI64::new(0),
             touched: AtomicBool::new(false),
             listens: AtomicBool::new(true),
@@ -116,6 +120,7 @@ impl Connection {
             state: Mutex::new(State {
                 read_only: None,
                 auth: [ip].into(),
+                sasl: sasl::Exchange::default(),
                 pending: Pending::default(),
             }),
             stirred: Box::new(stirred),
@@ -168,8 +173,23 @@ impl Connection {
 
     /// The session is established here.
     pub(crate) fn establish(&self, session: SessionId) {
+        self.begin_session(session, false);
+    }
+
+    /// The session is established here, and only reads are done.
+    pub(crate) fn establish_read_only(&self, session: SessionId) {
+        self.reads_only.store(true, Ordering::Release);
+        self.begin_session(session, true);
+    }
+
+    /// Whether nothing but reads is done.
+    pub(super) fn reads_only(&self) -> bool {
+        self.reads_only.load(Ordering::Acquire)
+    }
+
+    fn begin_session(&self, session: SessionId, is_read_only: bool) {
         self.session.store(session, Ordering::Release);
-        let read_only = self.lock().read_only.map(|_| false);
+        let read_only = self.lock().read_only.map(|_| is_read_only);
         let response = ConnectResponse::established(session, self.timeout_ms(), read_only);
         self.outbox.push(|out| frame(out, |out| response.encode(out)));
     }
@@ -299,28 +319,6 @@ impl Connection {
             let answer = kept(fill);
             state.pending.push_answered(answer, ends);
         }
-    }
-
-    /// The client has proved to be this, too. False: it has proved as much as a connection may.
-    pub(super) fn add_id(&self, id: Id) -> bool {
-        auth::add(&mut self.lock().auth, id)
-    }
-
-    /// Answers an auth packet; a failure ends the connection.
-    pub(super) fn answer_auth(&self, xid: i32, is_proved: bool, shared: &Shared) {
-        let error = if is_proved { ErrorCode::Ok } else { ErrorCode::AuthFailed };
-        self.say(!is_proved, shared, |out| encode_reply_error(out, xid, 0, error));
-    }
-
-    /// Answers a token of SASL: no mechanism is offered, so the exchange has failed.
-    pub(super) fn refuse_sasl(&self, xid: i32, shared: &Shared) {
-        let header = ReplyHeader { xid, zxid: 0, err: ErrorCode::AuthFailed.code() };
-        self.say(true, shared, |out| {
-            frame(out, |out| {
-                header.encode(out);
-                Response::Sasl(None).encode(out);
-            });
-        });
     }
 
     /// The client asked for something that does not exist: it is told, and disconnected.
@@ -562,5 +560,6 @@ fn kept(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 mod costly;
+mod proof;
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,9 @@ pub(super) fn connect(
 ) -> Result<Hello, String> {
     let request =
         ConnectRequest::decode(&mut Reader::new(frame)).map_err(|error| error.to_string())?;
-    if shared.status().serving.is_none() {
+    let status = shared.status();
+    let reads_only = status.is_read_only && request.read_only == Some(true);
+    if status.serving.is_none() && !reads_only {
         return Err("there is no leader".to_owned());
     }
     let (seen, ours) = (request.last_zxid_seen, shared.read_tree().last_zxid());

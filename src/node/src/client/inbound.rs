@@ -148,12 +148,24 @@ impl Inbound {
         let mut reader = Reader::with_limit(&frame, self.shared.settings.jute_max_buffer as usize);
         let header = RequestHeader::decode(&mut reader).map_err(text)?;
         let (connection, shared, xid) = (&self.connection, &self.shared, header.xid);
+        let access = &shared.settings.access;
         connection.stats.asked(xid, header.op);
         let Some(op) = OpCode::from_code(header.op) else {
             connection.unimplemented(xid, shared);
             return Ok(());
         };
-        match compat::operation(op) {
+        let what = compat::operation(op);
+        let needs_proof = !access.required_schemes.is_empty() && what != Operation::Auth;
+        if needs_proof && !auth::suffice(&connection.auth_ids(), access) {
+            let address = connection.address().ip();
+            if shared.auth_failed(address, UNPROVED).is_some() {
+                let required = access.required_schemes.join(" or ");
+                warn!("client {address} asks for something, and has proved nothing by {required}");
+            }
+            connection.demand_proof(xid, shared);
+            return Ok(());
+        }
+        match what {
             Operation::Read => {
                 let tree = shared.read_tree();
                 match Request::decode(op, &mut reader) {
@@ -163,6 +175,14 @@ impl Inbound {
                         connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared, at);
                     }
                 }
+            }
+            Operation::Write if connection.reads_only() && op != OpCode::CloseSession => {
+                let tree = shared.read_tree();
+                connection.refuse(xid, ErrorCode::NotReadOnly, &tree, shared, at);
+            }
+            Operation::Sync if connection.reads_only() => {
+                let tree = shared.read_tree();
+                connection.refuse(xid, ErrorCode::NotReadOnly, &tree, shared, at);
             }
             Operation::Write => {
                 connection.push_write(xid, op, at);
@@ -179,13 +199,12 @@ impl Inbound {
                     connection.refuse(xid, ErrorCode::MarshallingError, &tree, shared, at);
                 }
             },
-            Operation::Auth => self.authenticate(xid, Request::decode(op, &mut reader)),
+            Operation::Auth => match Request::decode(op, &mut reader) {
+                Ok(Request::Sasl(token)) => self.exchange(xid, token.as_deref()),
+                packet => self.authenticate(xid, packet),
+            },
             Operation::Refused(error) => {
                 connection.refuse(xid, error, &shared.read_tree(), shared, at);
-            }
-            Operation::Closes(_) if op == OpCode::Sasl => {
-                self.auth_failed("sasl");
-                connection.refuse_sasl(xid, shared);
             }
             Operation::Closes(_) => connection.unimplemented(xid, shared),
         }
@@ -197,27 +216,38 @@ impl Inbound {
         let (connection, address) = (&self.connection, self.connection.address().ip());
         let (scheme, proved) = match packet {
             Ok(Request::Auth(AuthPacket { scheme, auth, .. })) => {
-                let proved = auth::proved(&scheme, auth.as_deref(), address);
+                let access = &self.shared.settings.access;
+                let proved = auth::proved(&scheme, auth.as_deref(), address, access);
                 (scheme, proved)
             }
             Ok(_) | Err(_) => ("(a packet that cannot be read)".to_owned(), None),
         };
-        let is_proved = proved.is_some_and(|id| connection.add_id(id));
+        let is_proved = proved.is_some_and(|ids| connection.add_ids(ids));
         if !is_proved {
             self.auth_failed(&scheme);
         }
         connection.answer_auth(xid, is_proved, &self.shared);
     }
 
+    /// A token of SASL.
+    fn exchange(&self, xid: i32, token: Option<&[u8]>) {
+        let token = token.unwrap_or_default();
+        if let Err(why) = self.connection.exchange(xid, token, &self.shared) {
+            debug!("client {}: SASL: {why}", self.connection.address());
+            self.auth_failed("sasl");
+        }
+    }
+
     fn auth_failed(&self, scheme: &str) {
         let address = self.connection.address().ip();
         if let Some(scheme) = self.shared.auth_failed(address, scheme) {
-            warn!(
-                "client {address} cannot be authenticated by scheme {scheme:?}: digest and ip are known here"
-            );
+            warn!("client {address} cannot be authenticated by scheme {scheme:?}");
         }
     }
 }
+
+/// In the place of a scheme: the client has not tried any, and has to prove who it is.
+const UNPROVED: &str = "(none)";
 
 fn text(error: impl ToString) -> String {
     error.to_string()

@@ -65,7 +65,7 @@ impl Connection {
     pub fn certified(&self, name: String, shared: &Shared) -> Result<(), String> {
         let is_super = shared.settings.x509_super_user.as_ref() == Some(&name);
         let ids = [Some(Id::new("x509", name.clone())), is_super.then(|| Id::new("super", name))];
-        if ids.into_iter().flatten().all(|id| self.add_id(id)) {
+        if self.add_ids(ids.into_iter().flatten().collect()) {
             return Ok(());
         }
         Err("the name in its certificate is too long".to_owned())

@@ -30,6 +30,8 @@ pub struct Shared {
     /// ms.
     waiting: Mutex<BTreeMap<u64, (SessionId, i32)>>,
     auth_failures: Mutex<Failures>,
+    /// What nobody else knows: the nonces of SASL are made of it. Without it SASL is not offered.
+    pub(super) secret: Option<[u8; 32]>,
     status: Mutex<Status>,
     next_connection: AtomicU64,
     /// What waits for clients that have not read it yet.
@@ -68,6 +70,8 @@ pub struct Status {
     pub role: ServerState,
     /// The epoch in which clients are served.
     pub serving: Option<Epoch>,
+    /// Clients that allow it are served reads, without a leader.
+    pub is_read_only: bool,
     /// When that began or ended, as [`Now::at`].
     pub since: Duration,
 }
@@ -80,7 +84,12 @@ impl Shared {
         machine: impl Machine + 'static,
         tree: Tree,
     ) -> Self {
-        let status = Status { role: ServerState::Looking, serving: None, since: Duration::ZERO };
+        let status = Status {
+            role: ServerState::Looking,
+            serving: None,
+            is_read_only: false,
+            since: Duration::ZERO,
+        };
         Self {
             build,
             tree: RwLock::new(tree),
@@ -90,12 +99,19 @@ impl Shared {
             connections: Mutex::default(),
             waiting: Mutex::default(),
             auth_failures: Mutex::default(),
+            secret: None,
             status: Mutex::new(status),
             next_connection: AtomicU64::new(1),
             held: Arc::default(),
             stats: Stats::default(),
             digests: Mutex::default(),
         }
+    }
+
+    /// The same, with random bytes that no other start of a server has had.
+    #[must_use]
+    pub fn with_secret(self, secret: [u8; 32]) -> Self {
+        Self { secret: Some(secret), ..self }
     }
 
     /// The tree, to be read.
@@ -124,6 +140,10 @@ impl Shared {
         let mut status = lock(&self.status);
         status.serving = epoch;
         status.since = now.at;
+    }
+
+    pub(crate) fn set_read_only(&self, is_read_only: bool) {
+        lock(&self.status).is_read_only = is_read_only;
     }
 
     /// A transaction was applied, which has led to this digest of the tree.

@@ -61,18 +61,21 @@ pub fn answer(
         let name = word.name();
         return format!("{name} is not executed because it is not in the whitelist.\n");
     }
-    if shared.status().serving.is_none() {
+    let status = shared.status();
+    if status.serving.is_none() && !status.is_read_only {
         return not_serving(word, shared);
     }
     let mut text = Text::default();
     match word {
-        FourLetterWord::Isro => text.line("rw"),
+        FourLetterWord::Isro => text.line(if status.is_read_only { "ro" } else { "rw" }),
         FourLetterWord::Srvr => {
             server::version(shared, &mut text);
+            server::mode_note(shared, &mut text);
             server::state(shared, &mut text);
         }
         FourLetterWord::Stat => {
             server::version(shared, &mut text);
+            server::mode_note(shared, &mut text);
             text.line("Clients:\n");
             connections::list(shared, false, &mut text);
             server::state(shared, &mut text);

@@ -143,11 +143,12 @@ impl Node {
             }
             watches.trigger(change)
         };
+        let skip_acl = shared.settings.tree.skip_acl;
         for notification in notifications {
             let Some(connection) = shared.connection(notification.connection) else {
                 continue;
             };
-            if notification.acl.permits(perms::READ, &connection.auth_ids()) {
+            if skip_acl || notification.acl.permits(perms::READ, &connection.auth_ids()) {
                 let event = WatcherEvent::new(notification.event.kind, &*notification.event.path);
                 connection.reply(shared, |out| encode_event(out, zxid, &event));
                 self.local.tell(&connection);

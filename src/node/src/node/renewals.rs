@@ -92,8 +92,13 @@ impl Node {
         self.supersede(session);
         // What the earlier connection asked for goes first.
         self.forward_requests();
+        if self.renew_read_only(connection, session, timeout_ms) {
+            return;
+        }
         match &mut self.service {
-            Service::None | Service::CatchingUp => connection.close("no leader"),
+            Service::None | Service::CatchingUp | Service::ReadOnly(_) => {
+                connection.close("no leader");
+            }
             Service::Leader(_) => {
                 self.renew(Asker::Client(Arc::clone(connection)), session, timeout_ms);
             }
@@ -113,7 +118,7 @@ impl Node {
     pub(super) fn revalidate(&mut self, link: Link, body: &Bytes) {
         let mut reader = Reader::new(body);
         match &self.service {
-            Service::None | Service::CatchingUp => {}
+            Service::None | Service::CatchingUp | Service::ReadOnly(_) => {}
             Service::Leader(_) => match Revalidate::decode(&mut reader) {
                 Ok(Revalidate { session_id, timeout_ms }) => {
                     self.renew(Asker::Learner(link), session_id, timeout_ms);
@@ -253,7 +258,7 @@ impl Node {
     /// The connections of this session that wait for the leader's answer.
     fn renewing(&self, session: SessionId) -> impl Iterator<Item = &Arc<Connection>> {
         let (questions, renewals) = match &self.service {
-            Service::None | Service::CatchingUp => (None, None),
+            Service::None | Service::CatchingUp | Service::ReadOnly(_) => (None, None),
             Service::Leader(leading) => (None, Some(&leading.renewals)),
             Service::Learner(learning) => (Some(&learning.revalidating), None),
         };

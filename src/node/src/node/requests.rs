@@ -1,6 +1,7 @@
 //! Writes and syncs: from a client of this server, or forwarded by a learner.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use host::{Event, Link};
@@ -11,7 +12,7 @@ use wire::quorum::ForwardedRequest;
 use wire::txn::{Txn, TxnBlob};
 use wire::{ErrorCode, Id};
 use zab::{SessionMessage, Zxid};
-use znode::{Context, Owner, SessionError, SessionId, path};
+use znode::{Context, Owner, SessionError, SessionId};
 
 use super::Node;
 use super::apply::Due;
@@ -94,6 +95,7 @@ impl Node {
         match &mut self.service {
             // Its connection is closed, or about to be.
             Service::None | Service::CatchingUp => {}
+            Service::ReadOnly(_) => self.close_read_only(session, cxid, op),
             Service::Leader(_) => self.prepare(&request, auth, LOCAL),
             Service::Learner(learning) => learning.forward(&request, auth),
         }
@@ -141,6 +143,12 @@ impl Node {
         let tree = self.shared.read_tree();
         let blob = leading.prep.prepare(&tree, &mut leading.sessions, request, auth, context);
         drop(tree);
+        if let Some(exceeded) = leading.prep.take_exceeded()
+            && self.quota_told.is_none_or(|at| self.now.at - at >= QUOTA_PAUSE)
+        {
+            self.quota_told = Some(self.now.at);
+            warn!("{exceeded}");
+        }
         if let Some(why) = not_offered(request, &blob.txn)
             && self.explained.insert(why)
         {
@@ -153,7 +161,9 @@ impl Node {
     pub(super) fn context(&self, owner: Owner) -> Option<Context> {
         let epoch = match &self.service {
             Service::Leader(leading) => leading.epoch,
-            Service::None | Service::CatchingUp | Service::Learner(_) => return None,
+            Service::None | Service::CatchingUp | Service::ReadOnly(_) | Service::Learner(_) => {
+                return None;
+            }
         };
         let zxid = next_zxid(epoch, self.host.core().last()).0.cast_signed();
         Some(Context { zxid, time_ms: self.now.wall_ms, now_ms: self.now.ms(), owner })
@@ -170,7 +180,7 @@ impl Node {
 
     fn sync(&mut self, connection: &Arc<Connection>) {
         match &mut self.service {
-            Service::None | Service::CatchingUp => {}
+            Service::None | Service::CatchingUp | Service::ReadOnly(_) => {}
             Service::Leader(_) => {
                 let body = Bytes::copy_from_slice(&connection.id().to_be_bytes());
                 self.happens(Event::Sync { body });
@@ -234,6 +244,9 @@ impl Node {
     }
 }
 
+/// Quotas that are exceeded are logged as often as this.
+const QUOTA_PAUSE: Duration = Duration::from_secs(1);
+
 /// What an operator should know about a request that became an Unimplemented error: clients show no
 /// more than that.
 fn not_offered(request: &ForwardedRequest, txn: &Txn) -> Option<&'static str> {
@@ -259,11 +272,11 @@ fn not_offered(request: &ForwardedRequest, txn: &Txn) -> Option<&'static str> {
     match Request::decode(op, &mut Reader::new(&request.body)).ok()? {
         Request::Multi(parts) => parts.iter().find_map(part_not_offered),
         Request::Create(create) | Request::Create2(create) | Request::CreateContainer(create) => {
-            write_not_offered(&create.path, create.flags)
+            mode_not_offered(create.flags)
         }
-        Request::CreateTtl(create) => write_not_offered(&create.path, create.flags),
-        Request::SetData(set) => write_not_offered(&set.path, NO_FLAGS),
-        Request::Delete(_)
+        Request::CreateTtl(create) => mode_not_offered(create.flags),
+        Request::SetData(_)
+        | Request::Delete(_)
         | Request::SetAcl(_)
         | Request::Exists(_)
         | Request::GetData(_)
@@ -294,24 +307,16 @@ fn not_offered(request: &ForwardedRequest, txn: &Txn) -> Option<&'static str> {
 fn part_not_offered(part: &MultiOp) -> Option<&'static str> {
     match part {
         MultiOp::Create(create) | MultiOp::Create2(create) | MultiOp::CreateContainer(create) => {
-            write_not_offered(&create.path, create.flags)
+            mode_not_offered(create.flags)
         }
-        MultiOp::CreateTtl(create) => write_not_offered(&create.path, create.flags),
-        MultiOp::SetData(set) => write_not_offered(&set.path, NO_FLAGS),
-        MultiOp::Delete(_) | MultiOp::Check(_) => None,
+        MultiOp::CreateTtl(create) => mode_not_offered(create.flags),
+        MultiOp::SetData(_) | MultiOp::Delete(_) | MultiOp::Check(_) => None,
     }
 }
 
-const NO_FLAGS: i32 = 0;
-
-fn write_not_offered(path: &str, flags: i32) -> Option<&'static str> {
-    if path::is_below_quota(path) {
-        Some("quotas are not counted by this server, so nodes below /zookeeper/quota are not set")
-    } else if CreateMode::try_from(flags).is_ok_and(CreateMode::is_ttl) {
-        Some("nodes with a time to live need extendedTypesEnabled=true on all servers")
-    } else {
-        None
-    }
+fn mode_not_offered(flags: i32) -> Option<&'static str> {
+    let is_ttl = CreateMode::try_from(flags).is_ok_and(CreateMode::is_ttl);
+    is_ttl.then_some("nodes with a time to live need extendedTypesEnabled=true on all servers")
 }
 
 /// The zxid that the core gives to the next proposal.
@@ -341,14 +346,14 @@ mod tests {
     #[test]
     fn a_refusal_is_explained_to_the_operator_if_there_is_something_to_explain() {
         let refused = Txn::Error { err: ErrorCode::Unimplemented.code() };
-        let quota = create("/zookeeper/quota/a", CreateMode::Persistent);
         let ttl = create("/a", CreateMode::PersistentWithTtl);
         let is_of = |why: Option<&str>, word| why.is_some_and(|why| why.contains(word));
-        assert!(is_of(why(&Request::Create(quota.clone()), &refused), "quotas"));
         assert!(is_of(why(&Request::Create2(ttl.clone()), &refused), "extendedTypesEnabled"));
         let delete = DeleteRequest { path: "/a".into(), version: -1 };
-        let multi = Request::Multi(vec![MultiOp::Delete(delete.clone()), MultiOp::Create(quota)]);
-        assert!(is_of(why(&multi, &Txn::Multi(vec![refused.clone()])), "quotas"));
+        let multi =
+            Request::Multi(vec![MultiOp::Delete(delete.clone()), MultiOp::Create(ttl.clone())]);
+        let refused_part = Txn::Multi(vec![refused.clone()]);
+        assert!(is_of(why(&multi, &refused_part), "extendedTypesEnabled"));
         assert_eq!(why(&Request::Delete(delete), &refused), None);
         let exists = Txn::Error { err: ErrorCode::NodeExists.code() };
         assert_eq!(why(&Request::Create(ttl), &exists), None, "another error");

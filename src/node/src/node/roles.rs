@@ -97,6 +97,7 @@ impl Node {
         info!("{text}, epoch {epoch}: {reason}");
         let sid = self.settings.me;
         self.out.push(Effect::Tell(Told::RoleChange { sid, role: state, epoch, reason }));
+        self.looks_for_leader(state == ServerState::Looking);
         match role {
             Role::Looking => self.stop_serving(),
             Role::Following(_) | Role::Observing(_) | Role::Leading | Role::Down => {}

@@ -25,6 +25,8 @@ pub(super) enum Service {
     None,
     /// There is one, and not everything that it has committed is applied here.
     CatchingUp,
+    /// No leader, and clients that allow it are served reads: these are their sessions.
+    ReadOnly(Box<Sessions>),
     Leader(Box<Leading>),
     Learner(Learning),
 }
@@ -63,7 +65,7 @@ impl Service {
     pub(super) fn is_catching_up(&self) -> bool {
         match self {
             Self::CatchingUp => true,
-            Self::None | Self::Leader(_) | Self::Learner(_) => false,
+            Self::None | Self::ReadOnly(_) | Self::Leader(_) | Self::Learner(_) => false,
         }
     }
 
@@ -71,6 +73,7 @@ impl Service {
     pub(super) fn next_expiry(&self) -> Option<u64> {
         match self {
             Self::None | Self::CatchingUp | Self::Learner(_) => None,
+            Self::ReadOnly(sessions) => sessions.next_expiry(),
             Self::Leader(leading) => leading.sessions.next_expiry(),
         }
     }
@@ -79,7 +82,7 @@ impl Service {
     /// clock.
     pub(super) fn next_reap(&self) -> Option<u64> {
         match self {
-            Self::None | Self::CatchingUp | Self::Learner(_) => None,
+            Self::None | Self::CatchingUp | Self::ReadOnly(_) | Self::Learner(_) => None,
             Self::Leader(leading) => Some(leading.reaper.due_ms()),
         }
     }
@@ -117,7 +120,7 @@ pub(super) struct LocalSessions {
     /// Sessions that were heard of since the last time that was asked, and have no connection here
     /// that could be asked, with their time-outs in ms.
     heard: BTreeMap<SessionId, i32>,
-    ids: SessionIds,
+    pub(super) ids: SessionIds,
     in_progress: usize,
     /// Connections that were told something since the last flush.
     told: Vec<Arc<Connection>>,
@@ -250,6 +253,9 @@ impl Node {
 
     /// A client without a session asks for one.
     pub(super) fn create_session(&mut self, connection: &Arc<Connection>, timeout_ms: i32) {
+        if self.create_read_only(connection, timeout_ms) {
+            return;
+        }
         let session = {
             let LocalSessions { ids, connections, creating, .. } = &mut self.local;
             let tree = self.shared.read_tree();
@@ -326,14 +332,17 @@ impl Node {
 
     // ---- liveness of sessions
 
-    /// A leader notes who was heard of; a learner gathers it for its next PING.
+    /// Who keeps sessions notes who was heard of; a learner gathers it for its next PING.
     pub(super) fn collect_touches(&mut self) {
         let now = self.now.ms();
-        if let Service::Leader(leading) = &mut self.service {
-            self.local.hear_who_waits(&self.shared);
-            for (session, _) in self.local.take_heard(usize::MAX) {
-                leading.sessions.touch(session, now);
-            }
+        let sessions = match &mut self.service {
+            Service::None | Service::CatchingUp | Service::Learner(_) => return,
+            Service::ReadOnly(sessions) => &mut **sessions,
+            Service::Leader(leading) => &mut leading.sessions,
+        };
+        self.local.hear_who_waits(&self.shared);
+        for (session, _) in self.local.take_heard(usize::MAX) {
+            sessions.touch(session, now);
         }
     }
 
@@ -367,6 +376,9 @@ impl Node {
             if begins {
                 self.out.push(Effect::Listen(round));
             }
+        } else if let Service::ReadOnly(sessions) = &mut self.service {
+            // One round: whoever could not be heard of has its whole time-out again.
+            sessions.excuse_all(now, 0);
         }
     }
 
@@ -378,7 +390,7 @@ impl Node {
         }
         self.collect_touches();
         let Service::Leader(leading) = &mut self.service else {
-            return;
+            return self.expire_read_only();
         };
         for session in leading.sessions.expired(now) {
             info!("session 0x{session:x} expires");

@@ -29,7 +29,7 @@ impl Turn for Short {
 }
 
 /// Nothing is recorded.
-struct Unrecorded;
+pub(super) struct Unrecorded;
 
 impl Recorder for Unrecorded {
     fn begin(&mut self, _: &host::Event<Bytes, Box<Tree>>, _: Option<recording::Ports>) {}

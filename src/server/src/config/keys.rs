@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use super::properties::Property;
+use super::system::place;
 use super::table::{self, Handling, Known};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -20,14 +21,16 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// All keys; of a repeated one the last value counts, as in Java, with a warning.
+    /// All keys; of a repeated one the last value counts, as in Java, with a warning. System
+    /// properties come first, so that the file counts.
     pub(super) fn new(properties: Vec<Property>) -> Self {
         let mut keys = Self { entries: BTreeMap::new(), warnings: Vec::new() };
         for Property { key, value, line } in properties {
             if let Some(first) = keys.entries.get(&key) {
                 let warning = format!(
-                    "{key} is given in line {} and again in line {line}: the last one counts",
-                    first.line
+                    "{key} is given in {} and again in {}: the last one counts",
+                    place(first.line),
+                    place(line)
                 );
                 keys.warnings.push(warning);
             }
@@ -127,7 +130,7 @@ impl Keys {
         let mut refused = refused.into_iter();
         let Some((key, entry, Known { why, .. })) = refused.next() else { return Ok(()) };
         let more: Vec<String> =
-            refused.map(|(key, entry, _)| format!("{key} (line {})", entry.line)).collect();
+            refused.map(|(key, entry, _)| format!("{key} ({})", place(entry.line))).collect();
         Err(ConfigError::Refused {
             key: key.clone(),
             line: entry.line,
@@ -155,7 +158,7 @@ impl Keys {
             if known.as_ref().is_some_and(|known| known.asks_for_nothing(&entry.value)) {
                 continue;
             }
-            warnings.push(format!("line {line}: {}", ignored(&key, &entry.value, known)));
+            warnings.push(format!("{}: {}", place(line), ignored(&key, &entry.value, known)));
         }
         Ok(warnings)
     }

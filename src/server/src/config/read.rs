@@ -3,8 +3,8 @@
 use super::keys::{Keys, integer, port, wrong};
 use super::{
     ANSWER_BYTES_DEFAULT, ANSWER_BYTES_LIMIT, ANSWER_BYTES_PER_BYTE_MAX, ClientAddress, Config,
-    ConfigError, FourLetterWords, Member, SnapshotCompression, Tls, WATCH_LIMITS_DEFAULT, member,
-    properties,
+    ConfigError, FourLetterWords, Member, SnapshotCompression, SystemProperty, Tls,
+    WATCH_LIMITS_DEFAULT, access, member, properties, system,
 };
 use crate::compat;
 use std::collections::BTreeMap;
@@ -17,17 +17,32 @@ use zab::{LearnerKind, Sid};
 use znode::{NeverUsed, ReapLimits, WatchLimits};
 
 impl Config {
-    /// Reads the content of a configuration file. `read_myid` is asked for the content of
-    /// `dataDir/myid` if there are `server.N` lines.
+    /// Reads the content of a configuration file. `read` is asked for the content of `dataDir/myid`
+    /// if there are `server.N` lines, and of other files that the configuration names.
     ///
     /// # Errors
     ///
     /// As [`from_file`](Self::from_file).
     pub fn from_bytes(
         text: &[u8],
-        read_myid: impl FnOnce(&Path) -> io::Result<Vec<u8>>,
+        read: impl Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Self, ConfigError> {
-        let mut keys = Keys::new(properties::parse(text)?);
+        Self::from_bytes_with(text, &[], read)
+    }
+
+    /// As [`from_bytes`](Self::from_bytes), with system properties.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_file`](Self::from_file).
+    pub fn from_bytes_with(
+        text: &[u8],
+        system: &[SystemProperty],
+        read: impl Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Self, ConfigError> {
+        let (given, mut warnings) = system::keys(system);
+        let mut keys = Keys::new(given.into_iter().chain(properties::parse(text)?).collect());
+        keys.warnings.append(&mut warnings);
         keys.refuse()?;
         let members = members(&mut keys)?;
         let data_dir = directory(&mut keys, "dataDir")?.ok_or(ConfigError::Missing {
@@ -39,7 +54,7 @@ impl Config {
         let me = if members.is_empty() || standalone {
             Sid(1)
         } else {
-            my_id(&data_dir.join("myid"), read_myid)?
+            my_id(&data_dir.join("myid"), &read)?
         };
         let own_line = if standalone { members.values().next() } else { members.get(&me) };
         if !standalone && own_line.is_none() {
@@ -80,6 +95,8 @@ impl Config {
         let jute_max_buffer = jute_max_buffer(&mut keys)?;
         no_other_election(&mut keys)?;
         force_sync(&mut keys)?;
+        let tls = Tls::take(&mut keys)?;
+        let (access, acl_schemes) = access::read(&mut keys, &read, tls.client.is_some())?;
         let config = Self {
             me,
             standalone,
@@ -123,9 +140,14 @@ impl Config {
             extended_types: extended_types(&mut keys, me)?,
             reap: reap_limits(&mut keys)?,
             four_letter_words: four_letter_words(&mut keys),
+            access,
+            acl_schemes,
+            skip_acl: skip_acl(&mut keys)?,
+            enforce_quota: keys.boolean("enforceQuota", false)?,
+            reads_without_leader: keys.boolean("readonlymode.enabled", false)?,
             peer_address_check: keys.boolean("vivarium.peerAddressCheck", true)?,
             record: directory(&mut keys, "vivarium.record")?,
-            tls: Tls::take(&mut keys)?,
+            tls,
             members,
             data_dir,
             data_log_dir,
@@ -191,7 +213,7 @@ fn is_standalone(keys: &mut Keys, members: &BTreeMap<Sid, Member>) -> Result<boo
 
 /// The first line of `myid` is a decimal number and nothing else (`Long.parseLong` of the whole
 /// line).
-fn my_id(path: &Path, read: impl FnOnce(&Path) -> io::Result<Vec<u8>>) -> Result<Sid, ConfigError> {
+fn my_id(path: &Path, read: impl Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Sid, ConfigError> {
     let text = read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let line = text.split(|byte| matches!(byte, b'\n' | b'\r')).next().unwrap_or_default();
     let line = properties::latin_1(line);
@@ -360,6 +382,15 @@ fn extended_types(keys: &mut Keys, me: Sid) -> Result<bool, ConfigError> {
         ));
     }
     Ok(enabled)
+}
+
+/// As ZooKeeper's: `yes`, and nothing else.
+fn skip_acl(keys: &mut Keys) -> Result<bool, ConfigError> {
+    let skips = keys.word("skipACL", &["no", "yes"])? == Some(1);
+    if skips {
+        keys.warnings.push("skipACL=yes: every client may do everything".to_owned());
+    }
+    Ok(skips)
 }
 
 fn reap_limits(keys: &mut Keys) -> Result<ReapLimits, ConfigError> {

@@ -26,6 +26,8 @@ struct Rights {
     anyone: i32,
     /// By id, where the scheme is not `ip`.
     ids: HashMap<Id, i32>,
+    /// What any of the ids of scheme `sasl` may do.
+    sasl: i32,
     /// By network, for each length of a prefix that occurs.
     networks: HashMap<(Family, u32), HashMap<u128, i32>>,
 }
@@ -53,6 +55,9 @@ impl Rights {
             if is_anyone(id) {
                 rights.anyone |= perms;
             } else if id.scheme != "ip" {
+                if id.scheme == "sasl" {
+                    rights.sasl |= perms;
+                }
                 *rights.ids.entry(id.clone()).or_default() |= perms;
             } else if let Some(Network { family, bits, prefix }) = Network::parse(&id.id) {
                 let networks = rights.networks.entry((family, bits)).or_default();
@@ -64,6 +69,11 @@ impl Rights {
 
     /// What the id may do, beside what anyone may.
     fn of_id(&self, id: &Id) -> i32 {
+        // The user `super` of SASL is whoever else may prove to be somebody by SASL.
+        // (`SASLAuthenticationProvider.matches`.)
+        if id.scheme == "sasl" && id.id == "super" {
+            return self.sasl;
+        }
         if id.scheme != "ip" {
             return self.ids.get(id).copied().unwrap_or(0);
         }
@@ -109,6 +119,17 @@ mod tests {
         assert!(entries.permit(1, &[Id::new("ip", "10.0.78.31")]));
         assert!(!entries.permit(2, &[Id::new("ip", "10.0.78.31")]));
         assert!(!entries.permit(1, &[Id::new("ip", "10.0.78.32")]));
+    }
+
+    #[test]
+    fn the_super_user_of_sasl_is_everybody_of_that_scheme() {
+        let list = [(1, "sasl", "bob"), (2, "sasl", "eve"), (4, "digest", "super")];
+        let list = list.map(|(perms, scheme, id)| Acl::new(perms, Id::new(scheme, id)));
+        let entries = Entries::new(list.into());
+        let may = |id: &str| [1, 2, 4].map(|perms| entries.permit(perms, &[Id::new("sasl", id)]));
+        assert_eq!(may("bob"), [true, false, false]);
+        assert_eq!(may("super"), [true, true, false]);
+        assert_eq!(may("zoe"), [false; 3]);
     }
 
     #[test]

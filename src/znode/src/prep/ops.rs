@@ -1,5 +1,6 @@
 //! The checks of each operation, in ZooKeeper's order, and the transaction it becomes.
 
+use bytes::Bytes;
 use wire::client::{
     CheckVersionRequest, CreateMode, CreateRequest, CreateTtlRequest, DeleteRequest, MultiOp,
     Request, SetAclRequest, SetDataRequest,
@@ -17,6 +18,7 @@ use crate::acl::{self, AclList, InvalidAcl};
 use crate::digest;
 use crate::node::NodeOwner;
 use crate::path;
+use crate::quota::{self, QuotaExceeded, QuotaNode, Usage};
 use crate::sessions::{SessionError, SessionId, Sessions};
 use crate::tree::Tree;
 
@@ -30,6 +32,8 @@ pub(super) struct Ops<'a> {
     pub(super) pending: &'a mut Pending,
     /// The bytes that ids may take which `auth` in an ACL stands for.
     pub(super) own_ids_room: usize,
+    /// The last quota that was exceeded.
+    pub(super) exceeded: &'a mut Option<QuotaExceeded>,
 }
 
 /// The four operations that create a node; they decide about the type of the transaction.
@@ -154,9 +158,12 @@ impl Ops<'_> {
         let SetDataRequest { path, data, version } = request;
         self.check_session()?;
         check_path(&path)?;
-        no_quota(&path)?;
         let mut record = self.record(&path)?;
         self.check_acl(&record, perms::WRITE)?;
+        let data_bytes = data.as_ref().map_or(0, Bytes::len);
+        let more = int(data_bytes) - int(record.data_bytes);
+        self.check_quota(&path, Usage { count: 0, bytes: more })?;
+        record.data_bytes = data_bytes;
         let version = next_version(record.stat.version, version)?;
         record.stat.version = version;
         record.stat.mzxid = self.context.zxid;
@@ -212,7 +219,6 @@ impl Ops<'_> {
             return Err(ErrorCode::BadArguments);
         }
         self.check_session()?;
-        no_quota(&path)?;
         let parent_path = path.rfind('/').filter(|_| !path.contains('\0'));
         let parent_path = &path[..parent_path.ok_or(ErrorCode::BadArguments)?];
         let acl = self.fixup(&acl)?;
@@ -228,6 +234,13 @@ impl Ops<'_> {
         if let NodeOwner::Session(_) = self.owner_of(&parent) {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
+        if let Some(QuotaNode::Limits(subtree)) = QuotaNode::of(&path)
+            && !quota::is_possible(subtree)
+        {
+            return Err(ErrorCode::BadArguments);
+        }
+        let data_bytes = data.as_ref().map_or(0, Bytes::len);
+        self.check_quota(&path, Usage { count: 1, bytes: int(data_bytes) })?;
 
         // The transaction follows the operation, not the mode: so does the node.
         let owner = match kind {
@@ -258,6 +271,7 @@ impl Ops<'_> {
             },
             child_count: 0,
             acl: acl.clone(),
+            data_bytes,
         });
         let acl = acl.to_vec();
         let ephemeral = mode.is_ephemeral();
@@ -304,8 +318,34 @@ impl Ops<'_> {
         if skip || record.acl.permits(wanted, self.auth) { Ok(()) } else { Err(ErrorCode::NoAuth) }
     }
 
+    /// Whether the subtrees that the path is in may get `more`, as far as limits are enforced.
+    fn check_quota(&mut self, path: &str, more: Usage) -> Result<(), ErrorCode> {
+        if !self.tree.options().enforce_quota {
+            return Ok(());
+        }
+        for (subtree, mut usage) in self.tree.quotas_of(path) {
+            // Upstream fails to parse them then, too, and answers so.
+            let limits = self.tree.quota_limits(subtree).ok_or(ErrorCode::MarshallingError)?;
+            usage.add(self.pending.gained(subtree));
+            for exceeded in limits.exceeded(subtree, usage, more) {
+                let is_hard = exceeded.is_hard;
+                *self.exceeded = Some(exceeded);
+                if is_hard {
+                    return Err(ErrorCode::QuotaExceeded);
+                }
+            }
+        }
+        let gain = Usage { count: more.count.max(0), bytes: more.bytes.max(0) };
+        for (subtree, _) in self.tree.quotas_of(path) {
+            self.pending.gain(self.context.zxid, subtree, gain);
+        }
+        Ok(())
+    }
+
     fn fixup(&mut self, acl: &[Acl]) -> Result<AclList, ErrorCode> {
-        acl::fixup(acl, self.auth, &mut self.own_ids_room).map_err(|invalid| match invalid {
+        let schemes = self.tree.options().acl_schemes;
+        acl::fixup(acl, self.auth, schemes, &mut self.own_ids_room).map_err(|invalid| match invalid
+        {
             InvalidAcl::Empty
             | InvalidAcl::UnknownScheme(_)
             | InvalidAcl::InvalidId { .. }
@@ -336,10 +376,9 @@ fn check_path(path: &str) -> Result<(), ErrorCode> {
     path::check(path).map_err(|_| ErrorCode::BadArguments)
 }
 
-/// Quotas are not counted, so nobody may think that there is one. Those of a tree that another
-/// server wrote may be deleted.
-fn no_quota(path: &str) -> Result<(), ErrorCode> {
-    if path::is_below_quota(path) { Err(ErrorCode::Unimplemented) } else { Ok(()) }
+/// A number of bytes, which fits.
+fn int(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// The parent of a path that may be deleted.

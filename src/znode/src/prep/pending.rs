@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use foldhash::quality::RandomState;
 use wire::StatPersisted;
 use wire::jute::Field;
@@ -11,6 +12,7 @@ use crate::acl::AclList;
 use crate::digest;
 use crate::node::{Node, NodeOwner};
 use crate::path;
+use crate::quota::Usage;
 use crate::sessions::SessionId;
 use crate::tree::Tree;
 
@@ -23,6 +25,7 @@ pub(super) struct Record {
     pub(super) acl: AclList,
     /// [`digest::content_crc`] of the path and the data.
     pub(super) content_crc: u32,
+    pub(super) data_bytes: usize,
 }
 
 impl Record {
@@ -55,6 +58,11 @@ pub(super) struct Pending {
     ended: HashMap<SessionId, i64>,
     /// The digest of the tree after all changes; that of the tree itself if there are none.
     digest: u64,
+    /// What subtrees with a quota get by prepared transactions, each with the zxid of its
+    /// transaction, ascending; what is taken away from them is not in it.
+    gains: VecDeque<(i64, Arc<str>, Usage)>,
+    /// The sum of those of each subtree.
+    gained: HashMap<Arc<str>, Usage, RandomState>,
     /// What the transaction that is being prepared has replaced, to take it back.
     undo: Vec<(Arc<str>, Option<Change>)>,
     /// The session ids with a first byte of 0xff are no times to live.
@@ -66,6 +74,7 @@ pub(super) struct Mark {
     changes: usize,
     digest: u64,
     undo: usize,
+    gains: usize,
 }
 
 impl Pending {
@@ -99,6 +108,7 @@ impl Pending {
             child_count: node.children.len(),
             acl: tree.acl(node),
             content_crc: node.content_crc(),
+            data_bytes: node.data().map_or(0, Bytes::len),
         })
     }
 
@@ -191,7 +201,8 @@ impl Pending {
     }
 
     pub(super) fn mark(&self) -> Mark {
-        Mark { changes: self.order.len(), digest: self.digest, undo: self.undo.len() }
+        let (changes, undo, gains) = (self.order.len(), self.undo.len(), self.gains.len());
+        Mark { changes, digest: self.digest, undo, gains }
     }
 
     /// Takes back all changes since the mark, which is of the same transaction.
@@ -201,6 +212,11 @@ impl Pending {
         {
             self.enter(path, before);
         }
+        while self.gains.len() > mark.gains
+            && let Some((_, subtree, gain)) = self.gains.pop_back()
+        {
+            self.lose(&subtree, gain);
+        }
         self.order.truncate(mark.changes);
         self.digest = mark.digest;
     }
@@ -208,12 +224,38 @@ impl Pending {
     /// Forgets what is applied.
     pub(super) fn committed(&mut self, zxid: i64) {
         self.ended.retain(|_, end| *end > zxid);
+        while let Some((first, ..)) = self.gains.front()
+            && *first <= zxid
+            && let Some((_, subtree, gain)) = self.gains.pop_front()
+        {
+            self.lose(&subtree, gain);
+        }
         while let Some((first, _)) = self.order.front()
             && *first <= zxid
             && let Some((zxid, path)) = self.order.pop_front()
         {
             if self.by_path.get(&path).is_some_and(|change| change.zxid == zxid) {
                 self.enter(path, None);
+            }
+        }
+    }
+
+    /// A subtree with a quota gets more by the transaction.
+    pub(super) fn gain(&mut self, zxid: i64, subtree: &Arc<str>, gain: Usage) {
+        self.gains.push_back((zxid, subtree.clone(), gain));
+        self.gained.entry(subtree.clone()).or_default().add(gain);
+    }
+
+    /// What a subtree with a quota gets by all that is prepared.
+    pub(super) fn gained(&self, subtree: &str) -> Usage {
+        self.gained.get(subtree).copied().unwrap_or_default()
+    }
+
+    fn lose(&mut self, subtree: &str, gain: Usage) {
+        if let Some(sum) = self.gained.get_mut(subtree) {
+            sum.remove(gain);
+            if *sum == Usage::default() {
+                self.gained.remove(subtree);
             }
         }
     }

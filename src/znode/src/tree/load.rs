@@ -119,6 +119,7 @@ impl TreeBuilder {
         }
         Arc::make_mut(&mut self.tree.acls).purge();
         self.tree.ensure_config_node();
+        self.tree.find_quotas();
         self.tree.last_zxid = last_zxid;
         Ok(self.tree)
     }

@@ -143,6 +143,13 @@ impl Leader {
         self.apply_all().expect("one was prepared").outcome
     }
 
+    /// As [`Leader::must`], for Bob.
+    pub(crate) fn must_as_bob(&mut self, request: &Request) {
+        self.prepare_as(BOB, &[], request);
+        let outcome = self.apply_all().expect("one was prepared").outcome;
+        assert!(!matches!(outcome, Outcome::Failed(_)), "{request:?}: {outcome:?}");
+    }
+
     /// As [`Leader::run`], for what must succeed.
     pub(crate) fn must(&mut self, request: &Request) {
         let outcome = self.run(request);

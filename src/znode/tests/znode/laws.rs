@@ -5,20 +5,25 @@ use quickcheck::{Arbitrary, Gen, quickcheck};
 use wire::client::{CreateMode, CreateRequest, Request, SetDataRequest};
 use wire::txn::{Txn, TxnBlob};
 use wire::{Acl, Id, perms};
-use znode::{NeverUsed, NodeOwner, Options, Outcome, Tree, TreeBuilder};
+use znode::{AclSchemes, NeverUsed, NodeOwner, Options, Outcome, Tree, TreeBuilder};
 
 use crate::harness::*;
 
-const EXTENDED: Options = Options { extended_types: true, skip_acl: false };
+const EXTENDED: Options = Options {
+    extended_types: true,
+    skip_acl: false,
+    acl_schemes: AclSchemes { digest: true, sasl: false, x509: false },
+    enforce_quota: false,
+};
 const SESSIONS: [i64; 3] = [ANNE, BOB, ANNE + 2];
 
 /// A request of one of three sessions on few paths, so that they meet; and how many transactions
 /// are applied after it.
 #[derive(Clone, Debug)]
-struct Step {
-    session: i64,
-    request: Request,
-    apply: usize,
+pub(crate) struct Step {
+    pub(crate) session: i64,
+    pub(crate) request: Request,
+    pub(crate) apply: usize,
 }
 
 impl Arbitrary for Step {

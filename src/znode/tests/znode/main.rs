@@ -3,6 +3,7 @@
 mod harness;
 mod laws;
 mod prepare;
+mod quotas;
 mod read;
 mod reaper;
 mod sizes;

@@ -5,13 +5,18 @@ use wire::client::CreateMode::{
     Container, Ephemeral, EphemeralSequential, Persistent, PersistentSequential, PersistentWithTtl,
 };
 use wire::client::{CreateMode, OpCode, PathRequest, Request};
-use wire::txn::{CreateTxn, Txn, TxnHeader};
+use wire::txn::Txn;
 use wire::{Acl, ErrorCode, Id, perms};
-use znode::{NodeOwner, Options, Outcome, Owner};
+use znode::{AclSchemes, NodeOwner, Options, Outcome, Owner};
 
 use crate::harness::*;
 
-const EXTENDED: Options = Options { extended_types: true, skip_acl: false };
+const EXTENDED: Options = Options {
+    extended_types: true,
+    skip_acl: false,
+    acl_schemes: AclSchemes { digest: true, sasl: false, x509: false },
+    enforce_quota: false,
+};
 
 fn created(txn: &Txn) -> &str {
     if let Txn::Create(create) | Txn::Create2(create) = txn { &create.path } else { "" }
@@ -382,41 +387,6 @@ fn nobody_gets_a_session_that_somebody_has() {
     leader.apply_all();
     assert_eq!(leader.tree.session_timeout_ms(carol), None);
     assert_eq!(refused(&leader.prepare_as(0, &[], &begin(4000)).txn), taken, "0 is no session");
-}
-
-#[test]
-fn a_quota_is_refused_as_long_as_none_is_counted() {
-    let mut leader = Leader::new();
-    let limits = "/zookeeper/quota/a/zookeeper_limits";
-    for request in [
-        create("/zookeeper/quota/a", Persistent),
-        create_with_acl(limits, Acl::open_unsafe()),
-        create_container("/zookeeper/quota/a"),
-        create("/zookeeper/quota/n-", PersistentSequential),
-        set_data(limits, "count=1,bytes=-1", -1),
-    ] {
-        assert_eq!(leader.refused(&request), Some(ErrorCode::Unimplemented), "{request:?}");
-        if let Request::Create(_) | Request::SetData(_) = request {
-            let Txn::Multi(parts) = leader.prepare(&multi([part(request)])) else { panic!() };
-            assert_eq!(refused(&parts[0]), Some(ErrorCode::Unimplemented));
-        }
-    }
-    leader.must(&create("/zookeeper/quotas", Persistent));
-}
-
-#[test]
-fn quotas_of_a_tree_that_another_server_wrote_are_read_and_may_be_deleted() {
-    let mut leader = Leader::new();
-    let parent = "/zookeeper/quota/a";
-    for path in [parent, "/zookeeper/quota/a/zookeeper_limits"] {
-        let acl = Acl::open_unsafe();
-        let (path, data) = (path.to_owned(), Some(Bytes::from_static(b"count=1,bytes=-1")));
-        let txn = CreateTxn { path, data, acl, ephemeral: false, parent_cversion: -1 };
-        leader.tree.apply(&TxnHeader { zxid: 1, ..TxnHeader::default() }, &Txn::Create(txn));
-    }
-    assert_eq!(leader.tree.get_children(parent, &[]).unwrap().0.collect::<Vec<_>>().len(), 1);
-    leader.must(&delete("/zookeeper/quota/a/zookeeper_limits", -1));
-    leader.must(&delete(parent, -1));
 }
 
 #[test]

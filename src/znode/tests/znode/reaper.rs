@@ -3,11 +3,16 @@
 use wire::ErrorCode;
 use wire::client::CreateMode::{Persistent, PersistentWithTtl};
 use wire::txn::{DeleteTxn, Txn};
-use znode::{NeverUsed, Options, ReapLimits, Reaper, Tree};
+use znode::{AclSchemes, NeverUsed, Options, ReapLimits, Reaper, Tree};
 
 use crate::harness::*;
 
-const EXTENDED: Options = Options { extended_types: true, skip_acl: false };
+const EXTENDED: Options = Options {
+    extended_types: true,
+    skip_acl: false,
+    acl_schemes: AclSchemes { digest: true, sasl: false, x509: false },
+    enforce_quota: false,
+};
 
 fn due(tree: &Tree, time_ms: i64, never_used: NeverUsed) -> Vec<String> {
     let scan = tree.reapable(None, (usize::MAX, usize::MAX), never_used, time_ms);

@@ -36,7 +36,15 @@ fn mode(shared: &Shared) -> &'static str {
         ServerState::Leading => "leader",
         ServerState::Following => "follower",
         ServerState::Observing => "observer",
+        ServerState::Looking if shared.status().is_read_only => "read-only",
         ServerState::Looking => "looking",
+    }
+}
+
+/// What `srvr` and `stat` say of a server without a leader.
+pub(super) fn mode_note(shared: &Shared, text: &mut Text) {
+    if shared.status().is_read_only {
+        text.line("READ-ONLY mode; serving only read-only clients\n");
     }
 }
 

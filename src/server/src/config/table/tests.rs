@@ -20,7 +20,10 @@ fn with(line: &str) -> Result<Config, ConfigError> {
     let key = |line: &str| line.split('=').next().map(str::to_owned);
     let others = ENSEMBLE.into_iter().filter(|own| key(own) != key(line));
     let text = others.chain([line]).collect::<Vec<_>>().join("\n");
-    Config::from_bytes(text.as_bytes(), |_| Ok(b"1\n".to_vec()))
+    Config::from_bytes(text.as_bytes(), |path| {
+        let is_jaas = path.ends_with("jaas.conf");
+        Ok(if is_jaas { b"Server {};".to_vec() } else { b"1\n".to_vec() })
+    })
 }
 
 fn warnings(line: &str) -> Vec<String> {
