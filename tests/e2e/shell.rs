@@ -29,7 +29,7 @@ fn done(cluster: &Cluster, words: &[&str]) -> String {
 
 #[test]
 fn single_commands_are_done_and_say_so_by_their_status() {
-    let cluster = Cluster::start(1, "");
+    let cluster = Cluster::start(1);
     assert_eq!(done(&cluster, &["create", "/a", "one"]), "Created /a");
     assert_eq!(done(&cluster, &["create", "-s", "/a/n-", "x"]), "Created /a/n-0000000000");
     assert_eq!(done(&cluster, &["set", "/a", "two"]), "");
@@ -58,7 +58,7 @@ fn single_commands_are_done_and_say_so_by_their_status() {
 
 #[test]
 fn a_shell_goes_on_with_its_session_and_its_watches_while_servers_come_and_go() {
-    let mut cluster = Cluster::start(3, "");
+    let mut cluster = Cluster::start(3);
     let mut command = shell(&cluster, &[]);
     command.stdin(Stdio::piped());
     let mut shell = Program::start(command);

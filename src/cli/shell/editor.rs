@@ -53,10 +53,13 @@ pub(super) fn read_lines(shell: &mut Shell) -> u8 {
     status
 }
 
+/// Tells the names of the children of a node.
+type Children = dyn Fn(&str) -> Vec<String>;
+
 /// What a line may go on with.
 struct Words {
     commands: Vec<String>,
-    children: Box<dyn Fn(&str) -> Vec<String>>,
+    children: Box<Children>,
 }
 
 impl Words {
