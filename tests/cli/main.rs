@@ -83,8 +83,8 @@ fn a_configuration_that_cannot_be_used_says_file_line_key_and_rule() {
             "line 4: tickTime: found `2s`, allowed: a whole number ",
         ),
         (
-            "dataDir=/d\nsslQuorum=true\n",
-            "line 2: sslQuorum=true is not supported: the ports between servers have no TLS",
+            "dataDir=/d\nrequireClientAuthScheme=sasl\n",
+            "line 2: requireClientAuthScheme=sasl is not supported: clients cannot authenticate by this",
         ),
         (
             "dataDir=/d\nserver.1=localhost\n",

@@ -373,7 +373,7 @@ fn a_wrong_configuration_is_answered_with_key_value_and_what_is_allowed() {
         ("tickTime=0", ["tickTime", "0", "1"]),
         ("clientPort=99999", ["clientPort", "99999", "65535"]),
         ("server.1=127.0.0.1", ["server.1", "127.0.0.1", "quorumPort"]),
-        ("secureClientPort=2281", ["secureClientPort", "not supported", "TLS"]),
+        ("secureClientPort=2281", ["secureClientPort", "ssl.trustStore.location", "not set"]),
         ("forceSync=maybe", ["forceSync", "maybe", "yes"]),
     ] {
         let mut cluster = Cluster::new(1, settings);

@@ -102,9 +102,6 @@ pub(crate) struct World {
 /// More than the longest run has by far.
 const EVENTS_MAX: u64 = 5_000_000;
 
-/// Between two requests of a client that has asked for as much as it was to.
-pub(crate) const RARELY: Duration = Duration::from_millis(300);
-
 impl World {
     pub(crate) fn new(options: &Options, tells: bool) -> Self {
         let mut rng = Rng::new(options.seed);
@@ -354,8 +351,11 @@ impl World {
         if client.is_gone {
             return;
         }
-        let think = match (client.requests > self.plan.requests, client.restarts) {
-            (true, _) => self.plan.think.max(RARELY),
+        // Whoever asks rarely is there all the same, and says so.
+        let asks_rarely = client.requests > self.plan.requests;
+        let quiet = quiet || asks_rarely && !client.rng.chance(100);
+        let think = match (asks_rarely, client.restarts) {
+            (true, _) => client.timeout / 10,
             (false, true) => hasty,
             (false, false) => self.plan.think,
         };
