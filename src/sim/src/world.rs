@@ -99,6 +99,9 @@ pub(crate) struct World {
     pub(crate) story: Option<Vec<Line>>,
 }
 
+/// Between two requests of a client that has asked for as much as it was to.
+const UNHURRIED: Duration = Duration::from_millis(30);
+
 /// More than the longest run has by far.
 const EVENTS_MAX: u64 = 5_000_000;
 
@@ -347,15 +350,16 @@ impl World {
     fn client_looks(&mut self, id: usize) {
         let (now, hasty) = (self.now, (self.plan.delay * 4).max(Duration::from_millis(2)));
         let (stops, quiet) = (self.stops, self.stops || self.is_quiet);
+        let (is_calm, most) = (self.is_calm, self.plan.requests);
         let client = &mut self.clients[id];
         if client.is_gone {
             return;
         }
         // Whoever asks rarely is there all the same, and says so.
-        let asks_rarely = client.requests > self.plan.requests;
-        let quiet = quiet || asks_rarely && !client.rng.chance(100);
-        let think = match (asks_rarely, client.restarts) {
-            (true, _) => client.timeout / 10,
+        let has_asked = client.requests > most;
+        let quiet = quiet || has_asked && !is_calm && !client.rng.chance(100);
+        let think = match (has_asked, client.restarts) {
+            (true, _) => self.plan.think.max(UNHURRIED),
             (false, true) => hasty,
             (false, false) => self.plan.think,
         };
