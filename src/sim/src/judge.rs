@@ -9,7 +9,7 @@ use zab::{Epoch, ServerState, Sid};
 use crate::plan::Options;
 use crate::process::{Damage, Machine, Process};
 use crate::story::{Kind, Who};
-use crate::world::{Outcome, World};
+use crate::world::{Outcome, UNHURRIED, World};
 use crate::{moves, translate};
 
 /// A run. `tells`: the outcome has the story of what happened.
@@ -106,7 +106,7 @@ impl World {
         // Whoever thinks has thought by then, and whoever is connected is heard of by the leader
         // within a tick.
         self.is_quiet = true;
-        let until = self.now + self.plan.think * 20 + tick * 2;
+        let until = self.now + self.plan.think.max(UNHURRIED) * 20 + tick * 2;
         self.run_until(until);
         for id in 0..self.clients.len() {
             if self.rng.chance(400) {

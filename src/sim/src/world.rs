@@ -100,7 +100,7 @@ pub(crate) struct World {
 }
 
 /// Between two requests of a client that has asked for as much as it was to.
-const UNHURRIED: Duration = Duration::from_millis(30);
+pub(crate) const UNHURRIED: Duration = Duration::from_millis(30);
 
 /// More than the longest run has by far.
 const EVENTS_MAX: u64 = 5_000_000;
