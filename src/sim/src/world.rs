@@ -366,7 +366,8 @@ impl World {
         let after = if quiet {
             client.timeout / 10
         } else {
-            client.rng.around(think) + Duration::from_micros(100)
+            // Nobody is so deep in thought that the session is forgotten.
+            (client.rng.around(think) + Duration::from_micros(100)).min(client.timeout / 4)
         };
         let Some(pipe) = client.pipe else {
             let idle = stops && client.session.is_none();
