@@ -172,12 +172,12 @@ impl Shell {
     /// Shows an outcome; the exit status that it stands for.
     fn show(&self, done: Done) -> u8 {
         match done {
-            Ok(Output { json, .. }) if self.json => println!("{json}"),
+            Ok(Output { json, .. }) if self.json => output::say(&json),
             Ok(Output { text, .. }) if text.is_empty() => {}
-            Ok(Output { text, .. }) => println!("{text}"),
+            Ok(Output { text, .. }) => output::say(&text),
             Err(why) => {
                 if self.json {
-                    println!("{}", json!({"error": why}));
+                    output::say(&json!({"error": why}));
                 } else {
                     eprintln!("{why}");
                 }

@@ -57,6 +57,16 @@ fn single_commands_are_done_and_say_so_by_their_status() {
 }
 
 #[test]
+fn what_is_asked_for_is_done_also_if_nobody_listens_to_the_answer() {
+    let cluster = Cluster::start(1);
+    let mut command = shell(&cluster, &["create", "/done", "x"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(done(&cluster, &["get", "/done"]), "x");
+}
+
+#[test]
 fn a_shell_goes_on_with_its_session_and_its_watches_while_servers_come_and_go() {
     let mut cluster = Cluster::start(3);
     let mut command = shell(&cluster, &[]);

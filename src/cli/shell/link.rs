@@ -165,13 +165,13 @@ async fn follow(
             Notice::Event(event) => {
                 let (text, json) = output::event(&event);
                 if shows.watches.load(Ordering::Relaxed) {
-                    if shows.json { println!("{json}") } else { println!("\n{text}") }
+                    if shows.json { output::say(&json) } else { output::say(&format!("\n{text}")) }
                 }
                 None
             }
         };
         match said.filter(|_| !shows.is_quiet) {
-            Some(said) if shows.json => println!("{}", json!({"state": said})),
+            Some(said) if shows.json => output::say(&json!({"state": said})),
             Some(said) => eprintln!("{said}"),
             None => {}
         }

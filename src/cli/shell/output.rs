@@ -1,5 +1,7 @@
 //! What the shell shows: as ZooKeeper's shows it, or as JSON.
 
+use std::io::Write;
+
 use serde_json::{Value, json};
 use wire::client::{EventType, KeeperState, WatcherEvent};
 use wire::{Acl, ErrorCode, Stat, perms};
@@ -34,6 +36,11 @@ impl Output {
         }
         self
     }
+}
+
+/// Shows a line. Nobody may listen any more (`| head`): what was asked for is done all the same.
+pub(super) fn say(text: &impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// `[a, b]`, as Java shows a list.

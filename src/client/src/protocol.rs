@@ -252,9 +252,10 @@ impl Protocol {
             paths::up(&self.options.root, &mut event.path);
             return Ok(Some(Heard::Event(event)));
         }
-        // Who somebody is is judged as soon as it comes.
+        // Who somebody is is judged as soon as it comes, and a PING may be answered as soon.
         let at = self.asked.iter().position(|asked| asked.number == header.xid);
-        let asked = at.filter(|at| *at == 0 || header.xid == xid::AUTH);
+        let is_ahead = [xid::AUTH, xid::PING].contains(&header.xid);
+        let asked = at.filter(|at| *at == 0 || is_ahead);
         let asked = asked.and_then(|at| self.asked.remove(at));
         let Some(Asked { number, op, leaves }) = asked else {
             let next = self.asked.front().map(|asked| asked.number);
