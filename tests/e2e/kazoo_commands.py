@@ -21,7 +21,8 @@ def watch(zk, path):
 
 
 def main():
-    # Over TLS with the issuer of the servers' certificates, and perhaps an own certificate and its key.
+    # Over TLS with the issuer of the servers' certificates, and perhaps an own certificate and its
+    # key.
     tls = dict(zip(("ca", "certfile", "keyfile"), sys.argv[2:]))
     zk = KazooClient(sys.argv[1], timeout=30, use_ssl=bool(tls), **tls)
     zk.start(timeout=60)
