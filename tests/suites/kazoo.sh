@@ -6,10 +6,10 @@
 #   tests/suites/kazoo.sh [ARGUMENTS OF PYTEST]
 #   tests/suites/kazoo.sh kazoo/tests/test_sasl.py
 #
-# VIVARIUM names the binary (target/release/vivarium); SUITES the directory into which kazoo and what
-# it needs are installed once (target/suites; python3 with venv and pip). The servers take the ports
-# from 20000 on, and everything else of them is below TMPDIR. ZOOKEEPER=DIR runs the same against the
-# Apache ZooKeeper whose jars are there, with the Java on PATH.
+# VIVARIUM names the binary (target/release/vivarium); SUITES the directory into which kazoo and
+# what it needs are installed once (target/suites; python3 with venv and pip). The servers take the
+# ports from 20000 on, and everything else of them is below TMPDIR. ZOOKEEPER=DIR runs the same
+# against the Apache ZooKeeper whose jars are there, with the Java on PATH.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
