@@ -17,7 +17,6 @@ use wire::snapshot::Item;
 
 use crate::disk::Disk;
 use crate::error::Result;
-use crate::layout::Compression;
 use crate::recovered::Recovered;
 use crate::sim::{Image, SimDisk};
 use crate::snapshot::{FinishedSnapshot, SnapshotTail};
@@ -128,7 +127,7 @@ fn meaning<D: Disk>(recovered: &Recovered<D>) -> Meaning {
 }
 
 fn options(preallocate_bytes: u64) -> Options {
-    Options { preallocate_bytes, compression: Compression::None, trust_empty_snapshot: false }
+    Options { preallocate_bytes, ..Options::default() }
 }
 
 pub(crate) fn open(

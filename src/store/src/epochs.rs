@@ -10,7 +10,9 @@ use crate::recovered::Repair;
 
 pub(crate) const ACCEPTED: &str = "acceptedEpoch";
 pub(crate) const CURRENT: &str = "currentEpoch";
-const CURRENT_TMP: &str = "currentEpoch.tmp";
+/// The promise a second time, beside the log: the one thing that nobody else can give back.
+const COPY: &str = "vivarium.acceptedEpoch";
+pub(crate) const CURRENT_TMP: &str = "currentEpoch.tmp";
 /// The largest epoch a zxid can carry: it is a signed 64-bit number.
 const EPOCH_MAX: u32 = 0x7fff_ffff;
 
@@ -22,6 +24,8 @@ pub(crate) struct Epochs {
     write_both: bool,
     adopt_tmp: bool,
     remove_tmp: bool,
+    /// `acceptedEpoch`, or its copy, does not say `accepted`.
+    write_accepted: bool,
     pub(crate) repairs: Vec<Repair>,
 }
 
@@ -45,7 +49,7 @@ pub(crate) fn check_log_directory<D: Disk>(layout: &Layout<D>) -> Result<()> {
     let snapshot = layout.snapshots()?.into_iter().find(|snapshot| snapshot.zxid > 0);
     let mut proof = snapshot.map(|snapshot| format!("dataDir holds {}", snapshot.name));
     for name in [ACCEPTED, CURRENT] {
-        let epoch = read(layout, name)?.filter(|epoch| *epoch > 0);
+        let epoch = read(layout, name).ok().flatten().filter(|epoch| *epoch > 0);
         proof = proof.or(epoch.map(|epoch| format!("{name} is {epoch}")));
     }
     match proof {
@@ -54,8 +58,27 @@ pub(crate) fn check_log_directory<D: Disk>(layout: &Layout<D>) -> Result<()> {
     }
 }
 
+/// `acceptedEpoch`: what the file or its copy says, and whether both say so. The larger one counts,
+/// for a promise only grows: the copy is written first, and ZooKeeper writes the file alone.
+///
+/// # Errors
+/// One of them is damaged, and the other one does not make up for it.
+pub(crate) fn accepted<D: Disk>(layout: &Layout<D>) -> Result<Option<(u32, bool)>> {
+    let copy = layout.log.join(COPY);
+    let copy = layout.read_small(&copy)?.map(|text| parse(&copy, &text)).transpose();
+    match (read(layout, ACCEPTED), copy) {
+        (Ok(None), Ok(None)) => Ok(None),
+        (Ok(Some(file)), Ok(Some(copy))) => Ok(Some((file.max(copy), file == copy))),
+        (Ok(Some(epoch)), Ok(None) | Err(_)) | (Ok(None) | Err(_), Ok(Some(epoch))) => {
+            Ok(Some((epoch, false)))
+        }
+        (Err(error), Ok(None) | Err(_)) | (Ok(None), Err(error)) => Err(error),
+    }
+}
+
 /// Reads the epoch files of a server whose history ends at `last`. Nothing is changed yet.
 ///
+/// - `acceptedEpoch` has a copy, which makes up for it.
 /// - Where both files are missing, they get the epoch of `last`, as in ZooKeeper: the directory is
 ///   fresh, or that of a standalone server. A directory that lost both looks the same.
 /// - Where one is missing and the other one is there, it was lost, and is refused: a promise may
@@ -68,13 +91,19 @@ pub(crate) fn check_log_directory<D: Disk>(layout: &Layout<D>) -> Result<()> {
 ///   beyond acceptedEpoch. `currentEpoch.tmp` is adopted if it says the same as acceptedEpoch: then
 ///   everything before it was durable when it was begun. Half a number never says the same.
 /// - A `currentEpoch.tmp` that is not adopted is removed, or it would be taken for a later attempt.
-pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64) -> Result<Epochs> {
+pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64, history_lost: bool) -> Result<Epochs> {
     let dir = &layout.snap;
     let last_epoch = u32::try_from(last >> 32).unwrap_or(u32::MAX);
-    let (accepted_file, current_file) = (read(layout, ACCEPTED)?, read(layout, CURRENT)?);
+    let (found, current_file) = (accepted(layout)?, read(layout, CURRENT)?);
+    let accepted_file = found.map(|(epoch, _)| epoch);
+    let write_accepted = found.is_some_and(|(_, same)| !same);
     let accepted = accepted_file.unwrap_or(last_epoch);
-    let mut current = current_file.unwrap_or(last_epoch);
+    let lost = history_lost && current_file.is_none();
+    let mut current = current_file.unwrap_or(if lost { 0 } else { last_epoch });
     let mut repairs = Vec::new();
+    if let (Some(epoch), Ok(None) | Err(_)) = (accepted_file, read(layout, ACCEPTED)) {
+        repairs.push(Repair::PromiseFromCopy { path: dir.join(ACCEPTED), epoch });
+    }
     let tmp = dir.join(CURRENT_TMP);
     let tmp_text = layout.read_small(&tmp)?;
     let mut adopted = false;
@@ -88,7 +117,7 @@ pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64) -> Result<Epochs> {
         repairs.push(Repair::CurrentEpochAdopted { path: tmp, epoch: accepted });
     }
     let lost = match (accepted_file, current_file) {
-        (Some(epoch), None) if !adopted => Some((CURRENT, ACCEPTED, epoch)),
+        (Some(epoch), None) if !adopted && !history_lost => Some((CURRENT, ACCEPTED, epoch)),
         (None, Some(epoch)) => Some((ACCEPTED, CURRENT, epoch)),
         (Some(_), None | Some(_)) | (None, None) => None,
     };
@@ -111,6 +140,7 @@ pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64) -> Result<Epochs> {
         write_both: accepted_file.is_none(),
         adopt_tmp: adopted,
         remove_tmp: tmp_text.is_some(),
+        write_accepted,
         repairs,
     })
 }
@@ -121,32 +151,61 @@ impl Epochs {
         if self.write_both {
             // With `currentEpoch.tmp` beside it, acceptedEpoch alone is no file whose other one was
             // lost.
-            layout.write_aside(CURRENT, &self.current.to_string())?;
+            layout.write_aside(&layout.snap, CURRENT, &text(self.current))?;
             layout.sync_dir(&layout.snap)?;
-            write(layout, ACCEPTED, self.accepted)?;
-            layout.put_in_place(CURRENT)?;
+            write_accepted(layout, self.accepted)?;
+            layout.put_in_place(&layout.snap, CURRENT)?;
         } else if self.adopt_tmp {
             // It is never absent before currentEpoch says what it says. A process that crashed may
             // not have synced it.
             let tmp = layout.snap.join(CURRENT_TMP);
             let mut file = layout.disk.open(&tmp).at(&tmp, "open")?;
             file.sync().at(&tmp, "fsync")?;
-            layout.put_in_place(CURRENT)?;
+            layout.put_in_place(&layout.snap, CURRENT)?;
         } else if self.remove_tmp {
             layout.remove(&layout.snap.join(CURRENT_TMP))?;
             layout.sync_dir(&layout.snap)?;
         }
-        Ok(())
+        if self.write_accepted { write_accepted(layout, self.accepted) } else { Ok(()) }
     }
 }
 
-/// Replaces the file, durably.
-pub(crate) fn write<D: Disk>(layout: &Layout<D>, name: &str, epoch: u32) -> Result<()> {
-    layout.write_atomically(name, &epoch.to_string())
+/// Replaces `acceptedEpoch`, durably, and before it its copy.
+pub(crate) fn write_accepted<D: Disk>(layout: &Layout<D>, epoch: u32) -> Result<()> {
+    layout.write_aside(&layout.log, COPY, &text(epoch))?;
+    layout.put_in_place(&layout.log, COPY)?;
+    layout.write_atomically(ACCEPTED, &text(epoch))
 }
 
+/// Replaces `currentEpoch`, durably.
+pub(crate) fn write_current<D: Disk>(layout: &Layout<D>, epoch: u32) -> Result<()> {
+    layout.write_atomically(CURRENT, &text(epoch))
+}
+
+/// The number, and behind it, where ZooKeeper does not look, the Adler-32 of its line: one digit
+/// for another is a number too.
+fn text(epoch: u32) -> String {
+    let line = epoch.to_string();
+    format!("{line}\n{}\n", sum(&line))
+}
+
+fn sum(line: &str) -> String {
+    format!("adler32 {:08x}", simd_adler32::adler32(&line.as_bytes()))
+}
+
+/// What a file says, by ZooKeeper or by [`text`].
 fn parse(path: &Path, text: &str) -> Result<u32> {
-    let line = text.lines().next().unwrap_or("");
+    let mut lines = text.lines();
+    let line = lines.next().unwrap_or("");
+    if let Some(second) = lines.next().filter(|second| !second.is_empty())
+        && second != sum(line)
+    {
+        return Err(Error::Content {
+            path: path.to_owned(),
+            rule: "the second line is the Adler-32 of the first, if there is one",
+            found: text.chars().take(40).collect(),
+        });
+    }
     let digits = !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit());
     let epoch = line.parse().ok().filter(|epoch| digits && *epoch <= EPOCH_MAX);
     epoch.ok_or_else(|| Error::Content {

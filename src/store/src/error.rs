@@ -111,6 +111,20 @@ pub enum Error {
         /// Its zxid.
         found: u64,
     },
+    /// A log file was begun behind a zxid that is neither in the snapshot nor in the log before it:
+    /// a file is missing.
+    #[error(
+        "{path}: was begun behind zxid 0x{behind:x}, and the snapshot and the log before it end at 0x{last:x}: a log \
+         file is missing"
+    )]
+    FileMissing {
+        /// The log file.
+        path: PathBuf,
+        /// The zxid behind which it was begun.
+        behind: u64,
+        /// What stands before it.
+        last: u64,
+    },
     /// A record goes back behind what was read, and is not a repetition of it.
     #[error(
         "{path}: offset {offset}: zxid 0x{found:x} stands behind 0x{last:x}; only an identical repetition of a \
@@ -219,6 +233,17 @@ pub enum Error {
         /// As found.
         accepted: u32,
     },
+    /// What was here was set aside by a member of an ensemble, and this server has no other members
+    /// that could give it another history.
+    #[error(
+        "{path}: the history that was here was damaged and was set aside (vivarium.aside.*), and nobody has given this \
+         server another one. Start it as the member of its ensemble that it was; or remove this file to go on with what is \
+         left, which may lack writes that clients were told of"
+    )]
+    HistoryNotRestored {
+        /// The file that says so.
+        path: PathBuf,
+    },
     /// dataLogDir is another directory than dataDir, and not even `version-2` is in it, though a
     /// server has worked here: a disk that is not mounted looks like that.
     #[error(
@@ -289,6 +314,35 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// True if what is on the disk is not what was written, and no more can be said of the rest of
+    /// it: others may have it. The disk itself has failed only as far as it cannot read.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Io { action, .. } => *action == "read",
+            Self::Damaged { .. }
+            | Self::DamagedBeforeEnd { .. }
+            | Self::Malformed { .. }
+            | Self::Gap { .. }
+            | Self::FileMissing { .. }
+            | Self::Order { .. }
+            | Self::NoValidSnapshot { .. }
+            | Self::SnapshotLost { .. }
+            | Self::Snapshot { .. }
+            | Self::SnapshotName { .. }
+            | Self::SnapshotAhead { .. }
+            | Self::LogWithoutSnapshot { .. }
+            | Self::HistoryLost { .. }
+            | Self::EpochFileLost { .. }
+            | Self::Content { .. }
+            | Self::Epochs { .. } => true,
+            Self::Locked { .. }
+            | Self::Misplaced { .. }
+            | Self::HistoryNotRestored { .. }
+            | Self::LogDirectoryLost { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+
     pub(crate) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
         Self::Io { path: path.to_owned(), action, source: Arc::new(source) }
     }

@@ -26,7 +26,7 @@ use crate::layout::{Layout, OWN_TMP, parse_snapshot_name, parse_zxid};
 use crate::scan::{Next, scan};
 use crate::tail::Crash;
 
-const INTENT: &str = "vivarium.intent";
+pub(crate) const INTENT: &str = "vivarium.intent";
 const HEAD: &str = "vivarium intent 2";
 
 /// What is to be done.

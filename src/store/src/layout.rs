@@ -177,15 +177,15 @@ impl<D: Disk> Layout<D> {
     /// Replaces a file of the snapshot directory in one step: written as NAME.tmp, fsynced,
     /// renamed, directory fsynced (`AtomicFileOutputStream`, and the last step, which it lacks).
     pub(crate) fn write_atomically(&self, name: &str, content: &str) -> Result<()> {
-        self.write_aside(name, content)?;
-        self.put_in_place(name)
+        self.write_aside(&self.snap, name, content)?;
+        self.put_in_place(&self.snap, name)
     }
 
     /// Writes NAME.tmp and fsyncs it; its name is not durable yet.
-    pub(crate) fn write_aside(&self, name: &str, content: &str) -> Result<()> {
+    pub(crate) fn write_aside(&self, dir: &Path, name: &str, content: &str) -> Result<()> {
         let tmp_name = format!("{name}.tmp");
-        let tmp = self.snap.join(&tmp_name);
-        if self.list(&self.snap)?.iter().any(|(found, _)| *found == tmp_name) {
+        let tmp = dir.join(&tmp_name);
+        if self.list(dir)?.iter().any(|(found, _)| *found == tmp_name) {
             self.remove(&tmp)?;
         }
         let mut file = self.disk.create_new(&tmp).at(&tmp, "create")?;
@@ -194,10 +194,10 @@ impl<D: Disk> Layout<D> {
     }
 
     /// Gives NAME.tmp its name, durably.
-    pub(crate) fn put_in_place(&self, name: &str) -> Result<()> {
-        let (tmp, path) = (self.snap.join(format!("{name}.tmp")), self.snap.join(name));
+    pub(crate) fn put_in_place(&self, dir: &Path, name: &str) -> Result<()> {
+        let (tmp, path) = (dir.join(format!("{name}.tmp")), dir.join(name));
         self.disk.rename(&tmp, &path).at(&path, "rename into place")?;
-        self.sync_dir(&self.snap)
+        self.sync_dir(dir)
     }
 
     /// The beginning of a small text file; `None` if there is none.

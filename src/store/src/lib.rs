@@ -10,6 +10,9 @@
 //! | `dataDir/version-2/vivarium.intent`, `vivarium.tmp.*` | a step over several files that is under way |
 //! | `dataLogDir/version-2/log.H` | transactions, the first of which has zxid H |
 //! | `dataLogDir/version-2/vivarium.running` | a server has not stopped in order since this boot of the system |
+//! | `dataLogDir/version-2/vivarium.acceptedEpoch` | the epoch promised, a second time |
+//! | `dataDir/version-2/vivarium.history-lost` | what was here was damaged, and nothing has replaced it yet (`aside`) |
+//! | `version-2/vivarium.aside.*` | what was damaged |
 //! | `version-2/vivarium.lock` | held by the running server |
 //!
 //! The formats are Apache ZooKeeper's, which can start from the directory of a stopped server, as
@@ -17,6 +20,7 @@
 //! damage (`tail`), zxids must continue (`replay`), directories are fsynced, snapshots are complete
 //! before they have their name, and steps that touch several files happen at once (`intent`).
 
+mod aside;
 #[cfg(test)]
 mod crash;
 mod disk;

@@ -1,9 +1,11 @@
 //! One file of the transaction log, as it is written (`FileTxnLog`, `FilePadding`).
 //!
 //! ```text
-//! header : i32 magic "ZKLG" | i32 version 2 | i64 dbid 0                             16 bytes
+//! header : i32 magic "ZKLG" | i32 version 2 | i64 dbid                               16 bytes
 //! entry  : i64 Adler-32 of the blob | i32 len | blob: len bytes | byte 0x42 'B'
 //! tail   : zeros, preallocated
+//! dbid   : ZooKeeper writes 0 and never looks at it; here the zxid behind which the file was begun,
+//!          so that a file which is missing between two others is missed
 //! blob   : i64 session | i32 cxid | i64 zxid | i64 time | i32 type | transaction | digest
 //! ```
 
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{Disk, File};
 use crate::error::{At, Result};
 
-/// "ZKLG", version 2, dbid 0.
+/// "ZKLG", version 2, dbid 0, which says nothing.
 pub(crate) const HEADER: [u8; 16] = [0x5a, 0x4b, 0x4c, 0x47, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0];
 /// Checksum and length.
 pub(crate) const ENTRY_HEAD_BYTES: usize = 12;
@@ -52,6 +54,18 @@ pub(crate) fn padded_size(position: u64, size: u64, preallocate: u64) -> u64 {
     }
 }
 
+/// The header of a file that is begun behind this zxid.
+fn header(behind: u64) -> [u8; 16] {
+    let mut header = HEADER;
+    header[8..].copy_from_slice(&behind.to_be_bytes());
+    header
+}
+
+/// Behind which zxid a file was begun, by its header; 0 if it does not say so.
+pub(crate) fn begun_behind(header: &[u8]) -> u64 {
+    header.get(8..16).and_then(|dbid| dbid.try_into().ok()).map_or(0, u64::from_be_bytes)
+}
+
 /// The file that is appended to.
 #[derive(Debug)]
 pub(crate) struct LogFile<F> {
@@ -73,11 +87,12 @@ impl<F: File> LogFile<F> {
         disk: &D,
         dir: &Path,
         name: &str,
+        behind: u64,
         preallocate: u64,
     ) -> Result<Self> {
         let path = dir.join(name);
         let mut file = disk.create_new(&path).at(&path, "create")?;
-        file.write_all_at(&HEADER, 0).at(&path, "write")?;
+        file.write_all_at(&header(behind), 0).at(&path, "write")?;
         let position = HEADER.len() as u64;
         let size = padded_size(position, position, preallocate);
         if size > position {

@@ -24,6 +24,9 @@ pub struct Recovered<D: Disk> {
     /// of a snapshot that ZooKeeper wrote may have counter 0, which is no position in a history;
     /// this one is.
     pub before: Option<u64>,
+    /// What was here was found damaged and set aside, now or before an earlier start, and no leader
+    /// has given this server another history since: it may lack what it has acknowledged.
+    pub history_lost: bool,
     /// What was not as it should be, in the order in which it was found. Each was logged as a
     /// warning, too.
     pub repairs: Vec<Repair>,
@@ -105,6 +108,23 @@ pub enum Repair {
         /// Which one.
         what: String,
     },
+    /// `acceptedEpoch` was missing or damaged, and its second copy is there.
+    PromiseFromCopy {
+        /// `acceptedEpoch`.
+        path: PathBuf,
+        /// The epoch.
+        epoch: u32,
+    },
+    /// What was here is damaged, and has other names now; a leader has to give this server another
+    /// history.
+    SetAside {
+        /// How many files.
+        files: usize,
+        /// What their names begin with now.
+        prefix: String,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 impl fmt::Display for Repair {
@@ -133,6 +153,16 @@ impl fmt::Display for Repair {
                 write!(f, "{}: adopted as currentEpoch {epoch}", path.display())
             }
             Self::Finished { what } => write!(f, "finished what a crash had interrupted: {what}"),
+            Self::PromiseFromCopy { path, epoch } => write!(
+                f,
+                "{}: missing or damaged; its copy beside the log says {epoch}",
+                path.display()
+            ),
+            Self::SetAside { files, prefix, why } => write!(
+                f,
+                "{files} files were set aside as {prefix}*, and this server waits for a leader to \
+                 give it its data, without a vote until then; what was wrong: {why}"
+            ),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::disk::{Disk, File};
 use crate::error::{At, Error, Result};
 use crate::layout::{Layout, LogName};
 use crate::recovered::{LogEntry, Repair};
-use crate::scan::{Next, Scanned, scan};
+use crate::scan::{Next, Scanned, begun_behind, scan};
 use crate::tail::{Crash, Tail};
 use crate::window::Flaw;
 
@@ -39,6 +39,8 @@ pub(crate) fn continues(last: u64, next: u64) -> bool {
 /// - A record that goes back must repeat one already read, byte for byte (ZooKeeper logs again what
 ///   a leader sends it again); it is skipped. Anything else is another history, and refused.
 /// - The first record of a file has the zxid of its name.
+/// - The zxid behind which a file was begun is in the snapshot or in the log before it; ZooKeeper's
+///   files do not say it. So a file is missed also where the next one begins an epoch.
 /// - A torn tail with records in later files is accepted if the first of them is the next one in
 ///   the same epoch: then nothing can be missing between them. It is refused otherwise.
 /// - A torn tail with nothing behind it is cut; files without a record at the end are removed.
@@ -55,7 +57,7 @@ pub(crate) fn replay<D: Disk>(
     for name in &logs[start..] {
         let path = layout.log.join(&name.name);
         let file = layout.disk.open(&path).at(&path, "open")?;
-        let (mut repeated, mut first) = (0, true);
+        let (mut repeated, mut first, behind) = (0, true, begun_behind(&file, &path)?);
         // A file is synced before the next one is begun.
         let crash = if logs.last() == Some(name) { crash } else { Crash::OfProcess };
         let scanned = scan(&file, &path, crash, |entry| {
@@ -70,6 +72,9 @@ pub(crate) fn replay<D: Disk>(
                     });
                 }
                 let last = replay.log.last().map_or(snapshot, |entry| entry.zxid);
+                if behind > last.max(replay.before.unwrap_or(0)) && entry.zxid > snapshot {
+                    return Err(Error::FileMissing { path: path.clone(), behind, last });
+                }
                 replay.repairs.extend(settle_torn(&trailing, last, name)?);
                 trailing.clear();
             }

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use crate::disk::File;
-use crate::error::{Error, Result};
-use crate::log::HEADER;
+use crate::error::{At, Error, Result};
+use crate::log::{self, HEADER};
 use crate::tail::{Crash, Tail, judge, judge_header};
 use crate::window::{Entry, Flaw, Window, flaw};
 
@@ -17,6 +17,13 @@ pub(crate) struct Scanned {
     /// How many entries are whole.
     pub(crate) entries: u64,
     pub(crate) tail: Tail,
+}
+
+/// Behind which zxid a log file was begun; 0 if its header does not say so.
+pub(crate) fn begun_behind<F: File>(file: &F, path: &Path) -> Result<u64> {
+    let mut header = [0; HEADER.len()];
+    let read = file.read_at(&mut header, 0).at(path, "read")?;
+    Ok(log::begun_behind(&header[..read]))
 }
 
 /// What a visitor wants after an entry.
@@ -41,7 +48,6 @@ pub(crate) fn scan<F: File>(
         let tail = judge_header(&mut window, flaw)?;
         return Ok(Scanned { end: 0, entries: 0, tail });
     };
-    // dbid is not checked, as in ZooKeeper.
     if header[..8] != HEADER[..8] {
         let found = format!("{:02x?}", &header[..8]);
         let rule = "a log begins with \"ZKLG\" and version 2 (5a 4b 4c 47 00 00 00 02)";

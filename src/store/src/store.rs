@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::aside;
 use crate::disk::{Disk, Os};
 use crate::epochs;
 use crate::error::{At, Error, Result};
@@ -11,7 +12,7 @@ use crate::intent::{self, Intent};
 use crate::layout::{Compression, Layout, log_name};
 use crate::log::{LogFile, blob_zxid};
 use crate::recovered::{Recovered, Repair};
-use crate::replay::{continues, replay};
+use crate::replay::{Replay, continues, replay};
 use crate::running;
 use crate::scan::{Next, scan};
 use crate::snapshot::{self, FinishedSnapshot, Skipped, SnapshotWriter};
@@ -28,6 +29,9 @@ pub struct Options {
     pub compression: Compression,
     /// Replays a log without any snapshot onto the empty tree (`zookeeper.snapshot.trust.empty`).
     pub trust_empty_snapshot: bool,
+    /// Others can give this server its data: what is found damaged is set aside instead of refused,
+    /// as long as the promise is known.
+    pub restorable: bool,
 }
 
 impl Default for Options {
@@ -36,6 +40,7 @@ impl Default for Options {
             preallocate_bytes: 64 << 20,
             compression: Compression::None,
             trust_empty_snapshot: false,
+            restorable: false,
         }
     }
 }
@@ -58,7 +63,20 @@ pub struct Store<D: Disk = Os> {
     log: Option<LogFile<D::File>>,
     /// The end of the history, as issued.
     last: u64,
-    _locks: Vec<D::Lock>,
+    /// What was here was set aside, and no epoch was accepted since.
+    history_lost: bool,
+    locks: Vec<D::Lock>,
+}
+
+/// What [`Store::read`] has found.
+struct Found<D: Disk> {
+    snapshot: Option<snapshot::SnapshotFile<D>>,
+    replay: Replay,
+    epochs: epochs::Epochs,
+    history_lost: bool,
+    base: u64,
+    last: u64,
+    repairs: Vec<Repair>,
 }
 
 /// What the store and its snapshot writers, which may run on other threads, both know.
@@ -134,17 +152,55 @@ impl<D: Disk> Store<D> {
         }
         let locks = layout.lock()?;
         layout.check_places()?;
+        let set_aside = match Self::read(&layout, options) {
+            Ok(found) => return Self::settle(layout, options, locks, found, Vec::new()),
+            Err(error) if options.restorable => {
+                let why = error.to_string();
+                aside::may_be_set_aside(&layout, error)?;
+                aside::set_aside(&layout, &why)?
+            }
+            Err(error) => return Err(error),
+        };
+        let found = Self::read(&layout, options)?;
+        Self::settle(layout, options, locks, found, vec![set_aside])
+    }
+
+    /// Sets aside what is here, whose files are whole and whose content is not (`why`), and opens
+    /// what is left. A server that nobody could give other data answers `None`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn set_aside(mut self, why: &str) -> Result<Option<(Self, Recovered<D>)>> {
+        if !self.options.restorable {
+            return Ok(None);
+        }
+        let (layout, options) = (self.layout.clone(), self.options);
+        let locks = std::mem::take(&mut self.locks);
+        drop(self);
+        let set_aside = aside::set_aside(&layout, why)?;
+        let found = Self::read(&layout, options)?;
+        Self::settle(layout, options, locks, found, vec![set_aside]).map(Some)
+    }
+
+    /// What the directories hold. Nothing is changed but what an intent demands.
+    fn read(layout: &Layout<D>, options: Options) -> Result<Found<D>> {
         let mut repairs = Vec::new();
-        if let Some(intent) = intent::recover(&layout)? {
+        let lost = aside::noted(layout)?;
+        if let (Some(path), false) = (&lost, options.restorable) {
+            return Err(Error::HistoryNotRestored { path: path.clone() });
+        }
+        let history_lost = lost.is_some();
+        if let Some(intent) = intent::recover(layout)? {
             repairs.push(Repair::Finished { what: intent.to_string() });
         }
-        let (snapshot, skipped) = snapshot::newest(&layout)?;
+        let (snapshot, skipped) = snapshot::newest(layout)?;
         let logs = layout.logs()?;
         if let (None, Some(log), false) = (&snapshot, logs.last(), options.trust_empty_snapshot) {
-            return Err(Error::LogWithoutSnapshot { path: layout.snap, log: log.name.clone() });
+            let (path, log) = (layout.snap.clone(), log.name.clone());
+            return Err(Error::LogWithoutSnapshot { path, log });
         }
         let base = snapshot.as_ref().map_or(0, |snapshot| snapshot.zxid());
-        let replay = replay(&layout, &logs, base, running::last_crash(&layout)?)?;
+        let replay = replay(layout, &logs, base, running::last_crash(layout)?)?;
         for Skipped { zxid, path, why } in skipped {
             if !replay.leads_to(zxid) {
                 return Err(Error::SnapshotLost { path, why, older: base });
@@ -159,12 +215,25 @@ impl<D: Disk> Store<D> {
             let (path, label) = (snapshot.path().to_owned(), base);
             return Err(Error::SnapshotAhead { path, label, sealed, last });
         }
-        let epochs = epochs::load(&layout, last)?;
+        let epochs = epochs::load(layout, last, history_lost)?;
         let empty = snapshot.is_none() && logs.is_empty();
-        if empty && epochs.accepted > 0 && !options.trust_empty_snapshot {
-            return Err(Error::HistoryLost { path: layout.snap, accepted: epochs.accepted });
+        if empty && epochs.accepted > 0 && !options.trust_empty_snapshot && !history_lost {
+            let (path, accepted) = (layout.snap.clone(), epochs.accepted);
+            return Err(Error::HistoryLost { path, accepted });
         }
-        // Everything was found in order: now the repairs.
+        Ok(Found { snapshot, replay, epochs, history_lost, base, last, repairs })
+    }
+
+    /// Everything was found in order: now the repairs.
+    fn settle(
+        layout: Layout<D>,
+        options: Options,
+        locks: Vec<D::Lock>,
+        found: Found<D>,
+        mut repairs: Vec<Repair>,
+    ) -> Result<(Self, Recovered<D>)> {
+        let Found { snapshot, replay, epochs, history_lost, base, last, .. } = found;
+        repairs.extend(found.repairs);
         replay.settle(&layout)?;
         epochs.settle(&layout)?;
         running::begin(&layout)?;
@@ -179,14 +248,15 @@ impl<D: Disk> Store<D> {
             has_snapshot: AtomicBool::new(snapshot.is_some()),
             ..Shared::default()
         };
-        let store =
-            Self { layout, options, shared: Arc::new(shared), log: None, last, _locks: locks };
+        let shared = Arc::new(shared);
+        let store = Self { layout, options, shared, log: None, last, history_lost, locks };
         let recovered = Recovered {
             accepted: epochs.accepted,
             current: epochs.current,
             snapshot,
             log: replay.log,
             before: replay.before,
+            history_lost,
             repairs,
         };
         Ok((store, recovered))
@@ -224,6 +294,7 @@ impl<D: Disk> Store<D> {
                     &store.layout.disk,
                     &store.layout.log,
                     &log_name(zxid),
+                    store.last,
                     store.options.preallocate_bytes,
                 )?),
             };
@@ -271,18 +342,24 @@ impl<D: Disk> Store<D> {
     pub fn write_accepted_epoch(&mut self, epoch: u32) -> Result<()> {
         self.checked(|store| {
             store.sync_log()?;
-            epochs::write(&store.layout, epochs::ACCEPTED, epoch)
+            epochs::write_accepted(&store.layout, epoch)
         })
     }
 
-    /// Replaces `currentEpoch`, durably, behind everything appended.
+    /// Replaces `currentEpoch`, durably, behind everything appended. From here on the history is
+    /// whole.
     ///
     /// # Errors
     /// What the system refused.
     pub fn write_current_epoch(&mut self, epoch: u32) -> Result<()> {
         self.checked(|store| {
             store.sync_log()?;
-            epochs::write(&store.layout, epochs::CURRENT, epoch)
+            epochs::write_current(&store.layout, epoch)?;
+            if store.history_lost {
+                aside::restored(&store.layout)?;
+                store.history_lost = false;
+            }
+            Ok(())
         })
     }
 

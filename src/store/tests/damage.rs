@@ -334,6 +334,7 @@ fn epochs_are_read_as_zookeeper_writes_them_or_refused() {
                 None => drop(std::fs::remove_file(dir.path(name))),
             }
         }
+        drop(std::fs::remove_file(dir.path("vivarium.acceptedEpoch")));
         for _ in 0..2 {
             let found =
                 dir.open().ok().map(|(_, recovered)| (recovered.accepted, recovered.current));

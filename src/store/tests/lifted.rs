@@ -115,6 +115,7 @@ fn an_epoch_file_that_is_gone_is_refused_by_name_while_the_other_one_is_there() 
         dir.write("acceptedEpoch", b"1");
         dir.write("currentEpoch", b"1");
         fs::remove_file(dir.path(gone)).expect("removed");
+        fs::remove_file(dir.path("vivarium.acceptedEpoch")).expect("removed");
         let said = refusal(|| dir.found());
         for words in [&*dir.path(gone).display().to_string(), "is not there", there] {
             assert!(said.contains(words), "{words:?} is not in: {said}");
@@ -123,8 +124,39 @@ fn an_epoch_file_that_is_gone_is_refused_by_name_while_the_other_one_is_there() 
         // Both are missing in a directory of a standalone server.
         fs::remove_file(dir.path(there)).expect("removed");
         assert_eq!(dir.found().expect("a standalone server's directory").0, [0x1_0000_0001]);
-        assert_eq!((dir.read(gone), dir.read(there)), (b"1".to_vec(), b"1".to_vec()));
+        assert_eq!((epoch(&dir, gone), epoch(&dir, there)), ("1".into(), "1".into()));
     }
+}
+
+/// What ZooKeeper reads of an epoch file: its first line.
+fn epoch(dir: &Dir, name: &str) -> String {
+    let text = String::from_utf8(dir.read(name)).expect("text");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_promise_that_is_gone_or_damaged_is_there_a_second_time() {
+    let dir = Dir::new(&[("log.100000001", log(&[0x1_0000_0001]))]);
+    let (mut store, _) = dir.open().expect("it is whole");
+    store.write_accepted_epoch(12).expect("a working disk");
+    drop(store);
+    let sealed = dir.read("acceptedEpoch");
+    for damage in [None, Some(b"".to_vec()), Some(b"2".to_vec()), Some(b"xx".to_vec())] {
+        match damage {
+            None => fs::remove_file(dir.path("acceptedEpoch")).expect("removed"),
+            Some(bytes) => {
+                dir.write("acceptedEpoch", &[&bytes[..], &sealed[bytes.len()..]].concat())
+            }
+        }
+        let (store, recovered) = dir.open().expect("the promise is beside the log");
+        assert_eq!(recovered.accepted, 12);
+        drop(store);
+        assert_eq!(dir.read("acceptedEpoch"), sealed, "and in its place again");
+    }
+    // ZooKeeper has worked here since, and promised more.
+    dir.write("acceptedEpoch", b"13\n");
+    assert_eq!(dir.open().expect("ZooKeeper's file").1.accepted, 13);
+    assert_eq!(epoch(&dir, "vivarium.acceptedEpoch"), "13");
 }
 
 #[test]
@@ -135,7 +167,7 @@ fn a_crash_while_both_epoch_files_are_written_first_is_no_missing_file() {
     fs::remove_file(dir.path("currentEpoch")).expect("removed");
     let (_, recovered) = dir.open().expect("what a crash leaves");
     assert_eq!((recovered.accepted, recovered.current), (1, 1));
-    assert_eq!(dir.read("currentEpoch"), b"1");
+    assert_eq!(epoch(&dir, "currentEpoch"), "1");
     assert!(!dir.has("currentEpoch.tmp"));
 }
 
