@@ -46,6 +46,7 @@ pub(crate) struct Preset {
     pub txns: u8,
     pub leaderships: u8,
     pub crashes: u8,
+    pub damage: bool,
     pub timeouts: u8,
     pub connections: u8,
     pub early: bool,
@@ -76,6 +77,7 @@ impl Preset {
             txns,
             leaderships,
             crashes,
+            damage: false,
             timeouts,
             connections: 1,
             early: false,
@@ -94,7 +96,7 @@ impl Preset {
 const COUNTER_MAX: u32 = 1000;
 
 /// Name, meaning, least and greatest value of each bound.
-const BOUNDS: [(&str, &str, u64, u64); 26] = [
+const BOUNDS: [(&str, &str, u64, u64); 27] = [
     ("servers", "voters", 1, 5),
     ("observers", "servers without a vote", 0, 2),
     ("txns", "transactions proposed", 0, BUDGET_MAX as u64),
@@ -126,6 +128,7 @@ const BOUNDS: [(&str, &str, u64, u64); 26] = [
     ("watches", "1: reads may set watches", 0, 1),
     ("slow", "1: servers may apply later what is delivered", 0, 1),
     ("histories", "1: all writes and synced reads are kept and checked together", 0, 1),
+    ("damage", "1: a crash may take along the history of fewer than half of the voters", 0, 1),
 ];
 
 impl<M: Machine> Clusters<M> {
@@ -158,6 +161,7 @@ impl<M: Machine> Clusters<M> {
             u64::from(preset.clients.watches),
             u64::from(preset.clients.slow),
             u64::from(preset.clients.histories),
+            u64::from(preset.damage),
         ]
     }
 
@@ -198,6 +202,7 @@ fn limits(bounds: &Bounds) -> Limits {
         txns: small("txns"),
         leaderships: small("leaderships"),
         crashes: small("crashes"),
+        damage: bounds.value("damage") == 1,
         timeouts: small("timeouts"),
         connections: small("connections"),
         early: bounds.value("early") == 1,

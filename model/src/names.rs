@@ -13,7 +13,7 @@ pub(crate) fn alias(name: &str) -> Option<&'static str> {
     ALIASES.iter().find(|(known, _)| *known == name).map(|(_, alias)| *alias)
 }
 
-const ALIASES: [(&str, &str); 43] = [
+const ALIASES: [(&str, &str); 46] = [
     ("broadcast-0", "Q0"),
     ("broadcast-1", "Q1"),
     ("broadcast-2", "Q2"),
@@ -31,6 +31,8 @@ const ALIASES: [(&str, &str); 43] = [
     ("whole-2", "X2"),
     ("whole-3", "X3"),
     ("recovery", "R"),
+    ("recovery-2", "R2"),
+    ("recovery-3", "R3"),
     ("election-1", "F1"),
     ("election-2", "F2"),
     ("election-3", "F3"),
@@ -41,6 +43,7 @@ const ALIASES: [(&str, &str); 43] = [
     ("liveness-3", "L3"),
     ("liveness-4", "L4"),
     ("liveness-5", "L5"),
+    ("liveness-6", "L6"),
     ("abstract-1", "A1"),
     ("abstract-2", "A2"),
     ("abstract-3", "A3"),

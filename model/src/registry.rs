@@ -171,6 +171,23 @@ fn clusters() -> Vec<Box<dyn CheckableModel>> {
             ],
             machine: PhantomData,
         }),
+        q(
+            "recovery-2",
+            "Three servers, one of which may lose its history, and gets it back from the others.",
+            vec![
+                (quick, Preset { damage: true, ..preset(3, 1, 2, 1, 1) }),
+                (standard, Preset { damage: true, ..preset(3, 1, 2, 2, 1) }),
+                (deep, Preset { damage: true, snapshots: 1, window: 1, ..preset(3, 2, 2, 2, 1) }),
+            ],
+        ),
+        x(
+            "recovery-3",
+            "As recovery-2, with the real election.",
+            vec![
+                (quick, Preset { damage: true, elections: 1, ..preset(3, 1, 1, 1, 0) }),
+                (standard, Preset { damage: true, elections: 2, ..preset(3, 1, 2, 1, 0) }),
+            ],
+        ),
     ]
 }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wire::client::CreateMode;
 
 use crate::client::Client;
-use crate::cluster::{Cluster, Server, VIVARIUM, configuration};
+use crate::cluster::{Cluster, Server, VIVARIUM, configuration, wait_until};
 use crate::load::{Load, check_everything};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -101,29 +101,47 @@ fn a_damaged_data_directory_is_named_and_left_alone() {
     assert_eq!(client.children("/", false).expect("it serves").0.len(), 21);
 }
 
+/// Which file, and what becomes of it.
+type Case = (&'static str, &'static str, fn(&mut Vec<u8>));
+
 #[test]
-fn a_server_with_a_damaged_disk_fetches_its_data_from_the_others_once_it_is_moved_away() {
-    let mut cluster = Cluster::start(3);
+fn whatever_is_damaged_on_the_disk_of_a_member_the_others_repair_it_and_nobody_has_to_help() {
+    let mut cluster = Cluster::start_with(3, "snapCount=100");
     let load = Load::start(&cluster.addresses(), 2);
-    load.wait_for_progress(100);
-    let victim = &mut cluster.servers[1];
-    victim.kill();
-    for name in ["currentEpoch", "acceptedEpoch"] {
-        let path = file(victim, name);
-        let good = fs::read(&path).expect("it is there");
-        fs::write(&path, "many").expect("damaged");
-        ends_with(victim, 1, &[name, "many"]);
-        fs::write(&path, good).expect("restored");
+    load.wait_for_progress(500);
+    let cases: [Case; 8] = [
+        ("a bit of a record", "log.", |bytes| bytes[1000] ^= 1),
+        ("the header of a log", "log.", |bytes| bytes[..16].fill(0)),
+        ("a block of zeros in a log", "log.", |bytes| bytes[40..552].fill(0)),
+        ("a bit of a snapshot", "snapshot.", |bytes| bytes[60] ^= 1),
+        ("half a snapshot", "snapshot.", |bytes| bytes.truncate(bytes.len() / 2)),
+        ("currentEpoch is text", "currentEpoch", |bytes| *bytes = b"many".to_vec()),
+        ("acceptedEpoch is another number", "acceptedEpoch", |bytes| bytes[0] ^= 2),
+        ("all of a log", "log.", |bytes| bytes.fill(0xff)),
+    ];
+    for (round, (what, name, damage)) in cases.into_iter().enumerate() {
+        // Leaders and followers in turn.
+        let victim = &mut cluster.servers[round % 3];
+        victim.kill();
+        // Of the oldest files, so that more of them are behind what is lost.
+        let path = paths(&victim.data()).into_iter().find(|path| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(|it| it.starts_with(name))
+        });
+        let path = path.unwrap_or_else(|| panic!("{what}: no {name}"));
+        let mut bytes = fs::read(&path).expect("it is there");
+        damage(&mut bytes);
+        fs::write(&path, bytes).expect("damaged");
+        victim.start();
+        cluster.wait_until_all_serve();
+        load.wait_for_progress(50);
+        let victim = &cluster.servers[round % 3];
+        let left =
+            paths(&victim.data()).into_iter().any(|path| path.ends_with("vivarium.history-lost"));
+        assert!(!left, "{what}: it has a history again");
     }
-    let log = file(victim, "log.");
-    let mut bytes = fs::read(&log).expect("it is there");
-    bytes[1000] ^= 1;
-    fs::write(&log, bytes).expect("damaged");
-    ends_with(victim, 1, &["nothing is cut"]);
-    load.wait_for_progress(100);
-    fs::rename(victim.data().join("version-2"), victim.directory.join("damaged")).expect("moved");
-    victim.start();
-    cluster.wait_until_all_serve();
+    let aside = paths(cluster.servers[0].directory.as_path());
+    let aside = aside.iter().filter(|path| path.to_string_lossy().contains("vivarium.aside.1."));
+    assert!(aside.count() > 0, "what was damaged is kept");
     check_everything(&cluster.addresses(), load.stop());
 }
 
@@ -132,43 +150,119 @@ fn end_of_data(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
 }
 
+/// Waits until its log has these words.
+fn says(server: &Server, words: &str) {
+    wait_until(words, || server.log().contains(words));
+}
+
+/// How long nobody may serve who cannot: an election takes 0.3 s.
+const IN_VAIN: Duration = Duration::from_secs(2);
+
 #[test]
-fn a_server_whose_last_record_has_a_flipped_bit_stays_away_and_the_write_is_kept_by_the_other() {
-    let mut cluster = Cluster::start(3);
+fn a_server_whose_last_record_has_a_flipped_bit_has_no_vote_until_the_write_is_given_back_to_it() {
     let (damaged, good, away) = (0, 1, 2);
-    cluster.servers[away].kill();
-    // Two of three have it, so it is acknowledged.
-    let addresses = [cluster.servers[damaged].address(), cluster.servers[good].address()];
-    let mut client = Client::connect(&addresses, TIMEOUT);
-    client.create("/acknowledged", b"precious", CreateMode::Persistent).expect("created");
-    cluster.servers[damaged].kill();
-    cluster.servers[good].kill();
+    for which in 0..3 {
+        let mut cluster = Cluster::start(3);
+        cluster.servers[away].kill();
+        // Two of three have it, so it is acknowledged.
+        let addresses = [cluster.servers[damaged].address(), cluster.servers[good].address()];
+        let mut client = Client::connect(&addresses, TIMEOUT);
+        client.create("/acknowledged", b"precious", CreateMode::Persistent).expect("created");
+        cluster.servers[damaged].kill();
+        cluster.servers[good].kill();
 
-    let path = file(&cluster.servers[damaged], "log.");
-    let whole = fs::read(&path).expect("it is there");
-    // Anywhere in the last record: in its data, in its digest, in the byte that ends it.
-    let data = whole.windows(8).rposition(|bytes| bytes == b"precious").expect("it was logged");
-    let end = end_of_data(&whole);
-    for at in [data, end - 4, end - 1] {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 1;
+        let path = file(&cluster.servers[damaged], "log.");
+        let mut bytes = fs::read(&path).expect("it is there");
+        // Anywhere in the last record: in its data, in its digest, in the byte that ends it.
+        let data = bytes.windows(8).rposition(|bytes| bytes == b"precious").expect("it was logged");
+        let end = end_of_data(&bytes);
+        bytes[[data, end - 4, end - 1][which]] ^= 1;
         fs::write(&path, &bytes).expect("damaged");
-        let name = path.display().to_string();
-        let words = [&*name, "offset", "nothing is cut", "fetch its data from the ensemble"];
-        ends_with(&mut cluster.servers[damaged], 1, &words);
-        assert!(fs::read(&path).expect("it is there") == bytes, "nothing may be changed");
-    }
 
-    cluster.servers[away].start();
-    cluster.servers[good].start();
-    let mut client = Client::connect(&[cluster.servers[good].address()], TIMEOUT);
-    assert_eq!(&client.get("/acknowledged", false).expect("it is there").0[..], b"precious");
-    let server = &mut cluster.servers[damaged];
-    fs::rename(server.data().join("version-2"), server.directory.join("damaged")).expect("moved");
+        // The two that are up lack the write, so they must not be a quorum.
+        cluster.servers[away].start();
+        cluster.servers[damaged].start();
+        says(&cluster.servers[away], "server.1 has lost its history");
+        let began = Instant::now();
+        while began.elapsed() < IN_VAIN {
+            for server in [damaged, away] {
+                assert_eq!(cluster.servers[server].mode(), None, "{}", cluster.logs());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let log = cluster.servers[damaged].log();
+        for words in ["files were set aside as vivarium.aside.1.", "waits for a leader"] {
+            assert!(log.contains(words), "{words:?} is not in {log}");
+        }
+        let aside = path.with_file_name(format!(
+            "vivarium.aside.1.{}",
+            path.file_name().and_then(|name| name.to_str()).expect("a name")
+        ));
+        assert!(fs::read(&aside).expect("set aside") == bytes, "as it was");
+
+        cluster.servers[good].start();
+        cluster.wait_until_all_serve();
+        for server in &cluster.servers {
+            let mut client = Client::connect(&[server.address()], TIMEOUT);
+            let (data, _) = client.get("/acknowledged", false).expect("it is there");
+            assert_eq!(&data[..], b"precious");
+        }
+        // It votes again: with either of the others alone.
+        cluster.servers[good].kill();
+        let addresses = [cluster.servers[damaged].address(), cluster.servers[away].address()];
+        let mut client = Client::connect(&addresses, TIMEOUT);
+        client.set("/acknowledged", b"still", -1).expect("there is a quorum");
+    }
+}
+
+#[test]
+fn two_damaged_members_of_three_serve_nobody_and_each_says_what_it_has() {
+    let mut cluster = Cluster::start(3);
+    let mut client = Client::connect(&cluster.addresses(), TIMEOUT);
+    client.create("/acknowledged", b"precious", CreateMode::Persistent).expect("created");
+    for server in &mut cluster.servers {
+        server.kill();
+    }
+    let mut whole = Vec::new();
+    for server in &cluster.servers[..2] {
+        let path = file(server, "log.");
+        let good = fs::read(&path).expect("it is there");
+        let mut bytes = good.clone();
+        let end = end_of_data(&bytes);
+        bytes[end - 1] ^= 1;
+        fs::write(&path, bytes).expect("damaged");
+        whole.push((path, good));
+    }
+    for server in &mut cluster.servers {
+        server.start();
+    }
+    for (server, has) in [(0, "zxid 0x0"), (1, "zxid 0x0"), (2, "zxid 0x1000000")] {
+        let server = &mut cluster.servers[server];
+        says(server, "nobody can lead");
+        let log = server.log();
+        let line = log.lines().find(|line| line.contains("nobody can lead")).expect("it says so");
+        for words in ["server.1 and server.2 have lost", has, "remove vivarium.history-lost"] {
+            assert!(line.contains(words), "{words:?} is not in: {line}");
+        }
+    }
+    // One of them gets its file back: with the one that is whole it is a quorum, and repairs the
+    // other.
+    let server = &mut cluster.servers[0];
+    server.kill();
+    let (path, good) = &whole[0];
+    let version = path.parent().expect("a directory");
+    for name in ["snapshot.0", "currentEpoch"] {
+        let aside = version.join(format!("vivarium.aside.1.{name}"));
+        fs::rename(aside, version.join(name)).expect("given its name again");
+    }
+    fs::write(path, good).expect("restored from a copy");
+    fs::remove_file(version.join("vivarium.history-lost")).expect("removed");
     server.start();
     cluster.wait_until_all_serve();
-    let mut client = Client::connect(&[cluster.servers[damaged].address()], TIMEOUT);
-    assert_eq!(&client.get("/acknowledged", false).expect("it is there").0[..], b"precious");
+    for server in &cluster.servers {
+        let mut client = Client::connect(&[server.address()], TIMEOUT);
+        assert_eq!(&client.get("/acknowledged", false).expect("there").0[..], b"precious");
+    }
 }
 
 fn adler32(bytes: &[u8]) -> u32 {

@@ -56,6 +56,8 @@ pub enum Act {
     Compact(Sid),
     /// A server crashes and starts again.
     Crash(Sid),
+    /// A server crashes, finds its history damaged, and starts again without it.
+    Damage(Sid),
     /// A server reads the next election message of another.
     ReadNotification(Sid, Sid),
     /// A looking server says its vote again.
@@ -101,6 +103,7 @@ impl Act {
             Self::LeaderReadsRun(a, b, number) => (24, a, Some(b), number),
             Self::Attach(a, client) => (25, a, None, client),
             Self::Apply(a) => (30, a, None, 0),
+            Self::Damage(a) => (31, a, None, 0),
             Self::Ask(a, client, asking) => (26 + asking as u32, a, None, client),
         };
         kind << 24 | u32::from(number) << 16 | u32::from(a.0) << 8 | b.map_or(0, |b| u32::from(b.0))
@@ -141,6 +144,7 @@ impl Act {
             27 => Self::Ask(a, number, Asking::Sync),
             28 => Self::Ask(a, number, Asking::Read),
             30 => Self::Apply(a),
+            31 => Self::Damage(a),
             29 => Self::Ask(a, number, Asking::Watch),
             _ => return None,
         })

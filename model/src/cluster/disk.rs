@@ -1,6 +1,6 @@
 //! A server's disk: what is durable, and what has been issued behind it.
 
-use zab::{DiskImage, Record};
+use zab::{DiskImage, Epoch, Record};
 
 use super::machine::Txn;
 use super::payload::Origin;
@@ -14,6 +14,18 @@ pub struct Disk {
     pub snapshot: Vec<Txn>,
     /// Issued, not durable.
     pub pending: Vec<Write>,
+    /// What was here before the history was lost, until there is another: nobody can read it, but
+    /// whoever was told of it relies on it.
+    pub lost: Option<Lost>,
+}
+
+/// A history that was lost.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Lost {
+    /// `currentEpoch`, as it was.
+    pub current: Epoch,
+    /// The history.
+    pub history: Vec<Txn>,
 }
 
 /// A record, with the snapshot that belongs to it if it is one.
@@ -28,7 +40,18 @@ pub struct Write {
 impl Disk {
     /// What a server that never ran has on disk.
     pub fn empty() -> Self {
-        Self { image: DiskImage::empty(), snapshot: Vec::new(), pending: Vec::new() }
+        Self { image: DiskImage::empty(), snapshot: Vec::new(), pending: Vec::new(), lost: None }
+    }
+
+    /// The disk after a crash on which the history was found damaged, and was set aside.
+    pub fn damaged(&self) -> Self {
+        let current = self.image.current;
+        let lost = || Lost { current, history: self.durable_history() };
+        Self {
+            image: DiskImage::without_history(self.image.accepted),
+            lost: Some(self.lost.clone().unwrap_or_else(lost)),
+            ..Self::empty()
+        }
     }
 
     /// The history on this disk.
@@ -52,6 +75,9 @@ impl Disk {
         self.image.apply(&write.record);
         if let Record::Snapshot { .. } = write.record {
             self.snapshot = write.content;
+        }
+        if !self.image.history_lost {
+            self.lost = None;
         }
         true
     }

@@ -22,6 +22,8 @@ pub struct Info {
     pub dialling: Option<Sid>,
     /// Records wait for the disk.
     pub writes: bool,
+    /// Its history was lost, and it has got none yet.
+    pub history_lost: bool,
     /// Of the timers that a model fires: those that run.
     pub quorum_loss: bool,
     /// See `quorum_loss`.
@@ -87,6 +89,7 @@ impl Info {
             established: node.core().established(),
             dialling: node.dialling,
             writes: !node.disk.pending.is_empty(),
+            history_lost: node.disk.lost.is_some(),
             quorum_loss: armed(zab::Timer::QuorumLoss),
             init_limit: armed(zab::Timer::InitLimit),
             resend: armed(zab::Timer::Resend),

@@ -21,6 +21,9 @@ pub struct Limits {
     pub leaderships: u8,
     /// Crashes.
     pub crashes: u8,
+    /// A crash may take a server's history along, as long as those without one are fewer than half
+    /// of the voters, also with it.
+    pub damage: bool,
     /// Time-outs at one end of a link whose other end is well.
     pub timeouts: u8,
     /// Snapshots that servers write of themselves.

@@ -32,6 +32,8 @@ pub enum Mark {
     WatchTold,
     /// A client attached to another server, and had a write without an answer.
     MovedWithWrite,
+    /// A server whose history was lost has got one from a leader.
+    HistoryRestored,
 }
 
 impl Mark {
@@ -78,6 +80,7 @@ pub enum Companion {
     DeposedLeaderFollowed,
     MovedWithWrite,
     SyncAtReplacedLeader,
+    HistoryRestored,
 }
 
 /// How a companion is observed.
@@ -90,7 +93,7 @@ pub enum Seen {
 
 impl Companion {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::TwoLeaders,
         Self::CommitBeforeOwnFsync,
         Self::TruncOfUncommitted,
@@ -104,6 +107,7 @@ impl Companion {
         Self::DeposedLeaderFollowed,
         Self::MovedWithWrite,
         Self::SyncAtReplacedLeader,
+        Self::HistoryRestored,
     ];
 
     /// Its name, as on the command line.
@@ -122,6 +126,7 @@ impl Companion {
             Self::DeposedLeaderFollowed => "deposed-leader-followed",
             Self::MovedWithWrite => "session-moved-with-write",
             Self::SyncAtReplacedLeader => "sync-at-replaced-leader",
+            Self::HistoryRestored => "history-restored",
         }
     }
 
@@ -153,6 +158,7 @@ impl Companion {
                     && limits.leaderships >= 1
             }
             Self::SyncAtReplacedLeader => twice && clients.clients > 0,
+            Self::HistoryRestored => three && limits.damage && limits.crashes > 0,
         }
     }
 
@@ -175,6 +181,7 @@ impl Companion {
             Self::CommitWhileJoining => Seen::OnStep(Mark::CommitBeforeUpToDate.bit()),
             Self::MovedWithWrite => Seen::OnStep(Mark::MovedWithWrite.bit()),
             Self::SyncAtReplacedLeader => Seen::InState(1 << 7),
+            Self::HistoryRestored => Seen::OnStep(Mark::HistoryRestored.bit()),
         }
     }
 
@@ -196,6 +203,7 @@ impl Companion {
             Self::SyncAtReplacedLeader => {
                 "a client waits for a sync where the leader was replaced by a newer one"
             }
+            Self::HistoryRestored => "a server whose history was lost has got one from a leader",
         }
     }
 }

@@ -69,6 +69,7 @@ struct Ids {
     sync: u32,
     compact: u32,
     crash: u32,
+    damage: u32,
     lead: u32,
     init_limit: u32,
     sync_limit: u32,
@@ -162,6 +163,7 @@ impl<M: Machine> Cluster<M> {
             sync: event(Event::Sync),
             compact: event(Event::Compact),
             crash: event(Event::Crash),
+            damage: event(Event::Damage),
             lead: event(Event::Elected(Decision::Lead)),
             init_limit: core(zab::Timer::InitLimit),
             sync_limit: core(zab::Timer::SyncLimit),
@@ -316,7 +318,8 @@ impl<M: Machine> Cluster<M> {
         let mut leaders = 0;
         for (a, info) in infos.iter().enumerate() {
             violated |= info.violated;
-            if self.tables.begins_with(cache, info.durable, chosen) {
+            // Whoever lost its history has no say in what another server begins with.
+            if info.history_lost || self.tables.begins_with(cache, info.durable, chosen) {
                 holders.insert(self.servers[a].me);
             }
             for other in &infos[..a] {

@@ -95,6 +95,8 @@ pub enum Event {
     Compact,
     /// The server crashes and starts again.
     Crash,
+    /// The server crashes, and starts again without its history, which was found damaged.
+    Damage,
 }
 
 /// What an event did to the rest of the cluster.
@@ -232,8 +234,11 @@ impl<M: Machine> Node<M> {
                     return None;
                 }
             }
-            Event::Crash => {
-                let mut disk = self.disk.clone();
+            Event::Crash | Event::Damage => {
+                let mut disk = match event {
+                    Event::Damage => self.disk.damaged(),
+                    _ => self.disk.clone(),
+                };
                 if matches!(disk.pending.first(), Some(w) if matches!(w.record, Record::CurrentEpoch(_)))
                 {
                     effects.marks |= Mark::CrashBetweenHistoryAndEpoch.bit();
@@ -276,7 +281,11 @@ impl<M: Machine> Node<M> {
 
     /// One more record is durable; false if there is none.
     fn advance(&mut self, effects: &mut Effects) -> bool {
+        let lost = self.disk.lost.is_some();
         let advances = self.disk.advance();
+        if lost && self.disk.lost.is_none() {
+            effects.marks |= Mark::HistoryRestored.bit();
+        }
         if advances {
             effects.disks.push(OnDisk::of(&self.disk));
         }

@@ -122,6 +122,7 @@ impl<M: Machine> Cluster<M> {
             Act::Propose(_) => Event::Propose(Origin(Budget::Txns.left(self.budgets(state)) as u8)),
             Act::Sync(_) => Event::Sync,
             Act::Crash(_) => Event::Crash,
+            Act::Damage(_) => Event::Damage,
             Act::Lead(_)
             | Act::Follow(..)
             | Act::Connect(..)

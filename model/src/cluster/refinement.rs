@@ -7,13 +7,13 @@
 
 use zab::{Epoch, Fact, Quorum, Sid};
 
-use super::disk::Disk;
+use super::disk::{Disk, Lost};
 use super::ghost::GhostEvent;
 use super::machine::Txn;
 use super::payload::Origin;
 use abstract_zab::action::Action;
 use abstract_zab::fold::{Actor, Fold, Own};
-use abstract_zab::histories::Histories;
+use abstract_zab::histories::{Histories, History};
 use abstract_zab::summary::{Local, Summary};
 
 /// A server's own variables in abstract Zab, spelt out.
@@ -25,18 +25,31 @@ pub struct OnDisk {
     pub accepted: Epoch,
     /// `log`: the history.
     pub log: Vec<Txn>,
+    /// What was there before the history was lost.
+    pub lost: Option<Lost>,
 }
 
 impl OnDisk {
     /// What is durable, and nothing else.
     pub fn of(disk: &Disk) -> Self {
         let image = &disk.image;
-        Self { promised: image.accepted, accepted: image.current, log: disk.durable_history() }
+        Self {
+            promised: image.accepted,
+            accepted: image.current,
+            log: disk.durable_history(),
+            lost: disk.lost.clone(),
+        }
     }
 
-    /// The same with histories as ids.
-    pub fn local(&self, histories: &Histories<Origin>) -> Local {
-        Local { p: self.promised, a: self.accepted, log: histories.of(&self.log) }
+    /// The same with histories as ids: what counts, and what there is if that is something else.
+    pub(super) fn own(&self, histories: &Histories<Origin>) -> (Local, Option<History>) {
+        let (p, log) = (self.promised, histories.of(&self.log));
+        match &self.lost {
+            None => (Local { p, a: self.accepted, log }, None),
+            Some(lost) => {
+                (Local { p, a: lost.current, log: histories.of(&lost.history) }, Some(log))
+            }
+        }
     }
 }
 
@@ -51,7 +64,8 @@ pub struct Held {
 
 impl Held {
     fn own(&self, histories: &Histories<Origin>) -> Own {
-        Own { local: self.disk.local(histories), delivered: histories.of(&self.applied) }
+        let (local, restored) = self.disk.own(histories);
+        Own { local, delivered: histories.of(&self.applied), restored }
     }
 }
 
@@ -88,7 +102,12 @@ impl Step {
                     let holds = self.after.applied.iter().take_while(|txn| txn.zxid <= *zxid);
                     after.applied = holds.cloned().collect();
                 }
-                Fact::Started { .. } => after.applied.clone_from(&self.after.applied),
+                Fact::Started { history_lost, .. } => {
+                    after.applied.clone_from(&self.after.applied);
+                    if *history_lost {
+                        after.disk.clone_from(&self.after.disk);
+                    }
+                }
                 Fact::Promised { .. }
                 | Fact::Elected { .. }
                 | Fact::Accepted { .. }

@@ -39,6 +39,9 @@ impl<M: Machine> Cluster<M> {
                 f(cache, Act::Compact(me));
             }
             f(cache, Act::Crash(me));
+            if self.limits.damage {
+                f(cache, Act::Damage(me));
+            }
             match info.role {
                 Role::Down => {}
                 Role::Looking if M::REAL_ELECTION => {
@@ -366,6 +369,20 @@ impl<M: Machine> Cluster<M> {
                 self.drop_links(cache, words, i);
                 tells(taken, state, words)
             }
+            Act::Damage(a) => {
+                self.spend(words, Budget::Crashes)?;
+                let i = self.index(a);
+                let lost = |j: &usize| {
+                    *j == i || self.tables.info(self.servers[*j], state[*j]).history_lost
+                };
+                let voters = usize::from(self.limits.servers);
+                if 2 * (0..voters).filter(lost).count() >= voters {
+                    return None;
+                }
+                let taken = self.event(cache, words, i, ids.damage)?;
+                self.drop_links(cache, words, i);
+                tells(taken, state, words)
+            }
             Act::ReadNotification(a, b) => {
                 let (i, j) = (self.index(a), self.index(b));
                 let at = self.slot_at(j, i);
@@ -495,7 +512,7 @@ impl<M: Machine> Cluster<M> {
         if node == NONE {
             return None;
         }
-        let crashes = code == Code::Event(self.ids.crash);
+        let crashes = [self.ids.crash, self.ids.damage].map(Code::Event).contains(&code);
         if M::REAL_ELECTION && crashes {
             self.drop_slots(cache, words, i);
         }

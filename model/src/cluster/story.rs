@@ -90,7 +90,9 @@ impl<M: Machine> Teller<'_, M> {
             step.memory
                 .extend(memory(old, new).into_iter().map(|change| format!("{name}: {change}")));
             step.disk.extend(
-                disk(old, new, act == Act::Crash(name)).into_iter().map(|c| format!("{name}: {c}")),
+                disk(old, new, [Act::Crash(name), Act::Damage(name)].contains(&act))
+                    .into_iter()
+                    .map(|c| format!("{name}: {c}")),
             );
         }
         if let (Some(old), Some(new)) = (cluster.clients(before), cluster.clients(after)) {
@@ -179,6 +181,7 @@ fn reads(act: Act) -> Option<(Sid, Sid)> {
         | Act::Sync(_)
         | Act::Compact(_)
         | Act::Crash(_)
+        | Act::Damage(_)
         | Act::Resend(_)
         | Act::Finalize(_)
         | Act::Apply(_)
@@ -333,7 +336,7 @@ fn actions(marks: u128) -> String {
 
 fn kind(act: Act) -> StepKind {
     match act {
-        Act::Crash(_) => StepKind::Crash,
+        Act::Crash(_) | Act::Damage(_) => StepKind::Crash,
         Act::Disk(_) | Act::Disks(_) | Act::Compact(_) => StepKind::Disk,
         Act::LearnerTimeout(_)
         | Act::LeaderTimeout(..)
@@ -388,6 +391,9 @@ fn text(act: Act) -> String {
         Act::Sync(a) => format!("a client asks {a} for a sync"),
         Act::Compact(a) => format!("{a} writes a snapshot of itself and purges its log"),
         Act::Crash(a) => format!("{a} crashes, and starts again from its disk"),
+        Act::Damage(a) => {
+            format!("{a} crashes, finds its history damaged, and starts again without it")
+        }
         Act::ReadNotification(a, b) => format!("{a} reads an election message of {b}"),
         Act::Resend(a) => format!("{a} says its vote again"),
         Act::Finalize(a) => format!("{a} has waited long enough for a better vote"),

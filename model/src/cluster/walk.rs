@@ -78,7 +78,7 @@ impl<M: Machine> Cluster<M> {
             steps += 1;
         }
         for (i, config) in self.servers().iter().enumerate() {
-            let local = OnDisk::of(&self.node(&words, i).disk).local(histories);
+            let (local, _) = OnDisk::of(&self.node(&words, i).disk).own(histories);
             run.expect(config.me, &local, histories);
         }
         Ok(Walk { steps, run })
@@ -88,6 +88,7 @@ impl<M: Machine> Cluster<M> {
 fn is_fault(act: &Act) -> bool {
     match act {
         Act::Crash(_)
+        | Act::Damage(_)
         | Act::LearnerTimeout(_)
         | Act::LeaderTimeout(..)
         | Act::LeaderInitLimit(_)

@@ -101,7 +101,7 @@ mod tests {
         let disk = |accepted, current, snapshot, log: &[(u32, u32)]| {
             let log = log.iter().map(|&place| txn(at(place))).collect();
             let (accepted, current) = (Epoch(accepted), Epoch(current));
-            DiskImage { accepted, current, snapshot: at(snapshot), log }
+            DiskImage { accepted, current, snapshot: at(snapshot), log, history_lost: false }
         };
         let disks = [
             (DiskImage::empty(), 8),

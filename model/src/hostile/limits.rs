@@ -162,6 +162,7 @@ impl Limits {
             current: Epoch(1),
             snapshot: zxid(1),
             log: vec![txn(zxid(2))],
+            history_lost: false,
         };
         [DiskImage::empty(), old].into_iter().take(usize::from(self.disks)).collect()
     }

@@ -31,7 +31,7 @@ struct Kind {
     name: &'static str,
     about: &'static str,
     /// Values of [`BOUNDS`], in their order.
-    tiers: &'static [(Tier, [u64; 11])],
+    tiers: &'static [(Tier, [u64; 12])],
 }
 
 const KINDS: &[Kind] = &[
@@ -39,29 +39,37 @@ const KINDS: &[Kind] = &[
         name: "liveness-3",
         about: "two servers, election and all, come to serve clients: calm runs from every state",
         tiers: &[
-            (Tier::Quick, [2, 0, 1, 2, 1, 1, 15, 2, 0, 1, 0]),
-            (Tier::Standard, [2, 0, 2, 3, 2, 2, 15, 6, 1, 0, 0]),
+            (Tier::Quick, [2, 0, 1, 2, 1, 1, 15, 2, 0, 1, 0, 0]),
+            (Tier::Standard, [2, 0, 2, 3, 2, 2, 15, 6, 1, 0, 0, 0]),
         ],
     },
     Kind {
         name: "liveness-4",
         about: "three servers, election and all, come to serve clients: calm runs from every state",
         tiers: &[
-            (Tier::Quick, [3, 0, 1, 1, 1, 0, 15, 1, 0, 0, 0]),
-            (Tier::Standard, [3, 0, 1, 2, 1, 0, 15, 2, 0, 0, 0]),
+            (Tier::Quick, [3, 0, 1, 1, 1, 0, 15, 1, 0, 0, 0, 0]),
+            (Tier::Standard, [3, 0, 1, 2, 1, 0, 15, 2, 0, 0, 0, 0]),
         ],
     },
     Kind {
         name: "liveness-5",
         about: "three servers, with a time-out that may lock one out until the next election: calm runs from every state",
         tiers: &[
-            (Tier::Quick, [3, 0, 1, 2, 1, 1, 15, 1, 0, 0, 1]),
-            (Tier::Standard, [3, 0, 1, 2, 1, 1, 15, 2, 0, 0, 1]),
+            (Tier::Quick, [3, 0, 1, 2, 1, 1, 15, 1, 0, 0, 1, 0]),
+            (Tier::Standard, [3, 0, 1, 2, 1, 1, 15, 2, 0, 0, 1, 0]),
+        ],
+    },
+    Kind {
+        name: "liveness-6",
+        about: "three servers, one of which may lose its history and gets another one: calm runs from every state",
+        tiers: &[
+            (Tier::Quick, [3, 0, 1, 1, 1, 0, 15, 1, 0, 0, 0, 1]),
+            (Tier::Standard, [3, 0, 1, 2, 1, 0, 15, 2, 0, 0, 0, 1]),
         ],
     },
 ];
 
-const BOUNDS: [BoundInfo; 11] = {
+const BOUNDS: [BoundInfo; 12] = {
     const fn bound(name: &'static str, about: &'static str, min: u64, max: u64) -> BoundInfo {
         BoundInfo { name, about, min, max }
     }
@@ -87,6 +95,12 @@ const BOUNDS: [BoundInfo; 11] = {
         bound(
             "locked-out",
             "1: who promised an epoch above the established one may wait for the next election",
+            0,
+            1,
+        ),
+        bound(
+            "damage",
+            "1: a crash may take along the history of fewer than half of the voters",
             0,
             1,
         ),
@@ -117,6 +131,7 @@ fn cluster(bounds: &Bounds) -> Cluster<Peer<Origin>> {
         elections: value("elections"),
         resends: value("resends"),
         stale_votes: bounds.value("stale-votes") == 1,
+        damage: bounds.value("damage") == 1,
         exact_disks: false,
         refinement: false,
         locked_out: bounds.value("locked-out") == 1,

@@ -149,6 +149,7 @@ impl Calms for Whole {
             | Act::Sync(_)
             | Act::Compact(_)
             | Act::Crash(_)
+            | Act::Damage(_)
             | Act::Apply(_)
             | Act::Attach(..)
             | Act::Ask(..) => {
@@ -203,6 +204,7 @@ impl Whole {
             | Act::Sync(_)
             | Act::Compact(_)
             | Act::Crash(_)
+            | Act::Damage(_)
             | Act::LearnerTimeout(_)
             | Act::LeaderTimeout(..)
             | Act::LeaderInitLimit(_)
@@ -242,6 +244,7 @@ impl Whole {
             | Act::Sync(_)
             | Act::Compact(_)
             | Act::Crash(_)
+            | Act::Damage(_)
             | Act::Resend(_)
             | Act::Finalize(_)
             | Act::Apply(_)
@@ -290,6 +293,7 @@ fn plenty() -> u32 {
         early: false,
         window: 0,
         stale_votes: false,
+        damage: false,
         exact_disks: false,
         refinement: false,
         locked_out: false,

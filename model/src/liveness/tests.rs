@@ -82,6 +82,7 @@ const TWO: Limits = Limits {
     elections: 2,
     resends: 0,
     stale_votes: true,
+    damage: false,
     exact_disks: false,
     refinement: false,
     locked_out: false,

@@ -25,10 +25,15 @@ use super::summary::{Local, Summary};
 /// A server's own part of a state: its variables, and what its state machine holds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Own {
-    /// What is on its disk.
+    /// What is on its disk; while its history is lost, what was there before.
     pub local: Local,
     /// What was given to its state machine.
     pub delivered: History,
+    /// What is on its disk while its history is lost. Abstract Zab has no such servers: to it this
+    /// one still has what it had, and does nothing that would show it, until it accepts an epoch
+    /// with all that its leader has sent. So what has to hold of that (it continues what the server
+    /// had acknowledged in that epoch) is the guard of an action that every server takes.
+    pub restored: Option<History>,
 }
 
 /// Why a fact is no step of abstract Zab from here.
@@ -80,9 +85,27 @@ impl<P: Clone + Eq + Hash + std::fmt::Debug> Fold<'_, P> {
     /// fact of several actions can be cut in the middle, and may be given again.
     pub fn take(&mut self, actor: &mut Actor<'_, P>, fact: &Fact<P>) -> Result<(), Unexplained> {
         let f = actor.me;
-        let Own { local, delivered } = *actor.own;
+        let Own { local, delivered, restored } = *actor.own;
+        let log = restored.unwrap_or(local.log);
         match fact {
-            Fact::Started { accepted, current, snapshot, last } => {
+            Fact::Started { accepted, snapshot, last, history_lost: true, .. } => {
+                if local.p != *accepted {
+                    return Err(none(format!(
+                        "{f} starts without its history and with acceptedEpoch {accepted}; on its \
+                         disk was {}",
+                        local.p
+                    )));
+                }
+                actor.own.restored = Some(self.known(actor.own, *last)?);
+                let snapshot = self.known(actor.own, *snapshot)?;
+                self.ends(actor)?;
+                actor.own.delivered = snapshot;
+                self.remember(f, snapshot)
+            }
+            Fact::Started { .. } if restored.is_some() => {
+                Err(none(format!("{f} starts with a history that it has got from nobody")))
+            }
+            Fact::Started { accepted, current, snapshot, last, history_lost: false } => {
                 let found = (*accepted, *current, *last);
                 if (local.p, local.a, self.histories.last_zxid(local.log)) != found {
                     return Err(none(format!(
@@ -102,16 +125,25 @@ impl<P: Clone + Eq + Hash + std::fmt::Debug> Fold<'_, P> {
                 self.act(actor, Action::Promise { f, e: *epoch, c: *candidate })
             }
             Fact::Elected { epoch, last } => self.elected(actor, *epoch, *last),
-            Fact::Accepted { epoch } => self.act(actor, Action::SetEpoch { f, e: *epoch }),
+            Fact::Accepted { epoch } => {
+                if let Some(l) = restored {
+                    self.write(actor, l)?;
+                    actor.own.restored = None;
+                }
+                if restored.is_some() && local.a == *epoch {
+                    return Ok(());
+                }
+                self.act(actor, Action::SetEpoch { f, e: *epoch })
+            }
             Fact::Appended(txn) => {
-                let l = self.histories.push(local.log, txn.clone());
-                self.write(actor, l)
+                let l = self.histories.push(log, txn.clone());
+                self.wrote(actor, l)
             }
             Fact::Truncated { to } => {
-                let l = self.ending_at(local.log, *to).ok_or_else(|| {
+                let l = self.ending_at(log, *to).ok_or_else(|| {
                     none(format!("{f} cuts its history behind {to:?}, which is not in it"))
                 })?;
-                self.write(actor, l)
+                self.wrote(actor, l)
             }
             Fact::Replaced { zxid } => {
                 let history = self.summary.history(local.p);
@@ -122,7 +154,10 @@ impl<P: Clone + Eq + Hash + std::fmt::Debug> Fold<'_, P> {
                          history of epoch {epoch}"
                     ))
                 })?;
-                self.write(actor, l)
+                self.wrote(actor, l)
+            }
+            Fact::Acknowledged { .. } if restored.is_some() => {
+                Err(none(format!("{f} acknowledges something without its history")))
             }
             Fact::Acknowledged { zxid } => {
                 let acknowledged = self.ending_at(local.log, *zxid).ok_or_else(|| {
@@ -172,6 +207,15 @@ impl<P: Clone + Eq + Hash + std::fmt::Debug> Fold<'_, P> {
             )));
         }
         self.act(actor, Action::Elect { e, c, rc })
+    }
+
+    /// The history on disk becomes `l`.
+    fn wrote(&mut self, actor: &mut Actor<'_, P>, l: History) -> Result<(), Unexplained> {
+        if let Some(restored) = &mut actor.own.restored {
+            *restored = l;
+            return Ok(());
+        }
+        self.write(actor, l)
     }
 
     /// The durable history becomes `l`.
@@ -251,7 +295,7 @@ impl<P: Clone + Eq + Hash + std::fmt::Debug> Fold<'_, P> {
     /// known.
     fn known(&self, own: &Own, zxid: Zxid) -> Result<History, Unexplained> {
         let led = self.summary.reigns.values().rev().map(|reign| reign.history);
-        let all = [own.delivered, own.local.log].into_iter().chain(led);
+        let all = [own.delivered, own.local.log].into_iter().chain(own.restored).chain(led);
         let mut all = all.chain([self.summary.settled]);
         let found = all.find_map(|history| self.ending_at(history, zxid));
         found.ok_or_else(|| none(format!("no known history ends at {zxid:?}")))

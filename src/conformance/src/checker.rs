@@ -206,15 +206,23 @@ impl Checker {
                     ),
                 ]
             };
-            let monotone = found.accepted >= accepted && found.current >= current;
+            // Whoever says that its history is lost has to have its promise.
+            let lost = image.history_lost;
+            let monotone = found.accepted >= accepted && (lost || found.current >= current);
             merged.tallies.check(Property::Z8, monotone, says);
             let complete = before.is_some_and(|server| server.number + 1 == number);
             if let (Some(disks), true) = (&left.disks, complete) {
-                merged.tallies.check(Property::R2, disks.contains(&found), says);
+                let left = |disk: &Disk| {
+                    if lost { disk.accepted == found.accepted } else { *disk == found }
+                };
+                merged.tallies.check(Property::R2, disks.iter().any(left), says);
             }
             let had = merged.durable.range((me, zab::Epoch(0))..=(me, zab::Epoch(u32::MAX)));
             let had = had.map(|(&(_, epoch), &at)| (epoch, at)).collect();
-            merged.restarts.push(Restart { at: (found.last, at), kept: (left.kept, left.at), had });
+            if !lost {
+                let (at, kept) = ((found.last, at), (left.kept, left.at));
+                merged.restarts.push(Restart { at, kept, had });
+            }
         }
         let server = self.servers.entry(me).or_insert_with(|| Server {
             before: None,

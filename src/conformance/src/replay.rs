@@ -176,8 +176,8 @@ impl Shell<Bytes> for Again {
 fn with_digests(fact: Fact<Bytes>) -> Fact<Digest> {
     let txn = |txn: Txn<Bytes>| Txn { zxid: txn.zxid, payload: Digest::of_stand_in(&txn.payload) };
     match fact {
-        Fact::Started { accepted, current, snapshot, last } => {
-            Fact::Started { accepted, current, snapshot, last }
+        Fact::Started { accepted, current, snapshot, last, history_lost } => {
+            Fact::Started { accepted, current, snapshot, last, history_lost }
         }
         Fact::Promised { epoch, candidate } => Fact::Promised { epoch, candidate },
         Fact::Elected { epoch, last } => Fact::Elected { epoch, last },

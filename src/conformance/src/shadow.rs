@@ -22,7 +22,8 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn of(image: &DiskImage<Digest>) -> Self {
-        Self { accepted: image.accepted, current: image.current, last: image.last() }
+        let current = if image.history_lost { Epoch(0) } else { image.current };
+        Self { accepted: image.accepted, current, last: image.last() }
     }
 
     fn apply(&mut self, pending: Pending) {
@@ -505,7 +506,13 @@ mod tests {
         let log = [1, 2, 3].map(|counter| zxid(1, counter));
         let log = log.map(|zxid| Txn { zxid, payload: Digest::of(b"any") });
         let (accepted, current) = (Epoch(1), Epoch(1));
-        let image = DiskImage { accepted, current, snapshot: zxid(1, 1), log: log[1..].to_vec() };
+        let image = DiskImage {
+            accepted,
+            current,
+            snapshot: zxid(1, 1),
+            log: log[1..].to_vec(),
+            ..DiskImage::empty()
+        };
         let (at, mut merged) = (Place::new(0, 0), Merged::default());
         let mut shadow = Shadow::start(Sid(3), &image, &mut merged, at);
         let mut step = |shadow: &mut Shadow, event: Event, effects: &[Effect]| {

@@ -9,6 +9,7 @@ mod renewals;
 mod requests;
 mod roles;
 mod sessions;
+mod without_vote;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::timers::{Durations, Timers};
 use apply::Due;
 use listening::Listening;
 use sessions::{LocalSessions, Service};
+use without_vote::WithoutVote;
 
 /// What a node is made of.
 pub struct Parts {
@@ -85,6 +87,8 @@ pub struct Node {
     quota_told: Option<Duration>,
     /// Reasons for refusals that were logged: each is logged once.
     explained: BTreeSet<&'static str>,
+    /// Members that have lost their histories.
+    without_vote: WithoutVote,
     now: Now,
     /// When timers and sessions were last looked at.
     ticked: Duration,
@@ -123,6 +127,7 @@ impl Node {
             looking_since: None,
             quota_told: None,
             explained: BTreeSet::new(),
+            without_vote: WithoutVote::default(),
             now: Now::default(),
             ticked: Duration::ZERO,
             listening: Listening::default(),
@@ -137,6 +142,7 @@ impl Node {
         self.ticked = now.at;
         self.turn.begin(TURN_MAX);
         self.happens(host::Event::Start(image));
+        self.tell_what_is_lost();
     }
 
     /// Begins a turn: events, then [`Self::work`], then [`Self::flush`].
@@ -160,6 +166,7 @@ impl Node {
         self.now = now;
         match event {
             Event::Notification { from, notification, over } => {
+                self.hear_of_votes(from, &notification);
                 self.happens_over(host::Event::Notified { from, notification }, over);
             }
             Event::ElectionOpened { peer, over, number } => {

@@ -32,26 +32,45 @@ pub struct Beginning {
 /// What a server begins with that has opened its store. The first snapshot of a fresh directory is
 /// written. `random`: a number that no other start has had.
 ///
+/// A snapshot whose tree cannot be loaded, or is not the one whose digest was taken, is damage like
+/// any other: it is set aside if others can give this server its data.
+///
 /// # Errors
 /// What is on the disk cannot be used, or the disk.
 pub fn begin<D: Disk>(
-    store: &Store<D>,
+    store: Store<D>,
     recovered: Recovered<D>,
     settings: &Settings,
     random: u64,
-) -> Result<Beginning, Unusable> {
-    let base = base(&recovered);
-    let mut tree = snapshots::load(&recovered, base, settings.tree).map_err(Unusable::Snapshot)?;
-    if settings.digest_enabled {
-        digests::check(&recovered, base, &mut tree).map_err(Unusable::Snapshot)?;
-    }
+) -> Result<(Store<D>, Beginning), Unusable> {
+    let (store, recovered, mut tree) = match load(&recovered, settings) {
+        Ok(tree) => (store, recovered, tree),
+        Err(why) => match store.set_aside(&why)? {
+            Some((store, recovered)) => {
+                let tree = load(&recovered, settings).map_err(Unusable::Snapshot)?;
+                (store, recovered, tree)
+            }
+            None => return Err(Unusable::Snapshot(why)),
+        },
+    };
     settings.show_members_in(&mut tree);
     if recovered.snapshot.is_none() && recovered.log.is_empty() {
-        snapshots::begin(store, &tree)?;
+        snapshots::begin(&store, &tree)?;
     }
+    let base = base(&recovered);
     let image = image(recovered, base);
     let session_ids = SessionIds::new(random, settings.me.0);
-    Ok(Beginning { image, tree, session_ids })
+    Ok((store, Beginning { image, tree, session_ids }))
+}
+
+/// The tree of the snapshot.
+fn load<D: Disk>(recovered: &Recovered<D>, settings: &Settings) -> Result<Tree, String> {
+    let base = base(recovered);
+    let mut tree = snapshots::load(recovered, base, settings.tree)?;
+    if settings.digest_enabled {
+        digests::check(recovered, base, &mut tree)?;
+    }
+    Ok(tree)
 }
 
 /// The position in the history that the snapshot holds everything up to. ZooKeeper names snapshots
@@ -73,5 +92,6 @@ fn image<D: Disk>(recovered: Recovered<D>, snapshot: Zxid) -> DiskImage<Bytes> {
         current: Epoch(recovered.current),
         snapshot,
         log: log.collect(),
+        history_lost: recovered.history_lost,
     }
 }

@@ -95,7 +95,7 @@ pub use write::{chunk, header};
 use serde::{Deserialize, Serialize};
 
 /// The version of the format that this crate writes, and the only one that it reads.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// What stands at the begin of a recording.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

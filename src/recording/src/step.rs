@@ -141,6 +141,7 @@ impl Event {
                 current: image.current,
                 snapshot: image.snapshot,
                 log: image.log.iter().map(stand_in).collect(),
+                history_lost: image.history_lost,
             }),
             Self::Opened { link, dialled, over: _ } => {
                 host::Event::Opened { link: *link, dialled: *dialled }

@@ -161,6 +161,7 @@ impl Translator {
             current: image.current,
             snapshot: image.snapshot,
             log: image.log.iter().map(digest).collect(),
+            history_lost: image.history_lost,
         }
     }
 

@@ -291,6 +291,14 @@ impl Config {
         Quorum::majority(voters.map(|(sid, _)| *sid).collect())
     }
 
+    /// Whether the other members could give this server its data again if its own were damaged:
+    /// without it they are a quorum.
+    pub fn is_restorable(&self) -> bool {
+        let quorum = self.quorum();
+        let others = quorum.voters().iter().filter(|sid| *sid != self.me).collect();
+        quorum.is_quorum(&others)
+    }
+
     /// `initLimit` as time.
     pub fn init_limit(&self) -> Duration {
         self.tick_time * self.init_limit_ticks

@@ -93,8 +93,8 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let tls = TlsEndpoints::open(&config)?;
     let (store, recovered) = open(&config)?;
     let settings = Arc::new(config.settings());
-    let Beginning { image, tree, session_ids } =
-        node::begin(&store, recovered, &settings, clock::random())?;
+    let (store, beginning) = node::begin(store, recovered, &settings, clock::random())?;
+    let Beginning { image, tree, session_ids } = beginning;
     info!(
         "{} starts: acceptedEpoch {}, currentEpoch {}, snapshot {}, {} transactions behind it",
         config.me,
@@ -178,6 +178,7 @@ fn open(config: &Config) -> Result<(Store, Recovered<store::Os>), Error> {
             SnapshotCompression::Gzip => store::Compression::Gzip,
             SnapshotCompression::Snappy => store::Compression::Snappy,
         },
+        restorable: config.is_restorable(),
         ..store::Options::default()
     };
     Ok(Store::open(&config.data_dir, &config.data_log_dir, options)?)

@@ -7,8 +7,7 @@ use history::record::{Transaction, Txn};
 use zab::{Epoch, ServerState, Sid};
 
 use crate::plan::Options;
-use crate::process::{Damage, Machine, Process};
-use crate::story::{Kind, Who};
+use crate::process::{Machine, Process};
 use crate::world::{Outcome, UNHURRIED, World};
 use crate::{moves, translate};
 
@@ -67,11 +66,6 @@ impl World {
         }
         let took = (self.now - calm).as_millis() / self.plan.tick.as_millis().max(1);
         self.recovery_ticks = u32::try_from(took).unwrap_or(u32::MAX);
-        self.replaces();
-        if !self.comes_to(|world| world.all_serve()) && self.failure.is_none() {
-            let states = self.states();
-            return self.fail(format!("not all servers serve with the one replaced: {states}"));
-        }
         for client in &mut self.clients {
             client.written = 0;
         }
@@ -132,10 +126,10 @@ impl World {
             return;
         }
         if let Some((sid, session)) = dead.first() {
-            let (sid, count) = (sid.0, dead.len());
+            let (sid, count, states) = (sid.0, dead.len(), self.states());
             return self.fail(format!(
                 "session 0x{session:x} is in the tree of server {sid} {bound:?} after its client \
-                 has vanished ({count} such in all)"
+                 has vanished ({count} such in all): {states}"
             ));
         }
         // The time-out is over for whoever was not heard of.
@@ -167,32 +161,13 @@ impl World {
         dead
     }
 
-    /// The server that has refused its damaged disk begins with an empty one, as it may now: all
-    /// others are up, and serve.
-    fn replaces(&mut self) {
-        let Some(epoch) = self.led_epoch() else { return };
-        if self.machines.values().any(|machine| is_locked_out(machine, epoch)) {
-            return;
-        }
-        let refused = |machine: &&mut Machine| machine.damage == Damage::Refused;
-        let Some(machine) = self.machines.values_mut().find(refused) else { return };
-        machine.damage = Damage::Replaced;
-        machine.image = store::Image::new();
-        let sid = machine.sid;
-        self.marks.insert("a damaged server is replaced by an empty one");
-        self.tell(Who::Server(sid), Kind::Start, || {
-            format!("server {} begins with an empty disk", sid.0)
-        });
-        self.start(sid);
-    }
-
     fn all_serve(&mut self) -> bool {
         let Some(epoch) = self.led_epoch() else { return false };
         let has_locked_out = self.machines.values().any(|machine| is_locked_out(machine, epoch));
         if has_locked_out {
             self.marks.insert(LOCKED_OUT);
         }
-        self.machines.values().filter(|machine| machine.is_well()).all(|machine| {
+        self.machines.values().all(|machine| {
             let process = machine.process.as_ref();
             let serves = |process: &Process| process.node.shared().status().serving.is_some();
             process.is_some_and(serves) || is_locked_out(machine, epoch)
@@ -210,7 +185,7 @@ impl World {
     fn all_hold_the_same(&mut self) -> bool {
         let last = self.log.last_key_value().map_or(0, |(zxid, _)| zxid.0.cast_signed());
         let Some(epoch) = self.led_epoch() else { return false };
-        self.machines.values().filter(|machine| machine.is_well()).all(|machine| {
+        self.machines.values().all(|machine| {
             let holds = |process: &Process| {
                 process.node.shared().read_tree().last_zxid() == last && process.jobs.is_empty()
             };

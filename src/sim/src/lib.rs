@@ -21,7 +21,7 @@
 //!
 //! Not simulated: which connections the two ports between servers keep (`server`'s
 //! `quorum_port.rs` and `election_port.rs`; here every server has one connection for votes to each
-//! other), TLS, strangers at the election port, damaged epoch files.
+//! other), TLS, strangers at the election port.
 
 mod client;
 mod disks;

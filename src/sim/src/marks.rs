@@ -119,9 +119,9 @@ pub const ALL: [&str; 28] = [
     "a client vanishes",
     "a disk fails, and its server ends",
     "a disk fails under a snapshot",
-    "a damaged server refuses to start",
+    "a damaged server starts without its history",
     "a damaged server starts, and is right",
-    "a damaged server is replaced by an empty one",
+    "a damaged server gets a history from a leader",
     "a stranger speaks at the quorum port",
     "an observer serves",
 ];

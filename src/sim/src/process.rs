@@ -51,12 +51,10 @@ pub(crate) struct Machine {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Damage {
     None,
-    /// Its files are damaged: it is right, or refuses to start.
+    /// Its files are damaged: when it starts it has all that it had, or has no vote.
     Done,
-    /// It has refused, and stays down until it is replaced.
-    Refused,
-    /// It began with nothing, when all others served.
-    Replaced,
+    /// It has no vote until a leader has given it a history.
+    Waits,
 }
 
 /// What the disk thread does.
@@ -251,12 +249,6 @@ impl Machine {
         local * 1000 / self.rate + Duration::from_micros(1)
     }
 
-    /// Whether it is one of those that are to serve: its disk was not damaged, or not so that it
-    /// refuses.
-    pub(crate) fn is_well(&self) -> bool {
-        self.damage != Damage::Refused
-    }
-
     /// Starts a server on what is on the disk.
     ///
     /// # Errors
@@ -268,13 +260,14 @@ impl Machine {
         let settings = Arc::new(settings(sid, plan));
         let options = store::Options {
             preallocate_bytes: [0, 4096, 65_536][rng.below(3)],
+            restorable: plan.servers >= 3 || sid.0 > plan.servers,
             ..Default::default()
         };
         let dir = std::path::Path::new("/data");
         let opened = Store::open_on(disk.clone(), dir, dir, options);
         let begun = opened.map_err(|error| error.to_string()).and_then(|(store, recovered)| {
-            let beginning = node::begin(&store, recovered, &settings, random);
-            beginning.map(|beginning| (store, beginning)).map_err(|error| error.to_string())
+            let begun = node::begin(store, recovered, &settings, random);
+            begun.map_err(|error| error.to_string())
         });
         let (store, beginning) = match begun {
             Ok(begun) => begun,
@@ -304,6 +297,10 @@ impl Machine {
             session_ids: beginning.session_ids,
             seed: rng.next(),
         });
+        self.damage = match beginning.image.history_lost {
+            true => Damage::Waits,
+            false => Damage::None,
+        };
         node.start(now, beginning.image);
         self.process = Some(Process {
             run: self.runs,

@@ -34,33 +34,24 @@ impl World {
     pub(crate) fn start(&mut self, sid: Sid) {
         let (now, plan) = (self.now, self.plan.clone());
         let Some(machine) = self.machines.get_mut(&sid) else { return };
-        if machine.process.is_some() || !machine.is_well() {
+        if machine.process.is_some() {
             return;
         }
+        let was_damaged = machine.damage == Damage::Done;
         let started = machine.start(now, &plan, &mut self.rng);
         self.tell(Who::Server(sid), Kind::Start, || format!("server {} starts", sid.0));
         match started {
             Ok(()) => {
-                if self.machines.get(&sid).is_some_and(|m| m.damage == Damage::Done) {
-                    self.marks.insert("a damaged server starts, and is right");
+                if was_damaged {
+                    let waits = self.machines.get(&sid).is_some_and(|m| m.damage == Damage::Waits);
+                    self.marks.insert(match waits {
+                        true => "a damaged server starts without its history",
+                        false => "a damaged server starts, and is right",
+                    });
                 }
                 self.wake(sid, Duration::ZERO);
             }
-            Err(why) => self.refuses(sid, &why),
-        }
-    }
-
-    /// It does not start: it may only if its disk was damaged, or has failed.
-    fn refuses(&mut self, sid: Sid, why: &str) {
-        let Some(machine) = self.machines.get_mut(&sid) else { return };
-        if machine.damage == Damage::Done {
-            machine.damage = Damage::Refused;
-            self.marks.insert("a damaged server refuses to start");
-            self.tell(Who::Server(sid), Kind::End, || {
-                format!("server {} refuses to start: {why}", sid.0)
-            });
-        } else {
-            self.fail(format!("server {} refuses to start: {why}", sid.0));
+            Err(why) => self.fail(format!("server {} refuses to start: {why}", sid.0)),
         }
     }
 
@@ -258,6 +249,12 @@ impl World {
                 if sid.0 > self.plan.servers {
                     self.marks.insert("an observer serves");
                 }
+                if let Some(machine) = self.machines.get_mut(sid)
+                    && machine.damage == Damage::Waits
+                {
+                    machine.damage = Damage::None;
+                    self.marks.insert("a damaged server gets a history from a leader");
+                }
                 self.tell(Who::Server(*sid), Kind::Step, || {
                     format!("server {} serves in epoch {}", sid.0, epoch.0)
                 });
@@ -279,8 +276,7 @@ impl World {
         let end = process.node.finish(clock, &mut Vec::new());
         let (run, image, reason) = (process.run, process.disk.image(), end.to_string());
         let is_disk = matches!(end, End::Disk(_)) && std::mem::take(&mut machine.has_error);
-        let is_damage = machine.damage == Damage::Done;
-        if !is_disk && !is_damage {
+        if !is_disk {
             return self.fail(format!("server {} ends by itself: {reason}", sid.0));
         }
         machine.process = None;
@@ -289,12 +285,8 @@ impl World {
         self.tell(Who::Server(sid), Kind::End, || {
             format!("server {} ends by itself: {reason}", sid.0)
         });
-        if is_disk {
-            self.marks.insert("a disk fails, and its server ends");
-            let down = self.rng.around(self.plan.tick * 2);
-            self.after(down, What::Start(sid));
-        } else {
-            self.refuses(sid, &reason);
-        }
+        self.marks.insert("a disk fails, and its server ends");
+        let down = self.rng.around(self.plan.tick * 2);
+        self.after(down, What::Start(sid));
     }
 }

@@ -1,5 +1,6 @@
 //! Disks that are damaged, and strangers.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use wire::jute::Record;
@@ -11,32 +12,65 @@ use crate::process::{Damage, QuorumEnd};
 use crate::story::{self, Who};
 use crate::world::World;
 
+/// What a disk loses at once.
+const BLOCK_BYTES: usize = 4096;
+
 impl World {
-    /// A server is killed, and a bit in its log or in one of its snapshots is flipped. At most one
-    /// in a run, and not the only one that votes: what it alone has would be lost.
+    /// A server is killed, and one of its files is damaged: a bit flips, a block becomes zeros, or
+    /// the file is gone. Fewer than half of the voters are damaged at once. What nothing can tell
+    /// from the torn end of a log is left out: the last log file loses bits only.
     pub(crate) fn damage(&mut self, sid: Sid, down: Duration) {
-        let has_one = self.machines.values().any(|machine| machine.damage != Damage::None);
+        let servers = usize::from(self.plan.servers);
+        let is_voter = |sid: &Sid| sid.0 <= self.plan.servers;
+        let damaged = (self.machines.iter())
+            .filter(|(sid, machine)| is_voter(sid) && machine.damage != Damage::None)
+            .count();
         let runs = self.process(sid).is_some();
-        if has_one || !runs || self.plan.servers < 3 {
+        let waits = self.machines.get(&sid).is_some_and(|machine| machine.damage != Damage::None);
+        if !runs || waits || servers < 3 || (damaged + 1) * 2 > servers {
             return;
         }
         self.kill(sid, down);
+        let (kind, at, bit) = (self.rng.below(6), self.rng.next(), self.rng.next());
         let Some(machine) = self.machines.get_mut(&sid) else { return };
-        let files: Vec<_> = (machine.image.iter_mut())
-            .filter(|(path, bytes)| {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                !bytes.is_empty() && (name.starts_with("log.") || name.starts_with("snapshot."))
-            })
+        let name =
+            |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let last =
+            machine.image.keys().map(|path| name(path)).filter(|name| name.starts_with("log."));
+        let last = last.max_by_key(|name| (name.len(), name.clone()));
+        let is_history = |path: &Path| {
+            let name = name(path);
+            ["log.", "snapshot.", "acceptedEpoch", "currentEpoch", "vivarium.acceptedEpoch"]
+                .iter()
+                .any(|kind| name.starts_with(kind))
+        };
+        let files: Vec<PathBuf> = (machine.image.iter())
+            .filter(|(path, bytes)| !bytes.is_empty() && is_history(path))
+            .map(|(path, _)| path.clone())
             .collect();
-        let at = self.rng.below(files.len());
-        let Some((path, bytes)) = files.into_iter().nth(at) else { return };
-        let bit = self.rng.below(bytes.len() * 8);
-        bytes[bit / 8] ^= 1 << (bit % 8);
+        let Some(path) = files.get((at % files.len().max(1) as u64) as usize) else { return };
+        let bits_only = Some(name(path)) == last;
+        let Some(bytes) = machine.image.get_mut(path) else { return };
+        let what = match kind {
+            0 if !bits_only => {
+                machine.image.remove(path);
+                "is gone".to_owned()
+            }
+            1 if !bits_only => {
+                let block = (bit % bytes.len() as u64) as usize / BLOCK_BYTES * BLOCK_BYTES;
+                let end = bytes.len().min(block + BLOCK_BYTES);
+                bytes[block..end].fill(0);
+                format!("is zeros from {block} to {end}")
+            }
+            _ => {
+                let bit = (bit % (bytes.len() as u64 * 8)) as usize;
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                format!("has bit {bit} flipped")
+            }
+        };
         machine.damage = Damage::Done;
-        let place = format!("bit {bit} of {}", path.display());
-        self.tell(Who::Server(sid), story::Kind::Step, || {
-            format!("server {}: {place} is flipped", sid.0)
-        });
+        let what = format!("{} {what}", path.display());
+        self.tell(Who::Server(sid), story::Kind::Step, || format!("server {}: {what}", sid.0));
     }
 
     /// Somebody who is no member connects to the quorum port of a server, and says something.

@@ -57,6 +57,8 @@ pub struct Election {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Electorate {
     me: Sid,
+    /// This server is a voter, and may vote at present.
+    votes: bool,
     quorum: Quorum,
 }
 
@@ -92,7 +94,16 @@ impl Election {
 
     /// A server that has not looked yet: round 0, no vote, no answer to anybody.
     pub fn new(config: &Config) -> Self {
-        Self { electorate: Electorate { me: config.me, quorum: config.quorum }, phase: Phase::Idle }
+        let (me, votes, quorum) = (config.me, config.is_voter(), config.quorum);
+        Self { electorate: Electorate { me, votes, quorum }, phase: Phase::Idle }
+    }
+
+    /// Whether this server may vote at present: a voter that has lost its history must not, until it has got one from a
+    /// leader. Before that it takes part as a server without a vote does: it looks for a leader that others follow.
+    ///
+    /// Called while this server is not looking.
+    pub fn set_voting(&mut self, votes: bool) {
+        self.electorate.votes = votes;
     }
 
     /// Starts a new round with this server's own `currentEpoch` and the end of its history, and tells all voters.
@@ -104,7 +115,7 @@ impl Election {
             looking.disarm(out);
         }
         let electorate = self.electorate;
-        let own = electorate.is_voter(electorate.me).then_some(Vote {
+        let own = electorate.votes.then_some(Vote {
             peer_epoch: current,
             zxid: last,
             leader: electorate.me,
@@ -214,6 +225,11 @@ impl Electorate {
         self.quorum.is_voter(sid)
     }
 
+    /// Whether votes for `sid` count: they may be of a time when this server could lead.
+    fn may_lead(&self, sid: Sid) -> bool {
+        if sid == self.me { self.votes } else { self.is_voter(sid) }
+    }
+
     /// The voters that have to be told, in ascending order.
     fn others(&self) -> impl Iterator<Item = Sid> + use<> {
         let me = self.me;
@@ -225,7 +241,7 @@ impl Settled {
     /// A looking server is told what was decided here; others have nothing to say that matters.
     fn notify<P>(&self, us: Electorate, from: Sid, n: &Notification, out: &mut Outputs<P>) {
         match n.state {
-            ServerState::Looking if us.is_voter(us.me) => {
+            ServerState::Looking if us.votes => {
                 out.action(Action::ElectionAnswer);
                 let state = if self.vote.leader == us.me {
                     ServerState::Leading

@@ -73,12 +73,32 @@ pub struct DiskImage<P> {
     pub snapshot: Zxid,
     /// The transactions behind the snapshot, in order.
     pub log: Vec<Txn<P>>,
+    /// The history that was here was found damaged, and set aside: what is here may lack what this server
+    /// has acknowledged. The promise is the one that was given.
+    pub history_lost: bool,
 }
 
 impl<P> DiskImage<P> {
     /// The disk of a server that never ran.
     pub const fn empty() -> Self {
-        Self { accepted: Epoch(0), current: Epoch(0), snapshot: Zxid::ZERO, log: Vec::new() }
+        Self {
+            accepted: Epoch(0),
+            current: Epoch(0),
+            snapshot: Zxid::ZERO,
+            log: Vec::new(),
+            history_lost: false,
+        }
+    }
+
+    /// The disk of a server whose history was set aside: nothing is left of it but its promise.
+    pub const fn without_history(accepted: Epoch) -> Self {
+        Self {
+            accepted,
+            current: Epoch(0),
+            snapshot: Zxid::ZERO,
+            log: Vec::new(),
+            history_lost: true,
+        }
     }
 
     /// The end of the history on this disk.
@@ -99,7 +119,11 @@ impl<P: Clone> DiskImage<P> {
                 self.snapshot = *zxid;
             }
             Record::AcceptedEpoch(epoch) => self.accepted = *epoch,
-            Record::CurrentEpoch(epoch) => self.current = *epoch,
+            // The initial history of the epoch is here, and all else that its leader had said.
+            Record::CurrentEpoch(epoch) => {
+                self.current = *epoch;
+                self.history_lost = false;
+            }
         }
     }
 }
@@ -506,6 +530,8 @@ pub enum Fact<P> {
         snapshot: Zxid,
         /// The end of the history.
         last: Zxid,
+        /// The history before this start is lost ([`DiskImage::history_lost`]).
+        history_lost: bool,
     },
     /// The promise of an epoch is on disk.
     Promised {

@@ -176,7 +176,8 @@ impl Learner {
             core::cmp::Ordering::Greater => {
                 out.action(Action::LearnerPromise);
                 replica.promise(epoch, self.leader, out);
-                Some(replica.current)
+                // Whoever lost its history cannot say what a leader of this epoch has to know.
+                (!replica.history_lost).then_some(replica.current)
             }
         };
         self.stage = Stage::AwaitPlan { epoch };

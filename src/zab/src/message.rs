@@ -53,7 +53,7 @@ pub struct Notification {
     /// What the sender is doing.
     pub state: ServerState,
     /// The sender's vote; `None` from an observer that has not yet heard of any (ZooKeeper sends
-    /// `Long.MIN_VALUE` as the leader).
+    /// `Long.MIN_VALUE` as the leader), and from a voter that may not vote at present.
     pub vote: Option<Vote>,
     /// The sender's round (`logicalclock`, `electionEpoch`).
     pub round: u64,
@@ -88,8 +88,9 @@ pub enum Message<P> {
     },
     /// L to M, ACKEPOCH (ACK-E): a promise to accept nothing from older epochs.
     AckEpoch {
-        /// `currentEpoch` (f.a); `None` when this epoch had been promised before (-1 on the wire):
-        /// such an answer is not counted, but its sender is synchronised.
+        /// `currentEpoch` (f.a); `None` when this epoch had been promised before, or when the
+        /// history is lost (-1 on the wire): such an answer is not counted, but its sender is
+        /// synchronised.
         current: Option<Epoch>,
         /// End of the learner's history.
         last: Zxid,

@@ -79,6 +79,7 @@ impl<P: Payload> Peer<P> {
         if let Some(epoch) = self.zab.established() {
             self.election.established(epoch);
         }
+        self.election.set_voting(self.zab.may_vote());
         if let (Role::Looking, false) = (self.zab.role(), self.election.is_looking()) {
             let (current, last) = (self.zab.current_epoch(), self.zab.last());
             self.election.look(current.unwrap_or_default(), last.unwrap_or_default(), out);

@@ -229,8 +229,7 @@ mod proved {
                 panic!("six fields: {line}")
             };
             let log = list(entries).into_iter().map(|zxid| Txn { zxid, payload: () }).collect();
-            let (accepted, current) = (Epoch(9), Epoch(9));
-            let image = DiskImage { accepted, current, snapshot: zxid(base), log };
+            let image = DiskImage { snapshot: zxid(base), log, ..DiskImage::empty() };
             let leader = History::from_disk(image);
             let (expected, from) = match op.split_once(':') {
                 None => (SyncPlan::Diff, zxid(last)),

@@ -20,6 +20,8 @@ pub(crate) struct Replica<P> {
     pub(crate) history: History<P>,
     /// The state machine holds exactly the transactions up to here. At least the history's base.
     pub(crate) delivered: Zxid,
+    /// What this server had acknowledged may be missing in `history`, up to the next epoch that it accepts.
+    pub(crate) history_lost: bool,
     writes: Writes<P>,
 }
 
@@ -51,10 +53,13 @@ impl<P: Payload> Replica<P> {
     /// and the order of writes (history, then epoch) makes such an image harmless (`zab-correctness` 6.4; ZooKeeper
     /// refuses to start, hazard H1).
     ///
+    /// Where the history is lost, `currentEpoch` says of which epoch it was, so it is lost too.
+    ///
     /// # Errors
     /// The image breaks a rule that every durable prefix obeys: the disk was damaged, or is somebody else's.
     pub(crate) fn start(config: Config, image: DiskImage<P>) -> Result<Self, Halt> {
-        let DiskImage { accepted, current, .. } = image;
+        let DiskImage { accepted, history_lost, .. } = image;
+        let current = if history_lost { Epoch(0) } else { image.current };
         let mut last = image.snapshot;
         for txn in &image.log {
             if !last.is_followed_by(txn.zxid) {
@@ -82,14 +87,20 @@ impl<P: Payload> Replica<P> {
             current,
             history: History::from_disk(image),
             delivered,
+            history_lost,
             writes,
         })
     }
 
     /// What a start finds, and nobody has changed yet.
     pub(crate) fn started(&self) -> Fact<P> {
-        let (accepted, current, snapshot) = (self.accepted, self.current, self.delivered);
-        Fact::Started { accepted, current, snapshot, last: self.history.last() }
+        Fact::Started {
+            accepted: self.accepted,
+            current: self.current,
+            snapshot: self.delivered,
+            last: self.history.last(),
+            history_lost: self.history_lost,
+        }
     }
 
     /// The same replica with other constants, under other names.
@@ -111,9 +122,12 @@ impl<P: Payload> Replica<P> {
     }
 
     /// Accepts the promised epoch. `SetEpoch`: every record of the initial history was issued before this one, so
-    /// that the epoch is never durable before the history.
+    /// that the epoch is never durable before the history. Nothing is missing in it from here on: whatever this
+    /// server had acknowledged in earlier epochs and that was chosen is in the initial history, and what it had
+    /// acknowledged in this one its leader has sent again.
     pub(crate) fn accept(&mut self, epoch: Epoch, out: &mut Outputs<P>) {
         assert!(epoch == self.accepted, "only the promised epoch is accepted");
+        self.history_lost = false;
         if self.current != epoch {
             self.current = epoch;
             self.write(Record::CurrentEpoch(epoch), Pending::CurrentEpoch(epoch), out);
@@ -255,7 +269,10 @@ mod tests {
     ) -> Result<Replica<()>, Halt> {
         let log = log.into_iter().map(|(epoch, counter)| txn(epoch, counter)).collect();
         let (accepted, current) = (Epoch(accepted), Epoch(current));
-        Replica::start(config(), DiskImage { accepted, current, snapshot, log })
+        Replica::start(
+            config(),
+            DiskImage { accepted, current, snapshot, log, history_lost: false },
+        )
     }
 
     #[test]

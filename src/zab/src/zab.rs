@@ -5,6 +5,7 @@ use crate::io::{Action, Fact, Ignored, Input, Note, Outputs, Refusal, Role, Time
 use crate::leader::Leader;
 use crate::learner::Learner;
 use crate::message::{LearnerKind, Payload};
+use crate::quorum::Quorum;
 use crate::replica::Replica;
 use crate::types::{Epoch, Sid, WriteNo, Zxid};
 
@@ -133,9 +134,12 @@ impl<P: Payload> Zab<P> {
 
     /// The election has decided. Without effect unless this server is looking.
     pub fn elected(&mut self, decision: Decision, out: &mut Outputs<P>) {
-        let Phase::Looking(_) = self.phase else {
+        let Phase::Looking(replica) = &self.phase else {
             return out.ignored(Ignored::NotNow);
         };
+        if decision == Decision::Lead && replica.history_lost {
+            return out.ignored(Ignored::NotVoter);
+        }
         let Phase::Looking(mut replica) = core::mem::replace(&mut self.phase, Phase::Down) else {
             return;
         };
@@ -164,6 +168,11 @@ impl<P: Payload> Zab<P> {
         self.config.me
     }
 
+    /// Which sets of servers decide.
+    pub fn quorum(&self) -> Quorum {
+        self.config.quorum
+    }
+
     /// What this server is.
     pub fn role(&self) -> Role {
         match &self.phase {
@@ -185,6 +194,18 @@ impl<P: Payload> Zab<P> {
             Phase::Leading(_, leader) => leader.established(),
             Phase::Learning(_, learner) => learner.established(),
         }
+    }
+
+    /// Whether this server may take part in decisions: it has a vote, and a history that lacks nothing which it has
+    /// acknowledged.
+    pub fn may_vote(&self) -> bool {
+        self.config.is_voter() && !self.history_lost()
+    }
+
+    /// Whether this server waits for a leader to give it a history, having lost its own
+    /// ([`DiskImage::history_lost`](crate::DiskImage)).
+    pub fn history_lost(&self) -> bool {
+        self.replica().is_some_and(|replica| replica.history_lost)
     }
 
     /// `acceptedEpoch`, as issued to the disk; `None` when down. So are the next ones.

@@ -29,6 +29,7 @@ const LIMITS: Limits = Limits {
     early: false,
     window: 15,
     stale_votes: false,
+    damage: false,
     exact_disks: false,
     refinement: true,
     locked_out: false,

@@ -81,7 +81,7 @@ pub(crate) fn follow<R: Read + Seek>(
         run: wanted.then(AbstractRun::default),
     };
     for stream in &mut streams {
-        if let Ok(Some((Fact::Started { accepted, current, snapshot: _, last }, _))) = stream.peek()
+        if let Ok(Some((Fact::Started { accepted, current, last, .. }, _))) = stream.peek()
             && (*accepted, *current, *last) != (Epoch(0), Epoch(0), Zxid::ZERO)
         {
             follower.followed.undecided = Some(format!(

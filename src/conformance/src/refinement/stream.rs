@@ -35,7 +35,7 @@ impl Disk {
     /// Adds what one more durable record has changed.
     fn take(&mut self, fact: &Fact<Digest>) {
         match fact {
-            Fact::Started { accepted, current, snapshot: _, last } => {
+            Fact::Started { accepted, current, snapshot: _, last, history_lost: _ } => {
                 *self = Self { accepted: *accepted, current: *current, last: *last };
             }
             Fact::Promised { epoch, candidate: _ } => self.accepted = *epoch,
@@ -125,7 +125,11 @@ impl<R: Read + Seek> Stream<R> {
                     Disk { accepted: image.accepted, current: image.current, last: image.last() };
                 let replay = Replay::new(reader.header(), Keeps::Facts);
                 if let Some(before) = before {
-                    self.crashed(before, found, at)?;
+                    if image.history_lost {
+                        self.damaged(before, found.accepted, at)?;
+                    } else {
+                        self.crashed(before, found, at)?;
+                    }
                 }
                 replay
             }
@@ -169,6 +173,18 @@ impl<R: Read + Seek> Stream<R> {
             facts.extend(more);
         }
         facts.into_iter().for_each(|fact| self.tell(fact, at));
+        Ok(())
+    }
+
+    /// Of a disk whose history was set aside only the promise is known: what was durable before it
+    /// is told, and what came behind it on a disk that nobody can read was heard of by nobody.
+    fn damaged(&mut self, mut before: Replay, accepted: Epoch, at: Place) -> Result<(), String> {
+        while self.durable.accepted < accepted {
+            let Some(more) = before.one_more_record().map_err(panics)? else {
+                return Ok(());
+            };
+            more.into_iter().for_each(|fact| self.tell(fact, at));
+        }
         Ok(())
     }
 

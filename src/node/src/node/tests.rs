@@ -61,8 +61,7 @@ fn serving() -> Node {
         session_ids: SessionIds::new(1, 1),
         seed: 1,
     });
-    let nothing =
-        DiskImage { accepted: Epoch(0), current: Epoch(0), snapshot: Zxid::ZERO, log: Vec::new() };
+    let nothing = DiskImage::empty();
     node.start(Now::default(), nothing);
     let serves = (0..100).any(|_| {
         let effects = turn(&mut node);

@@ -4,7 +4,7 @@ use super::ballots::{Ballot, InRound, Settlers, Stance};
 use super::{Election, Electorate, Settled};
 use crate::io::{Action, Ignored, Outputs, Timer};
 use crate::message::{Notification, ServerState, Vote};
-use crate::types::{Epoch, Sid};
+use crate::types::{Epoch, Sid, SidSet};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Looking {
@@ -127,10 +127,10 @@ impl Looking {
     ) {
         let behind = n.round < self.round;
         let asks = n.round == self.round && !us.is_voter(from);
-        if us.is_voter(us.me) && (behind || asks) {
+        if us.votes && (behind || asks) {
             self.settlers.forget(from);
             out.action(Action::ElectionAnswer);
-            out.notifications.push((from, self.word()));
+            out.notifications.push((from, self.word(us)));
             return;
         }
         let vote = match countable(us, from, n) {
@@ -201,7 +201,7 @@ impl Looking {
         // `checkLeader`: another must have said itself that it leads, in the very table in which the votes are counted
         // (ZOOKEEPER-975, 3537); this server leads only in its own round (ZOOKEEPER-1514).
         let in_round = same_round && {
-            let for_it = self.in_round.supporters(&ballot, us.me, self.proposal);
+            let for_it = self.supporters(us, &ballot);
             let leads = vote.leader == us.me || self.in_round.leads(vote.leader);
             us.quorum.is_quorum(&for_it) && leads
         };
@@ -235,9 +235,7 @@ impl Looking {
         let agreed = self.proposal.is_some_and(|vote| {
             let stance = Stance::Looking;
             let ballot = Ballot { stance, vote };
-            // `us.me` is among them even without a vote: the quorum does not count it.
-            let for_it = self.in_round.supporters(&ballot, us.me, self.proposal);
-            us.quorum.is_quorum(&for_it)
+            us.quorum.is_quorum(&self.supporters(us, &ballot))
         });
         if agreed && (renewed || !self.finalizing) {
             out.action(Action::ElectionFinalize);
@@ -248,22 +246,31 @@ impl Looking {
         self.finalizing = agreed;
     }
 
+    /// Who is for the same as `ballot`, this server among them if it may vote.
+    fn supporters(&self, us: Electorate, ballot: &Ballot) -> SidSet {
+        let own = self.proposal.filter(|_| us.votes);
+        self.in_round.supporters(ballot, us.me, own)
+    }
+
     /// Tells all other voters, and starts the wait for the next time.
     fn broadcast<P>(&self, us: Electorate, out: &mut Outputs<P>) {
-        let word = self.word();
+        let word = self.word(us);
         out.notifications.extend(us.others().map(|sid| (sid, word)));
         out.arm(Timer::Resend);
     }
 
-    fn word(&self) -> Notification {
-        Notification { state: ServerState::Looking, vote: self.proposal, round: self.round }
+    /// What this server says of itself. A voter that may not vote at present says no vote, as the others would
+    /// count it.
+    fn word(&self, us: Electorate) -> Notification {
+        let vote = self.proposal.filter(|_| us.votes || !us.is_voter(us.me));
+        Notification { state: ServerState::Looking, vote, round: self.round }
     }
 }
 
 /// The vote in a notification, if it may be counted.
 fn countable(us: Electorate, from: Sid, n: &Notification) -> Result<Vote, Ignored> {
     match n.vote {
-        Some(vote) if us.is_voter(from) && us.is_voter(vote.leader) => {
+        Some(vote) if us.is_voter(from) && us.may_lead(vote.leader) => {
             if n.round > Election::ROUND_MAX {
                 Err(Ignored::RoundTooHigh)
             } else if vote.peer_epoch > Epoch::MAX || vote.zxid.epoch() > Epoch::MAX {

@@ -173,7 +173,7 @@ fn image_is_sound(image: &DiskImage<P>) -> bool {
         }
         last = txn.zxid;
     }
-    image.current <= image.accepted && last.epoch() <= image.accepted
+    (image.history_lost || image.current <= image.accepted) && last.epoch() <= image.accepted
 }
 
 /// Whether the same server starts from this disk.

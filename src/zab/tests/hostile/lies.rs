@@ -125,7 +125,8 @@ fn txn(server: &Server, dice: &mut Dice) -> Txn<P> {
 fn image(server: &Server, dice: &mut Dice) -> DiskImage<P> {
     let (accepted, current) = (epoch(server, dice), epoch(server, dice));
     let snapshot = zxid(server, dice);
-    let mut image = DiskImage { accepted, current, snapshot, log: Vec::new() };
+    let history_lost = dice.below(4) == 0;
+    let mut image = DiskImage { accepted, current, snapshot, log: Vec::new(), history_lost };
     for _ in 0..dice.below(4) {
         let mut txn = txn(server, dice);
         if dice.below(4) > 0 {

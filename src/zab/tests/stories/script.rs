@@ -3,8 +3,8 @@
 //! The cluster:
 //! - `servers 1 2 3 [observers 4] [decreed] [window N] [counter-max N] [epoch-max N]`; `decreed`:
 //!   the story elects.
-//! - `holds S accepted E current E [log ZXID PAYLOAD ..]`: what the disk of S holds before S
-//!   starts.
+//! - `holds S accepted E current E [history-lost] [log ZXID PAYLOAD ..]`: what the disk of S holds
+//!   before S starts.
 //! - `start S ..`, `crash S`, `compact S`: a snapshot replaces the log, as far as it is applied;
 //!   `resign S`.
 //! - `state [S ..]`; `links`: what is in flight; `timers S`.
@@ -389,6 +389,7 @@ impl<'a> Words<'a> {
             match word {
                 "accepted" => image.accepted = self.epoch()?,
                 "current" => image.current = self.epoch()?,
+                "history-lost" => image.history_lost = true,
                 "log" => {
                     while !self.0.is_empty() {
                         image.log.push(self.txn()?);

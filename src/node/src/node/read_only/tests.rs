@@ -9,7 +9,7 @@ use wire::client::{
 };
 use wire::frame::frame;
 use wire::jute::{Reader, Record};
-use zab::{DiskImage, Epoch, Peer, Quorum, Sid, Zxid};
+use zab::{DiskImage, Peer, Quorum, Sid};
 use znode::{Options, SessionIds, Tree};
 
 use super::*;
@@ -48,8 +48,7 @@ fn looking(reads_without_leader: bool) -> Node {
         session_ids: SessionIds::new(1, 1),
         seed: 1,
     });
-    let nothing =
-        DiskImage { accepted: Epoch(0), current: Epoch(0), snapshot: Zxid::ZERO, log: Vec::new() };
+    let nothing = DiskImage::empty();
     node.start(Now::default(), nothing);
     node
 }
