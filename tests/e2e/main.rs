@@ -22,6 +22,7 @@ mod cluster;
 mod containers;
 mod crashes;
 mod damage;
+mod data;
 mod failover;
 mod forged;
 mod histories;

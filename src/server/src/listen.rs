@@ -268,7 +268,7 @@ mod tests {
         let failed = bind_each(&addresses, &mut bound).await;
         assert_eq!(failed.iter().map(|(address, _)| address).collect::<Vec<_>>(), [&missing]);
         assert_eq!(bound.len(), 1);
-        let alone = Listeners::at("a port", &[missing.clone()], Tries::Some(1)).await;
+        let alone = Listeners::at("a port", std::slice::from_ref(&missing), Tries::Some(1)).await;
         let (address, error) = alone.err().expect("there is no such address");
         assert_eq!((address, error.kind()), (missing, io::ErrorKind::AddrNotAvailable));
     }

@@ -17,6 +17,7 @@
 //! damage (`tail`), zxids must continue (`replay`), directories are fsynced, snapshots are complete
 //! before they have their name, and steps that touch several files happen at once (`intent`).
 
+mod copy;
 #[cfg(test)]
 mod crash;
 mod disk;
@@ -24,9 +25,11 @@ mod epochs;
 mod error;
 #[cfg(test)]
 mod flips;
+mod inspect;
 mod intent;
 mod layout;
 mod log;
+mod overlay;
 mod purge;
 mod recovered;
 mod replay;
@@ -39,9 +42,12 @@ mod store;
 mod tail;
 mod window;
 
+pub use copy::{Copied, copy};
 pub use disk::{Disk, File, Os};
 pub use error::{Error, Result};
+pub use inspect::{FileKind, FoundRecord, LogEnd, read_log, read_snapshot};
 pub use layout::Compression;
+pub use overlay::{Overlay, OverlayFile};
 pub use recovered::{LogEntry, Recovered, Repair};
 #[cfg(any(test, feature = "sim"))]
 pub use sim::{Image, SimDisk, SimFile};

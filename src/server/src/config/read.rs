@@ -332,9 +332,8 @@ fn backlog(keys: &mut Keys) -> Result<Option<u32>, ConfigError> {
 /// (`QuorumCnxManager.Listener`.)
 fn bind_tries(keys: &mut Keys) -> Result<Option<u32>, ConfigError> {
     const KEY: &str = "electionPortBindRetry";
-    match keys.peek(KEY).and_then(integer) {
-        Some(..0) => drop(keys.take(KEY)),
-        Some(_) | None => {}
+    if keys.peek(KEY).and_then(integer).is_some_and(|tries| tries < 0) {
+        keys.take(KEY);
     }
     let given = small(keys, KEY, 0, " (tries; 0: without end)")?.unwrap_or(3);
     Ok((given > 0).then_some(given))
