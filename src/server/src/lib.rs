@@ -27,9 +27,9 @@ mod tls;
 use std::time::Duration;
 
 pub use config::{
-    ClientAddress, ClientAuth, Config, ConfigError, DirSizes, FourLetterWords, Member, Password,
-    Secret, SnapshotCompression, StoreFile, StoreKind, SystemProperty, Tls, TlsKeys, TlsVersions,
-    property_value,
+    ClientAddress, ClientAuth, Config, ConfigError, DirSizes, FourLetterWords, Hierarchy, Member,
+    MemberAddress, Password, Secret, SnapshotCompression, StoreFile, StoreKind, SystemProperty,
+    Tls, TlsKeys, TlsVersions, property_value,
 };
 pub use events::{Event, Events};
 pub use node::{Build, compat};

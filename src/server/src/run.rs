@@ -12,21 +12,22 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::info;
-use wire::election::Address;
+use wire::election::{Address, InitialMessage};
 use wire::limits::PACKET_BYTES_MAX;
 use zab::Peer;
 
 use crate::client::{self, ClientPort};
 use crate::clock::{self, Clock};
-use crate::config::{ClientAddress, Config, Member, SnapshotCompression, TlsKeys};
+use crate::config::{ClientAddress, Config, Member, MemberAddress, SnapshotCompression, TlsKeys};
 use crate::descriptors;
 use crate::disk::Disk;
 use crate::election_port::{self, ElectionPort};
 use crate::engine::{Engine, EngineSender, EventSender, Happened, Links};
 use crate::events::Events;
+use crate::listen::{Listeners, Tries};
 use crate::machine::Machine;
 use crate::peer_address::PeerAddresses;
-use crate::peers::{Address as PeerAddress, Peers};
+use crate::peers::{Address as PeerAddress, Peers, Place};
 use crate::quorum_port::{self, QuorumPort};
 use crate::recorder::{Recorded, Recorder};
 use crate::tls::{Accepts, Dials, Endpoint};
@@ -89,7 +90,7 @@ fn worker_threads() -> usize {
 }
 
 async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
-    let stop = signals()?;
+    let mut stop = signals()?;
     let tls = TlsEndpoints::open(&config)?;
     let (store, recovered) = open(&config)?;
     let settings = Arc::new(config.settings());
@@ -104,7 +105,14 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         image.log.len()
     );
     let (sender, events) = EventSender::channel();
-    let (quorum, election) = ports(&config, &tls, &sender).await?;
+    let listening = ports(&config, &tls, &sender);
+    let (quorum, election) = tokio::select! {
+        ports = listening => ports?,
+        reason = stop.asked() => {
+            info!("{reason}, before it could listen for other servers");
+            return Ok(());
+        }
+    };
     let clock = Clock::start();
     let machine = Machine::new(Arc::clone(&config));
     let shared = Shared::new(settings, options.build.clone(), machine, tree);
@@ -192,23 +200,25 @@ async fn ports(
 ) -> Result<(QuorumPort, Option<ElectionPort>), Error> {
     let others = || config.members.iter().filter(|(sid, _)| **sid != config.me);
     let sources = Arc::new(if config.peer_address_check {
-        PeerAddresses::of(others().map(|(sid, member)| (*sid, member.host.clone())).collect())
+        let hosts =
+            |member: &Member| member.addresses.iter().map(|at| at.host.clone()).collect::<Vec<_>>();
+        PeerAddresses::of(others().map(|(sid, member)| (*sid, hosts(member))).collect())
     } else {
         PeerAddresses::unchecked()
     });
-    let peers = |port: fn(&Member) -> u16| {
-        let address =
-            |member: &Member| PeerAddress { host: member.host.clone(), port: port(member) };
+    let peers = |port: fn(&MemberAddress) -> u16| {
+        let address = |at: &MemberAddress| PeerAddress { host: at.host.clone(), port: port(at) };
+        let place = |member: &Member| Place::at(member.addresses.iter().map(address));
         let (accepts, dials) = tls.between_servers(config);
         Peers {
-            addresses: others().map(|(sid, member)| (*sid, address(member))).collect(),
+            places: others().map(|(sid, member)| (*sid, place(member))).collect(),
             sources: Arc::clone(&sources),
             accepts,
             dials,
         }
     };
     let quorum = quorum_port::Settings {
-        peers: peers(|member| member.quorum_port),
+        peers: peers(|at| at.quorum_port),
         connect_timeout: config.connect_timeout,
         hello_timeout: config.init_limit(),
         packet_bytes_max: PACKET_BYTES_MAX,
@@ -218,20 +228,49 @@ async fn ports(
     let Some(me) = me else {
         return Ok((QuorumPort::start(quorum, None, events.clone()), None));
     };
-    let host = if config.quorum_listen_on_all_ips { ClientAddress::ANY } else { &me.host };
-    let listener = listen("quorum port", host, me.quorum_port, None).await?;
-    let election_listener = listen("election port", host, me.election_port, None).await?;
+    let listeners = listen_between(config, me, "quorum port", |at| at.quorum_port).await?;
+    let election_listeners =
+        listen_between(config, me, "election port", |at| at.election_port).await?;
     let election = election_port::Settings {
         me: config.me,
-        address: Address { host: me.host.clone(), port: me.election_port },
-        peers: peers(|member| member.election_port),
+        hello: hello(config, me),
+        peers: peers(|at| at.election_port),
         connect_timeout: config.connect_timeout,
         handshake_timeout: config.sync_limit(),
     };
     Ok((
-        QuorumPort::start(quorum, Some(listener), events.clone()),
-        Some(ElectionPort::start(election, election_listener, events.clone())),
+        QuorumPort::start(quorum, Some(listeners), events.clone()),
+        Some(ElectionPort::start(election, election_listeners, events.clone())),
     ))
+}
+
+/// What this server says first at an election port: who it is, and its own addresses there.
+fn hello(config: &Config, me: &Member) -> InitialMessage {
+    let sid = i64::from(config.me.0);
+    let address = |at: &MemberAddress| Address { host: at.host.clone(), port: at.election_port };
+    match (config.multi_address, me.addresses.first()) {
+        (false, Some(first)) => InitialMessage::V1 { sid, address: address(first) },
+        (true, _) | (false, None) => {
+            InitialMessage::V2 { sid, addresses: me.addresses.iter().map(address).collect() }
+        }
+    }
+}
+
+/// Listens for other servers, at each address of the own line.
+async fn listen_between(
+    config: &Config,
+    me: &Member,
+    port: &'static str,
+    number: fn(&MemberAddress) -> u16,
+) -> Result<Listeners, Error> {
+    let at = |at: &MemberAddress| match config.quorum_listen_on_all_ips {
+        true => host_port(ClientAddress::ANY, number(at)),
+        false => host_port(&at.host, number(at)),
+    };
+    let addresses: Vec<String> = me.addresses.iter().map(at).collect();
+    let tries = config.bind_tries.map_or(Tries::Unlimited, Tries::Some);
+    let listeners = Listeners::at(port, &addresses, tries).await;
+    listeners.map_err(|(address, source)| Error::Listen { port, address, source })
 }
 
 /// TLS as the ports need it; absent where nobody speaks it.
@@ -313,10 +352,17 @@ fn signals() -> io::Result<Signals> {
     })
 }
 
+impl Signals {
+    /// Waits for a signal to stop, and answers its name.
+    async fn asked(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
 async fn stopping(mut signals: Signals, events: EventSender) {
-    let reason = tokio::select! {
-        _ = signals.interrupt.recv() => "SIGINT",
-        _ = signals.terminate.recv() => "SIGTERM",
-    };
-    events.send(Happened::Stop { reason: reason.to_owned() }).await;
+    let reason = signals.asked().await.to_owned();
+    events.send(Happened::Stop { reason }).await;
 }
