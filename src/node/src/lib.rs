@@ -13,6 +13,7 @@ mod digests;
 pub mod disk;
 mod inlet;
 mod io;
+pub mod metrics;
 mod node;
 mod outbox;
 mod settings;
@@ -23,8 +24,9 @@ mod timers;
 pub use access::{Access, DigestAlgorithm, Secret};
 pub use client::date;
 pub use client::{
-    Admission, ClientBatch, ClientRequest, Connection, Handshake, Hello, Inbound, NO_SESSION,
-    SESSIONLESS_TIMEOUT, SessionSets, Shared, Status, WORD_TIMEOUT, answer, is_costly, is_executed,
+    Admission, ClientBatch, ClientRequest, Connection, Handshake, Hello, Inbound, Learner,
+    NO_SESSION, SESSIONLESS_TIMEOUT, SessionSets, Shared, Status, WORD_TIMEOUT, answer, is_costly,
+    is_executed,
 };
 pub use inlet::Inlet;
 pub use io::{Bell, Effect, End, Event, Load, Now, Recorder, Told, Turn};

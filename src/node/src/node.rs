@@ -8,6 +8,7 @@ mod reaper;
 mod renewals;
 mod requests;
 mod roles;
+mod seen;
 mod sessions;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -32,6 +33,7 @@ use crate::timers::{Durations, Timers};
 
 use apply::Due;
 use listening::Listening;
+use seen::Seen;
 use sessions::{LocalSessions, Service};
 
 /// What a node is made of.
@@ -89,6 +91,7 @@ pub struct Node {
     /// When timers and sessions were last looked at.
     ticked: Duration,
     listening: Listening,
+    seen: Seen,
     end: Option<End>,
 }
 
@@ -126,6 +129,7 @@ impl Node {
             now: Now::default(),
             ticked: Duration::ZERO,
             listening: Listening::default(),
+            seen: Seen::default(),
             end: None,
             settings,
         }
@@ -214,6 +218,7 @@ impl Node {
         while let Some(timer) = self.timers.expired(self.now.at) {
             if timer == host::Timer::Core(zab::Timer::Ping) {
                 self.collect_touches();
+                self.show_learners();
             }
             self.happens(host::Event::Timer(timer));
         }
@@ -300,7 +305,10 @@ impl Node {
                     };
                     self.jobs.push(job);
                 }
-                host::Effect::Deliver(txn) => self.committed.push_back(txn),
+                host::Effect::Deliver(txn) => {
+                    self.seen.committed(self.now.at, self.shared.counts());
+                    self.committed.push_back(txn);
+                }
                 host::Effect::Frames { link, bytes } => {
                     self.out.push(Effect::Frames { link, bytes });
                 }

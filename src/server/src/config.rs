@@ -315,6 +315,7 @@ impl Config {
             me: self.me,
             standalone: self.standalone,
             voters: self.quorum().voters().len(),
+            voting: self.quorum().voters(),
             members: self.config_text().into(),
             client_port: self.client.as_ref().map(|client| client.port),
             tick_time: self.tick_time,

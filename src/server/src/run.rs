@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use host::Host;
@@ -91,10 +92,12 @@ fn worker_threads() -> usize {
 async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let stop = signals()?;
     let tls = TlsEndpoints::open(&config)?;
+    let begun = Instant::now();
     let (store, recovered) = open(&config)?;
     let settings = Arc::new(config.settings());
     let Beginning { image, tree, session_ids } =
         node::begin(&store, recovered, &settings, clock::random())?;
+    let read_in = begun.elapsed();
     info!(
         "{} starts: acceptedEpoch {}, currentEpoch {}, snapshot {}, {} transactions behind it",
         config.me,
@@ -109,6 +112,8 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let machine = Machine::new(Arc::clone(&config));
     let shared = Shared::new(settings, options.build.clone(), machine, tree);
     let shared = Arc::new(shared.with_secret(clock::secret()));
+    shared.counts().db_init_time.add_ms(read_in);
+    shared.counts().startup_txns.add(image.log.len() as u64);
     let mut tasks = JoinSet::new();
     let (batches, clients) = EngineSender::channel();
     let port = ClientPort::new(
@@ -136,6 +141,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         core: options.build.core.clone(),
     };
     let recorder = Recorder::start(config.record.as_deref(), recorded)?;
+    let node_shared = Arc::clone(&shared);
     let node = Node::new(Parts {
         host: Host::new(Peer::new(core), config_text),
         recorder: Box::new(recorder),
@@ -148,7 +154,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         me: config.me,
         node,
         clock,
-        disk: Disk::start(Writer::new(store, purge), sender.clone())?,
+        disk: Disk::start(Writer::new(store, purge), sender.clone(), Arc::clone(&node_shared))?,
         election,
         quorum,
         events: options.events,

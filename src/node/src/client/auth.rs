@@ -25,7 +25,7 @@ pub(super) fn of_address(address: IpAddr) -> Id {
 
 /// The identities that an auth packet proves; `None`: the scheme is none of this server's, or
 /// proves nothing so.
-pub(super) fn proved(
+pub(crate) fn proved(
     scheme: &str,
     auth: Option<&[u8]>,
     address: IpAddr,
