@@ -7,6 +7,7 @@
 //! it what its clocks show.
 
 mod access;
+pub mod admin;
 mod client;
 pub mod compat;
 mod digests;
