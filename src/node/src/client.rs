@@ -24,7 +24,7 @@ use wire::Id;
 use wire::client::OpCode;
 use znode::SessionId;
 
-pub(crate) use auth::proved;
+pub(crate) use auth::{proved, shown};
 pub use connection::Connection;
 pub use handshake::Hello;
 pub use inbound::{Inbound, NO_SESSION, SESSIONLESS_TIMEOUT, WORD_TIMEOUT};

@@ -31,7 +31,7 @@ pub use client::{
 };
 pub use inlet::Inlet;
 pub use io::{Bell, Effect, End, Event, Load, Now, Recorder, Told, Turn};
-pub use node::{Node, Parts};
+pub use node::{Audit, Node, Parts};
 pub use outbox::{Chunk, Next, Outbox};
 pub use settings::{Build, DirSizes, FourLetterWords, Machine, NoMachine, Settings};
 pub use startup::{Beginning, Unusable, begin};

@@ -1,6 +1,7 @@
 //! The owner of the core: every input passes here, and every output is carried out from here.
 
 mod apply;
+mod audit;
 mod links;
 mod listening;
 mod read_only;
@@ -32,6 +33,8 @@ use crate::snapshots::Snapshots;
 use crate::timers::{Durations, Timers};
 
 use apply::Due;
+pub use audit::Audit;
+use audit::Auditing;
 use listening::Listening;
 use seen::Seen;
 use sessions::{LocalSessions, Service};
@@ -92,6 +95,8 @@ pub struct Node {
     ticked: Duration,
     listening: Listening,
     seen: Seen,
+    /// `None`: nobody wants to know who changes what.
+    auditing: Option<Auditing>,
     end: Option<End>,
 }
 
@@ -130,6 +135,7 @@ impl Node {
             ticked: Duration::ZERO,
             listening: Listening::default(),
             seen: Seen::default(),
+            auditing: None,
             end: None,
             settings,
         }

@@ -185,6 +185,11 @@ impl Shared {
         lock(&self.digests).iter().copied().collect()
     }
 
+    /// Which build this is.
+    pub fn build(&self) -> &Build {
+        &self.build
+    }
+
     /// What is counted where it happens.
     pub fn counts(&self) -> &Counts {
         &self.counts

@@ -126,6 +126,7 @@ impl Node {
         shared.keep_digest(blob.header.zxid, tree.digest());
         let since = self.now.wall_ms.saturating_sub(blob.header.time);
         shared.counts().propagation_latency.add(u64::try_from(since).unwrap_or(0));
+        self.audit_applied(&blob, &applied.outcome);
         order::events_first(
             self,
             |node| {

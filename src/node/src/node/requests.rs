@@ -51,6 +51,7 @@ impl Node {
                     connection.close("its session goes on over another connection");
                 }
                 ClientRequest::Write { xid, op, body, auth } if connection.is_abandoned() => {
+                    self.audit_asked(&connection, xid, op, &body, &auth);
                     self.write(connection.session(), xid, op.code(), body, &auth);
                 }
                 ClientRequest::NewSession { .. }
@@ -66,6 +67,7 @@ impl Node {
                 }
                 ClientRequest::Write { xid, op, body, auth } => {
                     self.local.begin(&connection);
+                    self.audit_asked(&connection, xid, op, &body, &auth);
                     self.write(connection.session(), xid, op.code(), body, &auth);
                 }
                 ClientRequest::Sync => {

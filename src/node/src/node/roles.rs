@@ -142,6 +142,7 @@ impl Node {
     pub(super) fn stop_serving(&mut self) {
         self.shared.set_serving(None, self.now);
         self.service = Service::None;
+        self.audit_lost();
         self.messages.clear();
         self.due.clear();
         self.close_clients();
