@@ -9,6 +9,7 @@
 //! `jute.maxbuffer` is at most 128 MiB, so that every member takes what another one has accepted.
 
 mod access;
+mod admin;
 mod jaas;
 mod keys;
 mod member;
@@ -19,6 +20,7 @@ mod table;
 mod text;
 mod tls;
 
+pub use admin::{Admin, Audit};
 pub use member::Member;
 pub use properties::property_value;
 pub use system::SystemProperty;
@@ -133,6 +135,15 @@ pub struct Config {
     pub record: Option<PathBuf>,
     /// TLS, for clients and between servers.
     pub tls: Tls,
+    /// The admin server; `None`: there is none (`admin.enableServer=false`, the default of
+    /// ZooKeeper 3.10).
+    pub admin: Option<Admin>,
+    /// Where Prometheus reads the metrics (`metricsProvider.*`).
+    pub prometheus: Option<ClientAddress>,
+    /// Whether it is logged who changed what, and where.
+    pub audit: Option<Audit>,
+    /// The file as it was read, a line for each key, without secrets.
+    pub initial: String,
     /// What the operator should know about the file: ignored keys, and the like, each a sentence.
     pub warnings: Vec<String>,
 }

@@ -1,10 +1,10 @@
 //! From the text of a configuration file to a [`Config`].
 
-use super::keys::{Keys, integer, port, wrong};
+use super::keys::{self, Keys, integer, port, wrong};
 use super::{
-    ANSWER_BYTES_DEFAULT, ANSWER_BYTES_LIMIT, ANSWER_BYTES_PER_BYTE_MAX, ClientAddress, Config,
-    ConfigError, FourLetterWords, Member, SnapshotCompression, SystemProperty, Tls,
-    WATCH_LIMITS_DEFAULT, access, member, properties, system,
+    ANSWER_BYTES_DEFAULT, ANSWER_BYTES_LIMIT, ANSWER_BYTES_PER_BYTE_MAX, Admin, ClientAddress,
+    Config, ConfigError, FourLetterWords, Member, SnapshotCompression, SystemProperty, Tls,
+    WATCH_LIMITS_DEFAULT, access, admin, member, properties, system,
 };
 use crate::compat;
 use std::collections::BTreeMap;
@@ -41,7 +41,9 @@ impl Config {
         read: impl Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Self, ConfigError> {
         let (given, mut warnings) = system::keys(system);
-        let mut keys = Keys::new(given.into_iter().chain(properties::parse(text)?).collect());
+        let file = properties::parse(text)?;
+        let initial = keys::shown_lines(&file);
+        let mut keys = Keys::new(given.into_iter().chain(file).collect());
         keys.warnings.append(&mut warnings);
         keys.refuse()?;
         let members = members(&mut keys)?;
@@ -148,6 +150,10 @@ impl Config {
             peer_address_check: keys.boolean("vivarium.peerAddressCheck", true)?,
             record: directory(&mut keys, "vivarium.record")?,
             tls,
+            admin: Admin::take(&mut keys)?,
+            prometheus: admin::prometheus(&mut keys)?,
+            audit: admin::audit(&mut keys)?,
+            initial,
             members,
             data_dir,
             data_log_dir,
@@ -429,7 +435,10 @@ fn four_letter_words(keys: &mut Keys) -> FourLetterWords {
     FourLetterWords::Only(words.into_iter().map(str::to_owned).collect())
 }
 
-fn directory(keys: &mut Keys, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+pub(super) fn directory(
+    keys: &mut Keys,
+    key: &'static str,
+) -> Result<Option<PathBuf>, ConfigError> {
     match keys.take(key) {
         Some(entry) if entry.value.is_empty() => Err(wrong(key, &entry, "a directory")),
         entry => Ok(entry.map(|entry| PathBuf::from(entry.value))),

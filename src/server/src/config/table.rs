@@ -170,6 +170,11 @@ const GROUPS: &[Group] = &[
         Key("znode.container.maxPerMinute", "", "znode.container.maxPerMinute=9"),
     ]),
     done(tls::KEYS),
+    admin::DONE,
+    admin::WITHOUT_TLS,
+    admin::NOT_RESTORED,
+    admin::WITHOUT_JVM,
+    admin::REST,
     refused(
         "the members are read from this file only, so put the server.N lines of that file here",
         &[Key("dynamicConfigFile", "", "dynamicConfigFile=zoo.cfg.dynamic")],
@@ -221,10 +226,6 @@ const GROUPS: &[Group] = &[
             Key("requireKerberosConfig", "false", "requireKerberosConfig=true"),
             Key("security.auth_to_local", "", "security.auth_to_local=DEFAULT"),
         ],
-    ),
-    refused(
-        "there is no audit log, and nobody would see who did what",
-        &[Key("audit.enable", "false", "audit.enable=true")],
     ),
     refused(
         "times to live as ZooKeeper 3.5.3 wrote them are not known, and such nodes would stay",
@@ -285,29 +286,15 @@ const GROUPS: &[Group] = &[
         &[Key("enableEagerACLCheck", "false", "enableEagerACLCheck=true")],
     ),
     ignored(
-        "there is no admin server",
-        &[
-            Key("admin.enableServer", "false", "admin.enableServer=true"),
-            Key("admin.*", "", "admin.serverPort=8080"),
-        ],
-    ),
-    ignored(
         "it concerns clients, or logins that have to be renewed",
         &[
             Key("jaasLoginRenew", "", "jaasLoginRenew=3600000"),
             Key("sasl.*", "false", "sasl.clientconfig=Client"),
         ],
     ),
-    ignored("there is no audit log", &[Key("audit.*", "", "audit.impl.class=x")]),
     ignored(
-        "there are no metrics but those of mntr",
+        "there is no such record of what happens",
         &[
-            Key(
-                "metricsProvider.className",
-                "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
-                "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
-            ),
-            Key("metricsProvider.*", "", "metricsProvider.httpPort=7000"),
             Key("messageTracker.*", "false", "messageTracker.Enabled=true"),
             Key("pathStats.*", "false", "pathStats.enabled=true"),
             Key("jmx.*", "", "jmx.log4j.disable=true"),
@@ -433,6 +420,7 @@ const GROUPS: &[Group] = &[
     ),
 ];
 
+mod admin;
 mod tls;
 
 #[cfg(test)]
