@@ -17,6 +17,8 @@ use wire::election::Address;
 use wire::limits::PACKET_BYTES_MAX;
 use zab::Peer;
 
+use crate::admin::{self, Reach};
+use crate::audit::AuditLog;
 use crate::client::{self, ClientPort};
 use crate::clock::{self, Clock};
 use crate::config::{ClientAddress, Config, Member, SnapshotCompression, TlsKeys};
@@ -25,11 +27,14 @@ use crate::disk::Disk;
 use crate::election_port::{self, ElectionPort};
 use crate::engine::{Engine, EngineSender, EventSender, Happened, Links};
 use crate::events::Events;
+use crate::http;
 use crate::machine::Machine;
 use crate::peer_address::PeerAddresses;
 use crate::peers::{Address as PeerAddress, Peers};
+use crate::prometheus::{self, Prometheus};
 use crate::quorum_port::{self, QuorumPort};
 use crate::recorder::{Recorded, Recorder};
+use crate::systemd::Systemd;
 use crate::tls::{Accepts, Dials, Endpoint};
 
 /// What a server is started with beside its configuration.
@@ -127,10 +132,30 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         tasks.spawn(client::listen(listener, accepts, Arc::clone(&port)));
     }
     drop(port);
+    let reach = Reach {
+        config: Arc::clone(&config),
+        shared: Arc::clone(&shared),
+        clients: batches.clone(),
+        events: sender.clone(),
+        clock,
+    };
+    tasks.spawn(admin::start(reach));
+    if let Some(address) = &config.prometheus {
+        // A provider of metrics that cannot start ends ZooKeeper, too.
+        let listener = listen("metricsProvider", &address.host, address.port, None).await?;
+        let reading = tokio::sync::Mutex::new(());
+        let answers = Arc::new(Prometheus { shared: Arc::clone(&shared), clock, reading });
+        tasks.spawn(http::listen("metrics", listener, prometheus::IDLE_TIMEOUT, answers));
+    }
     for endpoint in [tls.client, tls.quorum].into_iter().flatten() {
         tasks.spawn(endpoint.reload());
     }
-    tasks.spawn(stopping(stop, sender.clone()));
+    let systemd = Systemd::listening().map(Arc::new);
+    if let Some(systemd) = &systemd {
+        let watch = Arc::clone(systemd).watch(Arc::clone(&shared), sender.clone());
+        tasks.spawn(watch);
+    }
+    tasks.spawn(stopping(stop, sender.clone(), systemd));
     let purge = config.purge_interval.map(|_| config.purge_retain as usize);
     let core = core_config(&config);
     let config_text: Bytes = config.config_text().into();
@@ -150,6 +175,18 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         session_ids,
         seed: clock::random(),
     });
+    let (audit, writing) = match &config.audit {
+        Some(keys) => AuditLog::open(keys).map(|(audit, writing)| (Some(audit), Some(writing)))?,
+        None => (None, None),
+    };
+    let node = match &audit {
+        Some(audit) => node.with_audit(Box::new(audit.clone())),
+        None => node,
+    };
+    let mut audit = audit;
+    if let Some(audit) = &mut audit {
+        audit.server("serverStart", "success");
+    }
     let engine = Engine {
         me: config.me,
         node,
@@ -164,6 +201,12 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let end = engine.run(image, events, clients).await;
     // Nobody else sends batches: the channel stays open as long as the engine runs.
     drop(batches);
+    if let Some(mut audit) = audit {
+        audit.server("serverStop", "invoked");
+    }
+    if let Some(writing) = writing {
+        writing.finish();
+    }
     info!("{end}");
     match end {
         End::Asked(_) => Ok(()),
@@ -318,10 +361,13 @@ fn signals() -> io::Result<Signals> {
     })
 }
 
-async fn stopping(mut signals: Signals, events: EventSender) {
+async fn stopping(mut signals: Signals, events: EventSender, systemd: Option<Arc<Systemd>>) {
     let reason = tokio::select! {
         _ = signals.interrupt.recv() => "SIGINT",
         _ = signals.terminate.recv() => "SIGTERM",
     };
+    if let Some(systemd) = systemd {
+        systemd.stopping();
+    }
     events.send(Happened::Stop { reason: reason.to_owned() }).await;
 }
