@@ -12,8 +12,10 @@
 //! ```
 
 mod access;
+mod admin;
 mod answers;
 mod apache;
+mod audit;
 mod authority;
 mod client;
 mod client_strangers;
@@ -26,7 +28,9 @@ mod failover;
 mod forged;
 mod histories;
 mod hostile;
+mod http;
 mod load;
+mod metrics;
 mod network;
 mod partitions;
 mod program;
@@ -38,6 +42,7 @@ mod sizes;
 mod stopping;
 mod strangers;
 mod surface;
+mod systemd;
 mod tls;
 mod tls_clients;
 mod tls_quorum;

@@ -151,10 +151,12 @@ impl AdminServer {
         {
             return self.deny(command, asked, denied);
         }
-        match command {
-            Command::Snapshot => self.snapshot(asked).await,
-            Command::Restore => said(503, command.name(), Some(NOT_RESTORED), Map::new()),
-            other => self.run(other, asked).await,
+        if command == Command::Snapshot {
+            self.snapshot(asked).await
+        } else if command == Command::Restore {
+            said(503, command.name(), Some(NOT_RESTORED), Map::new())
+        } else {
+            self.run(command, asked).await
         }
     }
 
@@ -170,10 +172,8 @@ impl AdminServer {
             return said(200, command.name(), Some(error), Map::new());
         }
         let _turn = self.command.lock().await;
-        let sets = match command {
-            Command::Dump => self.session_sets().await,
-            _ => None,
-        };
+        let is_dump = command == Command::Dump;
+        let sets = if is_dump { self.session_sets().await } else { None };
         let (config, shared, clock) =
             (Arc::clone(&self.config), Arc::clone(&self.shared), self.clock);
         let run = move || {

@@ -218,7 +218,29 @@ fn parts(op: OpCode, body: &Bytes) -> Option<(bool, Vec<Part>)> {
         OpCode::SetAcl => "setAcl",
         OpCode::Reconfig => "reconfig",
         OpCode::Multi => return Some((true, multi(body))),
-        _ => return None,
+        OpCode::Notification
+        | OpCode::Exists
+        | OpCode::GetData
+        | OpCode::GetAcl
+        | OpCode::GetChildren
+        | OpCode::Sync
+        | OpCode::Ping
+        | OpCode::GetChildren2
+        | OpCode::Check
+        | OpCode::CheckWatches
+        | OpCode::RemoveWatches
+        | OpCode::MultiRead
+        | OpCode::Auth
+        | OpCode::SetWatches
+        | OpCode::Sasl
+        | OpCode::GetEphemerals
+        | OpCode::GetAllChildrenNumber
+        | OpCode::SetWatches2
+        | OpCode::AddWatch
+        | OpCode::WhoAmI
+        | OpCode::CreateSession
+        | OpCode::CloseSession
+        | OpCode::Error => return None,
     };
     let plain = |path: String| Part { operation, path, mode: None, acl: None };
     match Request::decode(op, &mut Reader::new(body)) {
