@@ -115,9 +115,12 @@ fn every_command_of_zookeeper_is_answered_with_its_fields() {
     assert_eq!(expiring, [client.session]);
     let watches = command(ports[leader], "watches");
     assert_eq!(watches["session_id_to_watched_paths"][&session], json!(["/mine"]));
+    wait_until("both followers have answered a PING", || {
+        command(ports[leader], "monitor")["synced_followers"] == 2
+    });
     let monitor = command(ports[leader], "monitor");
     assert_eq!(monitor["server_state"], "leader");
-    assert_eq!(monitor["synced_followers"], 2, "{monitor}");
+    assert_eq!((&monitor["learners"], &monitor["pending_syncs"]), (&json!(2), &json!(0)));
     assert_eq!(monitor["znode_count"], 6);
     let monitor = command(ports[follower], "monitor");
     assert_eq!(monitor["server_state"], "follower");

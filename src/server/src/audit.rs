@@ -34,7 +34,10 @@ impl AuditLog {
         let Some(path) = &keys.file else {
             return Ok((Self { user, lines: None }, Writing(None)));
         };
-        let file = File::options().append(true).create(true).open(path)?;
+        let file = File::options().append(true).create(true).open(path).map_err(|error| {
+            let text = format!("the audit log {}: {error}", path.display());
+            io::Error::new(error.kind(), text)
+        })?;
         let (lines, waiting) = sync_channel(LINES_WAITING_MAX);
         let path = path.clone();
         let thread = std::thread::Builder::new()

@@ -114,10 +114,9 @@ pub fn answer(
         }
         Command::Zabstate => zabstate(here, shared),
     };
-    match value {
-        Value::Object(fields) => Ok(fields),
-        _ => Ok(Map::new()),
-    }
+    // Each of them is an object.
+    let fields = if let Value::Object(fields) = value { fields } else { Map::new() };
+    Ok(fields)
 }
 
 fn connections(shared: &Shared, in_full: bool) -> Value {

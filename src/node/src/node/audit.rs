@@ -92,24 +92,21 @@ impl Auditing {
     }
 
     fn done(&mut self, deed: &Deed, outcome: &Outcome) {
-        match outcome {
-            Outcome::Multi(outcomes) if !outcomes.iter().any(is_failure) => {
-                for (part, outcome) in deed.parts.iter().zip(outcomes) {
-                    // A check changes nothing.
-                    if !part.operation.is_empty() {
-                        self.tell(deed, part, path_of(part, outcome), "success");
-                    }
+        if let Outcome::Multi(outcomes) = outcome
+            && !outcomes.iter().any(is_failure)
+        {
+            for (part, outcome) in deed.parts.iter().zip(outcomes) {
+                // A check changes nothing.
+                if !part.operation.is_empty() {
+                    self.tell(deed, part, path_of(part, outcome), "success");
                 }
             }
-            outcome => {
-                let result = if is_failure(outcome) { "failure" } else { "success" };
-                match deed.parts.first() {
-                    Some(part) if !deed.is_multi => {
-                        self.tell(deed, part, path_of(part, outcome), result);
-                    }
-                    Some(_) | None => self.tell_multi(deed, result),
-                }
-            }
+            return;
+        }
+        let result = if is_failure(outcome) { "failure" } else { "success" };
+        match deed.parts.first() {
+            Some(part) if !deed.is_multi => self.tell(deed, part, path_of(part, outcome), result),
+            Some(_) | None => self.tell_multi(deed, result),
         }
     }
 

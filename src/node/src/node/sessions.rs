@@ -361,6 +361,7 @@ impl Node {
             }
             Err(error) => warn!("PING of {peer}: {error}"),
         }
+        self.show_learners();
     }
 
     /// This server did not run for `absent`, which is longer than a tick: an established leader
