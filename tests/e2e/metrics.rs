@@ -78,6 +78,33 @@ fn what_happens_is_counted_by_the_server_that_it_happens_at() {
 }
 
 #[test]
+fn quotas_are_shown_by_the_first_name_of_their_paths() {
+    let cluster = Cluster::start_with(1, "enforceQuota=true\n");
+    let server = &cluster.servers[0];
+    let mut client = Client::connect(&[server.address()], TIMEOUT);
+    for (path, data) in [
+        ("/app", &b"12345"[..]),
+        ("/zookeeper/quota/app", b""),
+        ("/zookeeper/quota/app/zookeeper_limits", b"count=-1,bytes=-1,countHardLimit=2"),
+        ("/zookeeper/quota/app/zookeeper_stats", b""),
+        ("/app/a", b"12"),
+    ] {
+        client.create(path, data, CreateMode::Persistent).expect("created");
+    }
+    client.create("/app/b", b"", CreateMode::Persistent).expect_err("there are two");
+    for (name, expected) in [
+        ("app_quota_count_limit_per_namespace", 2.0),
+        ("app_quota_count_usage_per_namespace", 2.0),
+        ("app_quota_bytes_limit_per_namespace", -1.0),
+        ("app_quota_bytes_usage_per_namespace", 7.0),
+        ("app_quota_exceeded_error_per_namespace", 1.0),
+    ] {
+        assert!((number(server, name) - expected).abs() < 0.5, "{name}");
+    }
+    client.close().expect("closed");
+}
+
+#[test]
 fn prometheus_reads_the_metrics_under_the_names_of_zookeeper() {
     let port = free_port();
     let settings = format!(

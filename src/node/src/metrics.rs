@@ -15,7 +15,7 @@ pub use table::Counts;
 
 use std::collections::BTreeMap;
 
-use znode::WatchTable;
+use znode::{Tree, WatchTable};
 
 use crate::client::Shared;
 use crate::client::counters::Latencies;
@@ -31,6 +31,8 @@ pub enum Kind {
     CounterSet,
     /// It is as it is now.
     Gauge,
+    /// Gauges by the name of a subtree.
+    GaugeSet,
     /// Count, sum, mean and bounds of values.
     Summary,
     /// A summary with percentiles.
@@ -57,8 +59,8 @@ pub enum Value {
     Decimal(f64),
     /// Of a summary.
     Distribution(Distribution),
-    /// Of a set: names and counts.
-    Set(Vec<(String, u64)>),
+    /// Of a set: names and numbers.
+    Set(Vec<(String, i64)>),
 }
 
 /// All entries. Which of them have a value depends on what the server is.
@@ -87,6 +89,8 @@ struct View<'a> {
     connections: usize,
     descriptors: (Option<usize>, Option<u64>),
     learners: BTreeMap<zab::Sid, Learner>,
+    /// By the first name of their paths: limit and usage of nodes, and of bytes.
+    quotas: BTreeMap<String, [i64; 4]>,
 }
 
 impl<'a> View<'a> {
@@ -94,6 +98,7 @@ impl<'a> View<'a> {
         let tree = shared.read_tree();
         let (znodes, ephemerals) = (tree.node_count() + 1, tree.ephemeral_count());
         let (data_bytes, sessions) = (tree.size_bytes(), tree.sessions().len());
+        let quotas = quotas(&tree);
         drop(tree);
         let (watches, watched_paths) = {
             let watches = shared.watches();
@@ -113,6 +118,7 @@ impl<'a> View<'a> {
             connections: shared.connection_count(),
             descriptors: shared.machine.descriptors(),
             learners: shared.learners(),
+            quotas,
         }
     }
 
@@ -127,6 +133,27 @@ impl<'a> View<'a> {
         self.leads().then(|| whole(count()))
     }
 }
+
+/// Of all quotas below one name of the root the sums, those included that are no limit, as
+/// ZooKeeper adds them up. (`QuotaMetricsUtils`.)
+fn quotas(tree: &Tree) -> BTreeMap<String, [i64; 4]> {
+    let mut sums: BTreeMap<String, [i64; 4]> = BTreeMap::new();
+    for quota in tree.quotas() {
+        let name = quota.subtree.split('/').nth(1).unwrap_or_default();
+        if !sums.contains_key(name) && sums.len() >= QUOTAS_MAX {
+            continue;
+        }
+        let sum = sums.entry(name.to_owned()).or_default();
+        let more = [quota.count_limit, quota.count, quota.bytes_limit, quota.bytes];
+        for (sum, more) in sum.iter_mut().zip(more) {
+            *sum = sum.saturating_add(more);
+        }
+    }
+    sums
+}
+
+/// Names whose quotas are shown.
+const QUOTAS_MAX: usize = 256;
 
 fn whole(number: impl TryInto<i64>) -> Value {
     Value::Integer(number.try_into().unwrap_or(i64::MAX))

@@ -304,15 +304,18 @@ impl Node {
                 host::Effect::Write(no, record) => {
                     let job = match record {
                         Record::Snapshot { zxid } => Job::Install(no, zxid, self.tree_snapshot()),
-                        Record::Txn(_)
-                        | Record::Truncate { .. }
+                        Record::Txn(txn) => {
+                            self.seen.logged(&txn, self.now, self.shared.counts());
+                            Job::Write(no, Record::Txn(txn))
+                        }
+                        Record::Truncate { .. }
                         | Record::AcceptedEpoch(_)
                         | Record::CurrentEpoch(_) => Job::Write(no, record),
                     };
                     self.jobs.push(job);
                 }
                 host::Effect::Deliver(txn) => {
-                    self.seen.committed(self.now.at, self.shared.counts());
+                    self.seen.committed(&txn, self.now, self.shared.counts());
                     self.committed.push_back(txn);
                 }
                 host::Effect::Frames { link, bytes } => {

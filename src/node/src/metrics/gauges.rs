@@ -30,6 +30,19 @@ fn response_size(view: &View<'_>, which: usize) -> Option<Value> {
     Some(Value::Integer(view.shared.stats.responses.get()[which]))
 }
 
+const fn quotas(
+    name: &'static str,
+    help: &'static str,
+    read: fn(&View<'_>) -> Option<Value>,
+) -> Metric {
+    Metric { name, kind: Kind::GaugeSet, help, read }
+}
+
+fn quota(view: &View<'_>, which: usize) -> Option<Value> {
+    let of_all = view.quotas.iter().map(|(name, sums)| (name.clone(), sums[which]));
+    Some(Value::Set(of_all.collect()))
+}
+
 fn is_member(view: &View<'_>) -> bool {
     !view.shared.settings.standalone
 }
@@ -156,6 +169,26 @@ pub(super) const GAUGES: &[Metric] = &[
         let since = || view.now.at.saturating_sub(view.status.since).as_millis();
         serves.then(|| whole(since()))
     }),
+    quotas(
+        "quota_count_limit_per_namespace",
+        "Nodes that quotas allow, by the first name of their paths.",
+        |view| quota(view, 0),
+    ),
+    quotas(
+        "quota_count_usage_per_namespace",
+        "Nodes that count for quotas, by the first name of their paths.",
+        |view| quota(view, 1),
+    ),
+    quotas(
+        "quota_bytes_limit_per_namespace",
+        "Bytes that quotas allow, by the first name of their paths.",
+        |view| quota(view, 2),
+    ),
+    quotas(
+        "quota_bytes_usage_per_namespace",
+        "Bytes that count for quotas, by the first name of their paths.",
+        |view| quota(view, 3),
+    ),
     gauge("epoch", "The epoch in which clients are served (not in ZooKeeper).", |view| {
         view.status.serving.map(|epoch| whole(epoch.0))
     }),

@@ -69,7 +69,7 @@ fn each(values: &[(&'static Metric, Value)], mut tell: impl FnMut(&str, Part)) {
             }
             Value::Set(counters) => {
                 for (key, count) in counters {
-                    tell(&format!("{key}_{name}"), Part::Whole(whole(*count)));
+                    tell(&format!("{key}_{name}"), Part::Whole(*count));
                 }
             }
         }
@@ -83,7 +83,7 @@ pub fn prometheus(values: &[(&'static Metric, Value)]) -> String {
     for (Metric { name, kind, help, .. }, value) in values {
         let kind = match kind {
             Kind::Counter | Kind::CounterSet => "counter",
-            Kind::Gauge => "gauge",
+            Kind::Gauge | Kind::GaugeSet => "gauge",
             Kind::Summary | Kind::Percentiles => "summary",
         };
         // Writing to a String does not fail.

@@ -41,6 +41,10 @@ counted! {
         "Milliseconds from a write request of a client of this server to its answer.";
     propagation_latency: Percentiles = "propagation_latency",
         "Milliseconds from the preparation of a transaction by the leader to its application here, by the clocks of both.";
+    proposal_latency: Percentiles = "proposal_latency",
+        "Milliseconds from the preparation of a transaction by the leader to its arrival at this learner, by the clocks of both.";
+    commit_propagation_latency: Percentiles = "commit_propagation_latency",
+        "Milliseconds from the preparation of a transaction by the leader to the news that it is committed at this learner.";
     commits: Counter = "commit_count", "Transactions committed by this server as a leader.";
     commits_queued: Counter = "request_commit_queued", "Committed transactions that came to be applied.";
     proposals: Counter = "proposal_count", "Transactions proposed by this server as a leader.";

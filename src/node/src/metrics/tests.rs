@@ -20,7 +20,9 @@ fn no_name_stands_in_the_table_twice_and_all_are_names_of_prometheus() {
     let mut names = BTreeSet::new();
     for Metric { name, kind, help, .. } in table() {
         let parts: Vec<String> = match kind {
-            Kind::Counter | Kind::Gauge | Kind::CounterSet => vec![(*name).to_owned()],
+            Kind::Counter | Kind::Gauge | Kind::CounterSet | Kind::GaugeSet => {
+                vec![(*name).to_owned()]
+            }
             Kind::Summary | Kind::Percentiles => ["", "_sum", "_count"]
                 .into_iter()
                 .map(|end| format!("{name}{end}"))
@@ -51,7 +53,7 @@ fn what_is_shown_is_of_the_kind_that_the_table_says() {
                 Some(_) => *kind == Kind::Percentiles,
                 None => *kind == Kind::Summary,
             },
-            Value::Set(_) => *kind == Kind::CounterSet,
+            Value::Set(_) => matches!(kind, Kind::CounterSet | Kind::GaugeSet),
         };
         assert!(fits, "{name}");
     }

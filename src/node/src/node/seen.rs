@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
 use host::Link;
-use zab::{Action, ServerState, Sid};
+use wire::jute::{Reader, Record};
+use wire::txn::TxnHeader;
+use zab::{Action, ServerState, Sid, Txn};
 
 use super::Node;
 use super::sessions::Service;
 use crate::client::Learner;
+use crate::io::Now;
 use crate::metrics::Counts;
 
 /// What has to be remembered for that.
@@ -84,17 +88,38 @@ impl Seen {
         self.proposed.push_back(at);
     }
 
-    pub(super) fn committed(&mut self, at: Duration, counts: &Counts) {
+    /// A transaction goes to the disk.
+    pub(super) fn logged(&self, txn: &Txn<Bytes>, now: Now, counts: &Counts) {
+        if self.learns() {
+            counts.proposal_latency.add(age_ms(&txn.payload, now));
+        }
+    }
+
+    /// Whether this server is up to date with a leader: what it hears of is new.
+    fn learns(&self) -> bool {
+        let is_learner = match self.role {
+            ServerState::Following | ServerState::Observing => true,
+            ServerState::Leading | ServerState::Looking => false,
+        };
+        is_learner && self.unavailable.is_none()
+    }
+
+    pub(super) fn committed(&mut self, txn: &Txn<Bytes>, now: Now, counts: &Counts) {
         counts.commits_queued.one();
         match self.role {
             ServerState::Leading => {
                 // What it had before it led was not proposed by it, and is committed first.
                 if let Some(since) = self.proposed.pop_front() {
                     counts.commits.one();
-                    counts.quorum_ack_latency.add_ms(at.saturating_sub(since));
+                    counts.quorum_ack_latency.add_ms(now.at.saturating_sub(since));
                 }
             }
-            ServerState::Following | ServerState::Observing => counts.learner_commits.one(),
+            ServerState::Following | ServerState::Observing => {
+                counts.learner_commits.one();
+                if self.learns() {
+                    counts.commit_propagation_latency.add(age_ms(&txn.payload, now));
+                }
+            }
             ServerState::Looking => {}
         }
     }
@@ -111,6 +136,13 @@ impl Seen {
             self.answered.insert(link.peer, (link, at));
         }
     }
+}
+
+/// How long ago the leader has prepared this transaction, by its clock and this one.
+fn age_ms(payload: &Bytes, now: Now) -> u64 {
+    let mut reader = Reader::with_limit(payload, payload.len());
+    let prepared = TxnHeader::decode(&mut reader).map_or(now.wall_ms, |header| header.time);
+    u64::try_from(now.wall_ms.saturating_sub(prepared)).unwrap_or(0)
 }
 
 impl Node {

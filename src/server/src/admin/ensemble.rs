@@ -112,6 +112,6 @@ fn shown(number: &Number) -> Value {
             "p50": of.percentiles.map(|[half, ..]| half),
             "p99": of.percentiles.map(|[_, _, p99, _]| p99),
         }),
-        Number::Set(counters) => json!(counters.iter().map(|(_, count)| count).sum::<u64>()),
+        Number::Set(counters) => json!(counters.iter().map(|(_, number)| number).sum::<i64>()),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::keys::{Keys, port, wrong};
-use super::read::{directory, i32_max, unbracketed};
+use super::read::{i32_max, unbracketed};
 use super::{ClientAddress, ConfigError};
 
 /// The admin server.
@@ -104,7 +104,11 @@ pub(super) fn audit(keys: &mut Keys) -> Result<Option<Audit>, ConfigError> {
         };
     }
     keys.word("audit.impl.class", &LOGGERS)?;
-    Ok(Some(Audit { file: directory(keys, FILE)? }))
+    let file = match keys.take(FILE) {
+        Some(entry) if entry.value.is_empty() => return Err(wrong(FILE, &entry, "a file")),
+        entry => entry.map(|entry| PathBuf::from(entry.value)),
+    };
+    Ok(Some(Audit { file }))
 }
 
 fn port_of(keys: &mut Keys, key: &str) -> Result<Option<u16>, ConfigError> {
