@@ -21,9 +21,12 @@ pub(crate) trait Report: Clone + Send + 'static {
     fn failed(&self, error: store::Error);
 }
 
+/// Work, and when it was handed over.
+type Handed = (Instant, Vec<Job>);
+
 /// The engine's end.
 pub(crate) struct Disk {
-    jobs: Option<Sender<Vec<Job>>>,
+    jobs: Option<Sender<Handed>>,
     queued: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
@@ -49,7 +52,7 @@ impl Disk {
         self.queued.fetch_add(jobs.len(), Ordering::Relaxed);
         if let Some(sender) = &self.jobs {
             // The thread is gone only after it reported a failure, which stops this server.
-            let _ = sender.send(jobs);
+            let _ = sender.send((Instant::now(), jobs));
         }
     }
 
@@ -71,16 +74,19 @@ impl Disk {
 /// Group commit: takes all that is queued, writes it, one sync, one report.
 fn run(
     mut writer: Writer<store::Os>,
-    inbox: &Receiver<Vec<Job>>,
+    inbox: &Receiver<Handed>,
     taken: &AtomicUsize,
     report: &impl Report,
     shared: &Arc<Shared>,
 ) {
     let counts = shared.counts();
-    while let Ok(jobs) = inbox.recv() {
+    while let Ok(handed) = inbox.recv() {
         let (mut done, begun) = (0, Instant::now());
-        let mut batch = Some(jobs);
-        while let Some(jobs) = batch {
+        let oldest = handed.0;
+        let mut batch = Some(handed);
+        counts.log_queue.add(taken.load(Ordering::Relaxed) as u64);
+        while let Some((since, jobs)) = batch {
+            counts.log_queue_time.add_ms(since.elapsed());
             done += jobs.len();
             counts.logged.add(jobs.len() as u64);
             for job in jobs {
@@ -103,6 +109,7 @@ fn run(
         if let Some(upto) = durable {
             counts.fsync_time.add_ms(syncing.elapsed());
             counts.flush_time.add_ms(begun.elapsed());
+            counts.queue_and_flush_time.add_ms(oldest.elapsed());
             counts.log_batch.add(done as u64);
             report.durable(upto);
         }

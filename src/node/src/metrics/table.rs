@@ -59,6 +59,12 @@ counted! {
     fsync_time: Summary = "fsynctime", "Milliseconds of each fsync of the transaction log.";
     flush_time: Percentiles = "sync_processor_queue_flush_time_ms",
         "Milliseconds in which a batch of records became durable, its fsync included.";
+    log_queue: Summary = "sync_processor_queue_size",
+        "Records that waited for the disk when it began with a batch.";
+    log_queue_time: Percentiles = "sync_processor_queue_time_ms",
+        "Milliseconds for which records waited until the disk began with them.";
+    queue_and_flush_time: Percentiles = "sync_processor_queue_and_flush_time_ms",
+        "Milliseconds from the oldest record of a batch to the time when all of it was durable.";
     log_batch: Summary = "sync_processor_batch_size", "Records that became durable together.";
     logged: Counter = "sync_processor_request_queued", "Records handed over to the disk.";
     snapshot_time: Summary = "snapshottime", "Milliseconds in which a snapshot was written.";
