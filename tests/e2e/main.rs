@@ -12,8 +12,10 @@
 //! ```
 
 mod access;
+mod admin;
 mod answers;
 mod apache;
+mod audit;
 mod authority;
 mod client;
 mod client_strangers;
@@ -27,8 +29,10 @@ mod failover;
 mod forged;
 mod histories;
 mod hostile;
+mod http;
 mod load;
 mod membership;
+mod metrics;
 mod network;
 mod partitions;
 mod program;
@@ -40,6 +44,7 @@ mod sizes;
 mod stopping;
 mod strangers;
 mod surface;
+mod systemd;
 mod tls;
 mod tls_clients;
 mod tls_quorum;

@@ -38,8 +38,8 @@ pub(super) fn checked(
         format!("currentEpoch  {}", recovered.current),
     ];
     said.extend(recovered.repairs.iter().map(|repair| format!("would repair  {repair}")));
-    let beginning = node::begin(&store, recovered, settings, 0);
-    let beginning = beginning.map_err(|error| Failure::Found(error.to_string()))?;
+    let begun = node::begin(store, recovered, settings, 0);
+    let (_, beginning) = begun.map_err(|error| Failure::Found(error.to_string()))?;
     let tree = &beginning.tree;
     said.push(format!(
         "snapshot has  {} nodes, {} sessions",

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use zab::Sid;
+use zab::{Sid, SidSet};
 use znode::{NeverUsed, Node, ReapLimits, Tree, WatchLimits, path};
 
 use crate::access::Access;
@@ -18,6 +18,8 @@ pub struct Settings {
     pub standalone: bool,
     /// How many servers have a vote.
     pub voters: u32,
+    /// The servers that have a vote, as far as a leader has to name them; empty if standalone.
+    pub voting: SidSet,
     /// The members as `/zookeeper/config` shows them; empty if standalone.
     pub members: Bytes,
     /// The version of that configuration: mzxid of `/zookeeper/config`. 0 if no reconfiguration has
@@ -78,6 +80,7 @@ impl Settings {
             me,
             standalone: true,
             voters: 1,
+            voting: SidSet::EMPTY,
             members: Bytes::new(),
             members_version: 0,
             client_port: None,

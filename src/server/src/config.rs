@@ -10,6 +10,7 @@
 //! so that every member takes what another one has accepted.
 
 mod access;
+mod admin;
 mod hierarchy;
 mod jaas;
 mod keys;
@@ -22,6 +23,7 @@ mod table;
 mod text;
 mod tls;
 
+pub use admin::{Admin, Audit};
 pub use hierarchy::Hierarchy;
 pub use member::{Member, MemberAddress};
 pub use properties::property_value;
@@ -148,6 +150,15 @@ pub struct Config {
     pub record: Option<PathBuf>,
     /// TLS, for clients and between servers.
     pub tls: Tls,
+    /// The admin server; `None`: there is none (`admin.enableServer=false`, the default of
+    /// ZooKeeper 3.10).
+    pub admin: Option<Admin>,
+    /// Where Prometheus reads the metrics (`metricsProvider.*`).
+    pub prometheus: Option<ClientAddress>,
+    /// Whether it is logged who changed what, and where.
+    pub audit: Option<Audit>,
+    /// The file as it was read, a line for each key, without secrets.
+    pub initial: String,
     /// What the operator should know about the file: ignored keys, and the like, each a sentence.
     pub warnings: Vec<String>,
 }
@@ -346,6 +357,7 @@ impl Config {
             me: self.me,
             standalone: self.standalone,
             voters: self.quorum().voters().len(),
+            voting: self.quorum().voters(),
             members: self.config_text().into(),
             members_version: self.version,
             client_port: self.client.as_ref().map(|client| client.port),

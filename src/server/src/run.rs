@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use host::Host;
@@ -16,6 +17,8 @@ use wire::election::{Address, InitialMessage};
 use wire::limits::PACKET_BYTES_MAX;
 use zab::Peer;
 
+use crate::admin::{self, Reach};
+use crate::audit::AuditLog;
 use crate::client::{self, ClientPort};
 use crate::clock::{self, Clock};
 use crate::config::{ClientAddress, Config, Member, MemberAddress, SnapshotCompression, TlsKeys};
@@ -24,12 +27,15 @@ use crate::disk::Disk;
 use crate::election_port::{self, ElectionPort};
 use crate::engine::{Engine, EngineSender, EventSender, Happened, Links};
 use crate::events::Events;
+use crate::http;
 use crate::listen::{Listeners, Tries};
 use crate::machine::Machine;
 use crate::peer_address::PeerAddresses;
 use crate::peers::{Address as PeerAddress, Peers, Place};
+use crate::prometheus::{self, Prometheus};
 use crate::quorum_port::{self, QuorumPort};
 use crate::recorder::{Recorded, Recorder};
+use crate::systemd::Systemd;
 use crate::tls::{Accepts, Dials, Endpoint};
 
 /// What a server is started with beside its configuration.
@@ -92,10 +98,12 @@ fn worker_threads() -> usize {
 async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let mut stop = signals()?;
     let tls = TlsEndpoints::open(&config)?;
+    let begun = Instant::now();
     let (store, recovered) = open(&config)?;
     let settings = Arc::new(config.settings());
     let (store, beginning) = node::begin(store, recovered, &settings, clock::random())?;
     let Beginning { image, tree, session_ids } = beginning;
+    let read_in = begun.elapsed();
     info!(
         "{} starts: acceptedEpoch {}, currentEpoch {}, snapshot {}, {} transactions behind it",
         config.me,
@@ -117,6 +125,8 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let machine = Machine::new(Arc::clone(&config));
     let shared = Shared::new(settings, options.build.clone(), machine, tree);
     let shared = Arc::new(shared.with_secret(clock::secret()));
+    shared.counts().db_init_time.add_ms(read_in);
+    shared.counts().startup_txns.add(image.log.len() as u64);
     let mut tasks = JoinSet::new();
     let (batches, clients) = EngineSender::channel();
     let port = ClientPort::new(
@@ -130,10 +140,30 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         tasks.spawn(client::listen(listener, accepts, Arc::clone(&port)));
     }
     drop(port);
+    let reach = Reach {
+        config: Arc::clone(&config),
+        shared: Arc::clone(&shared),
+        clients: batches.clone(),
+        events: sender.clone(),
+        clock,
+    };
+    tasks.spawn(admin::start(reach));
+    if let Some(address) = &config.prometheus {
+        // A provider of metrics that cannot start ends ZooKeeper, too.
+        let listener = listen("metricsProvider", &address.host, address.port, None).await?;
+        let reading = tokio::sync::Mutex::new(());
+        let answers = Arc::new(Prometheus { shared: Arc::clone(&shared), clock, reading });
+        tasks.spawn(http::listen("metrics", listener, prometheus::IDLE_TIMEOUT, answers));
+    }
     for endpoint in [tls.client, tls.quorum].into_iter().flatten() {
         tasks.spawn(endpoint.reload());
     }
-    tasks.spawn(stopping(stop, sender.clone()));
+    let systemd = Systemd::listening().map(Arc::new);
+    if let Some(systemd) = &systemd {
+        let watch = Arc::clone(systemd).watch(Arc::clone(&shared), sender.clone());
+        tasks.spawn(watch);
+    }
+    tasks.spawn(stopping(stop, sender.clone(), systemd));
     let purge = config.purge_interval.map(|_| config.purge_retain as usize);
     let core = core_config(&config);
     let config_text: Bytes = config.config_text().into();
@@ -144,6 +174,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         core: options.build.core.clone(),
     };
     let recorder = Recorder::start(config.record.as_deref(), recorded)?;
+    let node_shared = Arc::clone(&shared);
     let node = Node::new(Parts {
         host: Host::new(Peer::new(core), config_text),
         recorder: Box::new(recorder),
@@ -152,11 +183,23 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         session_ids,
         seed: clock::random(),
     });
+    let (audit, writing) = match &config.audit {
+        Some(keys) => AuditLog::open(keys).map(|(audit, writing)| (Some(audit), Some(writing)))?,
+        None => (None, None),
+    };
+    let node = match &audit {
+        Some(audit) => node.with_audit(Box::new(audit.clone())),
+        None => node,
+    };
+    let mut audit = audit;
+    if let Some(audit) = &mut audit {
+        audit.server("serverStart", "success");
+    }
     let engine = Engine {
         me: config.me,
         node,
         clock,
-        disk: Disk::start(Writer::new(store, purge), sender.clone())?,
+        disk: Disk::start(Writer::new(store, purge), sender.clone(), Arc::clone(&node_shared))?,
         election,
         quorum,
         events: options.events,
@@ -166,6 +209,12 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let end = engine.run(image, events, clients).await;
     // Nobody else sends batches: the channel stays open as long as the engine runs.
     drop(batches);
+    if let Some(mut audit) = audit {
+        audit.server("serverStop", "invoked");
+    }
+    if let Some(writing) = writing {
+        writing.finish();
+    }
     info!("{end}");
     match end {
         End::Asked(_) => Ok(()),
@@ -362,7 +411,10 @@ impl Signals {
     }
 }
 
-async fn stopping(mut signals: Signals, events: EventSender) {
+async fn stopping(mut signals: Signals, events: EventSender, systemd: Option<Arc<Systemd>>) {
     let reason = signals.asked().await.to_owned();
+    if let Some(systemd) = systemd {
+        systemd.stopping();
+    }
     events.send(Happened::Stop { reason }).await;
 }

@@ -270,7 +270,7 @@ fn what_is_left_out_safely_is_a_warning_by_name() {
     for (line, warning) in [
         (
             "admin.serverPort=8080",
-            "line 10: admin.serverPort=8080 is ignored: there is no admin server",
+            "line 10: admin.serverPort=8080 is ignored: nothing here asks for it",
         ),
         (
             "letAnySaslUserDoX=bob",

@@ -56,7 +56,8 @@ pub use recovered::{LogEntry, Recovered, Repair};
 #[cfg(any(test, feature = "sim"))]
 pub use sim::{Image, SimDisk, SimFile};
 pub use snapshot::{
-    FinishedSnapshot, SnapshotDigest, SnapshotFile, SnapshotItems, SnapshotTail, SnapshotWriter,
+    FinishedSnapshot, SnapshotDigest, SnapshotEncoder, SnapshotFile, SnapshotItems, SnapshotTail,
+    SnapshotWriter,
 };
 pub use store::{Options, Store};
 pub use tail::Proof;

@@ -12,6 +12,7 @@
 //!
 //! Checksums are over the uncompressed bytes from the first on, earlier seals included.
 
+mod encode;
 mod read;
 mod stream;
 mod write;
@@ -23,6 +24,7 @@ use crate::disk::{Disk, File};
 use crate::error::{At, Error, Result};
 use crate::layout::{Compression, Layout, SnapshotName};
 
+pub use encode::SnapshotEncoder;
 pub use read::SnapshotItems;
 pub use write::{FinishedSnapshot, SnapshotWriter};
 

@@ -257,6 +257,12 @@ fn shown<'a>(key: &str, value: &'a str) -> &'a str {
     if secret { "(not shown)" } else { value }
 }
 
+/// The lines of a file as they were read: `key=value`, without secrets.
+pub(super) fn shown_lines(properties: &[Property]) -> String {
+    let line = |Property { key, value, .. }: &Property| format!("{key}={}\n", shown(key, value));
+    properties.iter().map(line).collect()
+}
+
 /// `Long.parseLong`: an optional sign, then decimal digits, and nothing else.
 pub(super) fn integer(text: &str) -> Option<i64> {
     text.parse().ok()

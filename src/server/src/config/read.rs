@@ -1,11 +1,11 @@
 //! From the text of a configuration file to a [`Config`].
 
-use super::keys::{Keys, integer, port, wrong};
+use super::keys::{self, Keys, integer, port, wrong};
 use super::membership::{self, Membership};
 use super::{
-    ANSWER_BYTES_DEFAULT, ANSWER_BYTES_LIMIT, ANSWER_BYTES_PER_BYTE_MAX, ClientAddress, Config,
-    ConfigError, FourLetterWords, Member, SnapshotCompression, SystemProperty, Tls,
-    WATCH_LIMITS_DEFAULT, access, properties, system,
+    ANSWER_BYTES_DEFAULT, ANSWER_BYTES_LIMIT, ANSWER_BYTES_PER_BYTE_MAX, Admin, ClientAddress,
+    Config, ConfigError, FourLetterWords, Member, SnapshotCompression, SystemProperty, Tls,
+    WATCH_LIMITS_DEFAULT, access, admin, properties, system,
 };
 use crate::compat;
 use std::collections::BTreeMap;
@@ -52,7 +52,9 @@ impl Config {
         read: impl Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Self, ConfigError> {
         let (given, mut warnings) = system::keys(system);
-        let mut keys = Keys::new(given.into_iter().chain(properties::parse(text)?).collect());
+        let lines = properties::parse(text)?;
+        let initial = keys::shown_lines(&lines);
+        let mut keys = Keys::new(given.into_iter().chain(lines).collect());
         keys.warnings.append(&mut warnings);
         keys.refuse()?;
         let multi_address = keys.boolean("multiAddress.enabled", false)?;
@@ -167,6 +169,10 @@ impl Config {
             peer_address_check: keys.boolean("vivarium.peerAddressCheck", true)?,
             record: directory(&mut keys, "vivarium.record")?,
             tls,
+            admin: Admin::take(&mut keys)?,
+            prometheus: admin::prometheus(&mut keys)?,
+            audit: admin::audit(&mut keys)?,
+            initial,
             members,
             hierarchy,
             version,
@@ -448,7 +454,10 @@ fn four_letter_words(keys: &mut Keys) -> FourLetterWords {
     FourLetterWords::Only(words.into_iter().map(str::to_owned).collect())
 }
 
-fn directory(keys: &mut Keys, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+pub(super) fn directory(
+    keys: &mut Keys,
+    key: &'static str,
+) -> Result<Option<PathBuf>, ConfigError> {
     match keys.take(key) {
         Some(entry) if entry.value.is_empty() => Err(wrong(key, &entry, "a directory")),
         entry => Ok(entry.map(|entry| PathBuf::from(entry.value))),

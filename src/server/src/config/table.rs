@@ -176,6 +176,11 @@ const GROUPS: &[Group] = &[
         Key("znode.container.maxPerMinute", "", "znode.container.maxPerMinute=9"),
     ]),
     done(tls::KEYS),
+    admin::DONE,
+    admin::WITHOUT_TLS,
+    admin::NOT_RESTORED,
+    admin::WITHOUT_JVM,
+    admin::REST,
     refused(
         "majorities are the only quorums here, and other sets of servers would be quorums",
         &[Key("oraclePath", "", "oraclePath=/oracle")],
@@ -276,24 +281,10 @@ const GROUPS: &[Group] = &[
         &[Key("enableEagerACLCheck", "false", "enableEagerACLCheck=true")],
     ),
     ignored(
-        "there is no admin server",
-        &[
-            Key("admin.enableServer", "false", "admin.enableServer=true"),
-            Key("admin.*", "", "admin.serverPort=8080"),
-        ],
-    ),
-    ignored(
         "it concerns clients, or logins that have to be renewed",
         &[
             Key("jaasLoginRenew", "", "jaasLoginRenew=3600000"),
             Key("sasl.*", "false", "sasl.clientconfig=Client"),
-        ],
-    ),
-    ignored(
-        "there is no audit log",
-        &[
-            Key("audit.enable", "false", "audit.enable=true"),
-            Key("audit.*", "", "audit.impl.class=x"),
         ],
     ),
     ignored(
@@ -308,14 +299,8 @@ const GROUPS: &[Group] = &[
         &[Key("requireClientAuthScheme", "", "requireClientAuthScheme=sasl")],
     ),
     ignored(
-        "there are no metrics but those of mntr",
+        "there is no such record of what happens",
         &[
-            Key(
-                "metricsProvider.className",
-                "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
-                "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
-            ),
-            Key("metricsProvider.*", "", "metricsProvider.httpPort=7000"),
             Key("messageTracker.*", "false", "messageTracker.Enabled=true"),
             Key("pathStats.*", "false", "pathStats.enabled=true"),
             Key("jmx.*", "", "jmx.log4j.disable=true"),
@@ -441,6 +426,7 @@ const GROUPS: &[Group] = &[
     ),
 ];
 
+mod admin;
 mod tls;
 
 #[cfg(test)]
