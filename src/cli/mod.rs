@@ -11,6 +11,7 @@ mod checkout;
 mod context;
 #[cfg(feature = "checker")]
 mod core_hash;
+mod data;
 mod ensemble;
 #[cfg(feature = "checker")]
 mod evidence;
@@ -56,6 +57,7 @@ enum Command {
     Server(server::ServerArgs),
     Bench(bench::BenchArgs),
     Cli(shell::ShellArgs),
+    Data(data::DataArgs),
     #[cfg(feature = "checker")]
     Check(check::CheckArgs),
     #[cfg(feature = "checker")]
@@ -110,6 +112,7 @@ pub(crate) fn run(
         Command::Server(arguments) => server::run(arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Cli(arguments) => shell::run(arguments),
+        Command::Data(arguments) => data::run(arguments),
         #[cfg(feature = "checker")]
         Command::Check(arguments) => check::run(arguments, context),
         #[cfg(feature = "checker")]

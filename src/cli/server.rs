@@ -13,8 +13,8 @@ Examples:
   vivarium server -Djava.security.auth.login.config=jaas.conf -Dzookeeper.skipACL=no zoo.cfg
 
 CONFIG is ZooKeeper's zoo.cfg; which server of its server.N lines this is, the file myid in its dataDir says. Keys that
-are not known or not acted upon are warnings by name; what would be unsafe to leave out (TLS,
-authentication) is an error. One key is ours: vivarium.record=DIR, as --record.
+are not known or not acted upon are warnings by name; what would be unsafe to leave out (SASL
+between servers, for example) is an error. One key is ours: vivarium.record=DIR, as --record.
 
 The log goes to standard error. Ctrl-C (SIGINT) and SIGTERM stop the server in good order; kill -9 loses nothing
 that was acknowledged.

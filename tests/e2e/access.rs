@@ -22,7 +22,7 @@ fn packet(scheme: &str, auth: &'static [u8]) -> Vec<u8> {
 }
 
 /// The error that answers an auth packet.
-fn authenticate(client: &mut Client, scheme: &str, auth: &'static [u8]) -> i32 {
+pub(crate) fn authenticate(client: &mut Client, scheme: &str, auth: &'static [u8]) -> i32 {
     let (header, body) = client.ask(xid::AUTH, 100, &packet(scheme, auth)).expect("an answer");
     assert_eq!((header.xid, header.zxid, body.len()), (xid::AUTH, 0, 0));
     header.err
@@ -34,7 +34,7 @@ fn create_with(client: &mut Client, path: &str, acl: Vec<Acl>) -> Answer<()> {
     client.call(&Request::Create(request)).map(|_| ())
 }
 
-fn own() -> Vec<Acl> {
+pub(crate) fn own() -> Vec<Acl> {
     vec![Acl::new(perms::ALL, Id::new("auth", ""))]
 }
 

@@ -30,6 +30,49 @@ pub(crate) fn start_apache(server: &mut Server) {
     assert!(version.starts_with("Zookeeper version: 3."), "{version}");
 }
 
+/// Starts Apache ZooKeeper in the place of a member of an ensemble whose members have several
+/// addresses: it knows only from a system property that they may.
+fn start_apache_member(server: &mut Server) {
+    let main = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
+    let several = "-Dzookeeper.multiAddress.enabled=true";
+    let java = format!("exec java -Xmx128m {several} -cp {ZK_JAR} {main} \"$1\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &java]);
+    server.start_by(command);
+}
+
+/// Both addresses of each member live, so it does not matter which one Apache ZooKeeper takes. As
+/// server 3 it dials the others, and begins by telling all its addresses; as server 1 it is
+/// dialled, and is told all of theirs.
+#[test]
+fn apache_zookeeper_is_a_member_over_several_addresses() {
+    if !Needs::Java.is_met() {
+        return;
+    }
+    for theirs in [0, 2] {
+        let settings = "multiAddress.enabled=true\nadmin.enableServer=false\n";
+        let mut cluster = Cluster::new(3, settings);
+        let line = |server: &Server| {
+            let Server { sid, quorum_port: quorum, election_port: election, .. } = server;
+            format!("server.{sid}=127.0.0.1:{quorum}:{election}|127.0.0.2:{quorum}:{election}\n")
+        };
+        let lines: String = cluster.servers.iter().map(line).collect();
+        cluster.servers.iter().for_each(|server| server.configure(&lines));
+        for (index, server) in cluster.servers.iter_mut().enumerate() {
+            if index == theirs { start_apache_member(server) } else { server.start() }
+        }
+        cluster.wait_until_all_serve();
+        let addresses = cluster.addresses();
+        let ours = addresses[1];
+        let mut client = Client::connect(&[ours], TIMEOUT);
+        client.create("/a", b"1", CreateMode::Persistent).expect("created");
+        let mut client = Client::connect(&[addresses[theirs]], TIMEOUT);
+        client.sync().expect("the leader answers");
+        assert_eq!(client.get("/a", false).expect("it is there").0, &b"1"[..], "{theirs}");
+        client.create("/b", b"", CreateMode::Persistent).expect("created");
+    }
+}
+
 #[test]
 fn a_directory_goes_to_apache_zookeeper_and_back_with_sessions_and_all() {
     if !Needs::Java.is_met() || !Needs::Kazoo.is_met() {

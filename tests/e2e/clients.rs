@@ -20,6 +20,8 @@ pub(crate) enum Needs {
     Java,
     /// Its command line in C.
     C,
+    /// Prometheus's tool that reads metrics.
+    Promtool,
 }
 
 impl Needs {
@@ -51,6 +53,10 @@ impl Needs {
                     let here = succeeds(Command::new("java").arg("-version"));
                     (!here).then(|| "there is no java".to_owned())
                 }),
+            Self::Promtool => {
+                let here = succeeds(Command::new("promtool").arg("--version"));
+                (!here).then(|| "there is no promtool (Debian's package prometheus)".to_owned())
+            }
             Self::C => c_clients().is_empty().then(|| {
                 format!("{C_CLIENTS:?} are absent (Debian's package zookeeper-bin has cli_mt)")
             }),

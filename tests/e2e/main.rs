@@ -12,8 +12,10 @@
 //! ```
 
 mod access;
+mod admin;
 mod answers;
 mod apache;
+mod audit;
 mod authority;
 mod client;
 mod client_strangers;
@@ -22,11 +24,15 @@ mod cluster;
 mod containers;
 mod crashes;
 mod damage;
+mod data;
 mod failover;
 mod forged;
 mod histories;
 mod hostile;
+mod http;
 mod load;
+mod membership;
+mod metrics;
 mod network;
 mod partitions;
 mod program;
@@ -38,7 +44,9 @@ mod sizes;
 mod stopping;
 mod strangers;
 mod surface;
+mod systemd;
 mod tls;
 mod tls_clients;
 mod tls_quorum;
+mod wild;
 mod words;

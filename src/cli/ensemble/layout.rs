@@ -92,6 +92,7 @@ impl Layout {
                 client_port: client.port,
             });
             let ports = config.members.get(&Sid(number)).filter(|_| !config.standalone);
+            let ports = ports.and_then(|own| own.addresses.first());
             let ports =
                 ports.map(|own| [(own.quorum_port, "quorum"), (own.election_port, "election")]);
             for (port, what) in ports.into_iter().flatten().chain([(client.port, "client")]) {
@@ -297,7 +298,7 @@ mod tests {
             Layout::open_with(place.path(), wish(3, PORT), &probe).expect("others are free");
         let config = config(&layout.directory, 1).expect("valid");
         let quorum: Vec<u16> =
-            config.members.values().map(|member| member.quorum_port - QUORUM_OFFSET).collect();
+            config.members.values().map(|it| it.addresses[0].quorum_port - QUORUM_OFFSET).collect();
         assert_eq!(quorum, [PORT + 1, PORT + 3, PORT + 4]);
     }
 

@@ -7,7 +7,7 @@ mod auth;
 mod batch;
 mod connection;
 mod cost;
-mod counters;
+pub(crate) mod counters;
 mod handshake;
 mod inbound;
 mod reads;
@@ -24,11 +24,13 @@ use wire::Id;
 use wire::client::OpCode;
 use znode::SessionId;
 
+pub(crate) use auth::{proved, shown};
 pub use connection::Connection;
 pub use handshake::Hello;
 pub use inbound::{Inbound, NO_SESSION, SESSIONLESS_TIMEOUT, WORD_TIMEOUT};
 pub use secure::Handshake;
-pub use shared::{Admission, Shared, Status};
+pub use shared::{Admission, Learner, Shared, Status};
+pub(crate) use words::described;
 pub use words::{answer, date, is_costly, is_executed};
 
 /// What a connection asks the node for, in the order in which its client did.

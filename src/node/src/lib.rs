@@ -7,12 +7,14 @@
 //! it what its clocks show.
 
 mod access;
+pub mod admin;
 mod client;
 pub mod compat;
 mod digests;
 pub mod disk;
 mod inlet;
 mod io;
+pub mod metrics;
 mod node;
 mod outbox;
 mod settings;
@@ -23,12 +25,13 @@ mod timers;
 pub use access::{Access, DigestAlgorithm, Secret};
 pub use client::date;
 pub use client::{
-    Admission, ClientBatch, ClientRequest, Connection, Handshake, Hello, Inbound, NO_SESSION,
-    SESSIONLESS_TIMEOUT, SessionSets, Shared, Status, WORD_TIMEOUT, answer, is_costly, is_executed,
+    Admission, ClientBatch, ClientRequest, Connection, Handshake, Hello, Inbound, Learner,
+    NO_SESSION, SESSIONLESS_TIMEOUT, SessionSets, Shared, Status, WORD_TIMEOUT, answer, is_costly,
+    is_executed,
 };
 pub use inlet::Inlet;
 pub use io::{Bell, Effect, End, Event, Load, Now, Recorder, Told, Turn};
-pub use node::{Node, Parts};
+pub use node::{Audit, Node, Parts};
 pub use outbox::{Chunk, Next, Outbox};
 pub use settings::{Build, DirSizes, FourLetterWords, Machine, NoMachine, Settings};
 pub use startup::{Beginning, Unusable, begin};

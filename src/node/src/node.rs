@@ -1,6 +1,7 @@
 //! The owner of the core: every input passes here, and every output is carried out from here.
 
 mod apply;
+mod audit;
 mod links;
 mod listening;
 mod read_only;
@@ -8,6 +9,7 @@ mod reaper;
 mod renewals;
 mod requests;
 mod roles;
+mod seen;
 mod sessions;
 mod without_vote;
 
@@ -32,7 +34,10 @@ use crate::snapshots::Snapshots;
 use crate::timers::{Durations, Timers};
 
 use apply::Due;
+pub use audit::Audit;
+use audit::Auditing;
 use listening::Listening;
+use seen::Seen;
 use sessions::{LocalSessions, Service};
 use without_vote::WithoutVote;
 
@@ -93,6 +98,9 @@ pub struct Node {
     /// When timers and sessions were last looked at.
     ticked: Duration,
     listening: Listening,
+    seen: Seen,
+    /// `None`: nobody wants to know who changes what.
+    auditing: Option<Auditing>,
     end: Option<End>,
 }
 
@@ -131,6 +139,8 @@ impl Node {
             now: Now::default(),
             ticked: Duration::ZERO,
             listening: Listening::default(),
+            seen: Seen::default(),
+            auditing: None,
             end: None,
             settings,
         }
@@ -221,6 +231,7 @@ impl Node {
         while let Some(timer) = self.timers.expired(self.now.at) {
             if timer == host::Timer::Core(zab::Timer::Ping) {
                 self.collect_touches();
+                self.show_learners();
             }
             self.happens(host::Event::Timer(timer));
         }
@@ -300,14 +311,20 @@ impl Node {
                 host::Effect::Write(no, record) => {
                     let job = match record {
                         Record::Snapshot { zxid } => Job::Install(no, zxid, self.tree_snapshot()),
-                        Record::Txn(_)
-                        | Record::Truncate { .. }
+                        Record::Txn(txn) => {
+                            self.seen.logged(&txn, self.now, self.shared.counts());
+                            Job::Write(no, Record::Txn(txn))
+                        }
+                        Record::Truncate { .. }
                         | Record::AcceptedEpoch(_)
                         | Record::CurrentEpoch(_) => Job::Write(no, record),
                     };
                     self.jobs.push(job);
                 }
-                host::Effect::Deliver(txn) => self.committed.push_back(txn),
+                host::Effect::Deliver(txn) => {
+                    self.seen.committed(&txn, self.now, self.shared.counts());
+                    self.committed.push_back(txn);
+                }
                 host::Effect::Frames { link, bytes } => {
                     self.out.push(Effect::Frames { link, bytes });
                 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use zab::Sid;
+use zab::{Sid, SidSet};
 use znode::{NeverUsed, Node, ReapLimits, Tree, WatchLimits, path};
 
 use crate::access::Access;
@@ -18,8 +18,13 @@ pub struct Settings {
     pub standalone: bool,
     /// How many servers have a vote.
     pub voters: u32,
+    /// The servers that have a vote, as far as a leader has to name them; empty if standalone.
+    pub voting: SidSet,
     /// The members as `/zookeeper/config` shows them; empty if standalone.
     pub members: Bytes,
+    /// The version of that configuration: mzxid of `/zookeeper/config`. 0 if no reconfiguration has
+    /// made it.
+    pub members_version: i64,
     /// Where clients connect; `None`: nowhere.
     pub client_port: Option<u16>,
     /// `tickTime`.
@@ -63,12 +68,8 @@ pub struct Settings {
     pub reads_without_leader: bool,
 }
 
-/// The version of a configuration that was never changed by a reconfiguration: mzxid of
-/// `/zookeeper/config`.
-const CONFIG_VERSION: i64 = 0;
-
-/// Its mtime. ZooKeeper takes the time of each server's start; clients that move would see it
-/// change.
+/// The mtime of `/zookeeper/config`. ZooKeeper takes the time of each server's start; clients that
+/// move would see it change.
 const CONFIG_TIME_MS: i64 = 0;
 
 impl Settings {
@@ -79,7 +80,9 @@ impl Settings {
             me,
             standalone: true,
             voters: 1,
+            voting: SidSet::EMPTY,
             members: Bytes::new(),
+            members_version: 0,
             client_port: None,
             tick_time,
             init_limit: 10,
@@ -113,7 +116,7 @@ impl Settings {
     pub fn show_members_in(&self, tree: &mut Tree) {
         let shown = tree.node(path::CONFIG).and_then(Node::data);
         if !self.members.is_empty() || shown.is_some_and(|shown| !shown.is_empty()) {
-            tree.refresh_config(self.members.clone(), CONFIG_VERSION, CONFIG_TIME_MS);
+            tree.refresh_config(self.members.clone(), self.members_version, CONFIG_TIME_MS);
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Buf, BytesMut};
-use store::{Disk, Recovered, SnapshotDigest, SnapshotTail, Store};
+use store::{Disk, Recovered, SnapshotDigest, SnapshotEncoder, SnapshotTail, Store};
 use wire::jute::{Record, Writer};
 use wire::limits::SNAPSHOT_FIELD_BYTES_MAX;
 use wire::snapshot::{
@@ -243,4 +243,14 @@ pub fn write_out<D: Disk>(background: Background<D>) -> store::Result<bool> {
     let Background { writer, snapshot, done: _done } = background;
     let zxid = Zxid(snapshot.zxid().cast_unsigned());
     finish(writer, zxid, &snapshot)?.publish()
+}
+
+/// Writes a snapshot as a whole file that ZooKeeper reads, not compressed.
+///
+/// # Errors
+/// Those of `out`.
+pub fn as_file(snapshot: &Snapshot, out: impl Write) -> std::io::Result<()> {
+    let mut encoder = SnapshotEncoder::begin(out)?;
+    Pieces { snapshot }.write(&mut encoder)?;
+    encoder.finish(tail(snapshot, Zxid(snapshot.zxid().cast_unsigned())))
 }

@@ -2,16 +2,20 @@
 //!
 //! What ZooKeeper's `QuorumPeerConfig` accepts means the same here. Five things differ. A key that
 //! nobody knows is a warning, as is one that ZooKeeper knows and this server does not act upon; a
-//! key without which the server would be less protected than its file says (authentication,
-//! hierarchical quorums) is an error: `table` lists all of them. `forceSync=no` is accepted with a
-//! warning and has no effect: what is acknowledged is on disk. The members are read from this file
-//! only (no `dynamicConfigFile`). Ids go up to 255, so that session ids tell servers apart. And
-//! `jute.maxbuffer` is at most 128 MiB, so that every member takes what another one has accepted.
+//! key without which the server would be less protected than its file says (authentication between
+//! servers, quorums that are no majorities) is an error: `table` lists all of them. `forceSync=no`
+//! is accepted with a warning and has no effect: what is acknowledged is on disk. Members do not
+//! change while servers run, so `dynamicConfigFile` is read and never written (`membership`). Ids
+//! go up to 255, so that session ids tell servers apart. And `jute.maxbuffer` is at most 128 MiB,
+//! so that every member takes what another one has accepted.
 
 mod access;
+mod admin;
+mod hierarchy;
 mod jaas;
 mod keys;
 mod member;
+mod membership;
 mod properties;
 mod read;
 mod system;
@@ -19,7 +23,9 @@ mod table;
 mod text;
 mod tls;
 
-pub use member::Member;
+pub use admin::{Admin, Audit};
+pub use hierarchy::Hierarchy;
+pub use member::{Member, MemberAddress};
 pub use properties::property_value;
 pub use system::SystemProperty;
 pub use tls::{ClientAuth, Password, Secret, StoreFile, StoreKind, Tls, TlsKeys, TlsVersions};
@@ -45,6 +51,11 @@ pub struct Config {
     pub standalone: bool,
     /// The members by their `server.N` lines; empty if standalone without such a line.
     pub members: BTreeMap<Sid, Member>,
+    /// `group.N` and `weight.N`, which make majorities quorums.
+    pub hierarchy: Option<Hierarchy>,
+    /// What the configuration of the members is called: 0, or the end of the name of the file that
+    /// has them (`dynamicConfigFile`), as ZooKeeper's reconfiguration leaves it.
+    pub version: i64,
     /// Whether this server has a vote. Its `server.N` line decides, not `peerType`.
     pub kind: LearnerKind,
     /// Where this server listens for clients (`clientPort`, `clientPortAddress`, or its `server.N`
@@ -56,6 +67,12 @@ pub struct Config {
     /// `quorumListenOnAllIPs`: listen for other servers on every address, not only on that of the
     /// own line.
     pub quorum_listen_on_all_ips: bool,
+    /// `multiAddress.enabled`: members may have several addresses each, and are told all of this
+    /// server's when it connects to their election ports, which ZooKeeper understands since 3.6.
+    pub multi_address: bool,
+    /// How often the ports between servers are tried, a second apart, before they cannot be had
+    /// (`electionPortBindRetry`); never 0, `None`: without end.
+    pub bind_tries: Option<u32>,
     /// The unit of time, `tickTime`.
     pub tick_time: Duration,
     /// `initLimit`: how long a learner may take to connect to a leader and to be brought up to
@@ -133,6 +150,15 @@ pub struct Config {
     pub record: Option<PathBuf>,
     /// TLS, for clients and between servers.
     pub tls: Tls,
+    /// The admin server; `None`: there is none (`admin.enableServer=false`, the default of
+    /// ZooKeeper 3.10).
+    pub admin: Option<Admin>,
+    /// Where Prometheus reads the metrics (`metricsProvider.*`).
+    pub prometheus: Option<ClientAddress>,
+    /// Whether it is logged who changed what, and where.
+    pub audit: Option<Audit>,
+    /// The file as it was read, a line for each key, without secrets.
+    pub initial: String,
     /// What the operator should know about the file: ignored keys, and the like, each a sentence.
     pub warnings: Vec<String>,
 }
@@ -179,6 +205,14 @@ pub enum ConfigError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// Something is wrong with a file that the configuration names.
+    #[error("{}: {source}", path.display())]
+    Within {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<ConfigError>,
     },
     /// A line is no property.
     #[error("line {line}: found `{found}`, allowed: {allowed}")]
@@ -279,7 +313,7 @@ impl Config {
         let read = |path: &Path| std::fs::read(path);
         let text =
             read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::from_bytes_with(&text, system, read)
+        Self::read(&text, system, Some(path), read)
     }
 
     /// The quorum system: majorities of the participants; of this server alone if standalone.
@@ -323,7 +357,9 @@ impl Config {
             me: self.me,
             standalone: self.standalone,
             voters: self.quorum().voters().len(),
+            voting: self.quorum().voters(),
             members: self.config_text().into(),
+            members_version: self.version,
             client_port: self.client.as_ref().map(|client| client.port),
             tick_time: self.tick_time,
             init_limit: self.init_limit_ticks,

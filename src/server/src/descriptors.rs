@@ -29,7 +29,9 @@ pub(crate) fn share_out(config: &mut Config) {
     let Some(all) = getrlimit(Resource::Nofile).current else {
         return;
     };
-    let most = clients_max(all, config.members.len() as u64);
+    let ports = u64::from(config.admin.is_some()) + u64::from(config.prometheus.is_some());
+    let all_but = all.saturating_sub(ports * GREETINGS_MAX as u64);
+    let most = clients_max(all_but, config.members.len() as u64);
     if config.client_connections_max.is_none_or(|configured| configured > most) {
         info!("{all} file descriptors leave room for {most} clients");
         config.client_connections_max = Some(most);

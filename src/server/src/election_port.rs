@@ -12,17 +12,18 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use recording::Ports;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
-use wire::election::{Address, InitialMessage, MESSAGE_BYTES_MAX};
+use wire::election::{InitialMessage, MESSAGE_BYTES_MAX};
 use zab::Sid;
 
 use crate::engine::{EventSender, Happened};
 use crate::greetings::Greetings;
-use crate::peers::{self, Peers};
+use crate::listen::Listeners;
+use crate::peers::{Peers, Place};
 use crate::recorder;
 use crate::tls::{Reading, Stream, TLS_AT_PLAIN_PORT, Writing, is_tls};
 
@@ -30,8 +31,8 @@ use crate::tls::{Reading, Stream, TLS_AT_PLAIN_PORT, Writing, is_tls};
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) me: Sid,
-    /// This server's election port, as it tells others.
-    pub(crate) address: Address,
+    /// How this server begins what it says to others.
+    pub(crate) hello: InitialMessage,
     /// The others, at their election ports.
     pub(crate) peers: Peers,
     pub(crate) connect_timeout: Duration,
@@ -57,18 +58,18 @@ struct Word {
 }
 
 impl ElectionPort {
-    pub(crate) fn start(settings: Settings, listener: TcpListener, events: EventSender) -> Self {
+    pub(crate) fn start(settings: Settings, listeners: Listeners, events: EventSender) -> Self {
         let settings = Arc::new(settings);
         let (mut slots, mut inboxes, mut tasks) =
             (BTreeMap::new(), BTreeMap::new(), JoinSet::new());
-        for (sid, address) in settings.peers.all() {
+        for (sid, place) in settings.peers.all() {
             let slot = Slot::new(Word::default());
             let (sender, inbox) = mpsc::channel(16);
             inboxes.insert(sid, sender);
             let (ended, ends) = mpsc::channel(CONNECTIONS_MAX);
             let peer = Peer {
                 sid,
-                address: address.clone(),
+                place: place.clone(),
                 settings: Arc::clone(&settings),
                 latest: slot.subscribe(),
                 events: events.clone(),
@@ -81,7 +82,7 @@ impl ElectionPort {
             tasks.spawn(peer.correspond(inbox, ends));
             slots.insert(sid, slot);
         }
-        tasks.spawn(accept(listener, settings, inboxes));
+        tasks.spawn(accept(listeners, settings, inboxes));
         Self { slots, _tasks: tasks }
     }
 
@@ -102,14 +103,14 @@ enum Accepted {
 }
 
 async fn accept(
-    listener: TcpListener,
+    listeners: Listeners,
     settings: Arc<Settings>,
     inboxes: BTreeMap<Sid, mpsc::Sender<Accepted>>,
 ) {
     let inboxes = Arc::new(inboxes);
     let mut greetings = Greetings::at("election port");
     loop {
-        let (stream, from) = match crate::listen::accept(&listener).await {
+        let (stream, from) = match listeners.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 warn!("election port: accepting a connection failed: {error}");
@@ -191,7 +192,7 @@ const UNANSWERED_MAX: u32 = 4;
 /// else those that were accepted.
 struct Peer {
     sid: Sid,
-    address: peers::Address,
+    place: Place,
     settings: Arc<Settings>,
     latest: watch::Receiver<Word>,
     events: EventSender,
@@ -268,7 +269,7 @@ impl Peer {
                         }
                         // The election repeats itself: the next message dials again.
                         Err(error) => {
-                            debug!("election port: {} at {}: {error}", self.sid, self.address);
+                            debug!("election port: {} at {}: {error}", self.sid, self.place);
                         }
                     }
                     false
@@ -298,13 +299,12 @@ impl Peer {
     }
 
     fn dial(&self) -> Dialling {
-        let (address, settings) = (self.address.clone(), Arc::clone(&self.settings));
+        let (place, settings) = (self.place.clone(), Arc::clone(&self.settings));
         Box::pin(async move {
             let connecting = async {
-                let (mut stream, over) = settings.peers.dial(&address).await?;
+                let (mut stream, over) = settings.peers.dial(&place).await?;
                 let mut hello = Vec::new();
-                let sid = i64::from(settings.me.0);
-                InitialMessage::V1 { sid, address: settings.address.clone() }.encode(&mut hello);
+                settings.hello.encode(&mut hello);
                 // In one write: ZooKeeper takes a short read for a broken message.
                 stream.write_all(&hello).await?;
                 stream.flush().await?;

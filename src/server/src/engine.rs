@@ -29,6 +29,8 @@ pub(crate) enum Happened {
     LinkUp { link: Link, socket: Socket, dialled: bool, over: Option<recording::Ports> },
     /// The leader that was to be followed is not there. The link is the one that was to be.
     Unreachable { link: Link, reason: String },
+    /// Somebody asks whether the engine takes its turns.
+    IsAlive(oneshot::Sender<()>),
     /// SIGINT, SIGTERM.
     Stop { reason: String },
 }
@@ -197,6 +199,11 @@ impl Engine {
                     return;
                 }
                 node::Event::Unreachable { leader: link.peer, reason }
+            }
+            Happened::IsAlive(answer) => {
+                // Whoever asked may be gone.
+                let _ = answer.send(());
+                return;
             }
             Happened::Stop { reason } => {
                 // It takes no part in the election that follows: the others must not elect who is

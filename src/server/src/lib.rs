@@ -3,6 +3,8 @@
 //! What decides is in [`node`] and below. Here is one task that drives it, and around it the
 //! sockets of clients and of other servers, and the disk thread.
 
+mod admin;
+mod audit;
 mod bell;
 mod client;
 mod clock;
@@ -13,23 +15,26 @@ mod election_port;
 mod engine;
 mod events;
 mod greetings;
+mod http;
 mod link;
 mod listen;
 mod machine;
 mod peer_address;
 mod peers;
+mod prometheus;
 mod quorum_port;
 mod recorder;
 mod run;
 mod snapshots;
+mod systemd;
 mod tls;
 
 use std::time::Duration;
 
 pub use config::{
-    ClientAddress, ClientAuth, Config, ConfigError, DirSizes, FourLetterWords, Member, Password,
-    Secret, SnapshotCompression, StoreFile, StoreKind, SystemProperty, Tls, TlsKeys, TlsVersions,
-    property_value,
+    Admin, Audit, ClientAddress, ClientAuth, Config, ConfigError, DirSizes, FourLetterWords,
+    Hierarchy, Member, MemberAddress, Password, Secret, SnapshotCompression, StoreFile, StoreKind,
+    SystemProperty, Tls, TlsKeys, TlsVersions, property_value,
 };
 pub use events::{Event, Events};
 pub use node::{Build, compat};

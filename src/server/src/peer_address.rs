@@ -1,5 +1,5 @@
 //! Where members may come from: a connection to a port between servers says which member it is, and
-//! its source address has to be one of that member's `server.N` line.
+//! its source address has to be one of those of that member's `server.N` line.
 //!
 //! This is no proof of identity: who can send from a member's address, or is on its machine,
 //! passes. It keeps everybody else out.
@@ -16,8 +16,9 @@ use zab::Sid;
 /// The addresses of the members.
 pub(crate) struct PeerAddresses {
     /// The hosts of the other members' lines; `None` if addresses are not checked.
-    hosts: Option<BTreeMap<Sid, String>>,
-    found: Mutex<BTreeMap<Sid, Found>>,
+    hosts: Option<BTreeMap<Sid, Vec<String>>>,
+    /// By name.
+    found: Mutex<BTreeMap<String, Found>>,
 }
 
 /// What a name was last resolved to.
@@ -40,7 +41,7 @@ const LOOKUP_PATIENCE: Duration = Duration::from_secs(5);
 
 impl PeerAddresses {
     /// Checks addresses against these hosts.
-    pub(crate) fn of(hosts: BTreeMap<Sid, String>) -> Self {
+    pub(crate) fn of(hosts: BTreeMap<Sid, Vec<String>>) -> Self {
         Self { hosts: Some(hosts), found: Mutex::default() }
     }
 
@@ -59,17 +60,30 @@ impl PeerAddresses {
     /// It may not; the sentence is for the operator.
     pub(crate) async fn check(&self, sid: Sid, from: IpAddr) -> Result<(), String> {
         let Some(hosts) = &self.hosts else { return Ok(()) };
-        let host = hosts.get(&sid).ok_or_else(|| format!("{sid} is not another member"))?;
-        let refusal = |found: &str| {
-            format!(
-                "it claims to be {sid} and comes from {from}, but the line of {sid} says {host}{found} \
-                 (vivarium.peerAddressCheck=false lets it in)"
-            )
-        };
-        if let Ok(address) = host.parse() {
-            return is_of(from, &[address]).then_some(()).ok_or_else(|| refusal(""));
+        let hosts = hosts.get(&sid).ok_or_else(|| format!("{sid} is not another member"))?;
+        // A name that takes its time does not keep a member waiting that comes from an address.
+        let (names, addresses): (Vec<_>, Vec<_>) =
+            hosts.iter().partition(|host| host.parse::<IpAddr>().is_err());
+        let mut refused = Vec::new();
+        for host in addresses.into_iter().chain(names) {
+            match self.check_host(host, from).await {
+                Ok(()) => return Ok(()),
+                Err(found) => refused.push(format!("{host}{found}")),
+            }
         }
-        let before = self.lock().get(&sid).cloned();
+        Err(format!(
+            "it claims to be {sid} and comes from {from}, but the line of {sid} says {} \
+             (vivarium.peerAddressCheck=false lets it in)",
+            refused.join(", and ")
+        ))
+    }
+
+    /// Whether an address is one of a host; otherwise, what the host was found to be.
+    async fn check_host(&self, host: &str, from: IpAddr) -> Result<(), String> {
+        if let Ok(address) = host.parse() {
+            return is_of(from, &[address]).then_some(()).ok_or_else(String::new);
+        }
+        let before = self.lock().get(host).cloned();
         if before.as_ref().is_some_and(|it| it.at.elapsed() < KEPT && is_of(from, &it.addresses)) {
             return Ok(());
         }
@@ -78,21 +92,19 @@ impl PeerAddresses {
             let addresses = match (resolved, before) {
                 (Ok(addresses), _) => addresses,
                 (Err(_), Some(before)) => before.addresses,
-                (Err(error), None) => {
-                    return Err(refusal(&format!(", which has no address: {error}")));
-                }
+                (Err(error), None) => return Err(format!(", which has no address: {error}")),
             };
             let passes = is_of(from, &addresses);
-            self.lock().insert(sid, Found { at: Instant::now(), addresses });
+            self.lock().insert(host.to_owned(), Found { at: Instant::now(), addresses });
             if passes {
                 return Ok(());
             }
         }
-        let found = self.lock().get(&sid).map(|found| listed(&found.addresses));
-        Err(refusal(&format!(", which is {}", found.unwrap_or_default())))
+        let found = self.lock().get(host).map(|found| listed(&found.addresses));
+        Err(format!(", which is {}", found.unwrap_or_default()))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Sid, Found>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Found>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,8 +140,10 @@ mod tests {
 
     const MEMBER: Sid = Sid(2);
 
+    /// `host` is one, or several with `|` between them.
     async fn check(host: &str, from: &str) -> Result<(), String> {
-        let addresses = PeerAddresses::of([(MEMBER, host.to_owned())].into());
+        let hosts = host.split('|').map(str::to_owned).collect();
+        let addresses = PeerAddresses::of([(MEMBER, hosts)].into());
         addresses.check(MEMBER, from.parse().expect("an address")).await
     }
 
@@ -149,6 +163,10 @@ mod tests {
             ("0.0.0.0", "192.0.2.7", true),
             ("localhost", "127.0.0.1", true),
             ("localhost", "192.0.2.7", false),
+            ("192.0.2.7|192.0.2.9", "192.0.2.9", true),
+            ("192.0.2.7|192.0.2.9", "192.0.2.8", false),
+            ("no.such.host.invalid|192.0.2.9", "192.0.2.9", true),
+            ("192.0.2.7|localhost", "127.0.0.1", true),
         ] {
             assert_eq!(check(host, from).await.is_ok(), passes, "{host} {from}");
         }
@@ -162,6 +180,8 @@ mod tests {
             "it claims to be s2 and comes from 192.0.2.8, but the line of s2 says 192.0.2.7 \
              (vivarium.peerAddressCheck=false lets it in)"
         );
+        let refusal = check("192.0.2.7|192.0.2.9", "192.0.2.8").await.expect_err("another");
+        assert!(refusal.contains("the line of s2 says 192.0.2.7, and 192.0.2.9 (viv"), "{refusal}");
         let refusal = check("no.such.host.invalid", "192.0.2.8").await.expect_err("no address");
         assert!(refusal.contains("says no.such.host.invalid, which has no address: "), "{refusal}");
         let refusal = check("localhost", "192.0.2.8").await.expect_err("another address");
@@ -170,10 +190,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_cannot_be_looked_up_any_more_keeps_its_addresses() {
-        let addresses = PeerAddresses::of([(MEMBER, "no.such.host.invalid".to_owned())].into());
+        const NAME: &str = "no.such.host.invalid";
+        let addresses = PeerAddresses::of([(MEMBER, vec![NAME.to_owned()])].into());
         let from: IpAddr = "192.0.2.7".parse().expect("an address");
         let at = Instant::now() - KEPT;
-        addresses.lock().insert(MEMBER, Found { at, addresses: vec![from] });
+        addresses.lock().insert(NAME.to_owned(), Found { at, addresses: vec![from] });
         assert_eq!(addresses.check(MEMBER, from).await, Ok(()));
         let other: IpAddr = "192.0.2.8".parse().expect("an address");
         assert!(addresses.check(MEMBER, other).await.is_err(), "it is looked up, in vain");

@@ -12,7 +12,7 @@ use host::{Generation, Link};
 use node::{Chunk, Inlet, Next};
 use recording::Ports;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
@@ -23,7 +23,8 @@ use crate::bell::Bell;
 use crate::engine::{EventSender, Happened};
 use crate::greetings::Greetings;
 use crate::link::{LINK_OUTBOX_LIMIT, LinkOutbox, Socket};
-use crate::peers::{Address, Peers};
+use crate::listen::Listeners;
+use crate::peers::{Peers, Place};
 use crate::recorder;
 use crate::tls::{Reading, Stream, TLS_AT_PLAIN_PORT, Writing, is_tls};
 
@@ -72,21 +73,21 @@ impl Pace {
 const TURNED_AWAY_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 impl QuorumPort {
-    /// `listener` is absent in a standalone server.
+    /// `listeners` are absent in a standalone server.
     pub(crate) fn start(
         settings: Settings,
-        listener: Option<TcpListener>,
+        listeners: Option<Listeners>,
         events: EventSender,
     ) -> Self {
         let (settings, generations) = (Arc::new(settings), Arc::new(AtomicU64::new(1)));
         let mut tasks = JoinSet::new();
-        if let Some(listener) = listener {
+        if let Some(listeners) = listeners {
             let port = Acceptor {
                 settings: Arc::clone(&settings),
                 events: events.clone(),
                 generations: Arc::clone(&generations),
             };
-            tasks.spawn(port.accept(listener));
+            tasks.spawn(port.accept(listeners));
         }
         let (dialling, paces) = (BTreeMap::new(), BTreeMap::new());
         Self { settings, events, generations, dialling, paces, _tasks: tasks }
@@ -96,7 +97,7 @@ impl QuorumPort {
     /// over: then [`Happened::Unreachable`] is the answer.
     pub(crate) fn dial(&mut self, leader: Sid) {
         self.stop_dialling(leader);
-        let Some(address) = self.settings.peers.address(leader).cloned() else {
+        let Some(place) = self.settings.peers.place(leader).cloned() else {
             return;
         };
         let (settings, events) = (Arc::clone(&self.settings), self.events.clone());
@@ -108,14 +109,14 @@ impl QuorumPort {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
-            let connected = connect(&address, &settings).await;
+            let connected = connect(&place, &settings).await;
             match connected {
                 Ok((stream, over)) => {
                     let new = New { link, side: Side::Learner, over, stream };
                     connection(new, BytesMut::new(), None, &settings, &events).await;
                 }
                 Err(reason) => {
-                    let reason = format!("{address}: {reason}");
+                    let reason = format!("{place}: {reason}");
                     events.send(Happened::Unreachable { link, reason }).await;
                 }
             }
@@ -152,13 +153,10 @@ impl QuorumPort {
 }
 
 /// Tries again while the leader refuses: it may only just be starting.
-async fn connect(
-    address: &Address,
-    settings: &Settings,
-) -> Result<(Stream, Option<Ports>), String> {
+async fn connect(place: &Place, settings: &Settings) -> Result<(Stream, Option<Ports>), String> {
     let (begin, connect_timeout) = (Instant::now(), settings.connect_timeout);
     loop {
-        let reason = match timeout(connect_timeout, settings.peers.dial(address)).await {
+        let reason = match timeout(connect_timeout, settings.peers.dial(place)).await {
             Ok(Ok(connected)) => return Ok(connected),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {connect_timeout:?}"),
@@ -187,11 +185,11 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    async fn accept(self, listener: TcpListener) {
+    async fn accept(self, listeners: Listeners) {
         let mut greetings = Greetings::at("quorum port");
         let this = Arc::new(self);
         loop {
-            let (stream, from) = match crate::listen::accept(&listener).await {
+            let (stream, from) = match listeners.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     warn!("quorum port: accepting a connection failed: {error}");
@@ -353,8 +351,11 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
     use crate::peer_address::PeerAddresses;
+    use crate::peers::Address;
     use crate::tls::{Accepts, Dials};
 
     #[test]
@@ -372,8 +373,11 @@ mod tests {
         let leader = Sid(3);
         let settings = Settings {
             peers: Peers {
-                addresses: [(leader, Address { host: "127.0.0.1".into(), port: address.port() })]
-                    .into(),
+                places: [(
+                    leader,
+                    Place::at([Address { host: "127.0.0.1".into(), port: address.port() }]),
+                )]
+                .into(),
                 sources: Arc::new(PeerAddresses::unchecked()),
                 accepts: Accepts::Plain,
                 dials: Dials::Plain,

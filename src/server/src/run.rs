@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use host::Host;
@@ -12,23 +13,29 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing::info;
-use wire::election::Address;
+use wire::election::{Address, InitialMessage};
 use wire::limits::PACKET_BYTES_MAX;
 use zab::Peer;
 
+use crate::admin::{self, Reach};
+use crate::audit::AuditLog;
 use crate::client::{self, ClientPort};
 use crate::clock::{self, Clock};
-use crate::config::{ClientAddress, Config, Member, SnapshotCompression, TlsKeys};
+use crate::config::{ClientAddress, Config, Member, MemberAddress, SnapshotCompression, TlsKeys};
 use crate::descriptors;
 use crate::disk::Disk;
 use crate::election_port::{self, ElectionPort};
 use crate::engine::{Engine, EngineSender, EventSender, Happened, Links};
 use crate::events::Events;
+use crate::http;
+use crate::listen::{Listeners, Tries};
 use crate::machine::Machine;
 use crate::peer_address::PeerAddresses;
-use crate::peers::{Address as PeerAddress, Peers};
+use crate::peers::{Address as PeerAddress, Peers, Place};
+use crate::prometheus::{self, Prometheus};
 use crate::quorum_port::{self, QuorumPort};
 use crate::recorder::{Recorded, Recorder};
+use crate::systemd::Systemd;
 use crate::tls::{Accepts, Dials, Endpoint};
 
 /// What a server is started with beside its configuration.
@@ -89,12 +96,14 @@ fn worker_threads() -> usize {
 }
 
 async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
-    let stop = signals()?;
+    let mut stop = signals()?;
     let tls = TlsEndpoints::open(&config)?;
+    let begun = Instant::now();
     let (store, recovered) = open(&config)?;
     let settings = Arc::new(config.settings());
     let (store, beginning) = node::begin(store, recovered, &settings, clock::random())?;
     let Beginning { image, tree, session_ids } = beginning;
+    let read_in = begun.elapsed();
     info!(
         "{} starts: acceptedEpoch {}, currentEpoch {}, snapshot {}, {} transactions behind it",
         config.me,
@@ -104,11 +113,20 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         image.log.len()
     );
     let (sender, events) = EventSender::channel();
-    let (quorum, election) = ports(&config, &tls, &sender).await?;
+    let listening = ports(&config, &tls, &sender);
+    let (quorum, election) = tokio::select! {
+        ports = listening => ports?,
+        reason = stop.asked() => {
+            info!("{reason}, before it could listen for other servers");
+            return Ok(());
+        }
+    };
     let clock = Clock::start();
     let machine = Machine::new(Arc::clone(&config));
     let shared = Shared::new(settings, options.build.clone(), machine, tree);
     let shared = Arc::new(shared.with_secret(clock::secret()));
+    shared.counts().db_init_time.add_ms(read_in);
+    shared.counts().startup_txns.add(image.log.len() as u64);
     let mut tasks = JoinSet::new();
     let (batches, clients) = EngineSender::channel();
     let port = ClientPort::new(
@@ -122,10 +140,30 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         tasks.spawn(client::listen(listener, accepts, Arc::clone(&port)));
     }
     drop(port);
+    let reach = Reach {
+        config: Arc::clone(&config),
+        shared: Arc::clone(&shared),
+        clients: batches.clone(),
+        events: sender.clone(),
+        clock,
+    };
+    tasks.spawn(admin::start(reach));
+    if let Some(address) = &config.prometheus {
+        // A provider of metrics that cannot start ends ZooKeeper, too.
+        let listener = listen("metricsProvider", &address.host, address.port, None).await?;
+        let reading = tokio::sync::Mutex::new(());
+        let answers = Arc::new(Prometheus { shared: Arc::clone(&shared), clock, reading });
+        tasks.spawn(http::listen("metrics", listener, prometheus::IDLE_TIMEOUT, answers));
+    }
     for endpoint in [tls.client, tls.quorum].into_iter().flatten() {
         tasks.spawn(endpoint.reload());
     }
-    tasks.spawn(stopping(stop, sender.clone()));
+    let systemd = Systemd::listening().map(Arc::new);
+    if let Some(systemd) = &systemd {
+        let watch = Arc::clone(systemd).watch(Arc::clone(&shared), sender.clone());
+        tasks.spawn(watch);
+    }
+    tasks.spawn(stopping(stop, sender.clone(), systemd));
     let purge = config.purge_interval.map(|_| config.purge_retain as usize);
     let core = core_config(&config);
     let config_text: Bytes = config.config_text().into();
@@ -136,6 +174,7 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         core: options.build.core.clone(),
     };
     let recorder = Recorder::start(config.record.as_deref(), recorded)?;
+    let node_shared = Arc::clone(&shared);
     let node = Node::new(Parts {
         host: Host::new(Peer::new(core), config_text),
         recorder: Box::new(recorder),
@@ -144,11 +183,23 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
         session_ids,
         seed: clock::random(),
     });
+    let (audit, writing) = match &config.audit {
+        Some(keys) => AuditLog::open(keys).map(|(audit, writing)| (Some(audit), Some(writing)))?,
+        None => (None, None),
+    };
+    let node = match &audit {
+        Some(audit) => node.with_audit(Box::new(audit.clone())),
+        None => node,
+    };
+    let mut audit = audit;
+    if let Some(audit) = &mut audit {
+        audit.server("serverStart", "success");
+    }
     let engine = Engine {
         me: config.me,
         node,
         clock,
-        disk: Disk::start(Writer::new(store, purge), sender.clone())?,
+        disk: Disk::start(Writer::new(store, purge), sender.clone(), Arc::clone(&node_shared))?,
         election,
         quorum,
         events: options.events,
@@ -158,6 +209,12 @@ async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let end = engine.run(image, events, clients).await;
     // Nobody else sends batches: the channel stays open as long as the engine runs.
     drop(batches);
+    if let Some(mut audit) = audit {
+        audit.server("serverStop", "invoked");
+    }
+    if let Some(writing) = writing {
+        writing.finish();
+    }
     info!("{end}");
     match end {
         End::Asked(_) => Ok(()),
@@ -192,23 +249,25 @@ async fn ports(
 ) -> Result<(QuorumPort, Option<ElectionPort>), Error> {
     let others = || config.members.iter().filter(|(sid, _)| **sid != config.me);
     let sources = Arc::new(if config.peer_address_check {
-        PeerAddresses::of(others().map(|(sid, member)| (*sid, member.host.clone())).collect())
+        let hosts =
+            |member: &Member| member.addresses.iter().map(|at| at.host.clone()).collect::<Vec<_>>();
+        PeerAddresses::of(others().map(|(sid, member)| (*sid, hosts(member))).collect())
     } else {
         PeerAddresses::unchecked()
     });
-    let peers = |port: fn(&Member) -> u16| {
-        let address =
-            |member: &Member| PeerAddress { host: member.host.clone(), port: port(member) };
+    let peers = |port: fn(&MemberAddress) -> u16| {
+        let address = |at: &MemberAddress| PeerAddress { host: at.host.clone(), port: port(at) };
+        let place = |member: &Member| Place::at(member.addresses.iter().map(address));
         let (accepts, dials) = tls.between_servers(config);
         Peers {
-            addresses: others().map(|(sid, member)| (*sid, address(member))).collect(),
+            places: others().map(|(sid, member)| (*sid, place(member))).collect(),
             sources: Arc::clone(&sources),
             accepts,
             dials,
         }
     };
     let quorum = quorum_port::Settings {
-        peers: peers(|member| member.quorum_port),
+        peers: peers(|at| at.quorum_port),
         connect_timeout: config.connect_timeout,
         hello_timeout: config.init_limit(),
         packet_bytes_max: PACKET_BYTES_MAX,
@@ -218,20 +277,49 @@ async fn ports(
     let Some(me) = me else {
         return Ok((QuorumPort::start(quorum, None, events.clone()), None));
     };
-    let host = if config.quorum_listen_on_all_ips { ClientAddress::ANY } else { &me.host };
-    let listener = listen("quorum port", host, me.quorum_port, None).await?;
-    let election_listener = listen("election port", host, me.election_port, None).await?;
+    let listeners = listen_between(config, me, "quorum port", |at| at.quorum_port).await?;
+    let election_listeners =
+        listen_between(config, me, "election port", |at| at.election_port).await?;
     let election = election_port::Settings {
         me: config.me,
-        address: Address { host: me.host.clone(), port: me.election_port },
-        peers: peers(|member| member.election_port),
+        hello: hello(config, me),
+        peers: peers(|at| at.election_port),
         connect_timeout: config.connect_timeout,
         handshake_timeout: config.sync_limit(),
     };
     Ok((
-        QuorumPort::start(quorum, Some(listener), events.clone()),
-        Some(ElectionPort::start(election, election_listener, events.clone())),
+        QuorumPort::start(quorum, Some(listeners), events.clone()),
+        Some(ElectionPort::start(election, election_listeners, events.clone())),
     ))
+}
+
+/// What this server says first at an election port: who it is, and its own addresses there.
+fn hello(config: &Config, me: &Member) -> InitialMessage {
+    let sid = i64::from(config.me.0);
+    let address = |at: &MemberAddress| Address { host: at.host.clone(), port: at.election_port };
+    match (config.multi_address, me.addresses.first()) {
+        (false, Some(first)) => InitialMessage::V1 { sid, address: address(first) },
+        (true, _) | (false, None) => {
+            InitialMessage::V2 { sid, addresses: me.addresses.iter().map(address).collect() }
+        }
+    }
+}
+
+/// Listens for other servers, at each address of the own line.
+async fn listen_between(
+    config: &Config,
+    me: &Member,
+    port: &'static str,
+    number: fn(&MemberAddress) -> u16,
+) -> Result<Listeners, Error> {
+    let at = |at: &MemberAddress| match config.quorum_listen_on_all_ips {
+        true => host_port(ClientAddress::ANY, number(at)),
+        false => host_port(&at.host, number(at)),
+    };
+    let addresses: Vec<String> = me.addresses.iter().map(at).collect();
+    let tries = config.bind_tries.map_or(Tries::Unlimited, Tries::Some);
+    let listeners = Listeners::at(port, &addresses, tries).await;
+    listeners.map_err(|(address, source)| Error::Listen { port, address, source })
 }
 
 /// TLS as the ports need it; absent where nobody speaks it.
@@ -313,10 +401,20 @@ fn signals() -> io::Result<Signals> {
     })
 }
 
-async fn stopping(mut signals: Signals, events: EventSender) {
-    let reason = tokio::select! {
-        _ = signals.interrupt.recv() => "SIGINT",
-        _ = signals.terminate.recv() => "SIGTERM",
-    };
-    events.send(Happened::Stop { reason: reason.to_owned() }).await;
+impl Signals {
+    /// Waits for a signal to stop, and answers its name.
+    async fn asked(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+async fn stopping(mut signals: Signals, events: EventSender, systemd: Option<Arc<Systemd>>) {
+    let reason = signals.asked().await.to_owned();
+    if let Some(systemd) = systemd {
+        systemd.stopping();
+    }
+    events.send(Happened::Stop { reason }).await;
 }

@@ -84,6 +84,11 @@ pub(crate) fn carry_out<D: Disk>(layout: &Layout<D>, intent: &Intent) -> Result<
     finish(layout, intent)
 }
 
+/// Whether a step over several files is under way, or was interrupted.
+pub(crate) fn is_pending<D: Disk>(layout: &Layout<D>) -> Result<bool> {
+    Ok(layout.read_small(&layout.snap.join(INTENT))?.is_some())
+}
+
 /// Finishes what a crash interrupted, and discards what had not begun to count. Answers with what
 /// was finished.
 pub(crate) fn recover<D: Disk>(layout: &Layout<D>) -> Result<Option<Intent>> {

@@ -21,6 +21,7 @@
 //! before they have their name, and steps that touch several files happen at once (`intent`).
 
 mod aside;
+mod copy;
 #[cfg(test)]
 mod crash;
 mod disk;
@@ -28,9 +29,11 @@ mod epochs;
 mod error;
 #[cfg(test)]
 mod flips;
+mod inspect;
 mod intent;
 mod layout;
 mod log;
+mod overlay;
 mod purge;
 mod recovered;
 mod replay;
@@ -43,14 +46,18 @@ mod store;
 mod tail;
 mod window;
 
+pub use copy::{Copied, copy};
 pub use disk::{Disk, File, Os};
 pub use error::{Error, Result};
+pub use inspect::{FileKind, FoundRecord, LogEnd, read_log, read_snapshot};
 pub use layout::Compression;
+pub use overlay::{Overlay, OverlayFile};
 pub use recovered::{LogEntry, Recovered, Repair};
 #[cfg(any(test, feature = "sim"))]
 pub use sim::{Image, SimDisk, SimFile};
 pub use snapshot::{
-    FinishedSnapshot, SnapshotDigest, SnapshotFile, SnapshotItems, SnapshotTail, SnapshotWriter,
+    FinishedSnapshot, SnapshotDigest, SnapshotEncoder, SnapshotFile, SnapshotItems, SnapshotTail,
+    SnapshotWriter,
 };
 pub use store::{Options, Store};
 pub use tail::Proof;

@@ -12,6 +12,7 @@
 //!
 //! Checksums are over the uncompressed bytes from the first on, earlier seals included.
 
+mod encode;
 mod read;
 mod stream;
 mod write;
@@ -23,6 +24,7 @@ use crate::disk::{Disk, File};
 use crate::error::{At, Error, Result};
 use crate::layout::{Compression, Layout, SnapshotName};
 
+pub use encode::SnapshotEncoder;
 pub use read::SnapshotItems;
 pub use write::{FinishedSnapshot, SnapshotWriter};
 
@@ -137,6 +139,28 @@ pub(crate) fn newest<D: Disk>(
             newest,
         }),
     }
+}
+
+/// The newest whole snapshot without a transaction behind `limit`; `None` if there is none at all.
+///
+/// # Errors
+/// None of those is whole: what is wrong with the newest of them.
+pub(crate) fn newest_up_to<D: Disk>(
+    layout: &Layout<D>,
+    limit: u64,
+) -> Result<Option<SnapshotFile<D>>> {
+    let names = layout.snapshots()?.into_iter();
+    let mut broken = None;
+    for name in names.filter(|name| name.len > 0 && name.zxid <= limit).take(TRIED_MAX) {
+        match open(layout, &name) {
+            Ok(found) if found.sealed_beyond().is_none_or(|sealed| sealed <= limit) => {
+                return Ok(Some(found));
+            }
+            Ok(_) => {}
+            Err(error) => broken = broken.or(Some(error)),
+        }
+    }
+    broken.map_or(Ok(None), Err)
 }
 
 fn open<D: Disk>(layout: &Layout<D>, name: &SnapshotName) -> Result<SnapshotFile<D>> {

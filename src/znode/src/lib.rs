@@ -39,8 +39,8 @@ pub use quota::QuotaExceeded;
 pub use reaper::{ReapLimits, Reaper};
 pub use sessions::{Owner, SessionError, SessionId, SessionIds, Sessions};
 pub use tree::{
-    Applied, DigestMismatch, LoadError, NeverUsed, Options, Outcome, Scan, Snapshot, SnapshotNode,
-    Tree, TreeBuilder,
+    Applied, DigestMismatch, LoadError, NeverUsed, Options, Outcome, Quota, Scan, Snapshot,
+    SnapshotNode, Tree, TreeBuilder,
 };
 pub use watches::{
     Change, ChangeKind, Event, Notification, TooManyWatches, WatchCounts, WatchLimits, WatchLists,

@@ -115,6 +115,11 @@ pub struct QuotaExceeded {
 }
 
 impl Limits {
+    /// Of nodes, and of bytes: the hard limit if there is one. Negative: none.
+    pub(crate) fn in_force(&self) -> [i64; 2] {
+        [self.count, self.bytes].map(|Limit { soft, hard }| if hard > -1 { hard } else { soft })
+    }
+
     /// Reads the data of `zookeeper_limits`; `None` if that is wrong: nobody knows then what is
     /// allowed.
     pub(crate) fn parse(data: &[u8]) -> Option<Self> {

@@ -23,6 +23,7 @@ use quota::{Quotas, bytes, usage_of};
 
 pub use apply::{Applied, DigestMismatch, Outcome};
 pub use load::{LoadError, TreeBuilder};
+pub use quota::Quota;
 pub use reap::{NeverUsed, Scan};
 pub use snapshot::{Snapshot, SnapshotNode};
 

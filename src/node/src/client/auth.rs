@@ -25,7 +25,7 @@ pub(super) fn of_address(address: IpAddr) -> Id {
 
 /// The identities that an auth packet proves; `None`: the scheme is none of this server's, or
 /// proves nothing so.
-pub(super) fn proved(
+pub(crate) fn proved(
     scheme: &str,
     auth: Option<&[u8]>,
     address: IpAddr,
@@ -99,7 +99,7 @@ pub(super) fn nonce(secret: &[u8], connection: u64) -> String {
 }
 
 /// The identity as whoAmI shows it: of a digest the user's name only.
-pub(super) fn shown(id: &Id) -> ClientInfo {
+pub(crate) fn shown(id: &Id) -> ClientInfo {
     let user = match &*id.scheme {
         "digest" => id.id.split(':').next().unwrap_or_default(),
         _ => &id.id,

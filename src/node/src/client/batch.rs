@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use super::connection::Connection;
-use super::counters::Tally;
+use super::counters::{Asked, Tally};
 use super::shared::Shared;
 use crate::outbox::Filling;
 
@@ -28,13 +28,17 @@ impl<'a> Batch<'a> {
 
     /// Appends one message.
     pub(super) fn push(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
-        self.tally.sent();
-        self.filling.push(fill);
+        let tally = &mut self.tally;
+        self.filling.push(|out| {
+            let before = out.len();
+            fill(out);
+            tally.answer(out.len() - before);
+        });
     }
 
     /// A request that came at `since` is answered.
-    pub(super) fn answered(&mut self, since: Duration) {
-        self.tally.answered(since, self.at);
+    pub(super) fn answered(&mut self, what: Asked, since: Duration) {
+        self.tally.answered(what, since, self.at, self.shared.counts());
     }
 
     /// Nothing is said behind this.
@@ -65,7 +69,7 @@ impl<'a> Batch<'a> {
         if ends {
             connection.outbox.wake();
         }
-        tally.count(&connection.stats, &shared.stats);
+        tally.count(&connection.stats, &shared.stats, shared.counts());
         shared.relieve();
     }
 }

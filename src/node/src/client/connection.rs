@@ -15,7 +15,7 @@ use wire::{ErrorCode, Id};
 use znode::{Outcome, SessionId, Tree};
 
 use super::batch::Batch;
-use super::counters::{ConnectionStats, Tally};
+use super::counters::{Asked, ConnectionStats, Tally};
 use super::reads::After;
 use super::shared::Shared;
 use super::{answers, auth, cost, reads, sasl};
@@ -59,6 +59,8 @@ pub struct Connection {
     abandoned: AtomicBool,
     /// This server has ended the connection.
     cut: AtomicBool,
+    /// What it says is encrypted.
+    speaks_tls: AtomicBool,
     /// The client has said which session it wants.
     has_greeted: AtomicBool,
     /// Reads wait for nothing but that the client takes more of what it was sent.
@@ -115,6 +117,7 @@ impl Connection {
             pending_bytes: AtomicUsize::new(0),
             abandoned: AtomicBool::new(false),
             cut: AtomicBool::new(false),
+            speaks_tls: AtomicBool::new(false),
             has_greeted: AtomicBool::new(false),
             held_back: AtomicBool::new(false),
             state: Mutex::new(State {
@@ -143,6 +146,15 @@ impl Connection {
         self.session.load(Ordering::Acquire)
     }
 
+    /// Whether the client speaks TLS.
+    pub fn speaks_tls(&self, speaks: bool) {
+        self.speaks_tls.store(speaks, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        self.speaks_tls.load(Ordering::Relaxed)
+    }
+
     /// How long its session may be silent, as it is granted.
     pub fn timeout_ms(&self) -> i32 {
         i32::try_from(self.timeout_ms.load(Ordering::Relaxed)).unwrap_or(i32::MAX)
@@ -155,6 +167,16 @@ impl Connection {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is counted of it.
+    pub(crate) fn stats(&self) -> &ConnectionStats {
+        &self.stats
+    }
+
+    /// That begins at 0 again.
+    pub(crate) fn reset_stats(&self) {
+        self.stats.reset();
     }
 
     // ---- the session
@@ -275,11 +297,12 @@ impl Connection {
         let mut state = self.lock();
         let is_costly = cost::is_costly(&request, self.session(), &state.auth, tree);
         if state.pending.answers_at_once(is_costly) {
-            tally.sent();
             tally.answered_at_once();
             let mut after = After::GoOn;
             self.outbox.push(|out| {
+                let before = out.len();
                 after = reads::answer(xid, &request, self, &state.auth, tree, shared, out);
+                tally.answer(out.len() - before);
             });
             match after {
                 After::GoOn => {}
@@ -348,7 +371,7 @@ impl Connection {
         let mut batch = Batch::begin(self, shared, at);
         let (xid, (op, since), zxid) = (completed.xid, completed.asked, tree.last_zxid());
         self.stats.answered_at(zxid);
-        batch.answered(since);
+        batch.answered(Asked::Update, since);
         let fill = |out: &mut Vec<u8>| answers::write(xid, op, (txn, outcome), zxid, out);
         if state.pending.is_due(&completed) && !closes {
             state.pending.pop_due();
@@ -369,7 +392,7 @@ impl Connection {
         };
         let mut batch = Batch::begin(self, shared, at);
         let (xid, (path, since)) = (completed.xid, &completed.asked);
-        batch.answered(*since);
+        batch.answered(Asked::Read, *since);
         if state.pending.is_due(&completed) {
             state.pending.pop_due();
             batch.push(|out| answers::sync(xid, path, tree.last_zxid(), out));
@@ -425,7 +448,7 @@ impl Connection {
                     }
                 }
                 Ready::Read { xid, asked: (request, since), is_costly: _ } => {
-                    batch.answered(since);
+                    batch.answered(Asked::Read, since);
                     let mut after = After::GoOn;
                     batch.push(|out| {
                         after = reads::answer(xid, &request, self, auth, tree, shared, out);

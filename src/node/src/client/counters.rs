@@ -7,6 +7,7 @@ use wire::client::OpCode;
 
 use super::secure::Handshakes;
 use crate::io::Now;
+use crate::metrics::Counts;
 
 /// Times from requests to their answers, in milliseconds.
 #[derive(Default)]
@@ -93,14 +94,38 @@ impl Times {
 #[derive(Default)]
 pub(super) struct Tally {
     received: u64,
+    received_bytes: u64,
     sent: u64,
+    /// Answers: how many bytes all of them, and the last, the shortest and the longest one.
+    answer_bytes: u64,
+    answers: Option<[usize; 3]>,
+    /// Reads that are answered in the moment in which they are read.
+    at_once: u64,
     times: Times,
 }
 
+/// What was asked for: times are counted for both apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Asked {
+    /// A read, or a sync.
+    Read,
+    /// What becomes a transaction.
+    Update,
+}
+
 impl Tally {
-    /// A message has come.
-    pub(super) fn received(&mut self) {
+    /// A message of so many bytes has come.
+    pub(super) fn received(&mut self, bytes: usize) {
         self.received += 1;
+        self.received_bytes += bytes as u64;
+    }
+
+    /// An answer of so many bytes is sent.
+    pub(super) fn answer(&mut self, bytes: usize) {
+        self.sent();
+        self.answer_bytes += bytes as u64;
+        let [_, min, max] = self.answers.unwrap_or([bytes; 3]);
+        self.answers = Some([bytes, min.min(bytes), max.max(bytes)]);
     }
 
     /// A message is sent.
@@ -109,18 +134,23 @@ impl Tally {
     }
 
     /// A request that came at `since` is answered at `at`.
-    pub(super) fn answered(&mut self, since: Duration, at: Duration) {
-        let ms = at.saturating_sub(since).as_millis();
-        self.times.add(u64::try_from(ms).unwrap_or(u64::MAX));
+    pub(super) fn answered(&mut self, what: Asked, since: Duration, at: Duration, of: &Counts) {
+        let ms = u64::try_from(at.saturating_sub(since).as_millis()).unwrap_or(u64::MAX);
+        self.times.add(ms);
+        match what {
+            Asked::Read => of.read_latency.add(ms),
+            Asked::Update => of.update_latency.add(ms),
+        }
     }
 
-    /// A request is answered in the same moment in which it is read: no clock is asked.
+    /// A read is answered in the same moment in which it is read: no clock is asked.
     pub(super) fn answered_at_once(&mut self) {
+        self.at_once += 1;
         self.times.add(0);
     }
 
     /// Adds it to the counters of the connection and of the server.
-    pub(super) fn count(self, connection: &ConnectionStats, server: &Stats) {
+    pub(super) fn count(self, connection: &ConnectionStats, server: &Stats, counts: &Counts) {
         let add = |counter: &AtomicU64, messages: u64| {
             if messages > 0 {
                 counter.fetch_add(messages, Ordering::Relaxed);
@@ -132,10 +162,16 @@ impl Tally {
         add(&server.sent, self.sent);
         connection.latency.add(&self.times);
         server.latency.add(&self.times);
+        counts.bytes_received.add(self.received_bytes);
+        counts.response_bytes.add(self.answer_bytes);
+        counts.read_latency.add_many(0, self.at_once);
+        if let Some([last, min, max]) = self.answers {
+            server.responses.add_all(last, min, max);
+        }
     }
 }
 
-/// Sizes of proposals in bytes; -1 before the first.
+/// Sizes of proposals or answers in bytes; -1 before the first.
 pub(crate) struct Sizes {
     last: AtomicI64,
     min: AtomicI64,
@@ -149,14 +185,24 @@ impl Default for Sizes {
 }
 
 impl Sizes {
-    /// Called by the node only.
     pub(crate) fn add(&self, bytes: usize) {
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        if self.last.swap(bytes, Ordering::Relaxed) < 0 {
-            self.min.store(bytes, Ordering::Relaxed);
+        self.add_all(bytes, bytes, bytes);
+    }
+
+    /// Several at once. What does not change is not written to. Two threads that count the very
+    /// first together may lose the smaller minimum.
+    fn add_all(&self, last: usize, min: usize, max: usize) {
+        let [last, min, max] = [last, min, max].map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+        self.last.store(last, Ordering::Relaxed);
+        let least = self.min.load(Ordering::Relaxed);
+        if least < 0 {
+            self.min.store(min, Ordering::Relaxed);
+        } else if min < least {
+            self.min.fetch_min(min, Ordering::Relaxed);
         }
-        self.min.fetch_min(bytes, Ordering::Relaxed);
-        self.max.fetch_max(bytes, Ordering::Relaxed);
+        if max > self.max.load(Ordering::Relaxed) {
+            self.max.fetch_max(max, Ordering::Relaxed);
+        }
     }
 
     /// Last, least, most.
@@ -185,6 +231,11 @@ pub(crate) struct Stats {
     pub(crate) latency: Latency,
     /// Of this server while it leads.
     pub(crate) proposals: Sizes,
+    /// Answers to clients.
+    pub(crate) responses: Sizes,
+    /// Clients that began a session without a certificate, by where they are.
+    pub(crate) uncertified_local: AtomicU64,
+    pub(crate) uncertified_remote: AtomicU64,
 }
 
 impl Stats {
@@ -194,20 +245,21 @@ impl Stats {
         self.sent.store(0, Ordering::Relaxed);
         self.latency.reset();
         self.proposals.reset();
+        self.responses.reset();
     }
 }
 
 /// Counters of a connection.
-pub(super) struct ConnectionStats {
+pub(crate) struct ConnectionStats {
     /// When it was accepted.
-    pub(super) begun: Duration,
+    pub(crate) begun: Duration,
     /// The same, by the wall clock in ms.
-    pub(super) begun_ms: i64,
+    pub(crate) begun_ms: i64,
     /// When the client was last heard of, in ms after `begun`.
     heard_ms: AtomicU64,
-    pub(super) received: AtomicU64,
-    pub(super) sent: AtomicU64,
-    pub(super) latency: Latency,
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
+    pub(crate) latency: Latency,
     /// The number of the last operation.
     last_op: AtomicI32,
     /// The last xid of a request, those apart that are no count; -1 before there is one.
@@ -217,7 +269,7 @@ pub(super) struct ConnectionStats {
 }
 
 impl ConnectionStats {
-    pub(super) fn new(now: Now) -> Self {
+    pub(crate) fn new(now: Now) -> Self {
         Self {
             begun: now.at,
             begun_ms: now.wall_ms,
@@ -232,43 +284,43 @@ impl ConnectionStats {
     }
 
     /// The client was heard of.
-    pub(super) fn heard(&self, at: Duration) {
+    pub(crate) fn heard(&self, at: Duration) {
         let ms = at.saturating_sub(self.begun).as_millis();
         let ms = u64::try_from(ms).unwrap_or(u64::MAX);
         self.heard_ms.store(ms, Ordering::Relaxed);
     }
 
     /// When the client was last heard of, in ms after `begun`.
-    pub(super) fn heard_ms(&self) -> u64 {
+    pub(crate) fn heard_ms(&self) -> u64 {
         self.heard_ms.load(Ordering::Relaxed)
     }
 
-    pub(super) fn asked(&self, xid: i32, op: i32) {
+    pub(crate) fn asked(&self, xid: i32, op: i32) {
         self.last_op.store(op, Ordering::Relaxed);
         if xid >= 0 {
             self.last_cxid.store(i64::from(xid), Ordering::Relaxed);
         }
     }
 
-    pub(super) fn answered_at(&self, zxid: i64) {
+    pub(crate) fn answered_at(&self, zxid: i64) {
         self.last_zxid.store(zxid, Ordering::Relaxed);
     }
 
     /// What `cons` calls the last operation.
-    pub(super) fn last_op(&self) -> &'static str {
+    pub(crate) fn last_op(&self) -> &'static str {
         OpCode::from_code(self.last_op.load(Ordering::Relaxed)).map_or("NA", short_name)
     }
 
-    pub(super) fn last_cxid(&self) -> Option<i64> {
+    pub(crate) fn last_cxid(&self) -> Option<i64> {
         Some(self.last_cxid.load(Ordering::Relaxed)).filter(|cxid| *cxid >= 0)
     }
 
-    pub(super) fn last_zxid(&self) -> i64 {
+    pub(crate) fn last_zxid(&self) -> i64 {
         self.last_zxid.load(Ordering::Relaxed)
     }
 
     /// `crst`.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.received.store(0, Ordering::Relaxed);
         self.sent.store(0, Ordering::Relaxed);
         self.latency.reset();
@@ -327,7 +379,8 @@ mod tests {
             tell(&mut tally);
             latency.add(&tally.times);
         };
-        add(&|tally| tally.answered(at(3_000), now));
+        let counts = Counts::default();
+        add(&|tally| tally.answered(Asked::Read, at(3_000), now, &counts));
         let first = latency.get();
         assert!(first.min >= 3_000 && first.mean >= 3_000.0);
         assert_eq!((first.max, first.last), (first.min, first.min));
@@ -344,14 +397,18 @@ mod tests {
     #[test]
     fn what_is_answered_together_counts_as_what_is_answered_one_by_one() {
         let (connection, server) = (ConnectionStats::new(Now::default()), Stats::default());
+        let counts = Counts::default();
         let now = Duration::from_secs(10);
         let mut tally = Tally::default();
         for ms in [5, 9, 2, 4] {
-            tally.sent();
-            tally.answered(now.saturating_sub(Duration::from_millis(ms)), now);
+            tally.answer(10 * ms as usize);
+            let since = now.saturating_sub(Duration::from_millis(ms));
+            tally.answered(Asked::Update, since, now, &counts);
         }
         tally.sent();
-        tally.count(&connection, &server);
+        tally.count(&connection, &server, &counts);
+        assert_eq!(server.responses.get(), [40, 20, 90]);
+        assert_eq!(counts.response_bytes.get(), 200);
         let expected = Latencies { min: 2, mean: 5.0, max: 9, last: 4 };
         for (latency, sent) in
             [(&connection.latency, &connection.sent), (&server.latency, &server.sent)]
@@ -359,8 +416,8 @@ mod tests {
             assert_eq!((latency.get(), sent.load(Ordering::Relaxed)), (expected, 5));
         }
         let mut tally = Tally::default();
-        tally.answered(now + Duration::from_millis(1), now);
-        tally.count(&connection, &server);
+        tally.answered(Asked::Update, now + Duration::from_millis(1), now, &counts);
+        tally.count(&connection, &server, &counts);
         let expected = Latencies { min: 0, mean: 4.0, max: 9, last: 0 };
         assert_eq!(server.latency.get(), expected, "a request may come while others are answered");
     }

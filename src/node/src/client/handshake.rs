@@ -2,6 +2,7 @@
 //! `ZooKeeperServer.processConnectRequest`.)
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +30,9 @@ pub(super) fn connect(
 ) -> Result<Hello, String> {
     let request =
         ConnectRequest::decode(&mut Reader::new(frame)).map_err(|error| error.to_string())?;
+    let counts = shared.counts();
+    counts.connection_requests.one();
+    count_uncertified(connection, shared);
     let status = shared.status();
     let reads_only = status.is_read_only && request.read_only == Some(true);
     if status.serving.is_none() && !reads_only {
@@ -36,6 +40,7 @@ pub(super) fn connect(
     }
     let (seen, ours) = (request.last_zxid_seen, shared.read_tree().last_zxid());
     if seen > ours {
+        counts.connections_rejected.one();
         return Err(format!("it has seen 0x{seen:x}, and this server is at 0x{ours:x}"));
     }
     let asked = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
@@ -52,6 +57,18 @@ pub(super) fn connect(
         // Nothing is asked of the node: the outbox ends the connection once the client is told.
         return Ok(Hello::Session(ClientRequest::Refused));
     }
+    counts.connections_renewed.one();
     shared.waits_for(connection, session, timeout_ms);
     Ok(Hello::Session(ClientRequest::RenewSession { session, timeout_ms }))
+}
+
+/// (ZooKeeper: `ServerStats.incrementNonMTLSLocalConnCount`.)
+fn count_uncertified(connection: &Connection, shared: &Shared) {
+    if connection.auth_ids().iter().any(|id| id.scheme == "x509") {
+        return;
+    }
+    let is_local = connection.address().ip().to_canonical().is_loopback();
+    let stats = &shared.stats;
+    let counter = if is_local { &stats.uncertified_local } else { &stats.uncertified_remote };
+    counter.fetch_add(1, Ordering::Relaxed);
 }

@@ -104,7 +104,7 @@ impl Inbound {
     pub fn requests(&mut self, at: Duration) -> Result<Vec<ClientRequest>, String> {
         let (mut asked, mut tally) = (Vec::new(), Tally::default());
         let taken = self.take_requests(at, &mut asked, &mut tally);
-        tally.count(&self.connection.stats, &self.shared.stats);
+        tally.count(&self.connection.stats, &self.shared.stats, self.shared.counts());
         taken.map(|()| asked)
     }
 
@@ -124,7 +124,7 @@ impl Inbound {
                 return Ok(());
             };
             if let Incoming::Frame(frame) = incoming {
-                tally.received();
+                tally.received(frame.len());
                 self.connection.count_request(frame.len());
                 self.request(frame, at, asked, tally)?;
             }

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use zab::{Epoch, ServerState};
+use zab::{Epoch, ServerState, Sid, Zxid};
 use znode::{SessionId, Tree, Watches};
 
 use super::auth::Failures;
 use super::connection::Connection;
 use super::counters::Stats;
 use crate::io::Now;
+use crate::metrics::Counts;
 use crate::outbox::Held;
 use crate::settings::{Build, Machine, Settings};
 
@@ -37,6 +38,11 @@ pub struct Shared {
     /// What waits for clients that have not read it yet.
     held: Arc<Held>,
     pub(crate) stats: Stats,
+    counts: Counts,
+    /// The last snapshot that was taken: its zxid, and when, in ms since 1970.
+    last_snapshot: Mutex<Option<(Zxid, i64)>>,
+    /// Of a leader, as it was when it last pinged them.
+    learners: Mutex<BTreeMap<Sid, Learner>>,
     /// Zxids with the digest of the tree at each, oldest first.
     digests: Mutex<VecDeque<(i64, u64)>>,
 }
@@ -63,6 +69,16 @@ pub enum Admission {
     RoomIsMade,
 }
 
+/// A learner, as its leader knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Learner {
+    /// Whether it has a vote.
+    pub is_voter: bool,
+    /// When it last answered a PING over its connection, as [`Now::at`]; `None`: not yet, so that
+    /// it may have to be brought up to date.
+    pub heard: Option<Duration>,
+}
+
 /// What the server is, for handshakes and four-letter words.
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
@@ -70,6 +86,8 @@ pub struct Status {
     pub role: ServerState,
     /// The epoch in which clients are served.
     pub serving: Option<Epoch>,
+    /// Who leads, where there is an established leader.
+    pub leader: Option<Sid>,
     /// Clients that allow it are served reads, without a leader.
     pub is_read_only: bool,
     /// When that began or ended, as [`Now::at`].
@@ -87,6 +105,7 @@ impl Shared {
         let status = Status {
             role: ServerState::Looking,
             serving: None,
+            leader: None,
             is_read_only: false,
             since: Duration::ZERO,
         };
@@ -104,6 +123,9 @@ impl Shared {
             next_connection: AtomicU64::new(1),
             held: Arc::default(),
             stats: Stats::default(),
+            counts: Counts::default(),
+            last_snapshot: Mutex::default(),
+            learners: Mutex::default(),
             digests: Mutex::default(),
         }
     }
@@ -136,9 +158,10 @@ impl Shared {
         lock(&self.status).role = role;
     }
 
-    pub(crate) fn set_serving(&self, epoch: Option<Epoch>, now: Now) {
+    pub(crate) fn set_serving(&self, leadership: Option<(Epoch, Sid)>, now: Now) {
         let mut status = lock(&self.status);
-        status.serving = epoch;
+        status.serving = leadership.map(|(epoch, _)| epoch);
+        status.leader = leadership.map(|(_, leader)| leader);
         status.since = now.at;
     }
 
@@ -158,8 +181,43 @@ impl Shared {
     }
 
     /// The digests that were kept, oldest first.
-    pub(super) fn digests(&self) -> Vec<(i64, u64)> {
+    pub(crate) fn digests(&self) -> Vec<(i64, u64)> {
         lock(&self.digests).iter().copied().collect()
+    }
+
+    /// Which build this is.
+    pub fn build(&self) -> &Build {
+        &self.build
+    }
+
+    /// What is counted where it happens.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The learners of this server, as it was when it last pinged them; none if it does not lead.
+    pub fn learners(&self) -> BTreeMap<Sid, Learner> {
+        lock(&self.learners).clone()
+    }
+
+    /// A snapshot of the server's own state was written, at this time in ms since 1970.
+    pub fn snapshot_taken(&self, zxid: Zxid, wall_ms: i64) {
+        *lock(&self.last_snapshot) = Some((zxid, wall_ms));
+    }
+
+    /// The last one since the server started.
+    pub(crate) fn last_snapshot(&self) -> Option<(Zxid, i64)> {
+        *lock(&self.last_snapshot)
+    }
+
+    pub(crate) fn set_learners(&self, learners: BTreeMap<Sid, Learner>) {
+        *lock(&self.learners) = learners;
+    }
+
+    /// Everything that is counted begins at 0 again; what is in progress stays.
+    pub fn reset_counts(&self) {
+        self.stats.reset();
+        self.counts.reset();
     }
 
     // ---- connections
@@ -208,6 +266,7 @@ impl Shared {
 
     /// The connection is gone.
     pub fn remove(&self, connection: &Connection) {
+        self.counts.connections_dropped.one();
         lock(&self.connections).remove(&connection.id());
         self.waits_no_more(connection);
         self.watches().remove_connection(connection.id());
@@ -240,12 +299,17 @@ impl Shared {
         lock(&self.auth_failures).is_new(address, scheme)
     }
 
+    /// As [`Self::auth_failed`], of somebody who is no client: nothing is logged.
+    pub(crate) fn note_failure(&self, address: IpAddr, scheme: &str) {
+        self.auth_failed(address, scheme);
+    }
+
     /// All connections, oldest first.
     pub(crate) fn connections(&self) -> Vec<Arc<Connection>> {
         lock(&self.connections).values().cloned().collect()
     }
 
-    pub(super) fn connection_count(&self) -> usize {
+    pub(crate) fn connection_count(&self) -> usize {
         lock(&self.connections).len()
     }
 }

@@ -5,6 +5,7 @@ mod date;
 mod server;
 
 pub use date::date;
+pub(crate) use server::described;
 
 use std::fmt::{Display, Write};
 
@@ -99,7 +100,7 @@ pub fn answer(
         FourLetterWord::Dump => connections::dump(shared, sets, now, &mut text),
         FourLetterWord::Hash => server::hashes(shared, &mut text),
         FourLetterWord::Srst => {
-            shared.stats.reset();
+            shared.reset_counts();
             text.line("Server stats reset.\n");
         }
         FourLetterWord::Wchc => connections::watches_by_connection(shared, &mut text),

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tracing::error;
-use wire::client::{WatcherEvent, encode_event};
+use wire::client::{EventType, WatcherEvent, encode_event};
 use wire::jute::{Reader, Record};
 use wire::txn::TxnBlob;
 use wire::{ErrorCode, perms};
 use zab::{Epoch, Zxid};
-use znode::{Outcome, SessionId, Snapshot, Tree};
+use znode::{Notification, Outcome, SessionId, Snapshot, Tree};
 
 use super::Node;
 use super::sessions::Service;
 use crate::client::{Connection, Shared};
+use crate::metrics::Counts;
 
 /// What happens once everything is applied that was committed before it.
 pub(super) enum Due {
@@ -116,12 +117,16 @@ impl Node {
             && let Err(mismatch) = tree.check_digest(blob.header.zxid, digest)
         {
             // Whatever is read from it may be wrong. ZooKeeper goes on.
+            shared.counts().digest_mismatches.one();
             let text = crate::digests::stops(&mismatch);
             error!("{text}");
             self.end.get_or_insert(super::End::Halt(text));
             return false;
         }
         shared.keep_digest(blob.header.zxid, tree.digest());
+        let since = self.now.wall_ms.saturating_sub(blob.header.time);
+        shared.counts().propagation_latency.add(u64::try_from(since).unwrap_or(0));
+        self.audit_applied(&blob, &applied.outcome);
         order::events_first(
             self,
             |node| {
@@ -143,6 +148,7 @@ impl Node {
             }
             watches.trigger(change)
         };
+        count_fired(&notifications, shared.counts());
         let skip_acl = shared.settings.tree.skip_acl;
         for notification in notifications {
             let Some(connection) = shared.connection(notification.connection) else {
@@ -150,7 +156,11 @@ impl Node {
             };
             if skip_acl || notification.acl.permits(perms::READ, &connection.auth_ids()) {
                 let event = WatcherEvent::new(notification.event.kind, &*notification.event.path);
-                connection.reply(shared, |out| encode_event(out, zxid, &event));
+                connection.reply(shared, |out| {
+                    let before = out.len();
+                    encode_event(out, zxid, &event);
+                    shared.counts().watch_bytes.add((out.len() - before) as u64);
+                });
                 self.local.tell(&connection);
             }
         }
@@ -198,5 +208,20 @@ impl Node {
 
     pub(super) fn tree_snapshot(&self) -> Snapshot {
         self.shared.read_tree().snapshot()
+    }
+}
+
+/// Watches that fire for one change, by what they are told.
+fn count_fired(notifications: &[Notification], counts: &Counts) {
+    for (kind, fired) in [
+        (EventType::NodeCreated, &counts.node_created_watches),
+        (EventType::NodeDeleted, &counts.node_deleted_watches),
+        (EventType::NodeDataChanged, &counts.node_changed_watches),
+        (EventType::NodeChildrenChanged, &counts.node_children_watches),
+    ] {
+        let count = notifications.iter().filter(|other| other.event.kind == kind).count();
+        if count > 0 {
+            fired.add(count as u64);
+        }
     }
 }

@@ -51,6 +51,7 @@ impl Node {
                     connection.close("its session goes on over another connection");
                 }
                 ClientRequest::Write { xid, op, body, auth } if connection.is_abandoned() => {
+                    self.audit_asked(&connection, xid, op, &body, &auth);
                     self.write(connection.session(), xid, op.code(), body, &auth);
                 }
                 ClientRequest::NewSession { .. }
@@ -66,6 +67,7 @@ impl Node {
                 }
                 ClientRequest::Write { xid, op, body, auth } => {
                     self.local.begin(&connection);
+                    self.audit_asked(&connection, xid, op, &body, &auth);
                     self.write(connection.session(), xid, op.code(), body, &auth);
                 }
                 ClientRequest::Sync => {
@@ -143,11 +145,14 @@ impl Node {
         let tree = self.shared.read_tree();
         let blob = leading.prep.prepare(&tree, &mut leading.sessions, request, auth, context);
         drop(tree);
-        if let Some(exceeded) = leading.prep.take_exceeded()
-            && self.quota_told.is_none_or(|at| self.now.at - at >= QUOTA_PAUSE)
-        {
-            self.quota_told = Some(self.now.at);
-            warn!("{exceeded}");
+        self.shared.counts().prepared.one();
+        if let Some(exceeded) = leading.prep.take_exceeded() {
+            let namespace = exceeded.subtree.split('/').nth(1).unwrap_or_default();
+            self.shared.counts().quota_exceeded.one(namespace);
+            if self.quota_told.is_none_or(|at| self.now.at - at >= QUOTA_PAUSE) {
+                self.quota_told = Some(self.now.at);
+                warn!("{exceeded}");
+            }
         }
         if let Some(why) = not_offered(request, &blob.txn)
             && self.explained.insert(why)
@@ -173,6 +178,7 @@ impl Node {
         let mut bytes = Vec::with_capacity(256);
         blob.encode(&mut bytes);
         self.shared.stats.proposals.add(bytes.len());
+        self.seen.proposed(self.now.at, self.shared.counts());
         self.happens(Event::Propose(bytes.into()));
     }
 
@@ -213,7 +219,10 @@ impl Node {
     pub(super) fn session_message(&mut self, link: Link, message: SessionMessage<Bytes>) {
         match message {
             SessionMessage::Request(packets) => self.forwarded(link, &packets),
-            SessionMessage::Revalidate(body) => self.revalidate(link, &body),
+            SessionMessage::Revalidate(body) => {
+                self.seen.revalidates(&self.service, self.shared.counts());
+                self.revalidate(link, &body);
+            }
             SessionMessage::Sync(_) => {
                 if let Service::Learner(learning) = &mut self.service
                     && let Some(connection) = learning.syncs.pop_front()

@@ -21,6 +21,7 @@ impl Node {
 
     /// Why the role is about to change.
     fn action(&mut self, action: Action) {
+        self.seen.action(action, self.shared.counts());
         match action {
             Action::LeaderRollOver => {
                 self.reason = "the counter of zxids is used up: a new epoch begins".to_owned();
@@ -103,6 +104,8 @@ impl Node {
             Role::Following(_) | Role::Observing(_) | Role::Leading | Role::Down => {}
         }
         self.shared.set_role(state);
+        self.seen.role(state, self.now.at, self.shared.counts());
+        self.shared.set_learners(std::collections::BTreeMap::new());
     }
 
     /// Clients are served once what is committed is applied, which may take many turns.
@@ -116,15 +119,21 @@ impl Node {
         // What a snapshot held in part was committed before.
         self.shared.write_tree().settle();
         let sid = self.settings.me;
-        match self.host.core().role() {
-            Role::Leading => self.begin_leading(epoch),
+        let leader = match self.host.core().role() {
+            Role::Leading => {
+                self.begin_leading(epoch);
+                sid
+            }
             Role::Following(leader) | Role::Observing(leader) => {
                 self.out.push(Effect::Follows(leader));
                 self.service = Service::learner(leader);
+                leader
             }
             Role::Down | Role::Looking => return,
-        }
-        self.shared.set_serving(Some(epoch), self.now);
+        };
+        self.shared.set_serving(Some((epoch, leader)), self.now);
+        self.seen.serves(self.now.at, self.shared.counts());
+        self.show_learners();
         info!("epoch {epoch} is established: clients are served");
         let client_port = self.settings.client_port;
         self.out.push(Effect::Tell(Told::Serving { sid, client_port, epoch }));
@@ -133,6 +142,7 @@ impl Node {
     pub(super) fn stop_serving(&mut self) {
         self.shared.set_serving(None, self.now);
         self.service = Service::None;
+        self.audit_lost();
         self.messages.clear();
         self.due.clear();
         self.close_clients();

@@ -352,6 +352,7 @@ impl Node {
             return;
         };
         self.listening.reported(peer);
+        self.seen.answered(self.host.link_to(peer), self.now.at);
         match decode_touched(sessions) {
             Ok(touched) => {
                 for TouchedSession { session_id, .. } in touched {
@@ -360,6 +361,7 @@ impl Node {
             }
             Err(error) => warn!("PING of {peer}: {error}"),
         }
+        self.show_learners();
     }
 
     /// This server did not run for `absent`, which is longer than a tick: an established leader
@@ -394,6 +396,7 @@ impl Node {
         };
         for session in leading.sessions.expired(now) {
             info!("session 0x{session:x} expires");
+            self.shared.counts().sessions_expired.one();
             self.close_session(session);
         }
     }

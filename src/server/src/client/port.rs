@@ -73,6 +73,7 @@ impl ClientPort {
         };
         let handshake = self.shared.handshake_begins();
         let stream = accepts.accept(stream).await?;
+        connection.speaks_tls(matches!(stream, Stream::Tls(_)));
         if let Some(name) = accepts.client_name(&stream, connection.address().ip())? {
             connection.certified(name, &self.shared)?;
         }
@@ -98,6 +99,7 @@ pub(crate) async fn listen(listener: TcpListener, accepts: Accepts, port: Arc<Cl
         let (news, stirred) = (bells.news.clone(), bells.stirred.clone());
         let connection = Connection::new(address, &port.shared, port.clock.now(), news, stirred);
         if !admitted(&connection, &port.shared).await {
+            port.shared.counts().connections_rejected.one();
             warn!(
                 "client port: too many connections, so the one from {address} is closed (maxClientCnxns, maxCnxns)"
             );

@@ -85,7 +85,10 @@ impl Client {
             () = closed(&connection, &stirred) => return Ok(()),
         };
         match hello {
-            Err(_) => return Err("it did not begin a session in time".to_owned()),
+            Err(_) => {
+                self.port.shared.counts().sessionless_expired.one();
+                return Err("it did not begin a session in time".to_owned());
+            }
             Ok(Err(reason)) => return Err(reason),
             Ok(Ok(Hello::Word(word))) => {
                 let answered = async {

@@ -47,6 +47,17 @@ impl Keys {
         self.entries.get(key).map(|entry| entry.value.as_str())
     }
 
+    /// The first key with this prefix, in the order of their text.
+    pub(super) fn first_prefixed(&self, prefix: &str) -> Option<(&str, &Entry)> {
+        let (key, entry) = self.entries.range(prefix.to_owned()..).next()?;
+        key.starts_with(prefix).then_some((key.as_str(), entry))
+    }
+
+    /// Moves the warnings to others, each as `said`.
+    pub(super) fn take_warnings(&mut self, said: impl Fn(String) -> String, to: &mut Vec<String>) {
+        to.extend(self.warnings.drain(..).map(said));
+    }
+
     /// The keys with this prefix, in the order of their text.
     pub(super) fn take_prefixed(&mut self, prefix: &str) -> Vec<(String, Entry)> {
         self.entries.extract_if(prefix.to_owned().., |key, _| key.starts_with(prefix)).collect()
@@ -65,6 +76,28 @@ impl Keys {
             |number| range.contains(&number),
             || format!("a whole number from {} to {}{unit}", range.start(), range.end()),
         )
+    }
+
+    /// As [`Self::number`], of a key whose value ZooKeeper overlooks if it is no number at all, and
+    /// goes by its default: one warning says so.
+    pub(super) fn number_or_default(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<u64>,
+        unit: &str,
+        default: u64,
+    ) -> Result<u64, ConfigError> {
+        if let Some(entry) = self.entries.get(key).filter(|entry| integer(&entry.value).is_none()) {
+            let warning = format!(
+                "{}: {key}={} is ignored (by ZooKeeper too): it is no whole number, and {default} \
+                 is taken",
+                place(entry.line),
+                entry.value
+            );
+            self.warnings.push(warning);
+            self.take(key);
+        }
+        Ok(self.number(key, range, unit)?.unwrap_or(default))
     }
 
     /// A whole number up to `high`, of which every one below 1 says the same, told by `none` and
@@ -222,6 +255,12 @@ fn shown<'a>(key: &str, value: &'a str) -> &'a str {
     let key = key.to_ascii_lowercase();
     let secret = ["password", "superdigest"].iter().any(|word| key.ends_with(word));
     if secret { "(not shown)" } else { value }
+}
+
+/// The lines of a file as they were read: `key=value`, without secrets.
+pub(super) fn shown_lines(properties: &[Property]) -> String {
+    let line = |Property { key, value, .. }: &Property| format!("{key}={}\n", shown(key, value));
+    properties.iter().map(line).collect()
 }
 
 /// `Long.parseLong`: an optional sign, then decimal digits, and nothing else.

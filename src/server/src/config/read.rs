@@ -1,10 +1,11 @@
 //! From the text of a configuration file to a [`Config`].
 
-use super::keys::{Keys, integer, port, wrong};
+use super::keys::{self, Keys, integer, port, wrong};
+use super::membership::{self, Membership};
 use super::{
-    ANSWER_BYTES_DEFAULT, ANSWER_BYTES_LIMIT, ANSWER_BYTES_PER_BYTE_MAX, ClientAddress, Config,
-    ConfigError, FourLetterWords, Member, SnapshotCompression, SystemProperty, Tls,
-    WATCH_LIMITS_DEFAULT, access, member, properties, system,
+    ANSWER_BYTES_DEFAULT, ANSWER_BYTES_LIMIT, ANSWER_BYTES_PER_BYTE_MAX, Admin, ClientAddress,
+    Config, ConfigError, FourLetterWords, Member, SnapshotCompression, SystemProperty, Tls,
+    WATCH_LIMITS_DEFAULT, access, admin, properties, system,
 };
 use crate::compat;
 use std::collections::BTreeMap;
@@ -40,11 +41,25 @@ impl Config {
         system: &[SystemProperty],
         read: impl Fn(&Path) -> io::Result<Vec<u8>>,
     ) -> Result<Self, ConfigError> {
+        Self::read(text, system, None, read)
+    }
+
+    /// `file` is where the text is from.
+    pub(super) fn read(
+        text: &[u8],
+        system: &[SystemProperty],
+        file: Option<&Path>,
+        read: impl Fn(&Path) -> io::Result<Vec<u8>>,
+    ) -> Result<Self, ConfigError> {
         let (given, mut warnings) = system::keys(system);
-        let mut keys = Keys::new(given.into_iter().chain(properties::parse(text)?).collect());
+        let lines = properties::parse(text)?;
+        let initial = keys::shown_lines(&lines);
+        let mut keys = Keys::new(given.into_iter().chain(lines).collect());
         keys.warnings.append(&mut warnings);
         keys.refuse()?;
-        let members = members(&mut keys)?;
+        let multi_address = keys.boolean("multiAddress.enabled", false)?;
+        let Membership { members, hierarchy, version } =
+            membership::take(&mut keys, multi_address, file, &read)?;
         let data_dir = directory(&mut keys, "dataDir")?.ok_or(ConfigError::Missing {
             key: "dataDir",
             why: "snapshots, epochs and myid are there",
@@ -104,6 +119,8 @@ impl Config {
             client,
             client_backlog: backlog(&mut keys)?,
             quorum_listen_on_all_ips: keys.boolean("quorumListenOnAllIPs", false)?,
+            multi_address,
+            bind_tries: bind_tries(&mut keys)?,
             tick_time,
             init_limit_ticks,
             sync_limit_ticks,
@@ -112,9 +129,9 @@ impl Config {
                 .map_or(Duration::from_secs(5), Duration::from_millis),
             session_timeout_min,
             session_timeout_max,
-            snap_count: small(&mut keys, "snapCount", 2, " (transactions)")?.unwrap_or(100_000),
+            snap_count: or_default(&mut keys, "snapCount", 2, " (transactions)", 100_000)?,
             pre_alloc_bytes: 1024
-                * keys.number("preAllocSize", 1..=4_194_304, " (KiB)")?.unwrap_or(65_536),
+                * keys.number_or_default("preAllocSize", 1..=4_194_304, " (KiB)", 65_536)?,
             snapshot_compression: match keys
                 .word("snapshot.compression.method", &["", "gz", "snappy"])?
             {
@@ -124,15 +141,19 @@ impl Config {
             },
             purge_retain: purge_retain.max(3),
             purge_interval: purge_hours.map(|hours| Duration::from_secs(3_600 * hours)),
-            commit_log_count: small(&mut keys, "commitLogCount", 1, " (transactions)")?
-                .unwrap_or(500),
+            commit_log_count: or_default(&mut keys, "commitLogCount", 1, " (transactions)", 500)?,
             client_connections_per_address_max: match keys.peek("maxClientCnxns") {
                 Some(_) => limit(&mut keys, "maxClientCnxns")?,
                 None => Some(60),
             },
             client_connections_max: limit(&mut keys, "maxCnxns")?,
-            global_outstanding_limit: small(&mut keys, "globalOutstandingLimit", 1, " (requests)")?
-                .unwrap_or(1_000),
+            global_outstanding_limit: or_default(
+                &mut keys,
+                "globalOutstandingLimit",
+                1,
+                " (requests)",
+                1_000,
+            )?,
             jute_max_buffer,
             answer_bytes_max: answer_bytes_max(&mut keys, jute_max_buffer)?,
             watch_limits: watch_limits(&mut keys)?,
@@ -148,7 +169,13 @@ impl Config {
             peer_address_check: keys.boolean("vivarium.peerAddressCheck", true)?,
             record: directory(&mut keys, "vivarium.record")?,
             tls,
+            admin: Admin::take(&mut keys)?,
+            prometheus: admin::prometheus(&mut keys)?,
+            audit: admin::audit(&mut keys)?,
+            initial,
             members,
+            hierarchy,
+            version,
             data_dir,
             data_log_dir,
             warnings: Vec::new(),
@@ -167,19 +194,6 @@ impl Config {
         }
         Ok(Self { warnings, ..config })
     }
-}
-
-/// The `server.N` lines.
-fn members(keys: &mut Keys) -> Result<BTreeMap<Sid, Member>, ConfigError> {
-    let mut members = BTreeMap::new();
-    for (key, entry) in keys.take_prefixed("server.") {
-        let sid = member::sid(&key, &entry)?;
-        // `server.1` and `server.01` are two keys of one server.
-        if members.insert(sid, Member::parse(&key, &entry)?).is_some() {
-            return Err(wrong(&key, &entry, format!("one line for server {}", sid.0)));
-        }
-    }
-    Ok(members)
 }
 
 /// `QuorumPeerConfig.parseDynamicConfig`: who is alone, and which ensembles cannot be.
@@ -320,6 +334,17 @@ fn backlog(keys: &mut Keys) -> Result<Option<u32>, ConfigError> {
     Ok(given.and_then(|number| u32::try_from(number).ok()))
 }
 
+/// `electionPortBindRetry`: 0 is without end, and less than that is the default.
+/// (`QuorumCnxManager.Listener`.)
+fn bind_tries(keys: &mut Keys) -> Result<Option<u32>, ConfigError> {
+    const KEY: &str = "electionPortBindRetry";
+    if keys.peek(KEY).and_then(integer).is_some_and(|tries| tries < 0) {
+        keys.take(KEY);
+    }
+    let given = small(keys, KEY, 0, " (tries; 0: without end)")?.unwrap_or(3);
+    Ok((given > 0).then_some(given))
+}
+
 /// A limit of connections: less than 1 is none, as in ZooKeeper's connection factories.
 fn limit(keys: &mut Keys, key: &str) -> Result<Option<u32>, ConfigError> {
     let given = keys.positive(key, i32_max(), " (connections)", "no limit")?;
@@ -429,7 +454,10 @@ fn four_letter_words(keys: &mut Keys) -> FourLetterWords {
     FourLetterWords::Only(words.into_iter().map(str::to_owned).collect())
 }
 
-fn directory(keys: &mut Keys, key: &'static str) -> Result<Option<PathBuf>, ConfigError> {
+pub(super) fn directory(
+    keys: &mut Keys,
+    key: &'static str,
+) -> Result<Option<PathBuf>, ConfigError> {
     match keys.take(key) {
         Some(entry) if entry.value.is_empty() => Err(wrong(key, &entry, "a directory")),
         entry => Ok(entry.map(|entry| PathBuf::from(entry.value))),
@@ -451,6 +479,18 @@ fn watch_limits(keys: &mut Keys) -> Result<WatchLimits, ConfigError> {
 fn small(keys: &mut Keys, key: &str, low: u64, unit: &str) -> Result<Option<u32>, ConfigError> {
     let number = keys.number(key, low..=i32_max(), unit)?;
     Ok(number.and_then(|number| u32::try_from(number).ok()))
+}
+
+/// As [`small`], of a key whose value ZooKeeper overlooks if it is no number.
+fn or_default(
+    keys: &mut Keys,
+    key: &str,
+    low: u64,
+    unit: &str,
+    default: u32,
+) -> Result<u32, ConfigError> {
+    let number = keys.number_or_default(key, low..=i32_max(), unit, default.into())?;
+    Ok(u32::try_from(number).unwrap_or(default))
 }
 
 fn i64_max() -> u64 {

@@ -136,16 +136,20 @@ const GROUPS: &[Group] = &[
         Key("dataDir", "", "dataDir=/data"),
         Key("dataLogDir", "", "dataLogDir=/log"),
         Key("digest.enabled", "", "digest.enabled=false"),
+        Key("dynamicConfigFile", "", "dynamicConfigFile=zoo.cfg.dynamic"),
         Key("electionAlg", "", "electionAlg=3"),
+        Key("electionPortBindRetry", "", "electionPortBindRetry=0"),
         Key("extendedTypesEnabled", "", "extendedTypesEnabled=true"),
         Key("forceSync", "", "forceSync=yes"),
         Key("globalOutstandingLimit", "", "globalOutstandingLimit=9"),
+        Key("group*", "", "group.1=1:2:3"),
         Key("initLimit", "", "initLimit=9"),
         Key("jute.maxbuffer", "", "jute.maxbuffer=4194304"),
         Key("maxClientCnxns", "", "maxClientCnxns=9"),
         Key("maxCnxns", "", "maxCnxns=9"),
         Key("maxSessionTimeout", "", "maxSessionTimeout=90000"),
         Key("minSessionTimeout", "", "minSessionTimeout=900"),
+        Key("multiAddress.enabled", "", "multiAddress.enabled=true"),
         Key("peerType", "", "peerType=participant"),
         Key("preAllocSize", "", "preAllocSize=9"),
         Key("quorumListenOnAllIPs", "", "quorumListenOnAllIPs=true"),
@@ -156,11 +160,13 @@ const GROUPS: &[Group] = &[
         Key("standaloneEnabled", "", "standaloneEnabled=false"),
         Key("syncLimit", "", "syncLimit=9"),
         Key("tickTime", "", "tickTime=900"),
+        Key("version", "", "version=100000000"),
         Key("vivarium.maxAnswerBytes", "", "vivarium.maxAnswerBytes=67108864"),
         Key("vivarium.maxTotalWatchBytes", "", "vivarium.maxTotalWatchBytes=1048576"),
         Key("vivarium.maxWatchBytes", "", "vivarium.maxWatchBytes=1048576"),
         Key("vivarium.peerAddressCheck", "", "vivarium.peerAddressCheck=false"),
         Key("vivarium.record", "", "vivarium.record=/record"),
+        Key("weight*", "", "weight.1=1\ngroup.1=1:2:3"),
         Key("znode.container.checkIntervalMs", "", "znode.container.checkIntervalMs=9"),
         Key(
             "znode.container.maxNeverUsedIntervalMs",
@@ -170,17 +176,14 @@ const GROUPS: &[Group] = &[
         Key("znode.container.maxPerMinute", "", "znode.container.maxPerMinute=9"),
     ]),
     done(tls::KEYS),
-    refused(
-        "the members are read from this file only, so put the server.N lines of that file here",
-        &[Key("dynamicConfigFile", "", "dynamicConfigFile=zoo.cfg.dynamic")],
-    ),
+    admin::DONE,
+    admin::WITHOUT_TLS,
+    admin::NOT_RESTORED,
+    admin::WITHOUT_JVM,
+    admin::REST,
     refused(
         "majorities are the only quorums here, and other sets of servers would be quorums",
-        &[
-            Key("group*", "", "group.1=1:2:3"),
-            Key("weight*", "", "weight.1=2"),
-            Key("oraclePath", "", "oraclePath=/oracle"),
-        ],
+        &[Key("oraclePath", "", "oraclePath=/oracle")],
     ),
     refused(
         "no list of revoked certificates and no server of their state is asked, and who has one would be let in",
@@ -208,7 +211,7 @@ const GROUPS: &[Group] = &[
         ],
     ),
     refused(
-        "servers do not authenticate each other, and the ports between them would be open",
+        "servers do not authenticate each other by SASL, and the ports between them would be open",
         &[Key("quorum.auth.*", "false", "quorum.auth.enableSasl=true")],
     ),
     refused(
@@ -216,15 +219,8 @@ const GROUPS: &[Group] = &[
         &[
             Key("ensembleAuthName", "", "ensembleAuthName=production"),
             Key("kinit", "", "kinit=/usr/bin/kinit"),
-            Key("kerberos.*", "false", "kerberos.removeHostFromPrincipal=true"),
-            Key("requireClientAuthScheme", "", "requireClientAuthScheme=sasl"),
             Key("requireKerberosConfig", "false", "requireKerberosConfig=true"),
-            Key("security.auth_to_local", "", "security.auth_to_local=DEFAULT"),
         ],
-    ),
-    refused(
-        "there is no audit log, and nobody would see who did what",
-        &[Key("audit.enable", "false", "audit.enable=true")],
     ),
     refused(
         "times to live as ZooKeeper 3.5.3 wrote them are not known, and such nodes would stay",
@@ -285,29 +281,26 @@ const GROUPS: &[Group] = &[
         &[Key("enableEagerACLCheck", "false", "enableEagerACLCheck=true")],
     ),
     ignored(
-        "there is no admin server",
-        &[
-            Key("admin.enableServer", "false", "admin.enableServer=true"),
-            Key("admin.*", "", "admin.serverPort=8080"),
-        ],
-    ),
-    ignored(
         "it concerns clients, or logins that have to be renewed",
         &[
             Key("jaasLoginRenew", "", "jaasLoginRenew=3600000"),
             Key("sasl.*", "false", "sasl.clientconfig=Client"),
         ],
     ),
-    ignored("there is no audit log", &[Key("audit.*", "", "audit.impl.class=x")]),
     ignored(
-        "there are no metrics but those of mntr",
+        "it changes names of Kerberos, by which nobody is known here: a login module of Kerberos is refused",
         &[
-            Key(
-                "metricsProvider.className",
-                "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
-                "metricsProvider.className=org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
-            ),
-            Key("metricsProvider.*", "", "metricsProvider.httpPort=7000"),
+            Key("kerberos.*", "false", "kerberos.removeHostFromPrincipal=true"),
+            Key("security.auth_to_local", "", "security.auth_to_local=DEFAULT"),
+        ],
+    ),
+    ignored(
+        "ZooKeeper does not read it either: sessionRequireClientSASLAuth=true asks every client for SASL",
+        &[Key("requireClientAuthScheme", "", "requireClientAuthScheme=sasl")],
+    ),
+    ignored(
+        "there is no such record of what happens",
+        &[
             Key("messageTracker.*", "false", "messageTracker.Enabled=true"),
             Key("pathStats.*", "false", "pathStats.enabled=true"),
             Key("jmx.*", "", "jmx.log4j.disable=true"),
@@ -318,10 +311,7 @@ const GROUPS: &[Group] = &[
     ),
     ignored(
         "the ensemble cannot be reconfigured while it runs",
-        &[
-            Key("reconfigEnabled", "false", "reconfigEnabled=true"),
-            Key("version", "0", "version=1"),
-        ],
+        &[Key("reconfigEnabled", "false", "reconfigEnabled=true")],
     ),
     ignored(
         "all sessions are known to the whole ensemble",
@@ -345,9 +335,13 @@ const GROUPS: &[Group] = &[
         &[Key("snapshot.trust.empty", "false", "snapshot.trust.empty=true")],
     ),
     ignored(
-        "servers have one address each",
+        "addresses are not tried before they are dialled: the next one is dialled when one fails, or after 250 ms",
         &[
-            Key("multiAddress.enabled", "false", "multiAddress.enabled=true"),
+            Key(
+                "multiAddress.reachabilityCheckEnabled",
+                "true",
+                "multiAddress.reachabilityCheckEnabled=false",
+            ),
             Key("multiAddress.*", "", "multiAddress.reachabilityCheckTimeoutMs=9"),
         ],
     ),
@@ -375,7 +369,6 @@ const GROUPS: &[Group] = &[
             Key("connectionFreezeTime", "", "connectionFreezeTime=9"),
             Key("connectionTokenFillCount", "", "connectionTokenFillCount=9"),
             Key("connectionTokenFillTime", "", "connectionTokenFillTime=9"),
-            Key("electionPortBindRetry", "3", "electionPortBindRetry=0"),
             Key("fastleader.*", "", "fastleader.maxNotificationInterval=9"),
             Key("flushDelay", "0", "flushDelay=9"),
             Key("follower.*", "", "follower.nodelay=false"),
@@ -433,6 +426,7 @@ const GROUPS: &[Group] = &[
     ),
 ];
 
+mod admin;
 mod tls;
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use zab::LearnerKind;
 
 impl Config {
     /// The configuration as NEWLEADER and notifications carry it (`QuorumMaj.toString`): a line per
-    /// member in the order of their ids, then `version=0` without a line end. Empty if standalone.
+    /// member in the order of their ids, then groups and weights if there are any, then `version=`
+    /// in hexadecimal without a line end. Empty if standalone.
     ///
     /// Client addresses that a `server.N` line does not name are left out.
     pub fn config_text(&self) -> String {
@@ -20,7 +21,10 @@ impl Config {
         for (sid, member) in &self.members {
             let _ = writeln!(text, "server.{}={member}", sid.0);
         }
-        text.push_str("version=0");
+        if let Some(hierarchy) = &self.hierarchy {
+            let _ = write!(text, "{hierarchy}");
+        }
+        let _ = write!(text, "version={:x}", self.version);
         text
     }
 
@@ -56,14 +60,17 @@ impl Config {
             LearnerKind::Follower => 0,
             LearnerKind::Observer => 1,
         };
+        let (quorum, election) = own.ports();
+        let listed =
+            |ports: Vec<u16>| ports.iter().map(ToString::to_string).collect::<Vec<_>>().join("|");
         let _ = write!(
             text,
             "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\npeerType={kind}\n\
              membership: \n{}",
             self.init_limit_ticks,
             self.sync_limit_ticks,
-            own.election_port,
-            own.quorum_port,
+            listed(election),
+            listed(quorum),
             self.config_text(),
         );
         text

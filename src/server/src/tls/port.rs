@@ -90,7 +90,7 @@ impl Accepts {
         names::subject(certificate).map(Some)
     }
 
-    /// The certificate of a member that has connected is one of the host of its line, or of the
+    /// The certificate of a member that has connected is one of a host of its line, or of the
     /// address that it comes from; unless the configuration says that names are not verified.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl Accepts {
     pub(crate) fn check_member(
         &self,
         stream: &Stream,
-        host: &str,
+        hosts: &[&str],
         from: IpAddr,
     ) -> Result<(), String> {
         let (Self::Tls(endpoint) | Self::Both(endpoint)) = self else { return Ok(()) };
@@ -106,7 +106,9 @@ impl Accepts {
         if !endpoint.keys.verifies_client {
             return Ok(());
         }
-        hostname::check(certificate, &[host, &from.to_canonical().to_string()])
+        let from = from.to_canonical().to_string();
+        let hosts: Vec<&str> = hosts.iter().copied().chain([from.as_str()]).collect();
+        hostname::check(certificate, &hosts)
     }
 }
 

@@ -17,7 +17,31 @@ use crate::quota::{self, Limits, QuotaNode, Usage};
 /// read from a snapshot counts as the one that it was taken of.
 pub(super) type Quotas = BTreeMap<Arc<str>, Usage>;
 
+/// A quota, as an operator sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Quota<'a> {
+    /// The subtree that has it.
+    pub subtree: &'a str,
+    /// Nodes that it may have, by the hard limit if there is one; negative: no limit.
+    pub count_limit: i64,
+    /// Bytes of their data, in the same way.
+    pub bytes_limit: i64,
+    /// Nodes that it has.
+    pub count: i64,
+    /// Bytes of their data.
+    pub bytes: i64,
+}
+
 impl Tree {
+    /// All quotas, in the order of their subtrees.
+    pub fn quotas(&self) -> impl Iterator<Item = Quota<'_>> {
+        self.quotas.iter().map(|(subtree, usage)| {
+            let limits = self.quota_limits(subtree);
+            let [count_limit, bytes_limit] = limits.map_or([-1; 2], |limits| limits.in_force());
+            Quota { subtree, count_limit, bytes_limit, count: usage.count, bytes: usage.bytes }
+        })
+    }
+
     /// The subtrees with a quota that this path is in, and what each of them has.
     pub(crate) fn quotas_of(&self, path: &str) -> impl Iterator<Item = (&Arc<str>, Usage)> {
         // Nearly always there is none, and nothing is to be looked for.

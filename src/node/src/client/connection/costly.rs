@@ -8,7 +8,7 @@ use wire::Id;
 use znode::Tree;
 
 use super::{Connection, Ready};
-use crate::client::counters::Tally;
+use crate::client::counters::{Asked, Tally};
 use crate::client::reads::After;
 use crate::client::shared::Shared;
 use crate::client::{cost, reads};
@@ -45,15 +45,16 @@ impl Connection {
             drop(tree);
             fill(snapshot.tree());
         }
+        let bytes = out.len();
         self.outbox.fill_place(out);
         match after {
             After::GoOn => {}
             After::End => self.outbox.close(),
         }
         let mut tally = Tally::default();
-        tally.sent();
-        tally.answered(since, at);
-        tally.count(&self.stats, &shared.stats);
+        tally.answer(bytes);
+        tally.answered(Asked::Read, since, at, shared.counts());
+        tally.count(&self.stats, &shared.stats, shared.counts());
         shared.relieve();
     }
 }

@@ -1,15 +1,15 @@
 //! Words about the server as a whole.
 
-use std::fmt::Display;
 use std::sync::atomic::Ordering;
 
 use zab::ServerState;
-use znode::{Tree, WatchTable};
+use znode::Tree;
 
 use super::Text;
 use crate::client::counters::Latencies;
 use crate::client::shared::Shared;
 use crate::io::Now;
+use crate::metrics;
 use crate::settings::Build;
 
 /// The version of ZooKeeper whose clients and tools find here what they look for.
@@ -80,68 +80,29 @@ pub(super) fn state(shared: &Shared, text: &mut Text) {
     }
 }
 
-/// `mntr`.
+/// `mntr`: what is no number, and then the table of all numbers.
 pub(super) fn monitor(shared: &Shared, now: Now, text: &mut Text) {
-    let (status, stats) = (shared.status(), &shared.stats);
-    let Latencies { min, mean, max, .. } = stats.latency.get();
-    let mut line =
-        |name: &str, value: &dyn Display| text.line(format_args!("zk_{name}\t{value}\n"));
-    line("version", &version_text(shared));
-    line("server_state", &mode(shared));
+    for (name, value) in described(shared) {
+        text.line(format_args!("zk_{name}\t{value}\n"));
+    }
+    text.line(metrics::mntr(&metrics::read(shared, now)));
+}
+
+/// What `mntr` says that is no number.
+pub(crate) fn described(shared: &Shared) -> Vec<(&'static str, String)> {
+    let mut lines =
+        vec![("version", version_text(shared)), ("server_state", mode(shared).to_owned())];
     if !shared.settings.standalone {
-        let state = match status.role {
+        let state = match shared.status().role {
             ServerState::Leading => "leading - broadcast",
             ServerState::Following => "following - broadcast",
             ServerState::Observing => "observing - broadcast",
             ServerState::Looking => "looking",
         };
-        line("peer_state", &state);
-        line("quorum_size", &shared.settings.voters);
+        lines.push(("peer_state", state.to_owned()));
     }
-    line("avg_latency", &format!("{mean:.4}"));
-    line("max_latency", &max);
-    line("min_latency", &min);
-    line("packets_received", &stats.received.load(Ordering::Relaxed));
-    line("packets_sent", &stats.sent.load(Ordering::Relaxed));
-    line("num_alive_connections", &shared.connection_count());
-    line("outstanding_requests", &stats.outstanding.load(Ordering::Relaxed));
-    line("auth_failed_count", &stats.auth_failed.load(Ordering::Relaxed));
-    let handshakes = &stats.handshakes;
-    line("outstanding_tls_handshake", &handshakes.outstanding.load(Ordering::Relaxed));
-    line("unsuccessful_handshake", &handshakes.failed.load(Ordering::Relaxed));
-    line("tls_handshake_exceeded", &handshakes.exceeded.load(Ordering::Relaxed));
-    line("uptime", &now.at.saturating_sub(status.since).as_millis());
-    {
-        let tree = shared.read_tree();
-        line("znode_count", &node_count(&tree));
-        line("ephemerals_count", &tree.ephemeral_count());
-        line("approximate_data_size", &tree.size_bytes());
-        line("global_sessions", &tree.sessions().len());
-        line("local_sessions", &0);
-        line("last_zxid", &format!("0x{:x}", tree.last_zxid()));
-    }
-    let (watches, paths) = {
-        let watches = shared.watches();
-        (watches.len(), watches.counts(WatchTable::Data).paths)
-    };
-    line("watch_count", &watches);
-    line("watched_paths", &paths);
-    let (open, most) = shared.machine.descriptors();
-    if let Some(open) = open {
-        line("open_file_descriptor_count", &open);
-    }
-    if let Some(most) = most {
-        line("max_file_descriptor_count", &most);
-    }
-    if leads(shared) {
-        let [last, min, max] = stats.proposals.get();
-        line("last_proposal_size", &last);
-        line("min_proposal_size", &min);
-        line("max_proposal_size", &max);
-    }
-    if let Some(epoch) = status.serving {
-        line("epoch", &epoch);
-    }
+    lines.push(("last_zxid", format!("0x{:x}", shared.read_tree().last_zxid())));
+    lines
 }
 
 /// `envi`.

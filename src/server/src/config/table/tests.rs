@@ -18,12 +18,22 @@ const ENSEMBLE: [&str; 8] = [
 /// The ensemble with `line` in the place of its own line for that key.
 fn with(line: &str) -> Result<Config, ConfigError> {
     let key = |line: &str| line.split('=').next().map(str::to_owned);
-    let others = ENSEMBLE.into_iter().filter(|own| key(own) != key(line));
+    let elsewhere = |own: &str| line.starts_with("dynamicConfigFile") && is_member(own);
+    let others = ENSEMBLE.into_iter().filter(|own| key(own) != key(line) && !elsewhere(own));
     let text = others.chain([line]).collect::<Vec<_>>().join("\n");
+    let members = ENSEMBLE.into_iter().filter(|own| is_member(own)).collect::<Vec<_>>().join("\n");
     Config::from_bytes(text.as_bytes(), |path| {
-        let is_jaas = path.ends_with("jaas.conf");
-        Ok(if is_jaas { b"Server {};".to_vec() } else { b"1\n".to_vec() })
+        let name = path.file_name().and_then(|name| name.to_str());
+        Ok(match name {
+            Some("jaas.conf") => b"Server {};".to_vec(),
+            Some("zoo.cfg.dynamic") => members.clone().into_bytes(),
+            Some(_) | None => b"1\n".to_vec(),
+        })
     })
+}
+
+fn is_member(line: &str) -> bool {
+    line.starts_with("server.")
 }
 
 fn warnings(line: &str) -> Vec<String> {
