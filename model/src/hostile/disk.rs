@@ -14,7 +14,9 @@ pub(super) fn is_sound(image: &DiskImage<u8>) -> bool {
         last = txn.zxid;
         follows
     });
-    follows && image.current <= image.accepted && last.epoch() <= image.accepted
+    follows
+        && (image.history_lost || image.current <= image.accepted)
+        && last.epoch() <= image.accepted
 }
 
 /// Whether a server starts from this disk.
@@ -47,8 +49,10 @@ pub(super) fn damaged(image: &DiskImage<u8>) -> Vec<(DiskImage<u8>, Halt)> {
         damaged.push((image, why));
     };
 
-    // Epochs.
-    add(&|image| image.current = next, Halt::CurrentEpochAhead { accepted, current: next });
+    // Epochs. Where the history is lost, the epoch that it was of says nothing.
+    if !image.history_lost {
+        add(&|image| image.current = next, Halt::CurrentEpochAhead { accepted, current: next });
+    }
     let ahead = Zxid::new(next, 1);
     let why = Halt::HistoryAhead { accepted, last: ahead };
     add(&|image| image.log.push(txn(ahead)), why);

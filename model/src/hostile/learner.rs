@@ -236,7 +236,8 @@ impl Turn<'_> {
                 if fresh {
                     self.write(Record::AcceptedEpoch(*epoch));
                 }
-                let (current, last) = (fresh.then_some(accepted), self.book.last());
+                let counts = fresh && !self.book.issued.history_lost;
+                let (current, last) = (counts.then_some(accepted), self.book.last());
                 self.say_when_durable(leader, Message::AckEpoch { current, last });
                 self.phase(learner, Phase::Promised(*epoch));
             }

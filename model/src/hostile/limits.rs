@@ -89,7 +89,8 @@ pub(super) struct Limits {
     pub(super) pings: u8,
     /// Syncs that a leader takes.
     pub(super) syncs: u8,
-    /// Disks to begin with: an empty one, or also one that holds a snapshot and a log of epoch 1.
+    /// Disks to begin with: an empty one, also one that holds a snapshot and a log of epoch 1, and
+    /// one whose history was lost.
     pub(super) disks: u8,
     /// Connections that one peer may have at once. With two a newcomer waits behind a link; with
     /// three two wait, and are asked.
@@ -164,7 +165,8 @@ impl Limits {
             log: vec![txn(zxid(2))],
             history_lost: false,
         };
-        [DiskImage::empty(), old].into_iter().take(usize::from(self.disks)).collect()
+        let lost = DiskImage::without_history(Epoch(1));
+        [DiskImage::empty(), old, lost].into_iter().take(usize::from(self.disks)).collect()
     }
 }
 
@@ -177,9 +179,9 @@ pub(super) const KINDS: [Kind<Subject>; 6] = [
         // Two epochs, and one record under way; one-server-2 has it the other way round, and the
         // standard tier has two of both.
         tiers: &[
-            (Tier::Quick, &[2, 1, 1, 15, 0, 0, 0, 2, 1, 0]),
-            (Tier::Standard, &[2, 1, 2, 15, 1, 0, 0, 2, 1, 0]),
-            (Tier::Deep, &[2, 2, 2, 15, 1, 0, 0, 2, 1, 0]),
+            (Tier::Quick, &[2, 1, 1, 15, 0, 0, 0, 3, 1, 0]),
+            (Tier::Standard, &[2, 1, 2, 15, 1, 0, 0, 3, 1, 0]),
+            (Tier::Deep, &[2, 2, 2, 15, 1, 0, 0, 3, 1, 0]),
         ],
     },
     Kind {
@@ -247,7 +249,12 @@ pub(super) const BOUNDS: [BoundInfo; 10] = [
     bound("crashes", "crashes, each with a restart from what is durable", 0, 15),
     bound("pings", "PINGs that a leader's timer causes", 0, 15),
     bound("syncs", "syncs that a leader takes", 0, 15),
-    bound("disks", "disks to begin with: 1 empty, 2 also one with a history", 1, 2),
+    bound(
+        "disks",
+        "disks to begin with: 1 empty, 2 also one with a history, 3 one whose history is lost",
+        1,
+        3,
+    ),
     bound("connections", "connections that one peer may have at once", 1, 7),
     bound("crowd", "silent connections that wait at the beginning", 0, 40),
 ];

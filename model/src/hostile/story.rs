@@ -127,7 +127,8 @@ pub(super) fn standing(book: &Book) -> String {
 }
 
 fn image(image: &DiskImage<u8>) -> String {
-    let DiskImage { accepted, current, snapshot, log, history_lost: _ } = image;
+    let DiskImage { accepted, current, snapshot, log, history_lost } = image;
     let log: Vec<_> = log.iter().map(|txn| format!("{:?}", txn.zxid)).collect();
-    format!("promised {accepted}, accepted {current}, {snapshot:?} [{}]", log.join(" "))
+    let lost = if *history_lost { ", its history lost" } else { "" };
+    format!("promised {accepted}, accepted {current}, {snapshot:?} [{}]{lost}", log.join(" "))
 }
