@@ -12,7 +12,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[test]
 fn each_change_is_a_line_that_says_who_did_what_and_what_came_of_it() {
-    let mut cluster = Cluster::new(1, "audit.enable=true\n");
+    let cluster = Cluster::new(1, "audit.enable=true\n");
     let file = cluster.servers[0].directory.join("audit.log");
     cluster.servers[0].configure(&format!("vivarium.auditFile={}\n", file.display()));
     let mut cluster = cluster.started();
