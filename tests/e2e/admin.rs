@@ -36,7 +36,10 @@ fn command(port: u16, name: &str) -> Value {
 /// Fields that an answer has beside `command` and `error`.
 fn fields(answer: &Value) -> Vec<&str> {
     let all = answer.as_object().expect("an object").keys();
-    all.map(String::as_str).filter(|name| !["command", "error"].contains(name)).collect()
+    let all = all.map(String::as_str).filter(|name| !["command", "error"].contains(name));
+    let mut names: Vec<&str> = all.collect();
+    names.sort_unstable();
+    names
 }
 
 #[test]

@@ -92,6 +92,8 @@ impl Systemd {
                 if is_alive(&events, period / 2).await {
                     self.tell("WATCHDOG=1\n");
                     tokio::time::sleep(period / 2).await;
+                } else {
+                    tokio::time::sleep(LOOK).await;
                 }
             }
         };

@@ -17,6 +17,34 @@ use crate::metrics;
 /// Entries that a list shows at most: whoever asks for it must not make the server build more.
 const LISTED_MAX: usize = 100_000;
 
+/// Bytes of names in a list, about.
+const LISTED_BYTES_MAX: usize = 8 << 20;
+
+/// What is left of a list's bounds.
+struct Room {
+    entries: usize,
+    bytes: usize,
+}
+
+impl Room {
+    const ALL: Self = Self { entries: LISTED_MAX, bytes: LISTED_BYTES_MAX };
+
+    /// Whether one more entry of so many bytes is shown.
+    fn takes(&mut self, bytes: usize) -> bool {
+        let fits = self.entries > 0 && self.bytes >= bytes;
+        if fits {
+            self.entries -= 1;
+            self.bytes -= bytes;
+        }
+        fits
+    }
+
+    /// The paths that fit.
+    fn paths<'a>(&mut self, paths: impl Iterator<Item = &'a Arc<str>>) -> Vec<String> {
+        paths.take_while(|path| self.takes(path.len())).map(|path| path.to_string()).collect()
+    }
+}
+
 /// What only the shell knows: its own configuration.
 pub struct Here {
     /// The fields of `configuration`.
@@ -123,10 +151,13 @@ fn connections(shared: &Shared, in_full: bool) -> Value {
     let all = shared.connections();
     let list = |is_secure: bool| -> Vec<Value> {
         let of_kind = all.iter().filter(|connection| connection.is_secure() == is_secure);
-        of_kind.take(LISTED_MAX).map(|connection| shown(connection, in_full)).collect()
+        of_kind.take(CONNECTIONS_LISTED_MAX).map(|connection| shown(connection, in_full)).collect()
     };
     json!({ "connections": list(false), "secure_connections": list(true) })
 }
+
+/// An entry takes some 400 bytes.
+const CONNECTIONS_LISTED_MAX: usize = LISTED_BYTES_MAX / 400;
 
 /// (ZooKeeper: `ServerCnxn.getConnectionInfo`.)
 fn shown(connection: &Arc<Connection>, in_full: bool) -> Value {
@@ -169,16 +200,13 @@ fn dump(sets: Option<SessionSets>, shared: &Shared, now: Now) -> Value {
         .map(|(in_ms, ids)| (now.wall_ms.saturating_add_unsigned(in_ms).to_string(), ids))
         .collect();
     let tree = shared.read_tree();
-    let mut room = LISTED_MAX;
+    let mut room = Room::ALL;
     let mut ephemerals: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for owner in tree.ephemeral_owners() {
-        let paths: Vec<String> =
-            tree.ephemerals(owner).take(room).map(|path| path.to_string()).collect();
-        room -= paths.len();
-        if room == 0 {
-            break;
+        let paths = room.paths(tree.ephemerals(owner));
+        if !paths.is_empty() {
+            ephemerals.insert(owner.to_string(), paths);
         }
-        ephemerals.insert(owner.to_string(), paths);
     }
     json!({
         "expiry_time_to_session_ids": expiries,
@@ -317,10 +345,11 @@ fn voting_view(here: &Here, shared: &Shared) -> Value {
 fn watches(shared: &Shared) -> Value {
     let watches = shared.watches().by_connection(WatchTable::Data, LISTED_MAX);
     let mut by_session: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut room = Room::ALL;
     for (connection, paths) in watches {
         if let Some(connection) = shared.connection(connection) {
             let entry = by_session.entry(connection.session().to_string()).or_default();
-            entry.extend(paths.into_iter().map(|path| path.to_string()));
+            entry.extend(room.paths(paths.iter()));
         }
     }
     json!({ "session_id_to_watched_paths": by_session })
@@ -328,8 +357,10 @@ fn watches(shared: &Shared) -> Value {
 
 fn watches_by_path(shared: &Shared) -> Value {
     let watches = shared.watches().by_path(WatchTable::Data, LISTED_MAX);
+    let mut room = Room::ALL;
     let by_path: BTreeMap<String, Vec<i64>> = watches
         .into_iter()
+        .filter(|(path, watchers)| room.takes(path.len() + 20 * watchers.len()))
         .map(|(path, connections)| {
             let connections = connections.into_iter().filter_map(|id| shared.connection(id));
             (path.to_string(), connections.map(|connection| connection.session()).collect())
@@ -363,4 +394,19 @@ fn zabstate(here: &Here, shared: &Shared) -> Value {
         "zab_counter": zxid.counter(),
         "zabstate": state,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_bounds_whatever_there_is() {
+        let path: Arc<str> = "/".repeat(1 << 20).into();
+        let mut room = Room::ALL;
+        assert_eq!(room.paths(std::iter::repeat(&path)).len(), 8);
+        let short: Arc<str> = "/a".into();
+        let mut room = Room::ALL;
+        assert_eq!(room.paths(std::iter::repeat(&short)).len(), LISTED_MAX);
+    }
 }

@@ -1,7 +1,7 @@
 //! What is counted where it happens.
 
+use super::Metric;
 use super::count::{Counter, CounterSet, Percentiles, Summary};
-use super::{Kind, Metric};
 
 /// Nothing can be counted that has no entry in the table.
 macro_rules! counted {
@@ -28,8 +28,6 @@ macro_rules! counted {
         }),*];
     };
 }
-
-const _: Kind = Counter::KIND;
 
 counted! {
     bytes_received: Counter = "bytes_received_count", "Bytes of requests of clients.";
