@@ -59,7 +59,7 @@ pub struct EpochGhost {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum GhostEvent {
     /// What a server has done: the facts that its core has reported.
-    Step(Step),
+    Step(Box<Step>),
     /// A leader was asked for a sync.
     SyncAsked(Sid),
     /// A leader, whose state machine holds this, answers the oldest sync.

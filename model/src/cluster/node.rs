@@ -235,10 +235,8 @@ impl<M: Machine> Node<M> {
                 }
             }
             Event::Crash | Event::Damage => {
-                let mut disk = match event {
-                    Event::Damage => self.disk.damaged(),
-                    _ => self.disk.clone(),
-                };
+                let damaged = *event == Event::Damage;
+                let mut disk = if damaged { self.disk.damaged() } else { self.disk.clone() };
                 if matches!(disk.pending.first(), Some(w) if matches!(w.record, Record::CurrentEpoch(_)))
                 {
                     effects.marks |= Mark::CrashBetweenHistoryAndEpoch.bit();
@@ -260,7 +258,7 @@ impl<M: Machine> Node<M> {
         let (facts, disks) = (mem::take(&mut effects.facts), mem::take(&mut effects.disks));
         if !facts.is_empty() || !disks.is_empty() || before != after {
             let step = Step { sid: me, before, facts, disks, after };
-            effects.ghost.insert(0, GhostEvent::Step(step));
+            effects.ghost.insert(0, GhostEvent::Step(Box::new(step)));
         }
         Some((node, effects))
     }
