@@ -200,6 +200,20 @@ impl Shell {
         status
     }
 
+    /// The line with this number. Two lines that ask for each other would never end.
+    fn line_to_redo(&self, number: usize) -> Result<String, String> {
+        // The last line is the one that asks.
+        let earlier = self.history.get(number).filter(|_| number + 1 < self.history.len());
+        let line = earlier.ok_or_else(|| format!("line {number} is not in the history"))?;
+        let is_redo = shlex::split(line).is_some_and(|words| {
+            words.first().is_some_and(|word| word.eq_ignore_ascii_case("redo"))
+        });
+        if is_redo {
+            return Err(format!("line {number} is itself a redo: {line}"));
+        }
+        Ok(line.clone())
+    }
+
     /// Does what a line asks for.
     fn take(&mut self, line: &str) -> Next {
         let line = line.trim();
@@ -213,13 +227,9 @@ impl Shell {
         match parse(&words) {
             Ok(None) => Next::Line(true),
             Ok(Some(Command::Quit)) => Next::End,
-            Ok(Some(Command::Redo { number })) => match self.history.get(number).cloned() {
-                // The last line is this one.
-                Some(line) if number + 1 < self.history.len() => self.take(&line),
-                _ => {
-                    let why = format!("line {number} is not in the history");
-                    Next::Line(self.show(Err(why)) == 0)
-                }
+            Ok(Some(Command::Redo { number })) => match self.line_to_redo(number) {
+                Ok(line) => self.take(&line),
+                Err(why) => Next::Line(self.show(Err(why)) == 0),
             },
             Ok(Some(command)) => Next::Line(self.perform(command) == 0),
             Err(why) => Next::Line(self.show(Err(why)) == 0),

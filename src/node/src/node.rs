@@ -97,6 +97,8 @@ pub struct Node {
     now: Now,
     /// When timers and sessions were last looked at.
     ticked: Duration,
+    /// When they were to be looked at next.
+    wakes: Duration,
     listening: Listening,
     seen: Seen,
     /// `None`: nobody wants to know who changes what.
@@ -138,6 +140,7 @@ impl Node {
             without_vote: WithoutVote::default(),
             now: Now::default(),
             ticked: Duration::ZERO,
+            wakes: Duration::ZERO,
             listening: Listening::default(),
             seen: Seen::default(),
             auditing: None,
@@ -224,7 +227,11 @@ impl Node {
     /// Looks at timers and sessions.
     pub fn tick(&mut self, now: Now) {
         self.now = now;
-        let absent = now.at.saturating_sub(std::mem::replace(&mut self.ticked, now.at));
+        let ticked = std::mem::replace(&mut self.ticked, now.at);
+        // A leader has its PINGs to send, twice a tick. Who has only sessions to look after may
+        // sleep until the first of them expires, and was not absent before.
+        let since = if self.service.is_read_only() { ticked.max(self.wakes) } else { ticked };
+        let absent = now.at.saturating_sub(since);
         if absent > self.settings.tick_time + ABSENCE_MIN {
             self.excuse_silence(absent);
         }
@@ -239,6 +246,7 @@ impl Node {
         self.expire_sessions();
         self.reap();
         self.converse();
+        self.wakes = self.next_deadline().unwrap_or(now.at);
     }
 
     /// The last turn has not done everything: the next one should begin at once.

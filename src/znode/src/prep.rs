@@ -4,6 +4,7 @@
 //! as it will be: the tree as applied, under the changes of all transactions that are prepared and
 //! not yet applied. (ZooKeeper: `PrepRequestProcessor` and its outstanding changes.)
 
+mod counting;
 mod ops;
 mod pending;
 

@@ -94,7 +94,7 @@ impl Tree {
             sessions: Arc::default(),
             ephemerals: HashMap::new(),
             reapable: BTreeSet::new(),
-            quotas: Quotas::new(),
+            quotas: Quotas::default(),
             last_zxid: 0,
             digest: 0,
             is_settled: false,

@@ -69,6 +69,14 @@ impl Service {
         }
     }
 
+    /// Whether it serves reads without a leader.
+    pub(super) fn is_read_only(&self) -> bool {
+        match self {
+            Self::ReadOnly(_) => true,
+            Self::None | Self::CatchingUp | Self::Leader(_) | Self::Learner(_) => false,
+        }
+    }
+
     /// When the next session expires, in ms of the node's clock.
     pub(super) fn next_expiry(&self) -> Option<u64> {
         match self {

@@ -13,6 +13,7 @@ use wire::txn::{
 use wire::{Acl, ErrorCode, Id, StatPersisted, perms};
 
 use super::Context;
+use super::counting::NESTED_MAX;
 use super::pending::{Pending, Record};
 use crate::acl::{self, AclList, InvalidAcl};
 use crate::digest;
@@ -239,6 +240,7 @@ impl Ops<'_> {
         {
             return Err(ErrorCode::BadArguments);
         }
+        self.check_new_quota(&path)?;
         let data_bytes = data.as_ref().map_or(0, Bytes::len);
         self.check_quota(&path, Usage { count: 1, bytes: int(data_bytes) })?;
 
@@ -316,6 +318,21 @@ impl Ops<'_> {
     fn check_acl(&self, record: &Record, wanted: i32) -> Result<(), ErrorCode> {
         let skip = self.tree.options().skip_acl;
         if skip || record.acl.permits(wanted, self.auth) { Ok(()) } else { Err(ErrorCode::NoAuth) }
+    }
+
+    /// Whether the quota of which this is the limits node may be made now.
+    fn check_new_quota(&mut self, path: &str) -> Result<(), ErrorCode> {
+        let Some(QuotaNode::Limits(subtree)) = QuotaNode::of(path) else { return Ok(()) };
+        if !self.pending.counting.takes(self.tree.node_count(), self.context.now_ms) {
+            return Err(ErrorCode::ThrottledOp);
+        }
+        let nested =
+            self.tree.nested_quotas(subtree) + self.pending.counting.prepared_along(subtree);
+        if nested >= NESTED_MAX {
+            return Err(ErrorCode::BadArguments);
+        }
+        self.pending.counting.prepare(self.context.zxid, subtree);
+        Ok(())
     }
 
     /// Whether the subtrees that the path is in may get `more`, as far as limits are enforced.

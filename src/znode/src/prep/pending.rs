@@ -8,6 +8,7 @@ use foldhash::quality::RandomState;
 use wire::StatPersisted;
 use wire::jute::Field;
 
+use super::counting::Counting;
 use crate::acl::AclList;
 use crate::digest;
 use crate::node::{Node, NodeOwner};
@@ -63,6 +64,8 @@ pub(super) struct Pending {
     gains: VecDeque<(i64, Arc<str>, Usage)>,
     /// The sum of those of each subtree.
     gained: HashMap<Arc<str>, Usage, RandomState>,
+    /// What quotas are going to be made, and how many more may be.
+    pub(super) counting: Counting,
     /// What the transaction that is being prepared has replaced, to take it back.
     undo: Vec<(Arc<str>, Option<Change>)>,
     /// The session ids with a first byte of 0xff are no times to live.
@@ -224,6 +227,7 @@ impl Pending {
     /// Forgets what is applied.
     pub(super) fn committed(&mut self, zxid: i64) {
         self.ended.retain(|_, end| *end > zxid);
+        self.counting.committed(zxid);
         while let Some((first, ..)) = self.gains.front()
             && *first <= zxid
             && let Some((_, subtree, gain)) = self.gains.pop_front()

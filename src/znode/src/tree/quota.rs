@@ -1,6 +1,7 @@
 //! What subtrees with a quota have, counted.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +16,82 @@ use crate::quota::{self, Limits, QuotaNode, Usage};
 /// Invariants: a subtree is here while its limits node exists, if it can have a quota; its usage is
 /// that of its nodes; and the data of its stats node, if there is one, says so. So a tree that is
 /// read from a snapshot counts as the one that it was taken of.
-pub(super) type Quotas = BTreeMap<Arc<str>, Usage>;
+#[derive(Clone, Debug, Default)]
+pub(super) struct Quotas {
+    usage: BTreeMap<Arc<str>, Usage>,
+    /// The same subtrees by the hashes of their paths, so that those which a path is in are found
+    /// by reading the path once, however deep it is.
+    by_hash: BTreeMap<u64, Vec<Arc<str>>>,
+}
+
+impl Quotas {
+    fn contains(&self, subtree: &str) -> bool {
+        self.usage.contains_key(subtree)
+    }
+
+    fn insert(&mut self, subtree: Arc<str>, usage: Usage) {
+        if self.usage.insert(subtree.clone(), usage).is_none() {
+            self.by_hash.entry(hash(&subtree)).or_default().push(subtree);
+        }
+    }
+
+    fn remove(&mut self, subtree: &str) {
+        if self.usage.remove(subtree).is_none() {
+            return;
+        }
+        let hash = hash(subtree);
+        if let Some(same) = self.by_hash.get_mut(&hash) {
+            same.retain(|other| **other != *subtree);
+            if same.is_empty() {
+                self.by_hash.remove(&hash);
+            }
+        }
+    }
+
+    /// Those that this path is in, the innermost first.
+    fn of(&self, path: &str) -> Vec<(&Arc<str>, Usage)> {
+        let mut found = Vec::new();
+        if self.usage.is_empty() {
+            return found;
+        }
+        let mut hash = HASH_OF_NOTHING;
+        for (at, byte) in path.bytes().enumerate() {
+            if byte == b'/' && at > 0 {
+                found.extend(self.find(hash, &path[..at]));
+            }
+            hash = hash_more(hash, byte);
+        }
+        found.extend(self.find(hash, path));
+        found.reverse();
+        found
+    }
+
+    fn find(&self, hash: u64, subtree: &str) -> Option<(&Arc<str>, Usage)> {
+        self.by_hash.get(&hash)?.iter().find(|other| ***other == *subtree)?;
+        self.usage.get_key_value(subtree).map(|(subtree, usage)| (subtree, *usage))
+    }
+
+    /// How many are one in the other along the way that is the longest of all through `subtree`.
+    fn nested(&self, subtree: &str) -> usize {
+        let around = self.of(subtree).len();
+        let below = format!("{subtree}/");
+        let within = self.usage.range::<str, _>((Bound::Excluded(&*below), Bound::Unbounded));
+        let within = within.take_while(|(other, _)| other.starts_with(&below));
+        let deepest = within.map(|(other, _)| self.of(other).len()).max().unwrap_or(around);
+        deepest.max(around)
+    }
+}
+
+/// FNV-1a, which can be had of every beginning of a path on the way through it.
+const HASH_OF_NOTHING: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn hash_more(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+}
+
+fn hash(path: &str) -> u64 {
+    path.bytes().fold(HASH_OF_NOTHING, hash_more)
+}
 
 /// A quota, as an operator sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,19 +111,23 @@ pub struct Quota<'a> {
 impl Tree {
     /// All quotas, in the order of their subtrees.
     pub fn quotas(&self) -> impl Iterator<Item = Quota<'_>> {
-        self.quotas.iter().map(|(subtree, usage)| {
+        self.quotas.usage.iter().map(|(subtree, usage)| {
             let limits = self.quota_limits(subtree);
             let [count_limit, bytes_limit] = limits.map_or([-1; 2], |limits| limits.in_force());
             Quota { subtree, count_limit, bytes_limit, count: usage.count, bytes: usage.bytes }
         })
     }
 
-    /// The subtrees with a quota that this path is in, and what each of them has.
+    /// The subtrees with a quota that this path is in, the innermost first, and what each of them
+    /// has.
     pub(crate) fn quotas_of(&self, path: &str) -> impl Iterator<Item = (&Arc<str>, Usage)> {
-        // Nearly always there is none, and nothing is to be looked for.
-        let first = (!self.quotas.is_empty()).then_some(path);
-        let above = std::iter::successors(first, |path| path::parent(path));
-        above.filter_map(|path| self.quotas.get_key_value(path)).map(|(path, usage)| (path, *usage))
+        self.quotas.of(path).into_iter()
+    }
+
+    /// How many quotas are one in the other on the longest way through this subtree, its own not
+    /// counted if it has none.
+    pub(crate) fn nested_quotas(&self, subtree: &str) -> usize {
+        self.quotas.nested(subtree)
     }
 
     /// What a subtree may have; `None` if its limits cannot be read.
@@ -58,12 +138,9 @@ impl Tree {
 
     /// The nodes of the subtrees with a quota that this path is in have become more, or less.
     pub(super) fn count(&mut self, path: &str, more: Usage) {
-        if self.quotas.is_empty() {
-            return;
-        }
         let subtrees: Vec<_> = self.quotas_of(path).map(|(subtree, _)| subtree.clone()).collect();
         for subtree in subtrees {
-            if let Some(usage) = self.quotas.get_mut(&subtree) {
+            if let Some(usage) = self.quotas.usage.get_mut(&subtree) {
                 usage.add(more);
             }
             self.show_usage(&subtree);
@@ -74,12 +151,12 @@ impl Tree {
     pub(super) fn quota_node_changed(&mut self, path: &str) {
         match QuotaNode::of(path) {
             Some(QuotaNode::Limits(subtree)) if quota::is_possible(subtree) => {
-                if !self.quotas.contains_key(subtree) {
+                if !self.quotas.contains(subtree) {
                     self.quotas.insert(subtree.into(), self.usage(subtree));
                     self.show_usage(subtree);
                 }
             }
-            Some(QuotaNode::Stats(subtree)) if self.quotas.contains_key(subtree) => {
+            Some(QuotaNode::Stats(subtree)) if self.quotas.contains(subtree) => {
                 self.show_usage(subtree);
             }
             Some(QuotaNode::Limits(_) | QuotaNode::Stats(_)) | None => {}
@@ -120,7 +197,7 @@ impl Tree {
     /// The data of the stats node says what the subtree has. No version and no zxid changes, and no
     /// watch fires.
     fn show_usage(&mut self, subtree: &str) {
-        if let Some(usage) = self.quotas.get(subtree) {
+        if let Some(usage) = self.quotas.usage.get(subtree) {
             let text = Bytes::from(usage.to_string());
             self.update(&quota::stats_path(subtree), |node| node.set_data(Some(text)));
         }

@@ -58,6 +58,80 @@ fn the_nodes_and_the_bytes_of_a_subtree_are_counted() {
 }
 
 #[test]
+fn quotas_are_found_however_deep_they_and_the_paths_are() {
+    let mut leader = Leader::new();
+    let mut path = String::new();
+    for depth in 0..200 {
+        path = format!("{path}/{}", ["a", "a-b", "a.b"][depth % 3]);
+        leader.must(&create(&path, Persistent));
+    }
+    let at =
+        |depth: usize| path.match_indices('/').nth(depth).map_or(&*path, |(at, _)| &path[..at]);
+    for depth in [1, 2, 7, 150] {
+        set_quota(&mut leader, at(depth), "count=1000");
+    }
+    leader.must(&create(&format!("{path}/more"), Persistent));
+    leader.must(&create(&format!("{}-not-in-it", at(7)), Persistent));
+    for (depth, nodes) in [(1, 202), (2, 201), (7, 195), (150, 52)] {
+        let expected = format!("count={nodes},");
+        let is = stats(&leader, at(depth));
+        assert!(is.starts_with(&expected), "{depth}: {is}");
+    }
+}
+
+#[test]
+fn quotas_within_quotas_have_an_end() {
+    let mut leader = Leader::new();
+    let mut path = String::new();
+    for depth in 0..20 {
+        path = format!("{path}/n");
+        leader.must(&create(&path, Persistent));
+        let quota = format!("/zookeeper/quota{path}");
+        leader.must(&create(&quota, Persistent));
+        let limits = create(&format!("{quota}/zookeeper_limits"), Persistent);
+        let refused = leader.refused(&limits);
+        assert_eq!(refused, (depth >= 16).then_some(ErrorCode::BadArguments), "{depth}");
+        leader.apply_all();
+    }
+    // Nor may one be put around, or into the middle of, as many.
+    leader.must(&delete("/zookeeper/quota/n/n/n/zookeeper_limits", -1));
+    let into = create("/zookeeper/quota/n/n/n/zookeeper_limits", Persistent);
+    leader.must(&into);
+    let many = multi((17..20).map(|depth| {
+        let subtree = "/n".repeat(depth);
+        part(create(&format!("/zookeeper/quota{subtree}/zookeeper_limits"), Persistent))
+    }));
+    leader.must(&many);
+    assert!(leader.tree.exists("/zookeeper/quota/n/n/n/zookeeper_limits", &[]).is_ok());
+    let inner = format!("/zookeeper/quota{}/zookeeper_limits", "/n".repeat(17));
+    assert!(leader.tree.exists(&inner, &[]).is_err());
+}
+
+#[test]
+fn making_and_removing_quotas_does_not_count_a_large_tree_again_and_again() {
+    let mut leader = Leader::new();
+    leader.must(&create("/a", Persistent));
+    for child in 0..20_000 {
+        leader.must(&create(&format!("/a/{child}"), Persistent));
+    }
+    set_quota(&mut leader, "/a", "count=1");
+    let limits = "/zookeeper/quota/a/zookeeper_limits";
+    let mut made = 0;
+    for _ in 0..1000 {
+        leader.must(&delete(limits, -1));
+        match leader.refused(&create(limits, Persistent)) {
+            None => made += 1,
+            Some(refused) => {
+                assert_eq!(refused, ErrorCode::ThrottledOp);
+                break;
+            }
+        }
+        leader.apply_all();
+    }
+    assert!((50..200).contains(&made), "{made}");
+}
+
+#[test]
 fn what_a_client_writes_into_the_statistics_does_not_stay() {
     let mut leader = Leader::new();
     leader.must(&create("/a", Persistent));

@@ -201,6 +201,28 @@ fn a_silent_client_is_given_up_and_another_one_is_not() {
 }
 
 #[test]
+fn a_server_that_sleeps_until_a_session_expires_was_not_absent() {
+    let mut node = looking(true);
+    tick(&mut node, TICK);
+    let mut client = Client::new(&node);
+    client.connect(&mut node, 0, Some(true)).expect("established");
+    let mut ticks = 0;
+    while !client.connection.is_cut() {
+        let at = node.next_deadline().expect("a session expires") + Duration::from_millis(1);
+        tick(&mut node, at);
+        ticks += 1;
+        assert!(ticks <= 10, "it is woken only to go on waiting");
+    }
+    assert!(node.now.at <= TICK * 6, "{:?}", node.now.at);
+    // One that is paused could not hear of anybody.
+    let mut client = Client::new(&node);
+    client.connect(&mut node, 0, Some(true)).expect("established");
+    let later = node.now.at + TICK * 20;
+    tick(&mut node, later);
+    assert!(!client.connection.is_cut(), "it has its whole time-out again");
+}
+
+#[test]
 fn read_only_clients_go_when_there_may_be_a_leader() {
     let mut node = looking(true);
     tick(&mut node, TICK);
