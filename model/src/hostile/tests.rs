@@ -114,9 +114,9 @@ fn a_trace_is_refused_by_the_step() {
     let refused = "step 1: s7 answers: connection 0 of s7 is not in the alphabet";
     assert_eq!(refusal(&[stranger]), refused);
     let mut nowhere = trace(&[]);
-    nowhere.actions[0] = Value::from(2);
+    nowhere.actions[0] = Value::from(3);
     let refused = model("one-server-1").replay(&nowhere).expect_err("there is no such disk");
-    assert_eq!(refused, "step 0: the beginnings are 0 to 1");
+    assert_eq!(refused, "step 0: the beginnings are 0 to 2");
     nowhere.actions.clear();
     let refused = model("one-server-1").replay(&nowhere).expect_err("nothing is named");
     assert_eq!(refused, "step 0: no beginning is named");

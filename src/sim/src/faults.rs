@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use store::SimDisk;
 use zab::{ServerState, Sid};
 
 use crate::pipe::{Chunk, End};
@@ -157,7 +158,7 @@ impl World {
         }
         let Some(machine) = self.machines.get_mut(&sid) else { return };
         let Some(process) = machine.process.take() else { return };
-        machine.image = process.disk.image();
+        machine.disk = process.disk.after_a_kill();
         machine.has_error = false;
         machine.paused_until = Duration::ZERO;
         self.tell(Who::Server(sid), Kind::End, || format!("server {} is killed", sid.0));
@@ -188,7 +189,7 @@ impl World {
         let written = written.and_then(|()| process.writer.sync().map(drop));
         let (run, disk) = (process.run, process.disk.clone());
         drop(process);
-        machine.image = disk.image();
+        machine.disk = disk.after_a_kill();
         let has_error = std::mem::take(&mut machine.has_error);
         self.tell(Who::Server(sid), Kind::End, || format!("server {} is stopped", sid.0));
         if let Err(error) = written
@@ -210,14 +211,13 @@ impl World {
         machine.boots += 1;
         machine.has_error = false;
         machine.paused_until = Duration::ZERO;
-        match machine.process.take() {
-            Some(process) => {
-                if process.disk_state == crate::process::DiskState::Syncing {
-                    self.marks.insert("power is lost between a write and its fsync");
-                }
-                machine.image = process.disk.crash(&mut |n| rng.below(n));
-            }
-            None => return,
+        let process = machine.process.take();
+        let disk = process.as_ref().map_or(&machine.disk, |process| &process.disk);
+        let left = disk.crash(&mut |n| rng.below(n));
+        machine.disk = SimDisk::forgetting(left, machine.boots);
+        let Some(process) = process else { return };
+        if process.disk_state == crate::process::DiskState::Syncing {
+            self.marks.insert("power is lost between a write and its fsync");
         }
         self.tell(Who::Server(sid), Kind::End, || format!("server {} loses power", sid.0));
         // Nobody hears of it until the machine is there again.

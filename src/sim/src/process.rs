@@ -26,7 +26,8 @@ use crate::rng::Rng;
 pub(crate) struct Machine {
     pub(crate) sid: Sid,
     /// What is on its disk while no server runs.
-    pub(crate) image: Image,
+    /// What was written and not synced survives the end of a process, and not one of the system.
+    pub(crate) disk: SimDisk,
     /// How often it has booted.
     pub(crate) boots: usize,
     pub(crate) process: Option<Process>,
@@ -216,7 +217,7 @@ impl Machine {
     pub(crate) fn new(sid: Sid) -> Self {
         Self {
             sid,
-            image: Image::new(),
+            disk: SimDisk::forgetting(Image::new(), 0),
             boots: 0,
             process: None,
             runs: 0,
@@ -256,7 +257,7 @@ impl Machine {
     pub(crate) fn start(&mut self, at: Duration, plan: &Plan, rng: &mut Rng) -> Result<(), String> {
         let (sid, now, random) = (self.sid, self.now(at), rng.next());
         self.runs += 1;
-        let disk = SimDisk::forgetting(std::mem::take(&mut self.image), self.boots);
+        let disk = self.disk.after_a_kill();
         let settings = Arc::new(settings(sid, plan));
         let options = store::Options {
             preallocate_bytes: [0, 4096, 65_536][rng.below(3)],
@@ -272,7 +273,6 @@ impl Machine {
         let (store, beginning) = match begun {
             Ok(begun) => begun,
             Err(error) => {
-                self.image = disk.image();
                 return Err(error);
             }
         };

@@ -274,13 +274,13 @@ impl World {
         let clock = machine.now(self.now);
         let Some(process) = &mut machine.process else { return };
         let end = process.node.finish(clock, &mut Vec::new());
-        let (run, image, reason) = (process.run, process.disk.image(), end.to_string());
+        let (run, reason) = (process.run, end.to_string());
         let is_disk = matches!(end, End::Disk(_)) && std::mem::take(&mut machine.has_error);
         if !is_disk {
             return self.fail(format!("server {} ends by itself: {reason}", sid.0));
         }
+        machine.disk = process.disk.after_a_kill();
         machine.process = None;
-        machine.image = image;
         self.hang_up(sid, run);
         self.tell(Who::Server(sid), Kind::End, || {
             format!("server {} ends by itself: {reason}", sid.0)

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use store::SimDisk;
 use wire::jute::Record;
 use wire::quorum::{LearnerInfo, PROTOCOL_VERSION, Packet, PacketType};
 use zab::Sid;
@@ -17,8 +18,7 @@ const BLOCK_BYTES: usize = 4096;
 
 impl World {
     /// A server is killed, and one of its files is damaged: a bit flips, a block becomes zeros, or
-    /// the file is gone. Fewer than half of the voters are damaged at once. What nothing can tell
-    /// from the torn end of a log is left out: the last log file loses bits only.
+    /// the file is gone. Fewer than half of the voters are damaged at once.
     pub(crate) fn damage(&mut self, sid: Sid, down: Duration) {
         let servers = usize::from(self.plan.servers);
         let is_voter = |sid: &Sid| sid.0 <= self.plan.servers;
@@ -33,30 +33,27 @@ impl World {
         self.kill(sid, down);
         let (kind, at, bit) = (self.rng.below(6), self.rng.next(), self.rng.next());
         let Some(machine) = self.machines.get_mut(&sid) else { return };
+        let mut image = machine.disk.image();
         let name =
             |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let last =
-            machine.image.keys().map(|path| name(path)).filter(|name| name.starts_with("log."));
-        let last = last.max_by_key(|name| (name.len(), name.clone()));
         let is_history = |path: &Path| {
             let name = name(path);
-            ["log.", "snapshot.", "acceptedEpoch", "currentEpoch", "vivarium.acceptedEpoch"]
+            ["log.", "snapshot.", "acceptedEpoch", "currentEpoch", "vivarium."]
                 .iter()
                 .any(|kind| name.starts_with(kind))
         };
-        let files: Vec<PathBuf> = (machine.image.iter())
+        let files: Vec<PathBuf> = (image.iter())
             .filter(|(path, bytes)| !bytes.is_empty() && is_history(path))
             .map(|(path, _)| path.clone())
             .collect();
         let Some(path) = files.get((at % files.len().max(1) as u64) as usize) else { return };
-        let bits_only = Some(name(path)) == last;
-        let Some(bytes) = machine.image.get_mut(path) else { return };
+        let Some(bytes) = image.get_mut(path) else { return };
         let what = match kind {
-            0 if !bits_only => {
-                machine.image.remove(path);
+            0 => {
+                image.remove(path);
                 "is gone".to_owned()
             }
-            1 if !bits_only => {
+            1 => {
                 let block = (bit % bytes.len() as u64) as usize / BLOCK_BYTES * BLOCK_BYTES;
                 let end = bytes.len().min(block + BLOCK_BYTES);
                 bytes[block..end].fill(0);
@@ -68,6 +65,7 @@ impl World {
                 format!("has bit {bit} flipped")
             }
         };
+        machine.disk = SimDisk::forgetting(image, machine.boots);
         machine.damage = Damage::Done;
         let what = format!("{} {what}", path.display());
         self.tell(Who::Server(sid), story::Kind::Step, || format!("server {}: {what}", sid.0));

@@ -17,6 +17,7 @@ use crate::epochs;
 use crate::error::{At, Error, Result};
 use crate::intent;
 use crate::layout::{Layout, OWN_TMP, parse_log_name};
+use crate::mark::MARK;
 use crate::recovered::Repair;
 
 /// The file that says so.
@@ -74,7 +75,7 @@ fn belongs_to_history(name: &str) -> bool {
     name.starts_with("snapshot.")
         || parse_log_name(name).is_some()
         || name.starts_with(OWN_TMP)
-        || [epochs::CURRENT, epochs::CURRENT_TMP, intent::INTENT].contains(&name)
+        || [epochs::CURRENT, epochs::CURRENT_TMP, intent::INTENT, MARK].contains(&name)
 }
 
 fn next_number<D: Disk>(layout: &Layout<D>) -> Result<u32> {

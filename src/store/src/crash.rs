@@ -319,6 +319,30 @@ fn recover(
 }
 
 #[test]
+fn what_a_killed_process_has_written_is_durable_once_it_was_read() {
+    let disk = SimDisk::new(Image::new());
+    let (store, _) = open(&disk, 0, DATA).expect("a fresh directory");
+    let mut run = Run::start(store);
+    for step in [Snapshot, Accept, AppendNewEpoch, Sync, Append] {
+        run.take(step).expect("a working disk");
+    }
+    // The record is written, and the process ends before the fsync.
+    disk.fail_at(disk.ops() + 1);
+    run.take(Sync).expect_err("the fsync is the second operation");
+    let killed = disk.after_a_kill();
+    drop(run);
+    let (_, recovered) = open(&killed, 0, DATA).expect("a killed process");
+    let found = meaning(&recovered);
+    assert_eq!(found.history.len(), 2, "a server would acknowledge it now");
+    let crashes = killed.crashes(killed.ops());
+    assert!(!crashes.is_empty());
+    for (image, _) in crashes {
+        let (_, recovered) = open(&SimDisk::new(image), 0, DATA).expect("a prefix");
+        assert_eq!(meaning(&recovered), found);
+    }
+}
+
+#[test]
 fn every_crash_of_every_short_script_leaves_a_prefix() {
     let letters = [
         Append,

@@ -26,6 +26,8 @@ pub(crate) struct Epochs {
     remove_tmp: bool,
     /// `acceptedEpoch`, or its copy, does not say `accepted`.
     write_accepted: bool,
+    /// ZooKeeper has written `acceptedEpoch`.
+    pub(crate) by_zookeeper: bool,
     pub(crate) repairs: Vec<Repair>,
 }
 
@@ -141,8 +143,15 @@ pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64, history_lost: bool) -
         adopt_tmp: adopted,
         remove_tmp: tmp_text.is_some(),
         write_accepted,
+        by_zookeeper: by_zookeeper(layout)?,
         repairs,
     })
+}
+
+/// Whether `acceptedEpoch` has no second line.
+fn by_zookeeper<D: Disk>(layout: &Layout<D>) -> Result<bool> {
+    let text = layout.read_small(&layout.snap.join(ACCEPTED))?;
+    Ok(text.is_some_and(|text| text.lines().nth(1).is_none()))
 }
 
 impl Epochs {

@@ -125,6 +125,19 @@ pub enum Error {
         /// What stands before it.
         last: u64,
     },
+    /// The log ends before a record that was durable.
+    #[error(
+        "{path}: the log ends at zxid 0x{last:x}, and vivarium.durable says that it was durable up to 0x{durable:x}: \
+         records are missing. Restore the files; or, if the end was taken away on purpose, remove vivarium.durable"
+    )]
+    LogCut {
+        /// The log directory.
+        path: PathBuf,
+        /// What was durable.
+        durable: u64,
+        /// The end of the log, or of the snapshot.
+        last: u64,
+    },
     /// A record goes back behind what was read, and is not a repetition of it.
     #[error(
         "{path}: offset {offset}: zxid 0x{found:x} stands behind 0x{last:x}; only an identical repetition of a \
@@ -324,6 +337,7 @@ impl Error {
             | Self::Malformed { .. }
             | Self::Gap { .. }
             | Self::FileMissing { .. }
+            | Self::LogCut { .. }
             | Self::Order { .. }
             | Self::NoValidSnapshot { .. }
             | Self::SnapshotLost { .. }

@@ -12,6 +12,7 @@
 //! | `dataLogDir/version-2/vivarium.running` | a server has not stopped in order since this boot of the system |
 //! | `dataLogDir/version-2/vivarium.acceptedEpoch` | the epoch promised, a second time |
 //! | `dataDir/version-2/vivarium.history-lost` | what was here was damaged, and nothing has replaced it yet (`aside`) |
+//! | `dataLogDir/version-2/vivarium.durable` | the last record that was made durable (`mark`) |
 //! | `version-2/vivarium.aside.*` | what was damaged |
 //! | `version-2/vivarium.lock` | held by the running server |
 //!
@@ -33,6 +34,7 @@ mod inspect;
 mod intent;
 mod layout;
 mod log;
+mod mark;
 mod overlay;
 mod purge;
 mod recovered;

@@ -32,7 +32,7 @@ enum Op {
     Sync { inode: usize },
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct World {
     names: BTreeMap<PathBuf, usize>,
     inodes: Vec<Vec<u8>>,
@@ -122,6 +122,14 @@ impl SimDisk {
     /// As [`Self::new`], in the system that `other` is in.
     pub fn same_boot(other: &Self, base: Image) -> Self {
         Self { boot: other.boot, ..Self::new(base) }
+    }
+
+    /// The disk as the end of a process leaves it: all that was written is there, and what was not
+    /// synced is still not durable. What the process does while it ends changes nothing here.
+    #[must_use]
+    pub fn after_a_kill(&self) -> Self {
+        let world = World { fails: None, open: BTreeMap::new(), ..lock(&self.world).clone() };
+        Self { world: Arc::new(Mutex::new(world)), ..self.clone() }
     }
 
     /// The operation with this number, counted from 0, fails; those behind it work again.

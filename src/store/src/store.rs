@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::aside;
-use crate::disk::{Disk, Os};
+use crate::disk::{Disk, File, Os};
 use crate::epochs;
 use crate::error::{At, Error, Result};
 use crate::intent::{self, Intent};
 use crate::layout::{Compression, Layout, log_name};
 use crate::log::{LogFile, blob_zxid};
+use crate::mark::{self, Mark};
 use crate::recovered::{Recovered, Repair};
 use crate::replay::{Replay, continues, replay};
 use crate::running;
@@ -61,6 +62,7 @@ pub struct Store<D: Disk = Os> {
     options: Options,
     shared: Arc<Shared>,
     log: Option<LogFile<D::File>>,
+    mark: Mark<D::File>,
     /// The end of the history, as issued.
     last: u64,
     /// What was here was set aside, and no epoch was accepted since.
@@ -221,6 +223,13 @@ impl<D: Disk> Store<D> {
             let (path, accepted) = (layout.snap.clone(), epochs.accepted);
             return Err(Error::HistoryLost { path, accepted });
         }
+        if let Some(durable) = mark::read(layout)?
+            && durable > last
+            && !epochs.by_zookeeper
+        {
+            let path = layout.log.clone();
+            return Err(Error::LogCut { path, durable, last });
+        }
         Ok(Found { snapshot, replay, epochs, history_lost, base, last, repairs })
     }
 
@@ -235,6 +244,7 @@ impl<D: Disk> Store<D> {
         let Found { snapshot, replay, epochs, history_lost, base, last, .. } = found;
         repairs.extend(found.repairs);
         replay.settle(&layout)?;
+        make_durable(&layout)?;
         epochs.settle(&layout)?;
         running::begin(&layout)?;
         repairs.extend(replay.repairs);
@@ -249,7 +259,11 @@ impl<D: Disk> Store<D> {
             ..Shared::default()
         };
         let shared = Arc::new(shared);
-        let store = Self { layout, options, shared, log: None, last, history_lost, locks };
+        let mut mark = Mark::open(&layout)?;
+        if last > 0 {
+            mark.put(last)?;
+        }
+        let store = Self { layout, options, shared, log: None, mark, last, history_lost, locks };
         let recovered = Recovered {
             accepted: epochs.accepted,
             current: epochs.current,
@@ -317,6 +331,7 @@ impl<D: Disk> Store<D> {
             && let Some(log) = &mut self.log
         {
             log.sync()?;
+            self.mark.put(self.last)?;
         }
         self.shared.durable.store(self.last, Ordering::Release);
         Ok(())
@@ -383,6 +398,7 @@ impl<D: Disk> Store<D> {
             let shared = Arc::clone(&store.shared);
             let mut generation = shared.generation();
             *generation += 1;
+            store.mark.forget()?;
             intent::carry_out(&store.layout, &Intent::Truncate { to })?;
             store.ends_at(to);
             Ok(())
@@ -427,6 +443,7 @@ impl<D: Disk> Store<D> {
             *generation += 1;
             let zxid = snapshot.zxid();
             let (pending, name) = snapshot.into_names();
+            store.mark.forget()?;
             intent::carry_out(&store.layout, &Intent::Install { pending, name })?;
             shared.base.store(zxid, Ordering::Release);
             shared.has_snapshot.store(true, Ordering::Release);
@@ -485,4 +502,20 @@ impl<D: Disk> Drop for Store<D> {
             let _ = running::end(&self.layout);
         }
     }
+}
+
+/// A process that was killed leaves records that it had written and not synced, and whoever opens
+/// the log takes them for durable: so they are made durable before anybody hears of them. Only the
+/// last file may have such: each other one was synced before the next was begun. The same goes for
+/// names that files were given.
+fn make_durable<D: Disk>(layout: &Layout<D>) -> Result<()> {
+    if let Some(last) = layout.logs()?.last() {
+        let path = layout.log.join(&last.name);
+        let mut file = layout.disk.open(&path).at(&path, "open")?;
+        file.sync().at(&path, "fsync")?;
+    }
+    for dir in [&layout.snap, &layout.log] {
+        layout.sync_dir(dir)?;
+    }
+    Ok(())
 }

@@ -158,7 +158,11 @@ fn sizes_count_the_files_of_each_directory() {
     // acceptedEpoch and currentEpoch are "0" and a checksum, and the copy of the former is beside
     // the log.
     let epoch = "0\nadler32 00310031\n".len() as u64;
-    assert_eq!((data_bytes, log_bytes), (on_disk + 2 * epoch, note + epoch + 16 + (1 << 20)));
+    let mark = "0000000000000000 00310031\n".len() as u64;
+    assert_eq!(
+        (data_bytes, log_bytes),
+        (on_disk + 2 * epoch, note + epoch + mark + 16 + (1 << 20))
+    );
     store.roll().expect("a working disk");
     let log_bytes = store.sizes().expect("a working disk").1;
     assert!(log_bytes < note + 200, "the preallocated tail is given back");
