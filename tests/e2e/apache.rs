@@ -73,6 +73,47 @@ fn apache_zookeeper_is_a_member_over_several_addresses() {
     }
 }
 
+/// Its leader takes the answer of one that has lost its history for one that does not count, and
+/// synchronises it.
+#[test]
+fn apache_zookeeper_gives_a_damaged_member_its_history_back() {
+    if !Needs::Java.is_met() {
+        return;
+    }
+    let mut cluster = Cluster::new(3, "admin.enableServer=false\n");
+    for (index, server) in cluster.servers.iter_mut().enumerate() {
+        if index == 2 { server.start() } else { start_apache_member(server) }
+    }
+    cluster.wait_until_all_serve();
+    let addresses = cluster.addresses();
+    let mut client = Client::connect(&addresses[2..], TIMEOUT);
+    for number in 0..50 {
+        client.create(&format!("/n{number}"), b"ours", CreateMode::Persistent).expect("created");
+    }
+    let ours = &mut cluster.servers[2];
+    ours.kill();
+    let logs = std::fs::read_dir(ours.data().join("version-2")).expect("its files");
+    let logs = logs.map(|entry| entry.expect("an entry").path());
+    let log = logs.filter(|path| path.to_string_lossy().contains("/log.")).max().expect("a log");
+    let mut bytes = std::fs::read(&log).expect("it is there");
+    bytes[500] ^= 1;
+    std::fs::write(&log, bytes).expect("damaged");
+    let mut client = Client::connect(&addresses[..2], TIMEOUT);
+    client.create("/meanwhile", b"theirs", CreateMode::Persistent).expect("a quorum without it");
+
+    cluster.servers[2].start();
+    cluster.wait_until_all_serve();
+    assert!(cluster.servers[2].log().contains("files were set aside"), "{}", cluster.logs());
+    let mut client = Client::connect(&addresses[2..], TIMEOUT);
+    client.sync().expect("the leader answers");
+    assert_eq!(&client.get("/meanwhile", false).expect("it is there").0[..], b"theirs");
+    assert_eq!(&client.get("/n49", false).expect("it is there").0[..], b"ours");
+    // It counts again: with one of the others it is a quorum.
+    cluster.servers[0].kill();
+    let mut client = Client::connect(&addresses[1..], TIMEOUT);
+    client.set("/n49", b"still", -1).expect("there is a quorum");
+}
+
 #[test]
 fn a_directory_goes_to_apache_zookeeper_and_back_with_sessions_and_all() {
     if !Needs::Java.is_met() || !Needs::Kazoo.is_met() {
