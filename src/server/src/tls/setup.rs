@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::FromDer;
 
+use super::ec;
 use super::stores::{self, Identity};
 use super::verify::Trust;
 use crate::config::{ClientAuth, Password, StoreFile, TlsKeys, TlsVersions};
@@ -158,18 +159,26 @@ fn certified(
     Identity { chain, key }: Identity,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, String> {
-    let key = provider
-        .key_provider
-        .load_private_key(key)
-        .map_err(|error| format!("its private key cannot be used: {error}"))?;
     let own = chain.first().ok_or("its key has no certificate")?;
     let (_, own) = X509Certificate::from_der(own)
         .map_err(|error| format!("its certificate cannot be read: {error}"))?;
-    if key.public_key().is_some_and(|key| key.as_ref() != own.public_key().raw) {
-        return Err("its private key is not the one of its (first) certificate".to_owned());
+    let public = own.public_key().raw;
+    let completed = ec::completed(&key, public);
+    let is_completed = completed.is_some();
+    let key =
+        provider.key_provider.load_private_key(completed.unwrap_or(key)).map_err(|error| {
+            // It has the form of a key of this curve, so what is wrong is its number.
+            if is_completed { OF_ANOTHER.to_owned() } else { format!("{UNUSABLE}: {error}") }
+        })?;
+    if key.public_key().is_some_and(|key| key.as_ref() != public) {
+        return Err(OF_ANOTHER.to_owned());
     }
     Ok(CertifiedKey::new(chain, key))
 }
+
+const OF_ANOTHER: &str = "its private key is not the one of its (first) certificate";
+
+const UNUSABLE: &str = "its private key cannot be used";
 
 /// With these suites; with all if none is named.
 fn provider(suites: &[String]) -> CryptoProvider {

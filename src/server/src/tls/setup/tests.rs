@@ -3,19 +3,13 @@
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, ServerConnection};
 
-use super::super::stores::tests::{certificate, file};
+use super::super::stores::tests::{certificate, file, store};
 use super::*;
-use crate::config::{Secret, StoreKind};
 
 fn keys(identity: &str, trusted: &str) -> TlsKeys {
-    let store = |name: &str| StoreFile {
-        path: file(name),
-        kind: StoreKind::Pem,
-        password: Password::Is(Secret::new("")),
-    };
     TlsKeys {
-        key_store: store(identity),
-        trust_store: Some(store(trusted)),
+        key_store: store(identity, ""),
+        trust_store: Some(store(trusted, "")),
         versions: TlsVersions { v1_2: true, v1_3: true },
         cipher_suites: Vec::new(),
         client_auth: ClientAuth::Need,
@@ -79,6 +73,39 @@ fn both_ends_prove_who_they_are_in_either_version_with_certificates_of_either_ki
             assert_eq!(shown(client.peer_certificates()), Some(certificate(other)));
         }
     }
+}
+
+#[test]
+fn a_server_shows_the_ec_certificate_of_any_store_in_either_version() {
+    for name in ["ec-p256.p12", "ec-p384.jks", "ec-p256-pkcs8.pem", "ec-p384-sec1.pem"] {
+        for (v1_2, v1_3) in [(true, false), (false, true)] {
+            let with = |keys| TlsKeys { versions: TlsVersions { v1_2, v1_3 }, ..keys };
+            let own = TlsKeys {
+                key_store: store(name, "password"),
+                client_auth: ClientAuth::None,
+                ..keys("server-store.pem", "ca.pem")
+            };
+            let trusted = format!("{}-pkcs8.pem", &name[..7]);
+            let client = keys("server-store.pem", &trusted);
+            shake_hands(&with(client), &with(own))
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("mixed.pem");
+    let read = |name| fs::read_to_string(file(name)).expect("it is there");
+    let (own, other) = (read("ec-p256-sec1.pem"), read("kind-p256-sha512.pem"));
+    let (own, other) = (own.split_once("-----BEGIN CERT"), other.split_once("-----BEGIN CERT"));
+    let mixed = format!("{}-----BEGIN CERT{}", own.expect("a key").0, other.expect("one").1);
+    fs::write(&path, mixed).expect("written");
+    let mut mixed = keys("server-store.pem", "ca.pem");
+    mixed.key_store.path = path;
+    let error = configs(&mixed).map(drop).expect_err("they do not belong together");
+    assert!(error.contains("its private key is not the one of its (first) certificate"), "{error}");
 }
 
 #[test]
