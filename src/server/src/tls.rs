@@ -1,6 +1,8 @@
 //! TLS on the client port and on the ports between servers: key stores, who is trusted, and the
 //! connections themselves. (ZooKeeper: `X509Util`, `ZKTrustManager`, `UnifiedServerSocket`.)
 
+mod algorithms;
+mod ec;
 mod hostname;
 mod jks;
 mod names;

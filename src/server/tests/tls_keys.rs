@@ -52,7 +52,7 @@ fn without_these_keys_nobody_speaks_tls() {
 }
 
 #[test]
-fn what_is_not_set_has_the_default_of_zookeeper() {
+fn what_is_not_set_has_the_default_of_zookeeper_and_either_version_is_spoken() {
     for (keys, verifies_client) in [(client(""), false), (quorum(""), true)] {
         assert_eq!(keys.client_auth, ClientAuth::Need);
         assert_eq!(keys.versions, TlsVersions { v1_2: true, v1_3: true });
@@ -100,6 +100,27 @@ fn every_key_is_taken() {
     assert_eq!(keys.versions, TlsVersions { v1_2: false, v1_3: true });
     // Where names are not verified, those of clients are not either.
     assert!(!keys.verifies_server && !keys.verifies_client && keys.reloads);
+}
+
+#[test]
+fn a_file_that_names_a_version_is_served_no_other() {
+    for (lines, v1_2, v1_3) in [
+        ("", true, true),
+        ("protocol=TLS", true, true),
+        ("protocol=TLSv1.2", true, false),
+        ("protocol=TLSv1.3", false, true),
+        // Where both are given, the list counts, as in ZooKeeper.
+        ("protocol=TLSv1.3 enabledProtocols=TLSv1.2", true, false),
+        ("protocol=TLSv1.2 enabledProtocols=TLSv1.2,TLSv1.3", true, true),
+        ("enabledProtocols=TLSv1.3", false, true),
+    ] {
+        let of = |prefix: &str| -> String {
+            lines.split_whitespace().map(|line| format!("{prefix}{line}\n")).collect()
+        };
+        let expected = TlsVersions { v1_2, v1_3 };
+        assert_eq!(client(&of("ssl.")).versions, expected, "{lines}");
+        assert_eq!(quorum(&of("ssl.quorum.")).versions, expected, "{lines}");
+    }
 }
 
 #[test]

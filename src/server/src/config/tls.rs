@@ -297,7 +297,12 @@ fn kind_by_ending(key: &str, entry: &Entry) -> Result<StoreKind, ConfigError> {
     }
 }
 
+/// What the file names is spoken and nothing else; both, if it names nothing or leaves it to `TLS`.
 /// Versions before 1.2 are left out; if nothing is left, the file cannot be meant.
+///
+/// (ZooKeeper: `X509Util.getDefaultTlsProtocol`, `SSLContextAndOptions.getEnabledProtocols`. There
+/// nothing means TLS 1.3 alone, in 3.8 and on old Java TLS 1.2 alone, and with `TLS` no handshake
+/// succeeds.)
 fn versions(keys: &mut Keys, key: &impl Fn(&str) -> String) -> Result<TlsVersions, ConfigError> {
     const ALL: TlsVersions = TlsVersions { v1_2: true, v1_3: true };
     let allowed = "TLSv1.2 or TLSv1.3 (older versions are not spoken here)";
@@ -305,8 +310,9 @@ fn versions(keys: &mut Keys, key: &impl Fn(&str) -> String) -> Result<TlsVersion
     let by_protocol = match keys.take(&protocol) {
         None => ALL,
         Some(entry) => match entry.value.as_str() {
-            "TLS" | "TLSv1.3" => ALL,
+            "TLS" => ALL,
             "TLSv1.2" => TlsVersions { v1_2: true, v1_3: false },
+            "TLSv1.3" => TlsVersions { v1_2: false, v1_3: true },
             _ => return Err(wrong(&protocol, &entry, allowed)),
         },
     };

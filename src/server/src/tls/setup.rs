@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
+use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion, version};
 use tracing::{info, warn};
@@ -14,6 +15,7 @@ use x509_parser::der_parser::asn1_rs::FromDer;
 
 use super::stores::{self, Identity};
 use super::verify::Trust;
+use super::{algorithms, ec};
 use crate::config::{ClientAuth, Password, StoreFile, TlsKeys, TlsVersions};
 
 /// What one kind of ports has to know: how others are accepted, and how they are dialled.
@@ -36,8 +38,9 @@ impl Endpoint {
     /// # Errors
     /// A store cannot be used: the sentence names it.
     pub(crate) fn open(what: &'static str, keys: &TlsKeys) -> Result<Arc<Self>, String> {
-        let configs = configs(keys).map_err(|reason| format!("TLS {what}: {reason}"))?;
-        Ok(Arc::new(Self { keys: keys.clone(), what, current: RwLock::new(configs) }))
+        let loaded = load(keys).map_err(|reason| format!("TLS {what}: {reason}"))?;
+        loaded.warn(what);
+        Ok(Arc::new(Self { keys: keys.clone(), what, current: RwLock::new(loaded.configs) }))
     }
 
     pub(super) fn current(&self) -> Configs {
@@ -61,10 +64,13 @@ impl Endpoint {
                 continue;
             }
             let (this, what) = (Arc::clone(&self), self.what);
-            let read = tokio::task::spawn_blocking(move || configs(&this.keys)).await;
+            let read = tokio::task::spawn_blocking(move || load(&this.keys)).await;
             match read.map_err(|error| error.to_string()).and_then(|read| read) {
-                Ok(configs) => {
-                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = configs;
+                Ok(loaded) => {
+                    if now != before {
+                        loaded.warn(what);
+                    }
+                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = loaded.configs;
                     if now != before {
                         info!("TLS {what}: the changed stores are in use");
                     }
@@ -104,13 +110,35 @@ fn files(keys: &TlsKeys) -> impl Iterator<Item = &Path> {
     })
 }
 
-fn configs(keys: &TlsKeys) -> Result<Configs, String> {
+/// What the stores of a configuration come to.
+struct Loaded {
+    configs: Configs,
+    /// What works less than the operator may think.
+    warnings: Vec<String>,
+}
+
+impl Loaded {
+    fn warn(&self, what: &str) {
+        for warning in &self.warnings {
+            warn!("TLS {what}: {warning}");
+        }
+    }
+}
+
+/// So many certificates of a trust store are named in warnings.
+const NAMED_MAX: usize = 10;
+
+fn load(keys: &TlsKeys) -> Result<Loaded, String> {
     let provider = Arc::new(provider(&keys.cipher_suites));
     let of_store = |store: &StoreFile, reason: &dyn std::fmt::Display| {
         format!("{}: {reason}", store.path.display())
     };
     let identity =
         stores::identity(&keys.key_store).map_err(|error| of_store(&keys.key_store, &error))?;
+    let known = provider.signature_verification_algorithms;
+    let own = identity.chain.first().and_then(|own| algorithms::own_signature(own, &known));
+    let mut warnings: Vec<String> =
+        own.into_iter().map(|warning| of_store(&keys.key_store, &warning)).collect();
     let identity =
         certified(identity, &provider).map_err(|reason| of_store(&keys.key_store, &reason))?;
     let identity = Arc::new(SingleCertAndKey::from(identity));
@@ -118,6 +146,8 @@ fn configs(keys: &TlsKeys) -> Result<Configs, String> {
         None => None,
         Some(store) => {
             let trusted = stores::trusted(store).map_err(|error| of_store(store, &error))?;
+            let useless = useless(&trusted, &known);
+            warnings.extend(useless.iter().map(|warning| of_store(store, warning)));
             let trust = Trust::new(trusted, &provider, keys.client_auth);
             Some(Arc::new(trust.map_err(|reason| of_store(store, &reason))?))
         }
@@ -150,7 +180,18 @@ fn configs(keys: &TlsKeys) -> Result<Configs, String> {
             Some(Arc::new(client))
         }
     };
-    Ok(Configs { server: Arc::new(server), client })
+    Ok(Loaded { configs: Configs { server: Arc::new(server), client }, warnings })
+}
+
+/// The certificates of a trust store that let in less than they say, in few sentences.
+fn useless(trusted: &[CertificateDer<'_>], known: &WebPkiSupportedAlgorithms) -> Vec<String> {
+    let mut all = trusted.iter().filter_map(|it| algorithms::trusted(it, known));
+    let mut named: Vec<String> = all.by_ref().take(NAMED_MAX).collect();
+    let more = all.count();
+    if more > 0 {
+        named.push(format!("{more} more of such trusted certificates"));
+    }
+    named
 }
 
 /// The certificate with its key, if they belong together.
@@ -158,18 +199,28 @@ fn certified(
     Identity { chain, key }: Identity,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, String> {
-    let key = provider
-        .key_provider
-        .load_private_key(key)
-        .map_err(|error| format!("its private key cannot be used: {error}"))?;
     let own = chain.first().ok_or("its key has no certificate")?;
     let (_, own) = X509Certificate::from_der(own)
         .map_err(|error| format!("its certificate cannot be read: {error}"))?;
-    if key.public_key().is_some_and(|key| key.as_ref() != own.public_key().raw) {
-        return Err("its private key is not the one of its (first) certificate".to_owned());
+    algorithms::own_key(&own)?;
+    let public = own.public_key().raw;
+    let completed = ec::completed(&key, public);
+    let is_completed = completed.is_some();
+    let key =
+        provider.key_provider.load_private_key(completed.unwrap_or(key)).map_err(|error| {
+            // It has the form of a key of this curve, so what is wrong is its number.
+            if is_completed { OF_ANOTHER.to_owned() } else { format!("{UNUSABLE}: {error}") }
+        })?;
+    if key.public_key().is_some_and(|key| key.as_ref() != public) {
+        return Err(OF_ANOTHER.to_owned());
     }
     Ok(CertifiedKey::new(chain, key))
 }
+
+const OF_ANOTHER: &str = "its private key is not the one of its (first) certificate";
+
+const UNUSABLE: &str =
+    "its private key cannot be used, as it is broken or of another kind than its certificate";
 
 /// With these suites; with all if none is named.
 fn provider(suites: &[String]) -> CryptoProvider {

@@ -10,7 +10,7 @@ pub(in crate::tls) fn file(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/testdata")).join(name)
 }
 
-fn store(name: &str, password: &str) -> StoreFile {
+pub(in crate::tls) fn store(name: &str, password: &str) -> StoreFile {
     let kind = if name.ends_with(".pem") { StoreKind::Pem } else { StoreKind::Java };
     StoreFile { path: file(name), kind, password: Password::Is(Secret::new(password)) }
 }
