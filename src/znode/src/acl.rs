@@ -5,6 +5,7 @@
 
 mod network;
 mod rights;
+mod subject;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use wire::{Acl, Id, perms};
 
 use network::Network;
 use rights::Entries;
+use subject::is_subject;
 
 /// The ACL of a node, shared by all nodes that have the same.
 #[derive(Clone, PartialEq, Eq, Hash, Default, Debug)]
@@ -214,14 +216,6 @@ fn is_principal(id: &str) -> bool {
     }
 }
 
-/// The subject of a certificate, as `TYPE=value` with commas, semicolons or `+` between: a check of
-/// the form, not of the types. (`X500Principal`.)
-fn is_subject(id: &str) -> bool {
-    let mut parts = id.split([',', ';', '+']).peekable();
-    let begins = parts.peek().is_some_and(|first| first.contains('='));
-    id.trim().is_empty() || begins && !id.trim_start().starts_with('=')
-}
-
 /// The lists that the nodes of a tree have, each under a number, as snapshots name them.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct AclTable {
@@ -346,7 +340,7 @@ mod tests {
                 &["bob", "", "a/b", "s/host@REALM", "s@REALM"],
                 &["a@b@c", "a/b/c@R", "a@b/c"],
             ),
-            ("x509", &["CN=bob,O=here", "CN=bob"], &["bob", "=bob"]),
+            ("x509", &["CN=bob,O=here", "CN=bob"], &["bob", "=bob", "CN=bob,", "NAME=bob"]),
         ] {
             let fix = |name: &str, schemes| {
                 super::fixup(&[acl(31, scheme, name)], &[], schemes, &mut 1000)
@@ -421,7 +415,12 @@ mod tests {
             [read, acl(perms::ALL, "digest", "anne:hash")]
         );
         assert_eq!(fixup(&[acl(perms::ALL, "world", "anyone")], &[]), Ok(AclList::OPEN));
-        for fine in [acl(1, "ip", "10.0.0.0/8"), acl(1, "ip", "::1"), acl(1, "digest", "a:b")] {
+        for fine in [
+            acl(1, "ip", "10.0.0.0/8"),
+            acl(1, "ip", "::1"),
+            acl(1, "ip", "010.0.0.00"),
+            acl(1, "digest", "a:b"),
+        ] {
             assert_eq!(fixup(std::slice::from_ref(&fine), &[]).unwrap().to_vec(), [fine]);
         }
     }
@@ -444,6 +443,9 @@ mod tests {
             ("ip", "10.0.0.0/33"),
             ("ip", "10.0.0.0/"),
             ("ip", "::1/129"),
+            ("ip", "::ffff:10.0.0.1"),
+            ("ip", "10.0.0.256"),
+            ("ip", "10.0.0.+1"),
         ] {
             assert_eq!(fixup(&[acl(31, scheme, name)], &[]), Err(invalid(scheme, name)));
         }

@@ -1,6 +1,6 @@
 //! Networks of addresses: the ids of scheme `ip`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// An address with the number of leading bits that count.
 pub(super) struct Network {
@@ -34,11 +34,25 @@ impl Network {
             None => (text, None),
             Some((address, bits)) => (address, Some(bits)),
         };
-        let (family, whole) = address_bits(address.parse().ok()?);
+        let (family, whole) = address_bits(parse(address)?);
         let width = family.width();
         let bits = bits.map_or(Some(width), |bits| bits.parse().ok().filter(|n| *n <= width))?;
         Some(Self { family, bits, prefix: prefix(family, whole, bits) })
     }
+}
+
+/// An address as ZooKeeper reads it: numbers of IPv4 are decimal, whatever zeros they begin with,
+/// and IPv6 has no IPv4 in it. (`IPAuthenticationProvider.v4addr2Bytes`, `parseV6addr`.)
+fn parse(text: &str) -> Option<IpAddr> {
+    if text.contains(':') {
+        return text.parse().ok().filter(|_| !text.contains('.'));
+    }
+    let byte = |part: &str| {
+        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+        part.parse::<u8>().ok().filter(|_| is_number)
+    };
+    let bytes: Vec<u8> = text.split('.').map(byte).collect::<Option<_>>()?;
+    <[u8; 4]>::try_from(bytes).ok().map(|bytes| IpAddr::V4(Ipv4Addr::from(bytes)))
 }
 
 /// The bits of an address, at the low end.
