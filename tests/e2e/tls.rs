@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 
 use bytes::Bytes;
 use wire::client::{CreateMode, CreateRequest, PathWatchRequest, Request, Response};
@@ -245,6 +246,41 @@ fn changed_stores_are_used_for_new_connections_and_no_session_ends() {
     });
     assert!(connect(&anne).and_then(|client| client.word("srvr")).is_err());
     client.who_am_i().expect("the session goes on");
+}
+
+#[test]
+fn a_store_that_becomes_a_fifo_is_refused_and_the_next_file_is_used() {
+    let mut alone = Alone::start("client.certReload=true\n");
+    let anne = alone.authority.issue("anne", &[]);
+    let trusted = alone.authority.trust_store();
+    let ours = fs::read(&trusted).expect("it is there");
+    let become_fifo = || {
+        fs::remove_file(&trusted).expect("it was there");
+        let made = Command::new("mkfifo").arg(&trusted).status().expect("it runs");
+        assert!(made.success());
+    };
+    become_fifo();
+    alone.says("the stores before stay in use: ");
+    alone.says("it is a FIFO, and has to be a file");
+
+    let other = Authority::new();
+    let bob = other.issue("bob", &[]);
+    fs::remove_file(&trusted).expect("it was there");
+    fs::copy(other.trust_store(), &trusted).expect("written");
+    let kept = alone.cluster.servers[0].directory.join("trusted.pem");
+    fs::write(&kept, ours).expect("written");
+    let serves = |identity| {
+        let client = Secure::connect_to("127.0.0.1", alone.port, &kept, Some(identity));
+        client.and_then(|client| client.word("srvr")).is_ok()
+    };
+    wait_until("another is trusted", || serves(&bob));
+    assert!(!serves(&anne));
+
+    become_fifo();
+    wait_until("it is refused again", || {
+        alone.cluster.servers[0].log().matches("it is a FIFO").count() == 2
+    });
+    assert!(alone.cluster.servers[0].stop().success());
 }
 
 #[test]

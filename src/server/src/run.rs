@@ -36,7 +36,7 @@ use crate::prometheus::{self, Prometheus};
 use crate::quorum_port::{self, QuorumPort};
 use crate::recorder::{Recorded, Recorder};
 use crate::systemd::Systemd;
-use crate::tls::{Accepts, Dials, Endpoint};
+use crate::tls::{Accepts, Apart, Dials, Endpoint, START_PATIENCE};
 
 /// What a server is started with beside its configuration.
 #[derive(Clone, Debug, Default)]
@@ -97,7 +97,15 @@ fn worker_threads() -> usize {
 
 async fn serve(config: Arc<Config>, options: Options) -> Result<(), Error> {
     let mut stop = signals()?;
-    let tls = TlsEndpoints::open(&config)?;
+    let (of_tls, threads) = (Arc::clone(&config), Apart::default());
+    let opening = threads.run(START_PATIENCE, move || TlsEndpoints::open(&of_tls));
+    let tls = tokio::select! {
+        tls = opening => tls.map_err(|error| Error::Tls(format!("TLS, its stores: {error}")))??,
+        reason = stop.asked() => {
+            info!("{reason}, before it had read the stores of TLS");
+            return Ok(());
+        }
+    };
     let begun = Instant::now();
     let (store, recovered) = open(&config)?;
     let settings = Arc::new(config.settings());

@@ -9,11 +9,13 @@ mod names;
 mod pem;
 mod pkcs12;
 mod port;
+mod reload;
 mod setup;
 mod stores;
 mod stream;
 mod verify;
 
 pub(crate) use port::{Accepts, Dials, TLS_AT_PLAIN_PORT, is_tls};
+pub(crate) use reload::{Apart, START_PATIENCE};
 pub(crate) use setup::{Endpoint, cipher_suite_names};
 pub(crate) use stream::{Reading, Stream, Writing};

@@ -1,22 +1,20 @@
-//! From keys of the configuration and stores to what rustls is told; again when a store changes.
+//! From keys of the configuration and stores to what rustls is told.
 
-use std::fs;
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
 
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion, version};
-use tracing::{info, warn};
+use tracing::warn;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::FromDer;
 
+use super::reload::{self, Look};
 use super::stores::{self, Identity};
 use super::verify::Trust;
 use super::{algorithms, ec};
-use crate::config::{ClientAuth, Password, StoreFile, TlsKeys, TlsVersions};
+use crate::config::{ClientAuth, StoreFile, TlsKeys, TlsVersions};
 
 /// What one kind of ports has to know: how others are accepted, and how they are dialled.
 #[derive(Clone)]
@@ -30,88 +28,36 @@ pub(super) struct Configs {
 pub(crate) struct Endpoint {
     pub(super) keys: TlsKeys,
     /// What the keys are for, in logs.
-    what: &'static str,
+    pub(super) what: &'static str,
     current: RwLock<Configs>,
+    /// The files before they were read.
+    pub(super) looked: Vec<Option<Look>>,
 }
 
 impl Endpoint {
     /// # Errors
     /// A store cannot be used: the sentence names it.
     pub(crate) fn open(what: &'static str, keys: &TlsKeys) -> Result<Arc<Self>, String> {
+        let looked = reload::look(keys);
         let loaded = load(keys).map_err(|reason| format!("TLS {what}: {reason}"))?;
         loaded.warn(what);
-        Ok(Arc::new(Self { keys: keys.clone(), what, current: RwLock::new(loaded.configs) }))
+        let current = RwLock::new(loaded.configs);
+        Ok(Arc::new(Self { keys: keys.clone(), what, current, looked }))
     }
 
     pub(super) fn current(&self) -> Configs {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the stores again whenever their files change, if the file says so. Connections that
-    /// are up go on; what a new one resumes from an old one is forgotten with the old stores.
-    /// Stores that cannot be used change nothing.
-    pub(crate) async fn reload(self: Arc<Self>) {
-        if !self.keys.reloads {
-            return;
-        }
-        let mut before = self.look().await;
-        // It may have changed since it was read.
-        let mut is_first = true;
-        loop {
-            tokio::time::sleep(LOOK_PAUSE).await;
-            let now = self.look().await;
-            if now == before && !is_first {
-                continue;
-            }
-            let (this, what) = (Arc::clone(&self), self.what);
-            let read = tokio::task::spawn_blocking(move || load(&this.keys)).await;
-            match read.map_err(|error| error.to_string()).and_then(|read| read) {
-                Ok(loaded) => {
-                    if now != before {
-                        loaded.warn(what);
-                    }
-                    *self.current.write().unwrap_or_else(PoisonError::into_inner) = loaded.configs;
-                    if now != before {
-                        info!("TLS {what}: the changed stores are in use");
-                    }
-                }
-                Err(reason) => warn!("TLS {what}: the stores before stay in use: {reason}"),
-            }
-            (before, is_first) = (now, false);
-        }
+    /// What those get who connect from now on.
+    pub(super) fn exchange(&self, loaded: Loaded) {
+        loaded.warn(self.what);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = loaded.configs;
     }
-
-    async fn look(self: &Arc<Self>) -> Vec<Option<Look>> {
-        let this = Arc::clone(self);
-        let look = move || files(&this.keys).map(look).collect();
-        tokio::task::spawn_blocking(look).await.unwrap_or_default()
-    }
-}
-
-/// How often the files are looked at.
-const LOOK_PAUSE: Duration = Duration::from_secs(1);
-
-/// What tells that a file was changed.
-type Look = (SystemTime, u64, u64);
-
-fn look(path: &Path) -> Option<Look> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
-}
-
-fn files(keys: &TlsKeys) -> impl Iterator<Item = &Path> {
-    [Some(&keys.key_store), keys.trust_store.as_ref()].into_iter().flatten().flat_map(|store| {
-        let password = match &store.password {
-            Password::Is(_) => None,
-            Password::InFile(path) => Some(path.as_path()),
-        };
-        [Some(store.path.as_path()), password].into_iter().flatten()
-    })
 }
 
 /// What the stores of a configuration come to.
-struct Loaded {
+pub(super) struct Loaded {
     configs: Configs,
     /// What works less than the operator may think.
     warnings: Vec<String>,
@@ -128,7 +74,7 @@ impl Loaded {
 /// So many certificates of a trust store are named in warnings.
 const NAMED_MAX: usize = 10;
 
-fn load(keys: &TlsKeys) -> Result<Loaded, String> {
+pub(super) fn load(keys: &TlsKeys) -> Result<Loaded, String> {
     let provider = Arc::new(provider(&keys.cipher_suites));
     let of_store = |store: &StoreFile, reason: &dyn std::fmt::Display| {
         format!("{}: {reason}", store.path.display())

@@ -1,5 +1,8 @@
 //! Handshakes without a network, between two ends that are told what a configuration says.
 
+use std::fs;
+use std::time::Duration;
+
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConnection, ServerConnection};
 

@@ -101,6 +101,43 @@ fn whatever_a_jks_says_is_read_within_its_bytes() {
 }
 
 #[test]
+fn what_is_no_file_is_refused_by_what_it_is_and_does_not_keep_the_reader() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let fifo = directory.path().join("fifo.pem");
+    let socket = directory.path().join("socket.pem");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).expect("made");
+    let _socket = std::os::unix::net::UnixListener::bind(&socket).expect("made");
+    for (path, kind) in [
+        (directory.path(), "a directory"),
+        (Path::new("/dev/zero"), "a device"),
+        (&socket, "a socket"),
+        (&fifo, "a FIFO"),
+    ] {
+        let at = StoreFile { path: path.to_owned(), ..store("ca.pem", "") };
+        let error = trusted(&at).expect_err(kind).to_string();
+        assert_eq!(error, format!("it is {kind}, and has to be a file"));
+        let at = StoreFile { password: Password::InFile(path.to_owned()), ..store("ca.pem", "") };
+        let error = trusted(&at).expect_err(kind).to_string();
+        let of = format!("the file of its password, {}: it is {kind}, ", path.display());
+        assert!(error.starts_with(&of), "{error}");
+    }
+}
+
+#[test]
+fn a_file_is_read_up_to_its_bound() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("password");
+    fs::write(&path, vec![b'a'; PASSWORD_BYTES_MAX as usize + 1]).expect("written");
+    let long = Password::InFile(path.clone());
+    let error = trusted(&StoreFile { password: long, ..store("ca.pem", "") }).expect_err("long");
+    assert!(error.to_string().ends_with("it has more than 65536 bytes"), "{error}");
+    fs::File::create(&path).expect("made").set_len(STORE_BYTES_MAX + 1).expect("it has holes");
+    let error = trusted(&StoreFile { path, ..store("ca.pem", "") }).expect_err("long");
+    assert_eq!(error.to_string(), "it has more than 16777216 bytes");
+}
+
+#[test]
 fn a_password_in_a_file_may_end_in_a_line_end() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("password");
