@@ -111,12 +111,12 @@ fn hangs(patience: Duration) -> io::Error {
 /// What tells that a file was changed.
 pub(super) type Look = (SystemTime, u64, u64);
 
+/// How the files of stores look now, and what is in them.
+type Changed = (Vec<Option<Look>>, Result<Loaded, String>);
+
 /// The stores, if their files are not as they were seen; and how they are now. The files are looked
 /// at before they are read, so that what is written in between is seen the next time.
-fn changed(
-    keys: &TlsKeys,
-    seen: &[Option<Look>],
-) -> Option<(Vec<Option<Look>>, Result<Loaded, String>)> {
+fn changed(keys: &TlsKeys, seen: &[Option<Look>]) -> Option<Changed> {
     let now = look(keys);
     (now != seen).then(|| (now, load(keys)))
 }
