@@ -22,7 +22,11 @@ struct Alone {
 
 impl Alone {
     fn start(settings: &str) -> Self {
-        let (authority, port) = (Authority::new(), free_port());
+        Self::trusting(Authority::new(), settings)
+    }
+
+    fn trusting(authority: Authority, settings: &str) -> Self {
+        let port = free_port();
         let own = authority.issue("server", &["127.0.0.1"]);
         let keys = authority.keys("ssl.", &own);
         let settings = format!("secureClientPort={port}\n{keys}{settings}");
@@ -123,6 +127,24 @@ fn the_super_user_of_a_certificate_may_do_what_nobody_else_may() {
         panic!("this is no answer to getData");
     };
     assert_eq!(found.data.as_deref(), Some(&b"x"[..]));
+}
+
+#[test]
+fn a_client_whose_own_certificate_is_trusted_cannot_sign_itself_another() {
+    let authority = Authority::new();
+    let (anne, own) = Authority::without_right("anne", &[]);
+    authority.trust(&anne);
+    let alone = Alone::trusting(authority, "X509AuthenticationProvider.superUser=CN=root\n");
+    let mut client = alone.connect(Some(&own)).expect("trusted");
+    client.begin().expect("a session");
+    let ids = client.who_am_i().expect("an answer");
+    assert_eq!(ids[1], ("x509".to_owned(), "CN=anne".to_owned()));
+    assert!(!alone.serves(Some(&anne.issue("root", &[]))));
+    alone.says(
+        "its issuer CN=anne is in the trust store, but may not issue certificates: its \
+         BasicConstraints do not make it a CA",
+    );
+    assert!(alone.serves(Some(&alone.authority.issue("root", &[]))));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod port;
 mod setup;
 mod stores;
 mod stream;
+mod usage;
 mod verify;
 
 pub(crate) use port::{Accepts, Dials, TLS_AT_PLAIN_PORT, is_tls};

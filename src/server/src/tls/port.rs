@@ -12,7 +12,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::setup::Endpoint;
 use super::stream::Stream;
-use super::{hostname, names};
+use super::{hostname, names, usage};
 
 /// A handshake that has begun ends within this time, or is given up.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -154,7 +154,9 @@ impl Dials {
 const TOO_LONG: &str = "the TLS handshake takes too long";
 
 fn failed(error: &io::Error) -> String {
-    format!("the TLS handshake failed: {error}")
+    let of_rustls = error.get_ref().and_then(|error| error.downcast_ref());
+    let text = of_rustls.map_or_else(|| error.to_string(), usage::text);
+    format!("the TLS handshake failed: {text}")
 }
 
 fn text(error: impl ToString) -> String {
