@@ -25,10 +25,25 @@ pub(crate) struct Identity {
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let key = KeyPair::generate().expect("a key");
         let mut params = named("issuer", &[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        Self::of(params, KeyPair::generate().expect("a key"))
+    }
+
+    /// One who has signed its own certificate, for these hosts, which does not say that it may
+    /// sign others; with that certificate.
+    pub(crate) fn without_right(name: &str, hosts: &[&str]) -> (Self, Identity) {
+        let mut params = named(name, hosts);
+        params.is_ca = IsCa::ExplicitNoCa;
+        let key = KeyPair::generate().expect("a key");
+        let text = key.serialize_pem();
+        let this = Self::of(params, key);
+        let identity = this.write(name, &text, &this.certificate);
+        (this, identity)
+    }
+
+    fn of(params: CertificateParams, key: KeyPair) -> Self {
         let certificate = params.self_signed(&key).expect("a certificate").pem();
         let directory = TempDir::with_prefix("vivarium-tls-").expect("a directory");
         let this = Self { directory, issuer: Issuer::new(params, key), certificate };
@@ -50,14 +65,23 @@ impl Authority {
     pub(crate) fn issue(&self, name: &str, hosts: &[&str]) -> Identity {
         let key = KeyPair::generate().expect("a key");
         let certificate = named(name, hosts).signed_by(&key, &self.issuer).expect("a certificate");
+        self.write(name, &key.serialize_pem(), &certificate.pem())
+    }
+
+    fn write(&self, name: &str, key: &str, certificate: &str) -> Identity {
         let file = |kind: &str| self.path(&format!("{name}-{kind}.pem"));
         let identity =
             Identity { key: file("key"), certificate: file("certificate"), store: file("store") };
-        let (key, certificate) = (key.serialize_pem(), certificate.pem());
-        fs::write(&identity.key, &key).expect("written");
-        fs::write(&identity.certificate, &certificate).expect("written");
-        fs::write(&identity.store, key + &certificate).expect("written");
+        fs::write(&identity.key, key).expect("written");
+        fs::write(&identity.certificate, certificate).expect("written");
+        fs::write(&identity.store, key.to_owned() + certificate).expect("written");
         identity
+    }
+
+    /// Adds the certificate of another to the file with those that are trusted.
+    pub(crate) fn trust(&self, other: &Self) {
+        let trusted = fs::read_to_string(self.trust_store()).expect("it is there");
+        fs::write(self.trust_store(), trusted + &other.certificate).expect("written");
     }
 
     /// The keys of a port on which this authority is trusted; `prefix` is `ssl.` or `ssl.quorum.`.

@@ -23,7 +23,11 @@ struct Alone {
 
 impl Alone {
     fn start(settings: &str) -> Self {
-        let (authority, port) = (Authority::new(), free_port());
+        Self::trusting(Authority::new(), settings)
+    }
+
+    fn trusting(authority: Authority, settings: &str) -> Self {
+        let port = free_port();
         let own = authority.issue("server", &["127.0.0.1"]);
         let keys = authority.keys("ssl.", &own);
         let settings = format!("secureClientPort={port}\n{keys}{settings}");
@@ -127,6 +131,24 @@ fn the_super_user_of_a_certificate_may_do_what_nobody_else_may() {
 }
 
 #[test]
+fn a_client_whose_own_certificate_is_trusted_cannot_sign_itself_another() {
+    let authority = Authority::new();
+    let (anne, own) = Authority::without_right("anne", &[]);
+    authority.trust(&anne);
+    let alone = Alone::trusting(authority, "X509AuthenticationProvider.superUser=CN=root\n");
+    let mut client = alone.connect(Some(&own)).expect("trusted");
+    client.begin().expect("a session");
+    let ids = client.who_am_i().expect("an answer");
+    assert_eq!(ids[1], ("x509".to_owned(), "CN=anne".to_owned()));
+    assert!(!alone.serves(Some(&anne.issue("root", &[]))));
+    alone.says(
+        "its issuer CN=anne is in the trust store, but may not issue certificates: its \
+         BasicConstraints do not make it a CA",
+    );
+    assert!(alone.serves(Some(&alone.authority.issue("root", &[]))));
+}
+
+#[test]
 fn requests_and_answers_of_megabytes_pass_through_tls() {
     let alone = Alone::start("jute.maxbuffer=8388608\n");
     let anne = alone.authority.issue("anne", &[]);
@@ -193,20 +215,32 @@ fn handshakes_that_do_not_end_are_bounded_and_make_room() {
     let alone = Alone::start("outstandingHandshake.limit=2\nmaxClientCnxns=100\n");
     // They begin a handshake and stop.
     let begin = [0x16, 3, 1, 1, 0, 1];
-    let _held: Vec<_> = (0..2)
+    let _held: Vec<_> = (0..20)
         .map(|_| {
             let mut one = TcpStream::connect(("127.0.0.1", alone.port)).expect("it listens");
             one.write_all(&begin).expect("written");
             one
         })
         .collect();
-    wait_until("two are under way", || alone.counts("outstanding_tls_handshake") == 2);
+    wait_until("some are turned away", || alone.counts("tls_handshake_exceeded") > 0);
+    assert!(alone.counts("outstanding_tls_handshake") <= 2);
+    alone.says("too many TLS handshakes are under way (outstandingHandshake.limit)");
+    // The oldest is given up.
     let anne = alone.authority.issue("anne", &[]);
-    assert!(!alone.serves(Some(&anne)));
-    assert_eq!(alone.counts("tls_handshake_exceeded"), 1);
-    alone.says("outstandingHandshake.limit");
-    // They are given up.
     wait_until("there is room", || alone.serves(Some(&anne)));
+}
+
+#[test]
+fn strangers_who_say_nothing_keep_no_client_out() {
+    let alone = Alone::start("outstandingHandshake.limit=2\nmaxClientCnxns=100\n");
+    let before = alone.counts("num_alive_connections");
+    let _silent: Vec<_> = (0..10)
+        .map(|_| TcpStream::connect(("127.0.0.1", alone.port)).expect("it listens"))
+        .collect();
+    wait_until("all are there", || alone.counts("num_alive_connections") >= before + 10);
+    let anne = alone.authority.issue("anne", &[]);
+    assert!(alone.serves(Some(&anne)));
+    assert_eq!(alone.counts("tls_handshake_exceeded"), 0);
 }
 
 #[test]

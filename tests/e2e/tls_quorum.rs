@@ -38,6 +38,37 @@ fn an_ensemble_over_tls_goes_on_through_the_death_of_its_leaders() {
     check_everything(&cluster.addresses(), load.stop());
 }
 
+/// As ZooKeeper's guide makes stores: with the certificates of the members, each signed by itself.
+#[test]
+fn members_that_trust_just_each_others_certificates_are_an_ensemble_and_can_make_no_other() {
+    let mut cluster = Cluster::new(3, "sslQuorum=true\n");
+    let members: Vec<_> = [1, 2, 3]
+        .map(|sid| Authority::without_right(&format!("server{sid}"), &["127.0.0.1"]))
+        .into();
+    for (server, (own, identity)) in cluster.servers.iter().zip(&members) {
+        for (other, _) in &members {
+            own.trust(other);
+        }
+        server.configure(&own.keys("ssl.quorum.", identity));
+    }
+    for server in &mut cluster.servers[..2] {
+        server.start();
+    }
+    cluster.wait_until_all_serve();
+    // The third says that it is another, with a certificate that it has made for that.
+    let leader = &cluster.servers[cluster.leader()];
+    let made = members[2].0.issue("made", &["127.0.0.1"]);
+    let hello = follower_info(PacketType::FollowerInfo, 3, 1);
+    let (its, _) = &members[usize::from(leader.sid) - 1];
+    let connected = Secure::connect(leader.quorum_port, its, Some(&made));
+    assert!(!connected.is_ok_and(|mut it| it.say(&hello).is_ok() && it.is_answered()));
+    wait_until("it is refused", || {
+        leader.log().contains("its issuer CN=server3 is in the trust store, but may not issue")
+    });
+    cluster.servers[2].start();
+    cluster.wait_until_all_serve();
+}
+
 #[test]
 fn a_member_that_is_far_behind_is_sent_a_snapshot_over_tls() {
     let (_authority, cluster) = secured("sslQuorum=true\nsnapCount=100\ncommitLogCount=10");

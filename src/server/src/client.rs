@@ -1,5 +1,6 @@
 //! The client port: sockets of clients.
 
+mod handshakes;
 mod port;
 mod task;
 

@@ -13,6 +13,7 @@ mod reload;
 mod setup;
 mod stores;
 mod stream;
+mod usage;
 mod verify;
 
 pub(crate) use port::{Accepts, Dials, TLS_AT_PLAIN_PORT, is_tls};

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, TryAcquireError};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use node::{Admission, Connection, Shared};
 
+use super::handshakes::Handshakes;
 use super::task::{self, Bells};
 use crate::clock::Clock;
 use crate::engine::EngineSender;
@@ -25,8 +26,8 @@ pub(crate) struct ClientPort {
     pub(super) costly: tokio::sync::Mutex<()>,
     /// Held by whoever answers a four-letter word that takes long.
     pub(super) words: tokio::sync::Mutex<()>,
-    /// `outstandingHandshake.limit`: held by whoever is in the middle of a handshake.
-    handshakes: Option<Semaphore>,
+    /// `None`: as many as come.
+    handshakes: Option<Handshakes>,
     refusals: Refusals,
 }
 
@@ -38,8 +39,7 @@ impl ClientPort {
         handshakes_max: Option<u32>,
     ) -> Arc<Self> {
         let (costly, words) = Default::default();
-        let handshakes =
-            handshakes_max.map(|max| Semaphore::new((max as usize).min(Semaphore::MAX_PERMITS)));
+        let handshakes = handshakes_max.map(|max| Handshakes::at_most(max as usize));
         let refusals = Refusals::at("client port");
         Arc::new(Self { shared, engine, clock, costly, words, handshakes, refusals })
     }
@@ -59,21 +59,35 @@ impl ClientPort {
         connection: &Connection,
         accepts: &Accepts,
     ) -> Result<Stream, String> {
-        if matches!(accepts, Accepts::Plain) {
+        let begun = accepts.begun(&stream).await;
+        let Some(endpoint) = begun.inspect_err(|_| drop(self.shared.handshake_begins()))? else {
             return Ok(Stream::Plain(stream));
+        };
+        // Those that say nothing hold no place: they cost no more than other connections.
+        let place = self.handshakes.as_ref().map(|all| all.begin(Instant::now()));
+        if matches!(place, Some(None)) {
+            self.shared.handshake_exceeded();
+            let reason = "too many TLS handshakes are under way (outstandingHandshake.limit)";
+            return Err(reason.to_owned());
         }
-        let _permit = match self.handshakes.as_ref().map(Semaphore::try_acquire) {
-            None | Some(Err(TryAcquireError::Closed)) => None,
-            Some(Ok(permit)) => Some(permit),
-            Some(Err(TryAcquireError::NoPermits)) => {
-                self.shared.handshake_exceeded();
-                let reason = "too many TLS handshakes are under way (outstandingHandshake.limit)";
-                return Err(reason.to_owned());
+        let mut place = place.flatten();
+        let is_lost = async {
+            match &mut place {
+                Some(place) => place.lost().await,
+                None => std::future::pending().await,
             }
         };
         let handshake = self.shared.handshake_begins();
-        let stream = accepts.accept(stream).await?;
-        connection.speaks_tls(matches!(stream, Stream::Tls(_)));
+        let stream = tokio::select! {
+            biased;
+            stream = endpoint.shake_hands(stream) => stream?,
+            () = is_lost => {
+                let reason = "its TLS handshake is slow, and its place was needed for another \
+                              (outstandingHandshake.limit)";
+                return Err(reason.to_owned());
+            }
+        };
+        connection.speaks_tls(true);
         if let Some(name) = accepts.client_name(&stream, connection.address().ip())? {
             connection.certified(name, &self.shared)?;
         }

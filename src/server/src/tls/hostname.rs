@@ -22,6 +22,11 @@ pub(super) fn check(certificate: &CertificateDer<'_>, hosts: &[&str]) -> Result<
     Err(format!("its certificate is one of {}, not of {}", names.listed(), hosts.join(" or ")))
 }
 
+/// Whether a certificate has no alternative name of a host, so that its common name counts.
+pub(super) fn is_in_subject(certificate: &CertificateDer<'_>) -> bool {
+    Names::of(certificate).is_ok_and(|names| names.hosts.is_empty() && names.addresses.is_empty())
+}
+
 #[derive(Default)]
 struct Names {
     hosts: Vec<String>,

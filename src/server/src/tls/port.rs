@@ -12,7 +12,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::setup::Endpoint;
 use super::stream::Stream;
-use super::{hostname, names};
+use super::{hostname, names, usage};
 
 /// A handshake that has begun ends within this time, or is given up.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,8 +46,20 @@ impl Accepts {
     /// # Errors
     /// The connection has to be closed; the sentence says why.
     pub(crate) async fn accept(&self, stream: TcpStream) -> Result<Stream, String> {
+        match self.begun(&stream).await? {
+            None => Ok(Stream::Plain(stream)),
+            Some(endpoint) => endpoint.shake_hands(stream).await,
+        }
+    }
+
+    /// The end of a handshake that somebody who has connected has begun; `None` if it speaks
+    /// without TLS. Waits for the first byte unless nobody may speak TLS.
+    ///
+    /// # Errors
+    /// The connection has to be closed; the sentence says why.
+    pub(crate) async fn begun(&self, stream: &TcpStream) -> Result<Option<&Endpoint>, String> {
         let (endpoint, may_be_plain) = match self {
-            Self::Plain => return Ok(Stream::Plain(stream)),
+            Self::Plain => return Ok(None),
             Self::Tls(endpoint) => (endpoint, false),
             Self::Both(endpoint) => (endpoint, true),
         };
@@ -57,19 +69,16 @@ impl Accepts {
             .await
             .map_err(|_| format!("it has said nothing for {patience:?}"))?
             .map_err(text)?;
-        if !is_tls(&first[..arrived]) {
-            if may_be_plain {
-                return Ok(Stream::Plain(stream));
-            }
-            return Err(match arrived {
-                0 => "it ended before it had said anything".to_owned(),
-                _ => "it does not speak TLS, and this port speaks nothing else".to_owned(),
-            });
+        if is_tls(&first[..arrived]) {
+            return Ok(Some(endpoint));
         }
-        let handshake = TlsAcceptor::from(endpoint.current().server).accept(stream);
-        let stream = timeout(HANDSHAKE_TIMEOUT, handshake).await;
-        let stream = stream.map_err(|_| TOO_LONG.to_owned())?.map_err(|error| failed(&error))?;
-        Ok(Stream::Tls(Box::new(stream.into())))
+        if may_be_plain {
+            return Ok(None);
+        }
+        Err(match arrived {
+            0 => "it ended before it had said anything".to_owned(),
+            _ => "it does not speak TLS, and this port speaks nothing else".to_owned(),
+        })
     }
 
     /// The name in the certificate of a client, if it has shown one; where the configuration says
@@ -109,6 +118,19 @@ impl Accepts {
         let from = from.to_canonical().to_string();
         let hosts: Vec<&str> = hosts.iter().copied().chain([from.as_str()]).collect();
         hostname::check(certificate, &hosts)
+    }
+}
+
+impl Endpoint {
+    /// The handshake with somebody who has begun one.
+    ///
+    /// # Errors
+    /// The connection has to be closed; the sentence says why.
+    pub(crate) async fn shake_hands(&self, stream: TcpStream) -> Result<Stream, String> {
+        let handshake = TlsAcceptor::from(self.current().server).accept(stream);
+        let stream = timeout(HANDSHAKE_TIMEOUT, handshake).await;
+        let stream = stream.map_err(|_| TOO_LONG.to_owned())?.map_err(|error| failed(&error))?;
+        Ok(Stream::Tls(Box::new(stream.into())))
     }
 }
 
@@ -154,7 +176,9 @@ impl Dials {
 const TOO_LONG: &str = "the TLS handshake takes too long";
 
 fn failed(error: &io::Error) -> String {
-    format!("the TLS handshake failed: {error}")
+    let of_rustls = error.get_ref().and_then(|error| error.downcast_ref());
+    let text = of_rustls.map_or_else(|| error.to_string(), usage::text);
+    format!("the TLS handshake failed: {text}")
 }
 
 fn text(error: impl ToString) -> String {

@@ -1,10 +1,13 @@
 //! Who is trusted: the verifiers that rustls asks. (ZooKeeper: `X509Util.createTrustManager`, which
 //! is Java's PKIX.)
 //!
-//! Beside what webpki trusts, which is a chain of certificates up to one of the trust store, there
+//! Beside what webpki trusts, which is a chain of certificates up to a CA of the trust store, there
 //! are two cases that Java trusts and that are common with ZooKeeper: a certificate that stands in
-//! the trust store itself, and one of X.509 version 1, which many scripts make, signed by one of
+//! the trust store itself, and one of X.509 version 1, which many scripts make, signed by a CA of
 //! the trust store.
+//!
+//! A certificate of the trust store that is no CA counts for itself and for nothing that it has
+//! signed: else whoever is let in with a certificate of his own could be anybody.
 
 use std::sync::Arc;
 
@@ -27,24 +30,37 @@ use x509_parser::der_parser::asn1_rs::{Any, FromDer, Tag};
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Version;
 
+use super::hostname;
+use super::names;
+use super::usage::{self, Distrust, Misuse, Role};
 use crate::config::ClientAuth;
 
 /// Who is trusted by a trust store.
 #[derive(Debug)]
 pub(super) struct Trust {
+    /// Each is trusted when it is shown.
     certificates: Vec<CertificateDer<'static>>,
+    /// Those of them that may issue others.
+    authorities: Vec<CertificateDer<'static>>,
+    /// The same, for webpki.
     roots: Arc<RootCertStore>,
-    /// What webpki says of clients.
-    clients: Arc<dyn ClientCertVerifier>,
+    /// Those that may not.
+    others: Vec<Unfit>,
+    /// What webpki says of clients; `None` without authorities.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+    /// The subjects of all: a client of Java shows a certificate only if its issuer, or itself, is
+    /// among them.
+    subjects: Vec<DistinguishedName>,
     algorithms: WebPkiSupportedAlgorithms,
     auth: ClientAuth,
 }
 
-/// At which end somebody is.
-#[derive(Clone, Copy)]
-enum Role {
-    Client,
-    Server,
+/// A certificate of the trust store that may not issue others.
+#[derive(Debug)]
+struct Unfit {
+    subject: DistinguishedName,
+    certificate: CertificateDer<'static>,
+    misuse: Misuse,
 }
 
 impl Trust {
@@ -55,19 +71,40 @@ impl Trust {
         provider: &Arc<CryptoProvider>,
         auth: ClientAuth,
     ) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
+        let unreadable = |error: &dyn std::fmt::Display| {
+            format!("a trusted certificate cannot be read: {error}")
+        };
+        let (mut roots, mut authorities) = (RootCertStore::empty(), Vec::new());
+        let (mut others, mut subjects) = (Vec::new(), Vec::new());
         for certificate in &certificates {
-            roots
-                .add(certificate.clone())
-                .map_err(|error| format!("a trusted certificate cannot be read: {error}"))?;
+            let parsed = parsed(certificate).map_err(|error| unreadable(&error))?;
+            let subject = DistinguishedName::from(parsed.subject().as_raw().to_vec());
+            subjects.push(subject.clone());
+            match usage::may_issue(&parsed) {
+                Ok(()) => {
+                    roots.add(certificate.clone()).map_err(|error| unreadable(&error))?;
+                    authorities.push(certificate.clone());
+                }
+                Err(misuse) => {
+                    others.push(Unfit { subject, certificate: certificate.clone(), misuse });
+                }
+            }
         }
         let roots = Arc::new(roots);
-        let clients =
-            WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider));
+        let clients = if roots.is_empty() {
+            None
+        } else {
+            let (roots, provider) = (Arc::clone(&roots), Arc::clone(provider));
+            let clients = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+            Some(clients.map_err(|error| error.to_string())?)
+        };
         Ok(Self {
             certificates,
-            clients: clients.build().map_err(|error| error.to_string())?,
+            authorities,
             roots,
+            others,
+            clients,
+            subjects,
             algorithms: provider.signature_verification_algorithms,
             auth,
         })
@@ -80,44 +117,97 @@ impl Trust {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        let parsed = parsed(certificate)?;
+        let shown = parsed(certificate)?;
         if self.certificates.contains(certificate) {
-            return holds(&parsed, role, now);
+            return holds(&shown, role, now);
         }
-        if parsed.version() != X509Version::V3 {
-            holds(&parsed, role, now)?;
-            return self.is_signed(certificate, &parsed);
+        // One that is not looked at further issues nothing.
+        let mut issuers = Vec::new();
+        let mut misuse = None;
+        let is_host_in_subject = hostname::is_in_subject(certificate);
+        let may_issue = |issuer: &X509Certificate<'_>| {
+            usage::may_issue(issuer)?;
+            if is_host_in_subject {
+                usage::may_issue_without_host(issuer)?;
+            }
+            Ok(())
+        };
+        for der in others {
+            match parsed(der).map(|other| may_issue(&other)) {
+                Ok(Ok(())) => issuers.push(CertificateDer::from(der.as_ref())),
+                Ok(Err(found)) => misuse = misuse.or(Some(found)),
+                Err(_) => {}
+            }
+        }
+        if let Err(error) = self.is_issued(role, certificate, &shown, &issuers, now) {
+            let is_unknown = error == CertificateError::UnknownIssuer.into();
+            let distrust = if is_unknown { self.distrust(&shown, others, misuse) } else { None };
+            return Err(distrust.map_or(error, Error::from));
+        }
+        usage::may_be_shown(&shown, role).map_err(|misuse| Distrust::Shown(misuse).into())
+    }
+
+    /// Whether a certificate leads to an authority, over any of these, and is in force.
+    fn is_issued(
+        &self,
+        role: Role,
+        certificate: &CertificateDer<'_>,
+        parsed: &X509Certificate<'_>,
+        issuers: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        if usage::is_old(parsed) {
+            holds(parsed, role, now)?;
+            return self.is_signed(certificate, parsed);
         }
         match role {
-            Role::Client => self.clients.verify_client_cert(certificate, others, now).map(|_| ()),
+            Role::Client => {
+                let clients = self.clients.as_ref().ok_or(CertificateError::UnknownIssuer)?;
+                clients.verify_client_cert(certificate, issuers, now).map(|_| ())
+            }
             Role::Server => verify_server_cert_signed_by_trust_anchor(
                 &ParsedCertificate::try_from(certificate)?,
                 &self.roots,
-                others,
+                issuers,
                 now,
                 self.algorithms.all,
             ),
         }
     }
 
-    /// Whether a certificate without extensions is signed by one of the trust store, without others
-    /// between.
+    /// Why no issuer was found, if one is there that may not be one.
+    fn distrust(
+        &self,
+        shown: &X509Certificate<'_>,
+        others: &[CertificateDer<'_>],
+        misuse: Option<Misuse>,
+    ) -> Option<Distrust> {
+        let of = |certificate: &X509Certificate<'_>| {
+            let issuer = certificate.issuer().as_raw();
+            self.others.iter().position(|unfit| unfit.subject.as_ref() == issuer)
+        };
+        let of_others = || others.iter().find_map(|other| of(&parsed(other).ok()?));
+        match of(shown).or_else(of_others).map(|index| &self.others[index]) {
+            Some(Unfit { certificate, misuse, .. }) => {
+                let issuer = names::subject(certificate).ok()?;
+                Some(Distrust::OfTrusted { issuer, misuse: *misuse })
+            }
+            None => misuse.map(Distrust::OfSent),
+        }
+    }
+
+    /// Whether a certificate without extensions is signed by an authority, without others between.
     fn is_signed(
         &self,
         der: &CertificateDer<'_>,
         parsed: &X509Certificate<'_>,
     ) -> Result<(), Error> {
         let signed_by = signature_algorithm(der).ok_or(CertificateError::BadEncoding)?;
-        for root in &self.certificates {
+        for root in &self.authorities {
             let Ok((_, issuer)) = X509Certificate::from_der(root) else { continue };
             let is_issuer = issuer.subject().as_raw() == parsed.issuer().as_raw();
-            let may_sign = match issuer.basic_constraints() {
-                Ok(Some(constraints)) => constraints.value.ca,
-                Ok(None) => issuer.version() != X509Version::V3,
-                Err(_) => false,
-            };
             let is_free = matches!(issuer.name_constraints(), Ok(None));
-            if !(is_issuer && may_sign && is_free) {
+            if !(is_issuer && is_free) {
                 continue;
             }
             let Some(key_algorithm) = key_algorithm(issuer.public_key().raw) else { continue };
@@ -229,7 +319,7 @@ impl ClientCertVerifier for Trust {
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.clients.root_hint_subjects()
+        &self.subjects
     }
 
     fn verify_client_cert(

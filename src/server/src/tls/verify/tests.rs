@@ -59,3 +59,5 @@ fn a_certificate_of_version_1_with_a_changed_byte_is_not_trusted() {
         assert!(trust.verify(Role::Client, &changed, &[], NOW).is_err(), "byte {index}");
     }
 }
+
+mod chains;
