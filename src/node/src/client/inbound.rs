@@ -203,6 +203,11 @@ impl Inbound {
                 Ok(Request::Sasl(token)) => self.exchange(xid, token.as_deref()),
                 packet => self.authenticate(xid, packet),
             },
+            // Reconfig alone is refused so, and is a write.
+            Operation::Refused(_) if connection.reads_only() => {
+                let tree = shared.read_tree();
+                connection.refuse(xid, ErrorCode::NotReadOnly, &tree, shared, at);
+            }
             Operation::Refused(error) => {
                 connection.refuse(xid, error, &shared.read_tree(), shared, at);
             }

@@ -75,24 +75,37 @@ impl MultiOp {
         }
     }
 
-    /// A create as ZooKeeper types it by its flags: as one of a container, or of a TTL node,
-    /// whose time to live is then the invalid -1.
+    /// A create as ZooKeeper types it by its flags: as one of a container where they say so. TTL
+    /// flags belong to [`OpCode::CreateTtl`]: the whole multi is refused for them.
     ///
     /// # Errors
-    /// [`Error::Value`] for flags that are no [`CreateMode`].
+    /// [`Error::Value`] for flags that are no [`CreateMode`] of a node without a time to live.
     fn retyped(
         request: CreateRequest,
         otherwise: fn(CreateRequest) -> Self,
     ) -> Result<Self, Error> {
         let mode = CreateMode::try_from(request.flags)?;
-        Ok(if mode.is_container() {
-            Self::CreateContainer(request)
-        } else if mode.is_ttl() {
-            let CreateRequest { path, data, acl, flags } = request;
-            Self::CreateTtl(CreateTtlRequest { path, data, acl, flags, ttl: -1 })
-        } else {
-            otherwise(request)
-        })
+        if mode.is_ttl() {
+            return Err(Error::Value {
+                field: "CreateRequest.flags",
+                found: request.flags.into(),
+                allowed: "in a multi 0 to 4",
+            });
+        }
+        Ok(if mode.is_container() { Self::CreateContainer(request) } else { otherwise(request) })
+    }
+
+    /// A create with a time to live, which counts for TTL flags alone: with others it is a create
+    /// without one. Flags that are unknown are left to whoever does it: that part is refused, and
+    /// not the whole. (`Op.create` with `ttl`.)
+    fn retyped_ttl(request: CreateTtlRequest) -> Result<Self, Error> {
+        match CreateMode::try_from(request.flags) {
+            Ok(mode) if !mode.is_ttl() => {
+                let CreateTtlRequest { path, data, acl, flags, ttl: _ } = request;
+                Self::retyped(CreateRequest { path, data, acl, flags }, Self::Create)
+            }
+            Ok(_) | Err(_) => Ok(Self::CreateTtl(request)),
+        }
     }
 }
 
@@ -137,16 +150,8 @@ pub(super) fn decode_ops(reader: &mut Reader<'_>) -> Result<Vec<MultiOp>, Error>
         match header.op {
             CREATE => MultiOp::retyped(Record::decode(reader)?, MultiOp::Create),
             CREATE2 => MultiOp::retyped(Record::decode(reader)?, MultiOp::Create2),
-            CREATE_CONTAINER => {
-                let request: CreateRequest = Record::decode(reader)?;
-                CreateMode::try_from(request.flags)?;
-                Ok(MultiOp::CreateContainer(request))
-            }
-            CREATE_TTL => {
-                let request: CreateTtlRequest = Record::decode(reader)?;
-                CreateMode::try_from(request.flags)?;
-                Ok(MultiOp::CreateTtl(request))
-            }
+            CREATE_CONTAINER => MultiOp::retyped(Record::decode(reader)?, MultiOp::CreateContainer),
+            CREATE_TTL => MultiOp::retyped_ttl(Record::decode(reader)?),
             DELETE => Ok(MultiOp::Delete(Record::decode(reader)?)),
             SET_DATA => Ok(MultiOp::SetData(Record::decode(reader)?)),
             CHECK => Ok(MultiOp::Check(Record::decode(reader)?)),

@@ -280,6 +280,9 @@ fn multi_of_create(op: OpCode, flags: i32) -> Result<Request, Error> {
     let mut bytes = Vec::new();
     MultiHeader { op: op.code(), done: false, err: -1 }.encode(&mut bytes);
     CreateRequest { path: "/a".into(), data: None, acl: Vec::new(), flags }.encode(&mut bytes);
+    if op == OpCode::CreateTtl {
+        bytes.extend(5000_i64.to_be_bytes());
+    }
     MultiHeader::END.encode(&mut bytes);
     Request::decode(OpCode::Multi, &mut Reader::new(&bytes.into()))
 }
@@ -293,10 +296,18 @@ fn a_create_in_a_multi_is_typed_by_its_flags() {
     assert_eq!(op(OpCode::Create, 0), [OpCode::Create]);
     assert_eq!(op(OpCode::Create2, 3), [OpCode::Create2]);
     assert_eq!(op(OpCode::Create, 4), [OpCode::CreateContainer]);
-    assert_eq!(op(OpCode::Create2, 5), [OpCode::CreateTtl]);
     assert_eq!(op(OpCode::CreateContainer, 0), [OpCode::CreateContainer]);
     let refused = multi_of_create(OpCode::Create, 7).unwrap_err();
     assert_eq!(refused.to_string(), "CreateRequest.flags: 7 found, allowed: 0 to 6");
+    for plain in [OpCode::Create, OpCode::Create2, OpCode::CreateContainer] {
+        let refused = multi_of_create(plain, 5).unwrap_err();
+        assert_eq!(refused.to_string(), "CreateRequest.flags: 5 found, allowed: in a multi 0 to 4");
+    }
+    // Asked of ZooKeeper 3.9.5.
+    assert_eq!(op(OpCode::CreateTtl, 6), [OpCode::CreateTtl]);
+    assert_eq!(op(OpCode::CreateTtl, 1), [OpCode::Create]);
+    assert_eq!(op(OpCode::CreateTtl, 4), [OpCode::CreateContainer]);
+    assert_eq!(op(OpCode::CreateTtl, 7), [OpCode::CreateTtl], "that part alone is refused");
 }
 
 #[test]

@@ -208,14 +208,8 @@ impl Ops<'_> {
             CreateKind::Ttl(ttl) => ttl,
             CreateKind::Create | CreateKind::Create2 | CreateKind::Container => -1,
         };
-        let wants_ttl = matches!(kind, CreateKind::Ttl(_));
-        let ttl_fits = if mode.is_ttl() {
-            (1..=NodeOwner::TTL_MS_MAX).contains(&ttl)
-        } else {
-            // Upstream lets createTTL pass with another mode and a negative ttl, and fails when it
-            // is applied.
-            ttl < 0 && !wants_ttl
-        };
+        let ttl_fits =
+            if mode.is_ttl() { (1..=NodeOwner::TTL_MS_MAX).contains(&ttl) } else { ttl < 0 };
         if !ttl_fits {
             return Err(ErrorCode::BadArguments);
         }
@@ -234,6 +228,10 @@ impl Ops<'_> {
         }
         if let NodeOwner::Session(_) = self.owner_of(&parent) {
             return Err(ErrorCode::NoChildrenForEphemerals);
+        }
+        // ZooKeeper lets it pass, and its servers stop when they apply it.
+        if matches!(kind, CreateKind::Ttl(_)) && !mode.is_ttl() {
+            return Err(ErrorCode::BadArguments);
         }
         if let Some(QuotaNode::Limits(subtree)) = QuotaNode::of(&path)
             && !quota::is_possible(subtree)

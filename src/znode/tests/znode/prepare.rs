@@ -74,6 +74,10 @@ fn a_time_to_live_belongs_to_ttl_modes_and_needs_the_extended_types() {
         (ttl(NodeOwner::TTL_MS_MAX + 1, PersistentWithTtl), bad),
         (ttl(5000, Persistent), bad),
         (ttl(-1, Persistent), bad),
+        // Here it is what ZooKeeper looks at last.
+        (create_ttl("/zookeeper", Persistent, -1), Some(ErrorCode::NodeExists)),
+        (create_ttl("/missing/t", Persistent, -1), Some(ErrorCode::NoNode)),
+        (create_ttl("/missing/t", Persistent, 0), bad),
         (create("/t", PersistentWithTtl), bad),
         (ttl(NodeOwner::TTL_MS_MAX, PersistentWithTtl), None),
         (ttl(1, CreateMode::PersistentSequentialWithTtl), None),

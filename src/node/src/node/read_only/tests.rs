@@ -5,7 +5,7 @@ use host::Host;
 use wire::ErrorCode;
 use wire::client::{
     ConnectRequest, ConnectResponse, DeleteRequest, FourLetterWord, PathRequest, PathWatchRequest,
-    ReplyHeader, Request, encode_request,
+    ReconfigRequest, ReplyHeader, Request, encode_request,
 };
 use wire::frame::frame;
 use wire::jute::{Reader, Record};
@@ -159,7 +159,14 @@ fn without_a_leader_reads_are_served_to_who_allows_it_and_nothing_is_written() {
     let read = Request::GetData(PathWatchRequest { path: path(), watch: true });
     assert_eq!(client.ask(&mut node, &read), Ok(ErrorCode::Ok));
     let delete = Request::Delete(DeleteRequest { path: "/a".to_owned(), version: -1 });
-    for write in [delete, Request::Multi(Vec::new()), Request::Sync(PathRequest { path: path() })] {
+    let sync = Request::Sync(PathRequest { path: path() });
+    let reconfig = Request::Reconfig(ReconfigRequest {
+        joining: None,
+        leaving: None,
+        new_members: None,
+        cur_config_id: -1,
+    });
+    for write in [delete, Request::Multi(Vec::new()), sync, reconfig] {
         assert_eq!(client.ask(&mut node, &write), Ok(ErrorCode::NotReadOnly), "{write:?}");
     }
     assert_eq!(client.ask(&mut node, &read), Ok(ErrorCode::Ok), "the connection goes on");
