@@ -3,13 +3,14 @@
 mod bytes;
 mod commands;
 mod editor;
+mod lines;
 mod link;
 mod output;
 mod perform;
 mod quota;
 
 use std::ffi::OsString;
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use ::client::Target;
@@ -17,6 +18,7 @@ use clap::{Args, CommandFactory, Parser};
 use serde_json::json;
 
 use commands::{Command, Line};
+use lines::Lines;
 use link::Link;
 use output::Output;
 use perform::Done;
@@ -187,17 +189,22 @@ impl Shell {
         0
     }
 
-    /// Lines from the standard input: all are done, and one that is not makes the whole fail.
+    /// Lines from the standard input: all are done, and one that is not makes the whole fail. So
+    /// does one that cannot be read.
     fn read_input(&mut self) -> u8 {
         let mut status = 0;
-        for line in std::io::stdin().lock().lines() {
-            let Ok(line) = line else { break };
-            match self.take(&line) {
-                Next::Line(done) => status |= u8::from(!done),
-                Next::End => break,
-            }
+        let mut lines = Lines::of(std::io::stdin().lock());
+        loop {
+            status |= match lines.next() {
+                Ok(None) => return status,
+                Ok(Some(Ok(line))) => match self.take(&line) {
+                    Next::Line(done) => u8::from(!done),
+                    Next::End => return status,
+                },
+                Ok(Some(Err(why))) => self.show(Err(why)),
+                Err(why) => return self.show(Err(why)),
+            };
         }
-        status
     }
 
     /// The line with this number. Two lines that ask for each other would never end.

@@ -1,9 +1,14 @@
 //! `vivarium cli` against an ensemble: what ZooKeeper's shell does, it does.
 
+use std::io::Write;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
+use wire::Acl;
+use wire::client::{CreateMode, CreateRequest, MultiOp, Request};
 
+use crate::client::Client;
 use crate::cluster::Cluster;
 use crate::program::Program;
 
@@ -54,6 +59,61 @@ fn single_commands_are_done_and_say_so_by_their_status() {
     assert_eq!((&json["data"], &json["stat"]["version"]), (&"two".into(), &1.into()));
     done(&cluster, &["deleteall", "/a"]);
     assert_eq!(done(&cluster, &["ls", "/"]), "[zookeeper]");
+}
+
+/// What becomes of a script: as [`once`].
+fn script(cluster: &Cluster, lines: &[u8]) -> (Option<i32>, String, String) {
+    let mut command = shell(cluster, &[]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    child.stdin.take().expect("piped").write_all(lines).expect("it reads");
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").trim_end().to_owned();
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn a_script_fails_by_a_line_that_is_no_text_and_goes_on_behind_it() {
+    let cluster = Cluster::start(1);
+    let (status, said, why) =
+        script(&cluster, b"create /u1 x\r\ncreate /u2 \xff\ncreate /u3 x\nget /a\0b\nls /");
+    assert_eq!(status, Some(1), "{said} {why}");
+    assert!(why.contains("line 2 is not UTF-8, from its byte 12 on"), "{why}");
+    assert!(said.ends_with("[u1, u3, zookeeper]"), "{said}");
+    assert_eq!(script(&cluster, b"get /u1\nquit\n\xff").0, Some(0), "it is not read so far");
+}
+
+#[test]
+fn deleteall_deletes_all_that_can_be_deleted_in_requests_that_servers_take() {
+    let cluster = Cluster::start(1);
+    let mut client = Client::connect(&cluster.addresses(), Duration::from_secs(30));
+    done(&cluster, &["create", "/wide"]);
+    let name = "n".repeat(1200);
+    for hundred in 0..10 {
+        let create = |number| {
+            MultiOp::Create(CreateRequest {
+                path: format!("/wide/{name}{}", 100 * hundred + number),
+                data: None,
+                acl: Acl::open_unsafe(),
+                flags: CreateMode::Persistent.flags(),
+            })
+        };
+        client.call(&Request::Multi((0..100).map(create).collect())).expect("created");
+    }
+    assert_eq!(done(&cluster, &["deleteall", "/wide"]), "");
+
+    // What may not be deleted, and what is above it, keeps nothing else.
+    for path in ["/part", "/part/a", "/part/b", "/part/b/held", "/part/c"] {
+        done(&cluster, &["create", path]);
+    }
+    done(&cluster, &["setAcl", "/part/b", "world:anyone:r"]);
+    let (status, _, why) = once(&cluster, &["deleteall", "/part"]);
+    let rest = "3 of 5 nodes are not deleted; the first: Insufficient permission : /part/b/held";
+    assert_eq!((status, &*why), (Some(1), rest));
+    assert_eq!(
+        done(&cluster, &["ls", "-R", "/"]).lines().skip(1).take(3).collect::<Vec<_>>(),
+        ["/part", "/part/b", "/part/b/held"]
+    );
 }
 
 #[test]

@@ -266,25 +266,56 @@ impl Asker<'_> {
         Ok(Output::new(format!("Created {path}"), json!({"created": path})))
     }
 
+    /// Deletes the node and all below it, children first, many by one request. Nodes that cannot be
+    /// deleted keep no others from it.
     async fn delete_all(&self, path: &str, batch: usize) -> Done {
         let mut all = self.subtree(path).await?;
         all.reverse();
-        let count = all.len();
-        for paths in all.chunks(batch) {
-            let delete =
-                |path: &String| MultiOp::Delete(DeleteRequest { path: path.clone(), version: ANY });
-            let request = Request::Multi(paths.iter().map(delete).collect());
-            let response = self.ask(request, path).await?;
-            if let Response::Multi(results) = response
-                && let Some(code) = results.iter().find_map(failed)
-            {
-                return Err(format!(
-                    "nothing of a part is deleted: {}",
-                    output::refusal(code, path)
-                ));
+        let (mut refused, mut first) = (0, None);
+        let mut done = 0;
+        for paths in parts(&all, batch, DELETE_BYTES_MAX) {
+            let after = |why| format!("after {done} of {} nodes: {why}", all.len());
+            for why in self.delete(paths).await.map_err(after)? {
+                refused += 1;
+                first.get_or_insert(why);
+            }
+            done += paths.len();
+        }
+        match first {
+            None => Ok(Output::new("", json!({"deleted": all.len()}))),
+            Some(why) => {
+                let all = all.len();
+                Err(format!("{refused} of {all} nodes are not deleted; the first: {why}"))
             }
         }
-        Ok(Output::new("", json!({"deleted": count})))
+    }
+
+    /// Deletes these nodes. Why those are not deleted that are left.
+    async fn delete(&self, paths: &[String]) -> Done<Vec<String>> {
+        let delete = |path: &String| DeleteRequest { path: path.clone(), version: ANY };
+        let parts = paths.iter().map(|path| MultiOp::Delete(delete(path))).collect();
+        let whole = self.0.ask(Request::Multi(parts)).await;
+        let is_done = match whole {
+            Ok(Response::Multi(results)) => results.iter().find_map(failed).is_none(),
+            Ok(other) => return Err(unexpected(&other)),
+            // As a whole: the server may know no multi of this size.
+            Err(Failure::Refused(_)) => false,
+            Err(failure) => return Err(failure.to_string()),
+        };
+        let mut left = Vec::new();
+        if is_done {
+            return Ok(left);
+        }
+        for path in paths {
+            match self.0.ask(Request::Delete(delete(path))).await {
+                Ok(_) => {}
+                // Somebody else was first.
+                Err(Failure::Refused(code)) if code == ErrorCode::NoNode.code() => {}
+                Err(Failure::Refused(code)) => left.push(output::refusal(code, path)),
+                Err(failure) => return Err(failure.to_string()),
+            }
+        }
+        Ok(left)
     }
 
     async fn set_acl(
@@ -305,6 +336,26 @@ impl Asker<'_> {
         }
         Ok(output)
     }
+}
+
+/// The longest paths that `deleteall` puts into one request, in bytes of all of them: far less than
+/// any server takes, however small its `jute.maxbuffer`.
+const DELETE_BYTES_MAX: usize = 64 << 10;
+
+/// The paths, in parts of so many and so many bytes; a part has at least one.
+fn parts(paths: &[String], count_max: usize, bytes_max: usize) -> impl Iterator<Item = &[String]> {
+    let mut left = paths;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |path: &&String| {
+            bytes += path.len();
+            bytes <= bytes_max
+        };
+        let count = left.iter().take(count_max).take_while(fits).count().max(1);
+        let (part, rest) = left.split_at_checked(count)?;
+        left = rest;
+        Some(part)
+    })
 }
 
 /// The error of a part of a multi, if it is the one that made the multi fail.
@@ -364,6 +415,17 @@ fn unexpected(response: &Response) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_deleted_in_parts_of_a_bounded_number_and_length() {
+        let paths = ["/1", "/22", "/333", "/4444444444", "/5", "/6", "/7"].map(str::to_owned);
+        let parts = |count, bytes| parts(&paths, count, bytes).map(<[_]>::len).collect::<Vec<_>>();
+        assert_eq!(parts(100, 1000), [7]);
+        assert_eq!(parts(3, 1000), [3, 3, 1]);
+        assert_eq!(parts(3, 9), [3, 1, 3]);
+        assert_eq!(parts(100, 0), [1; 7]);
+        assert_eq!(super::parts(&[], 1, 1).count(), 0);
+    }
 
     #[test]
     fn where_clients_connect_is_read_off_the_configuration() {
