@@ -8,6 +8,7 @@ mod batch;
 mod connection;
 mod cost;
 pub(crate) mod counters;
+mod failures;
 mod handshake;
 mod inbound;
 mod reads;

@@ -27,7 +27,10 @@ pub(crate) struct ClientPort {
     pub(super) words: tokio::sync::Mutex<()>,
     /// `outstandingHandshake.limit`: held by whoever is in the middle of a handshake.
     handshakes: Option<Semaphore>,
+    /// Of handshakes, and of TLS where none is spoken.
     refusals: Refusals,
+    /// Of connections for which there is no room.
+    crowd: Refusals,
 }
 
 impl ClientPort {
@@ -41,7 +44,8 @@ impl ClientPort {
         let handshakes =
             handshakes_max.map(|max| Semaphore::new((max as usize).min(Semaphore::MAX_PERMITS)));
         let refusals = Refusals::at("client port");
-        Arc::new(Self { shared, engine, clock, costly, words, handshakes, refusals })
+        let crowd = Refusals::at("client port");
+        Arc::new(Self { shared, engine, clock, costly, words, handshakes, refusals, crowd })
     }
 
     /// Says why a client cannot be served, but not of each of thousands.
@@ -100,9 +104,7 @@ pub(crate) async fn listen(listener: TcpListener, accepts: Accepts, port: Arc<Cl
         let connection = Connection::new(address, &port.shared, port.clock.now(), news, stirred);
         if !admitted(&connection, &port.shared).await {
             port.shared.counts().connections_rejected.one();
-            warn!(
-                "client port: too many connections, so the one from {address} is closed (maxClientCnxns, maxCnxns)"
-            );
+            port.crowd.tell(&format!("{address}: too many connections (maxClientCnxns, maxCnxns)"));
             continue;
         }
         debug!("client port: {address} is connected");
