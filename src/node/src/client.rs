@@ -16,6 +16,7 @@ mod sasl;
 mod secure;
 mod shared;
 mod sizes;
+mod turns;
 mod words;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use handshake::Hello;
 pub use inbound::{Inbound, NO_SESSION, SESSIONLESS_TIMEOUT, WORD_TIMEOUT};
 pub use secure::Handshake;
 pub use shared::{Admission, Learner, Shared, Status};
+pub use turns::{Ticket, Turns};
 pub(crate) use words::described;
 pub use words::{answer, date, is_costly, is_executed};
 

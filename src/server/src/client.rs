@@ -2,5 +2,6 @@
 
 mod port;
 mod task;
+mod turns;
 
 pub(crate) use port::{ClientPort, listen};

@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 use node::{Admission, Connection, Shared};
 
 use super::task::{self, Bells};
+use super::turns::InTurn;
 use crate::clock::Clock;
 use crate::engine::EngineSender;
 use crate::greetings::Refusals;
@@ -22,9 +23,9 @@ pub(crate) struct ClientPort {
     pub(crate) engine: EngineSender,
     pub(crate) clock: Clock,
     /// Held by whoever answers a read that takes long.
-    pub(super) costly: tokio::sync::Mutex<()>,
+    pub(super) costly: InTurn,
     /// Held by whoever answers a four-letter word that takes long.
-    pub(super) words: tokio::sync::Mutex<()>,
+    pub(super) words: InTurn,
     /// `outstandingHandshake.limit`: held by whoever is in the middle of a handshake.
     handshakes: Option<Semaphore>,
     /// Of handshakes, and of TLS where none is spoken.
