@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use wire::client::{
@@ -13,6 +13,7 @@ use wire::client::{
 use wire::frame::frame;
 use wire::jute::Record;
 
+use crate::access::authenticate;
 use crate::client::Client;
 use crate::cluster::{Cluster, Server, rss_kib, wait_for, wait_until};
 
@@ -122,6 +123,37 @@ fn silent_connections_and_halves_of_greetings_make_room_for_clients() {
     for client in &mut clients {
         client.get("/here", false).expect("it is served");
     }
+}
+
+#[test]
+fn strangers_do_not_fill_the_log() {
+    const ROOM: usize = 5;
+    const STRANGERS: usize = 200;
+    let cluster = Cluster::start_with(1, &format!("maxClientCnxns={ROOM}"));
+    let server = &cluster.servers[0];
+    let begin = Instant::now();
+    let clients: Vec<_> =
+        (0..ROOM).map(|_| Client::connect(&[server.address()], TIMEOUT)).collect();
+    for _ in 0..STRANGERS {
+        let mut one_too_many = say(server.address(), b"");
+        wait_until("it is refused", || is_closed(&mut one_too_many));
+    }
+    // One line a second, as for all that is refused to many.
+    let warned = |of: &str| {
+        let lines = server.log();
+        lines.lines().filter(|line| line.contains(" WARN ") && line.contains(of)).count()
+    };
+    let lines = warned("too many connections");
+    let seconds = usize::try_from(begin.elapsed().as_secs()).expect("short");
+    assert!((1..=seconds + 2).contains(&lines), "{lines} lines in {seconds} s");
+
+    drop(clients);
+    for number in 0..STRANGERS {
+        let mut client = Client::connect(&[server.address()], TIMEOUT);
+        assert_ne!(authenticate(&mut client, &format!("made-up-{number}"), b"x"), 0);
+        client.expect_end();
+    }
+    assert_eq!(warned("cannot be authenticated by scheme"), 1);
 }
 
 #[test]

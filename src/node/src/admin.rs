@@ -185,7 +185,7 @@ pub fn authorize(
     };
     let ids = proved(scheme, proof, address, &shared.settings.access);
     let Some(ids) = ids.filter(|_| proof.is_none_or(|proof| !proof.contains(&b' '))) else {
-        shared.note_failure(address, scheme);
+        shared.note_failure();
         return Err(Denied::Unproved);
     };
     let tree = shared.read_tree();

@@ -8,6 +8,7 @@ mod batch;
 mod connection;
 mod cost;
 pub(crate) mod counters;
+mod failures;
 mod handshake;
 mod inbound;
 mod reads;
@@ -15,6 +16,7 @@ mod sasl;
 mod secure;
 mod shared;
 mod sizes;
+mod turns;
 mod words;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ pub use handshake::Hello;
 pub use inbound::{Inbound, NO_SESSION, SESSIONLESS_TIMEOUT, WORD_TIMEOUT};
 pub use secure::Handshake;
 pub use shared::{Admission, Learner, Shared, Status};
+pub use turns::{Ticket, Turns};
 pub(crate) use words::described;
 pub use words::{answer, date, is_costly, is_executed};
 

@@ -26,8 +26,8 @@ pub use access::{Access, DigestAlgorithm, Secret};
 pub use client::date;
 pub use client::{
     Admission, ClientBatch, ClientRequest, Connection, Handshake, Hello, Inbound, Learner,
-    NO_SESSION, SESSIONLESS_TIMEOUT, SessionSets, Shared, Status, WORD_TIMEOUT, answer, is_costly,
-    is_executed,
+    NO_SESSION, SESSIONLESS_TIMEOUT, SessionSets, Shared, Status, Ticket, Turns, WORD_TIMEOUT,
+    answer, is_costly, is_executed,
 };
 pub use inlet::Inlet;
 pub use io::{Bell, Effect, End, Event, Load, Now, Recorder, Told, Turn};

@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::config::{Admin, Config};
 use crate::engine::{EngineSender, EventSender, Happened};
+use crate::greetings::Refusals;
 use crate::http::{self, Answer, Answers, Asked};
 use snapshot::Snapshots;
 
@@ -33,6 +34,7 @@ pub(crate) struct AdminServer {
     /// Held by whoever runs a command: whoever asks for many waits for itself.
     command: Mutex<()>,
     snapshots: Snapshots,
+    denials: Refusals,
 }
 
 /// What the admin server reaches of the server that it belongs to.
@@ -71,7 +73,9 @@ pub(crate) async fn start(reach: Reach) {
     let idle_timeout = keys.idle_timeout;
     let snapshots = Snapshots::new(keys.snapshot_enabled, keys.snapshot_interval);
     let command = Mutex::new(());
-    let server = AdminServer { keys, config, shared, clients, events, clock, command, snapshots };
+    let denials = Refusals::of("admin server", "command denied");
+    let server =
+        AdminServer { keys, config, shared, clients, events, clock, command, snapshots, denials };
     http::listen("admin server", listener, idle_timeout, Arc::new(server)).await;
 }
 
@@ -162,7 +166,7 @@ impl AdminServer {
 
     fn deny(&self, command: Command, asked: &Asked, denied: Denied) -> Answer {
         let (status, error) = denied.answer();
-        info!("admin server: {} for {} is denied: {error}", command.name(), asked.from);
+        self.denials.tell(&format!("{} for {}: {error}", command.name(), asked.from));
         said(status, command.name(), Some(error), Map::new())
     }
 

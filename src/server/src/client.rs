@@ -3,5 +3,6 @@
 mod handshakes;
 mod port;
 mod task;
+mod turns;
 
 pub(crate) use port::{ClientPort, listen};

@@ -57,11 +57,13 @@ impl Greetings {
     }
 }
 
-/// Tells the operator why connections are refused, but not of each of thousands: in
-/// [`Refusals::PAUSE`] of one. Clones tell together.
+/// Tells the operator why something is refused, connections as a rule, but not of each of
+/// thousands: in [`Refusals::PAUSE`] of one. Clones tell together.
 #[derive(Clone)]
 pub(crate) struct Refusals {
     port: &'static str,
+    /// Begins the line.
+    what: &'static str,
     told: Arc<Mutex<Told>>,
 }
 
@@ -76,17 +78,22 @@ impl Refusals {
     const PAUSE: Duration = Duration::from_secs(1);
 
     pub(crate) fn at(port: &'static str) -> Self {
-        Self { port, told: Arc::default() }
+        Self::of(port, "connection refused")
+    }
+
+    /// As [`Self::at`], of something else that is refused.
+    pub(crate) fn of(port: &'static str, what: &'static str) -> Self {
+        Self { port, what, told: Arc::default() }
     }
 
     pub(crate) fn tell(&self, reason: &str) {
-        let port = self.port;
+        let (port, what) = (self.port, self.what);
         let untold =
             self.told.lock().unwrap_or_else(PoisonError::into_inner).untold(Instant::now());
         match untold {
-            Some(0) => warn!("{port}: connection refused: {reason}"),
-            Some(others) => warn!("{port}: connection refused, as were {others} before: {reason}"),
-            None => debug!("{port}: connection refused: {reason}"),
+            Some(0) => warn!("{port}: {what}: {reason}"),
+            Some(others) => warn!("{port}: {what}, as were {others} before: {reason}"),
+            None => debug!("{port}: {what}: {reason}"),
         }
     }
 }

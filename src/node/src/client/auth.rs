@@ -1,7 +1,6 @@
 //! Who a client has proved to be. (ZooKeeper: `DigestAuthenticationProvider`,
 //! `IPAuthenticationProvider`, `AuthenticationHelper`.)
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -122,27 +121,6 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// Failed attempts that were logged: each scheme and client once.
-#[derive(Default)]
-pub(super) struct Failures(HashSet<(IpAddr, String)>);
-
-/// Attempts that are remembered; then all are forgotten, and logged again.
-const FAILURES_MAX: usize = 1000;
-
-/// How much of a scheme's name is logged, in characters.
-const SCHEME_CHARS_MAX: usize = 32;
-
-impl Failures {
-    /// The scheme as it is to be logged; `None` if this attempt was logged before.
-    pub(super) fn is_new(&mut self, address: IpAddr, scheme: &str) -> Option<String> {
-        if self.0.len() >= FAILURES_MAX {
-            self.0.clear();
-        }
-        let scheme: String = scheme.chars().take(SCHEME_CHARS_MAX).collect();
-        self.0.insert((address, scheme.clone())).then_some(scheme)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,19 +229,6 @@ mod tests {
         assert!(!add(&mut ids, Id::new("digest", "a".repeat(IDS_BYTES_MAX))));
         let added = (0..100).filter(|number| add(&mut ids, Id::new("digest", number.to_string())));
         assert_eq!((added.count(), ids.len()), (IDS_MAX - 1, IDS_MAX));
-    }
-
-    #[test]
-    fn a_failure_is_logged_once_and_what_is_remembered_is_bounded() {
-        let mut failures = Failures::default();
-        assert_eq!(failures.is_new(HERE, "x509").as_deref(), Some("x509"));
-        assert_eq!(failures.is_new(HERE, "x509"), None);
-        let long = "s".repeat(1 << 20);
-        assert_eq!(failures.is_new(HERE, &long).map(|text| text.len()), Some(SCHEME_CHARS_MAX));
-        for number in 0..3 * FAILURES_MAX {
-            failures.is_new(HERE, &number.to_string());
-            assert!(failures.0.len() <= FAILURES_MAX);
-        }
     }
 
     #[test]

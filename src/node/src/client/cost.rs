@@ -1,11 +1,13 @@
 //! Which reads take long: those whose work grows with the tree or with the request, and not with
 //! the answer alone.
 //!
-//! They run one at a time and never in the node, so that whoever asks for many of them makes only
-//! its own connection wait. Those whose work grows with the tree see it as it was when their turn
-//! came, and keep nobody from changing it meanwhile. The others keep the tree from being changed,
-//! for as long as a request or an answer of the largest size takes.
+//! They run one at a time and never in the node, and the addresses that wait for one
+//! [take turns](super::Turns): so whoever asks for many of them makes its own connections wait, and
+//! others for one of its reads. Those whose work grows with the tree see it as it was when their
+//! turn came, and keep nobody from changing it meanwhile. The others keep the tree from being
+//! changed, for as long as a request or an answer of the largest size takes.
 
+use bytes::Bytes;
 use wire::Id;
 use wire::client::{MultiReadOp, Request};
 use znode::{SessionId, Tree};
@@ -13,8 +15,9 @@ use znode::{SessionId, Tree};
 /// Nodes, names or watches that a read may look at and still be answered on the spot.
 const ITEMS_MAX: usize = 4096;
 
-/// Operations of a multiRead that is answered on the spot. Each may copy a whole node.
-const OPERATIONS_MAX: usize = 16;
+/// Bytes of data and names that a multiRead may copy and still be answered on the spot: what one
+/// node may have by default.
+const BYTES_MAX: usize = 1 << 20;
 
 /// Whether a read that takes long needs the tree as it is: it sets watches, which must miss
 /// nothing, or asks for what a [`znode::Snapshot`] does not have.
@@ -61,13 +64,7 @@ pub(super) fn is_costly(request: &Request, session: SessionId, auth: &[Id], tree
         Request::GetChildren2(read) => is_wide(&read.path),
         Request::GetAllChildrenNumber(_) => tree.node_count() > ITEMS_MAX,
         Request::GetEphemerals(_) => tree.get_ephemerals(session, "/").nth(ITEMS_MAX).is_some(),
-        Request::MultiRead(reads) => {
-            let is_long = |read: &MultiReadOp| match read {
-                MultiReadOp::GetData(_) => false,
-                MultiReadOp::GetChildren(read) => is_wide(&read.path),
-            };
-            reads.len() > OPERATIONS_MAX || reads.iter().any(is_long)
-        }
+        Request::MultiRead(reads) => !is_brief(reads, auth, tree),
         Request::SetWatches(set) => {
             set.data_watches.len() + set.exist_watches.len() + set.child_watches.len() > ITEMS_MAX
         }
@@ -105,5 +102,78 @@ pub(super) fn is_costly(request: &Request, session: SessionId, auth: &[Id], tree
         | Request::WhoAmI
         | Request::CreateSession { .. }
         | Request::CloseSession => false,
+    }
+}
+
+/// Whether the operations look at few things and copy few bytes, all of them together.
+fn is_brief(reads: &[MultiReadOp], auth: &[Id], tree: &Tree) -> bool {
+    let (mut items, mut bytes) = (reads.len(), 0);
+    items <= ITEMS_MAX
+        && reads.iter().all(|read| {
+            match read {
+                MultiReadOp::GetData(read) => {
+                    let data = tree.node(&read.path).and_then(|node| node.data());
+                    bytes += data.map_or(0, Bytes::len);
+                }
+                MultiReadOp::GetChildren(read) => {
+                    if let Ok((names, _)) = tree.get_children(&read.path, auth) {
+                        items += names.len();
+                        if items <= ITEMS_MAX {
+                            bytes += names.map(str::len).sum::<usize>();
+                        }
+                    }
+                }
+            }
+            items <= ITEMS_MAX && bytes <= BYTES_MAX
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Acl;
+    use wire::client::PathWatchRequest;
+    use wire::txn::{CreateTxn, Txn, TxnHeader};
+    use znode::Options;
+
+    use super::*;
+
+    /// `/small`, `/large` with half of the bytes that may be copied, and `/wide` with half of the
+    /// names that may be looked at.
+    fn tree() -> Tree {
+        let mut tree = Tree::new(Options::default());
+        let mut create = |path: String, data: usize| {
+            let header = TxnHeader { zxid: tree.last_zxid() + 1, ..TxnHeader::default() };
+            let (data, acl) = (Some(Bytes::from(vec![7; data])), Acl::open_unsafe());
+            let txn = CreateTxn { path, data, acl, ephemeral: false, parent_cversion: -1 };
+            tree.apply(&header, &Txn::Create(txn));
+        };
+        create("/small".to_owned(), 1);
+        create("/large".to_owned(), BYTES_MAX / 2);
+        create("/wide".to_owned(), 0);
+        for number in 0..ITEMS_MAX / 2 {
+            create(format!("/wide/{number}"), 0);
+        }
+        tree
+    }
+
+    #[test]
+    fn a_multi_read_takes_long_by_what_it_reads_and_not_by_the_number_of_its_parts() {
+        let tree = tree();
+        let is_costly = |parts: &[(fn(PathWatchRequest) -> MultiReadOp, &str, usize)]| {
+            let part =
+                |&(read, path, count): &(fn(PathWatchRequest) -> MultiReadOp, &str, usize)| {
+                    let path = path.to_owned();
+                    vec![read(PathWatchRequest { path, watch: false }); count]
+                };
+            let reads = parts.iter().flat_map(part).collect();
+            is_costly(&Request::MultiRead(reads), 1, &[], &tree)
+        };
+        let (data, children) = (MultiReadOp::GetData as _, MultiReadOp::GetChildren as _);
+        assert!(!is_costly(&[(data, "/small", 1000), (data, "/none", 1000)]));
+        assert!(is_costly(&[(data, "/none", ITEMS_MAX + 1)]));
+        assert!(!is_costly(&[(data, "/large", 2)]));
+        assert!(is_costly(&[(data, "/large", 2), (data, "/small", 1)]));
+        assert!(!is_costly(&[(children, "/wide", 1), (data, "/small", 1000)]));
+        assert!(is_costly(&[(children, "/wide", 2)]));
     }
 }

@@ -11,6 +11,7 @@ use wire::jute::{Reader, Record};
 
 use super::connection::Connection;
 use super::counters::Tally;
+use super::failures::{Failure, UNPROVED, UNREADABLE};
 use super::handshake::{self, Hello};
 use super::shared::Shared;
 use super::{ClientRequest, auth};
@@ -158,9 +159,12 @@ impl Inbound {
         let needs_proof = !access.required_schemes.is_empty() && what != Operation::Auth;
         if needs_proof && !auth::suffice(&connection.auth_ids(), access) {
             let address = connection.address().ip();
-            if shared.auth_failed(address, UNPROVED).is_some() {
-                let required = access.required_schemes.join(" or ");
-                warn!("client {address} asks for something, and has proved nothing by {required}");
+            if let Some(failure) = shared.auth_failed(address, UNPROVED, at) {
+                let (required, others) = (access.required_schemes.join(" or "), others(&failure));
+                warn!(
+                    "client {address} asks for something, and has proved nothing by \
+                     {required}{others}"
+                );
             }
             connection.demand_proof(xid, shared);
             return Ok(());
@@ -200,8 +204,8 @@ impl Inbound {
                 }
             },
             Operation::Auth => match Request::decode(op, &mut reader) {
-                Ok(Request::Sasl(token)) => self.exchange(xid, token.as_deref()),
-                packet => self.authenticate(xid, packet),
+                Ok(Request::Sasl(token)) => self.exchange(xid, token.as_deref(), at),
+                packet => self.authenticate(xid, packet, at),
             },
             // Reconfig alone is refused so, and is a write.
             Operation::Refused(_) if connection.reads_only() => {
@@ -217,7 +221,7 @@ impl Inbound {
     }
 
     /// The client says who it is. A failure ends the connection, as clients expect.
-    fn authenticate(&self, xid: i32, packet: Result<Request, wire::jute::Error>) {
+    fn authenticate(&self, xid: i32, packet: Result<Request, wire::jute::Error>, at: Duration) {
         let (connection, address) = (&self.connection, self.connection.address().ip());
         let (scheme, proved) = match packet {
             Ok(Request::Auth(AuthPacket { scheme, auth, .. })) => {
@@ -225,34 +229,40 @@ impl Inbound {
                 let proved = auth::proved(&scheme, auth.as_deref(), address, access);
                 (scheme, proved)
             }
-            Ok(_) | Err(_) => ("(a packet that cannot be read)".to_owned(), None),
+            Ok(_) | Err(_) => (UNREADABLE.to_owned(), None),
         };
         let is_proved = proved.is_some_and(|ids| connection.add_ids(ids));
         if !is_proved {
-            self.auth_failed(&scheme);
+            self.auth_failed(&scheme, at);
         }
         connection.answer_auth(xid, is_proved, &self.shared);
     }
 
     /// A token of SASL.
-    fn exchange(&self, xid: i32, token: Option<&[u8]>) {
+    fn exchange(&self, xid: i32, token: Option<&[u8]>, at: Duration) {
         let token = token.unwrap_or_default();
         if let Err(why) = self.connection.exchange(xid, token, &self.shared) {
             debug!("client {}: SASL: {why}", self.connection.address());
-            self.auth_failed("sasl");
+            self.auth_failed("sasl", at);
         }
     }
 
-    fn auth_failed(&self, scheme: &str) {
+    fn auth_failed(&self, scheme: &str, at: Duration) {
         let address = self.connection.address().ip();
-        if let Some(scheme) = self.shared.auth_failed(address, scheme) {
-            warn!("client {address} cannot be authenticated by scheme {scheme:?}");
+        if let Some(failure) = self.shared.auth_failed(address, scheme, at) {
+            let (scheme, others) = (&failure.scheme, others(&failure));
+            warn!("client {address} cannot be authenticated by scheme {scheme:?}{others}");
         }
     }
 }
 
-/// In the place of a scheme: the client has not tried any, and has to prove who it is.
-const UNPROVED: &str = "(none)";
+/// Of those that were not logged.
+fn others(failure: &Failure) -> String {
+    match failure.silent {
+        0 => String::new(),
+        silent => format!("; {silent} attempts of clients before it failed, too"),
+    }
+}
 
 fn text(error: impl ToString) -> String {
     error.to_string()

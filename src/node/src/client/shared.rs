@@ -9,9 +9,9 @@ use std::time::Duration;
 use zab::{Epoch, ServerState, Sid, Zxid};
 use znode::{SessionId, Tree, Watches};
 
-use super::auth::Failures;
 use super::connection::Connection;
 use super::counters::Stats;
+use super::failures::{Failure, Failures};
 use crate::io::Now;
 use crate::metrics::Counts;
 use crate::outbox::Held;
@@ -292,16 +292,20 @@ impl Shared {
         lock(&self.connections).get(&id).cloned()
     }
 
-    /// A client could not be authenticated. The scheme as it is to be logged, unless that was
-    /// logged before.
-    pub(super) fn auth_failed(&self, address: IpAddr, scheme: &str) -> Option<String> {
-        self.stats.auth_failed.fetch_add(1, Ordering::Relaxed);
-        lock(&self.auth_failures).is_new(address, scheme)
+    /// A client could not be authenticated. What is to be logged of it, if anything is.
+    pub(super) fn auth_failed(
+        &self,
+        address: IpAddr,
+        scheme: &str,
+        at: Duration,
+    ) -> Option<Failure> {
+        self.note_failure();
+        lock(&self.auth_failures).one(address, scheme, at)
     }
 
-    /// As [`Self::auth_failed`], of somebody who is no client: nothing is logged.
-    pub(crate) fn note_failure(&self, address: IpAddr, scheme: &str) {
-        self.auth_failed(address, scheme);
+    /// Somebody could not be authenticated.
+    pub(crate) fn note_failure(&self) {
+        self.stats.auth_failed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// All connections, oldest first.

@@ -339,7 +339,7 @@ fn next_zxid(epoch: zab::Epoch, last: Option<Zxid>) -> Zxid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::client::{CreateRequest, DeleteRequest};
+    use wire::client::{CreateRequest, CreateTtlRequest, DeleteRequest};
 
     fn create(path: &str, mode: CreateMode) -> CreateRequest {
         CreateRequest { path: path.to_owned(), data: None, acl: Vec::new(), flags: mode.flags() }
@@ -359,8 +359,9 @@ mod tests {
         let is_of = |why: Option<&str>, word| why.is_some_and(|why| why.contains(word));
         assert!(is_of(why(&Request::Create2(ttl.clone()), &refused), "extendedTypesEnabled"));
         let delete = DeleteRequest { path: "/a".into(), version: -1 };
-        let multi =
-            Request::Multi(vec![MultiOp::Delete(delete.clone()), MultiOp::Create(ttl.clone())]);
+        let CreateRequest { path, data, acl, flags } = ttl.clone();
+        let part = MultiOp::CreateTtl(CreateTtlRequest { path, data, acl, flags, ttl: 1 });
+        let multi = Request::Multi(vec![MultiOp::Delete(delete.clone()), part]);
         let refused_part = Txn::Multi(vec![refused.clone()]);
         assert!(is_of(why(&multi, &refused_part), "extendedTypesEnabled"));
         assert_eq!(why(&Request::Delete(delete), &refused), None);

@@ -12,6 +12,7 @@ use node::{Admission, Connection, Shared};
 
 use super::handshakes::Handshakes;
 use super::task::{self, Bells};
+use super::turns::InTurn;
 use crate::clock::Clock;
 use crate::engine::EngineSender;
 use crate::greetings::Refusals;
@@ -23,12 +24,15 @@ pub(crate) struct ClientPort {
     pub(crate) engine: EngineSender,
     pub(crate) clock: Clock,
     /// Held by whoever answers a read that takes long.
-    pub(super) costly: tokio::sync::Mutex<()>,
+    pub(super) costly: InTurn,
     /// Held by whoever answers a four-letter word that takes long.
-    pub(super) words: tokio::sync::Mutex<()>,
+    pub(super) words: InTurn,
     /// `None`: as many as come.
     handshakes: Option<Handshakes>,
+    /// Of handshakes, and of TLS where none is spoken.
     refusals: Refusals,
+    /// Of connections for which there is no room.
+    crowd: Refusals,
 }
 
 impl ClientPort {
@@ -41,7 +45,8 @@ impl ClientPort {
         let (costly, words) = Default::default();
         let handshakes = handshakes_max.map(|max| Handshakes::at_most(max as usize));
         let refusals = Refusals::at("client port");
-        Arc::new(Self { shared, engine, clock, costly, words, handshakes, refusals })
+        let crowd = Refusals::at("client port");
+        Arc::new(Self { shared, engine, clock, costly, words, handshakes, refusals, crowd })
     }
 
     /// Says why a client cannot be served, but not of each of thousands.
@@ -114,9 +119,7 @@ pub(crate) async fn listen(listener: TcpListener, accepts: Accepts, port: Arc<Cl
         let connection = Connection::new(address, &port.shared, port.clock.now(), news, stirred);
         if !admitted(&connection, &port.shared).await {
             port.shared.counts().connections_rejected.one();
-            warn!(
-                "client port: too many connections, so the one from {address} is closed (maxClientCnxns, maxCnxns)"
-            );
+            port.crowd.tell(&format!("{address}: too many connections (maxClientCnxns, maxCnxns)"));
             continue;
         }
         debug!("client port: {address} is connected");

@@ -209,8 +209,8 @@ impl Client {
     }
 
     /// Answers the reads that were left to this task. Those that take long run one at a time in
-    /// this server, beside the threads that all connections and the engine share. Whether there was
-    /// one.
+    /// this server, the addresses of clients in turns, beside the threads that all connections and
+    /// the engine share. Whether there was one.
     async fn go_on(&self) -> Result<bool, String> {
         let (connection, port) = (&self.connection, &self.port);
         if !connection.is_held_back() {
@@ -220,12 +220,16 @@ impl Client {
             connection.go_on(&port.shared, port.clock.at());
             return Ok(false);
         }
-        let _turn = tokio::select! {
-            turn = port.costly.lock() => turn,
+        let turn = tokio::select! {
+            turn = port.costly.wait(connection.address().ip()) => turn,
             () = closed(connection, &self.bells.stirred) => return Err("it was closed".to_owned()),
         };
         let (connection, port) = (Arc::clone(connection), Arc::clone(port));
-        let go_on = move || connection.go_on(&port.shared, port.clock.at());
+        // It has its turn until it has ended, also if nobody waits for it any more.
+        let go_on = move || {
+            connection.go_on(&port.shared, port.clock.at());
+            drop(turn);
+        };
         tokio::task::spawn_blocking(go_on).await.map_err(text)?;
         Ok(true)
     }
@@ -281,17 +285,20 @@ impl Client {
     /// Answers a word; the connection ends behind it.
     ///
     /// A word of four bytes may ask for a list of everything there is. Such lists are made one at a
-    /// time, beside the threads that all connections and the engine share, and count as what
-    /// clients have not read yet.
+    /// time, for the addresses of clients in turns, beside the threads that all connections and the
+    /// engine share, and count as what clients have not read yet.
     async fn word(&self, word: FourLetterWord) -> Result<(), String> {
         let (connection, port, now) = (&self.connection, &self.port, self.port.clock.now());
         let text = if is_costly(word) && is_executed(word, &port.shared) {
-            let _turn = tokio::select! {
-                turn = port.words.lock() => turn,
+            let turn = tokio::select! {
+                turn = port.words.wait(connection.address().ip()) => turn,
                 () = closed(connection, &self.bells.stirred) => return Err("it was closed".to_owned()),
             };
             let (sets, shared) = (self.session_sets(word).await, Arc::clone(&port.shared));
-            let made = tokio::task::spawn_blocking(move || answer(word, sets, &shared, now));
+            let made = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                answer(word, sets, &shared, now)
+            });
             made.await.map_err(text)?
         } else {
             answer(word, None, &port.shared, now)
