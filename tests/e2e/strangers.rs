@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,13 @@ fn elections(cluster: &Cluster) -> Vec<usize> {
 
 /// The promise on a server's disk.
 fn accepted_epoch(server: &Server) -> u32 {
-    let text = fs::read_to_string(server.data().join("version-2/acceptedEpoch"));
-    text.expect("it has promised").trim().parse().expect("a number")
+    epoch_in(server.data().join("version-2/acceptedEpoch"))
+}
+
+/// The epoch of a file; its checksum stands in a line behind it.
+fn epoch_in(file: impl AsRef<Path>) -> u32 {
+    let text = fs::read_to_string(file).expect("it is there");
+    text.lines().next().and_then(|line| line.parse().ok()).expect("a number")
 }
 
 /// Each server, and each other member whose id a stranger may claim there.
@@ -476,13 +482,11 @@ fn servers_whose_epochs_are_used_up_say_the_way_out_and_it_is_one() {
             assert!(server.stop().success(), "{}", server.log());
         }
     }
-    let current = |server: &Server| -> u32 {
-        let text = fs::read_to_string(file(server, "currentEpoch")).expect("it is there");
-        text.trim().parse().expect("a number")
-    };
+    let current = |server: &Server| epoch_in(file(server, "currentEpoch"));
     let largest = cluster.servers.iter().map(current).max().expect("three");
     for server in &cluster.servers {
         fs::write(file(server, "acceptedEpoch"), largest.to_string()).expect("written");
+        fs::remove_file(file(server, "vivarium.acceptedEpoch")).expect("it is there");
     }
     for server in &mut cluster.servers {
         server.start();

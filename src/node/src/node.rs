@@ -478,8 +478,9 @@ fn explain(halt: Halt) -> String {
         Halt::EpochsExhausted { accepted } => format!(
             "acceptedEpoch is {accepted}, the largest there is, so no further leader is possible. Elections do not lead there: \
              somebody falsified it. The way out: stop all servers; find the largest currentEpoch of all of them (in version-2 of \
-             dataDir); if it is smaller, write it into acceptedEpoch of every server, and start them; if it is not, restore all \
-             servers from a backup that is older"
+             dataDir); if it is smaller, write it into acceptedEpoch of every server, remove the copy of that \
+             (vivarium.acceptedEpoch in version-2 of dataLogDir), and start them; if it is not, restore all servers from a \
+             backup that is older"
         ),
     }
 }

@@ -156,15 +156,16 @@ mod tests {
         tree
     }
 
+    /// An operation, of this path, so many times.
+    type Part = (fn(PathWatchRequest) -> MultiReadOp, &'static str, usize);
+
     #[test]
     fn a_multi_read_takes_long_by_what_it_reads_and_not_by_the_number_of_its_parts() {
         let tree = tree();
-        let is_costly = |parts: &[(fn(PathWatchRequest) -> MultiReadOp, &str, usize)]| {
-            let part =
-                |&(read, path, count): &(fn(PathWatchRequest) -> MultiReadOp, &str, usize)| {
-                    let path = path.to_owned();
-                    vec![read(PathWatchRequest { path, watch: false }); count]
-                };
+        let is_costly = |parts: &[Part]| {
+            let part = |&(read, path, count): &Part| {
+                vec![read(PathWatchRequest { path: path.to_owned(), watch: false }); count]
+            };
             let reads = parts.iter().flat_map(part).collect();
             is_costly(&Request::MultiRead(reads), 1, &[], &tree)
         };

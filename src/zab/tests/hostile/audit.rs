@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use zab::{
-    After, Decision, DiskImage, Fact, Input, LinkCmd, Message, Note, Outputs, Role, Send, Sid,
-    Timer, TimerCmd, WriteNo, Zab, Zxid,
+    After, Decision, DiskImage, Epoch, Fact, Input, LinkCmd, Message, Note, Outputs, Role, Send,
+    Sid, Timer, TimerCmd, WriteNo, Zab, Zxid,
 };
 
 use crate::cluster::{Given, Machine, Out, P, Stepped};
@@ -40,7 +40,12 @@ pub(crate) fn step(walked: &mut Walked, stepped: &Stepped) -> Verdict {
 
     // Starts.
     if let (Given::Input(Input::Start(image)), Role::Down) = (given, was.role()) {
-        let books = Books { linked: BTreeSet::new(), armed: BTreeSet::new(), image: image.clone() };
+        let mut found = image.clone();
+        if found.history_lost {
+            // Of which epoch the history was is lost with it.
+            found.current = Epoch(0);
+        }
+        let books = Books { linked: BTreeSet::new(), armed: BTreeSet::new(), image: found };
         walked.books.insert(me, books);
         let sound = image_is_sound(image);
         demand(out.halt.is_none() == sound, "a server starts if, and only if, its disk is sound")?;
