@@ -116,10 +116,9 @@ impl From<Distrust> for Error {
 
 /// An error of rustls in words.
 pub(super) fn text(error: &Error) -> String {
-    match error {
-        Error::InvalidCertificate(CertificateError::Other(distrust)) => {
-            format!("invalid peer certificate: {}", distrust.0)
-        }
-        error => error.to_string(),
+    if let Error::InvalidCertificate(CertificateError::Other(distrust)) = error {
+        format!("invalid peer certificate: {}", distrust.0)
+    } else {
+        error.to_string()
     }
 }

@@ -120,9 +120,13 @@ fn a_trusted_certificate_that_is_no_ca_counts_for_itself_and_nobody_else() {
         for alice in [alone, issued] {
             // Together with a CA, and alone.
             for trust in [trusting(&[&authority.der, &alice.der]), trusting(&[&alice.der])] {
-                assert_eq!(trusted(&trust, &[alice.der.clone()]), YES, "{what}: itself");
+                assert_eq!(
+                    trusted(&trust, std::slice::from_ref(&alice.der)),
+                    YES,
+                    "{what}: itself"
+                );
                 let by_her = alice.end();
-                assert_eq!(trusted(&trust, &[by_her.clone()]), NO, "{what}");
+                assert_eq!(trusted(&trust, std::slice::from_ref(&by_her)), NO, "{what}");
                 assert_eq!(trusted(&trust, &[by_her, alice.der.clone()]), NO, "{what}: chain");
                 let between = alice.issues("between", ca);
                 let chain = [between.end(), between.der];
@@ -132,7 +136,11 @@ fn a_trusted_certificate_that_is_no_ca_counts_for_itself_and_nobody_else() {
                 let params = changed("alice", ca);
                 let der = params.self_signed(&key).expect("a certificate").der().clone();
                 let promoted = Made { params, key, der };
-                assert_eq!(trusted(&trust, &[promoted.der.clone()]), NO, "{what}: promoted");
+                assert_eq!(
+                    trusted(&trust, std::slice::from_ref(&promoted.der)),
+                    NO,
+                    "{what}: promoted"
+                );
                 let chain = [promoted.end(), promoted.der];
                 assert_eq!(trusted(&trust, &chain), NO, "{what}: by the promoted");
             }
@@ -303,7 +311,7 @@ fn a_trusted_certificate_of_version_1_is_a_ca() {
     assert_eq!(trusted(&trusting(&[&old]), &[made.end()]), YES);
     // One that is sent is none.
     let root = certificate("ca.pem");
-    assert_eq!(trusted(&trusting(&[&root]), &[old.clone()]), YES);
+    assert_eq!(trusted(&trusting(&[&root]), std::slice::from_ref(&old)), YES);
     assert_eq!(trusted(&trusting(&[&root]), &[made.end(), old]), NO);
 }
 
