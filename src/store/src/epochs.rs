@@ -13,6 +13,9 @@ pub(crate) const CURRENT: &str = "currentEpoch";
 /// The promise a second time, beside the log: the one thing that nobody else can give back.
 const COPY: &str = "vivarium.acceptedEpoch";
 pub(crate) const CURRENT_TMP: &str = "currentEpoch.tmp";
+/// What `currentEpoch` says of a history that is lost. ZooKeeper knows no such server, and would
+/// begin with an empty history and vote: it refuses an epoch that is no number.
+const HISTORY_LOST: &str = "the history is lost, see vivarium.history-lost\n";
 /// The largest epoch a zxid can carry: it is a signed 64-bit number.
 const EPOCH_MAX: u32 = 0x7fff_ffff;
 
@@ -28,6 +31,8 @@ pub(crate) struct Epochs {
     write_accepted: bool,
     /// ZooKeeper has written `acceptedEpoch`.
     pub(crate) by_zookeeper: bool,
+    /// The history is lost, and `currentEpoch` does not say so yet.
+    write_lost: bool,
     pub(crate) repairs: Vec<Repair>,
 }
 
@@ -96,12 +101,16 @@ pub(crate) fn accepted<D: Disk>(layout: &Layout<D>) -> Result<Option<(u32, bool)
 pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64, history_lost: bool) -> Result<Epochs> {
     let dir = &layout.snap;
     let last_epoch = u32::try_from(last >> 32).unwrap_or(u32::MAX);
-    let (found, current_file) = (accepted(layout)?, read(layout, CURRENT)?);
+    let found = accepted(layout)?;
+    let current_file = match read(layout, CURRENT) {
+        Err(Error::Content { .. }) if history_lost => None,
+        current => current?,
+    };
     let accepted_file = found.map(|(epoch, _)| epoch);
     let write_accepted = found.is_some_and(|(_, same)| !same);
     let accepted = accepted_file.unwrap_or(last_epoch);
-    let lost = history_lost && current_file.is_none();
-    let mut current = current_file.unwrap_or(if lost { 0 } else { last_epoch });
+    let of_nothing = history_lost && current_file.is_none();
+    let mut current = current_file.unwrap_or(if of_nothing { 0 } else { last_epoch });
     let mut repairs = Vec::new();
     if let (Some(epoch), Ok(None) | Err(_)) = (accepted_file, read(layout, ACCEPTED)) {
         repairs.push(Repair::PromiseFromCopy { path: dir.join(ACCEPTED), epoch });
@@ -144,6 +153,7 @@ pub(crate) fn load<D: Disk>(layout: &Layout<D>, last: u64, history_lost: bool) -
         remove_tmp: tmp_text.is_some(),
         write_accepted,
         by_zookeeper: by_zookeeper(layout)?,
+        write_lost: of_nothing && !adopted && accepted_file.is_some(),
         repairs,
     })
 }
@@ -175,7 +185,14 @@ impl Epochs {
             layout.remove(&layout.snap.join(CURRENT_TMP))?;
             layout.sync_dir(&layout.snap)?;
         }
-        if self.write_accepted { write_accepted(layout, self.accepted) } else { Ok(()) }
+        if self.write_accepted {
+            write_accepted(layout, self.accepted)?;
+        }
+        let says_so = || layout.read_small(&layout.snap.join(CURRENT));
+        if self.write_lost && says_so()?.as_deref() != Some(HISTORY_LOST) {
+            layout.write_atomically(CURRENT, HISTORY_LOST)?;
+        }
+        Ok(())
     }
 }
 

@@ -250,8 +250,8 @@ pub enum Error {
     /// that could give it another history.
     #[error(
         "{path}: the history that was here was damaged and was set aside (vivarium.aside.*), and nobody has given this \
-         server another one. Start it as the member of its ensemble that it was; or remove this file to go on with what is \
-         left, which may lack writes that clients were told of"
+         server another one. Start it as the member of its ensemble that it was; or give the files their names \
+         back and remove this one; or, to begin with nothing, move both version-2 directories away"
     )]
     HistoryNotRestored {
         /// The file that says so.

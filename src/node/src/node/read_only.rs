@@ -22,7 +22,10 @@ const PATIENCE_MIN: Duration = Duration::from_secs(2);
 impl Node {
     /// The server begins to look for a leader, or stops.
     pub(super) fn looks_for_leader(&mut self, looks: bool) {
-        let may_read = self.settings.reads_without_leader && !self.settings.standalone;
+        // What is left where the history is lost is older than anything that clients have seen.
+        let may_read = self.settings.reads_without_leader
+            && !self.settings.standalone
+            && !self.host.core().zab().history_lost();
         self.looking_since = (looks && may_read).then_some(self.now.at);
         if let Service::ReadOnly(_) = &self.service {
             info!("read-only clients are not served any more: there may be a leader");

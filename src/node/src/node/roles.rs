@@ -132,6 +132,7 @@ impl Node {
             Role::Down | Role::Looking => return,
         };
         self.shared.set_serving(Some((epoch, leader)), self.now);
+        self.forget_who_could_not_vote();
         self.seen.serves(self.now.at, self.shared.counts());
         self.show_learners();
         info!("epoch {epoch} is established: clients are served");

@@ -9,7 +9,12 @@ use super::Node;
 
 /// The voters that look for a leader and say that they cannot vote.
 #[derive(Debug, Default)]
-pub(super) struct WithoutVote(BTreeSet<Sid>);
+pub(super) struct WithoutVote {
+    now: BTreeSet<Sid>,
+    /// Those that were told of since this server served last. Each is once, however often somebody
+    /// says one thing and another in its name.
+    told: BTreeSet<Sid>,
+}
 
 impl Node {
     /// A server that starts without its history says what it waits for, and what it still has.
@@ -31,17 +36,18 @@ impl Node {
             return;
         }
         if notification.state != ServerState::Looking || notification.vote.is_some() {
-            self.without_vote.0.remove(&from);
+            self.without_vote.now.remove(&from);
             return;
         }
-        if !self.without_vote.0.insert(from) {
+        self.without_vote.now.insert(from);
+        if !self.without_vote.told.insert(from) {
             return;
         }
         info!(
             "server.{} has lost its history, and cannot vote until a leader has given it one",
             from.0
         );
-        let mut without = self.without_vote.0.clone();
+        let mut without = self.without_vote.now.clone();
         if self.host.core().zab().history_lost() {
             without.insert(self.host.core().zab().me());
         }
@@ -54,11 +60,17 @@ impl Node {
         warn!(
             "{} have lost their histories, and the others are no quorum: nobody can lead. Each has set aside what it had \
              (vivarium.aside.* in its directories), and says in its log what is left. Here: {}. Give one of them its \
-             files back from a copy; or, to go on with what is left, which may lack writes that clients were told of, \
-             remove vivarium.history-lost from the directory of one of them and start it again",
+             files back from a copy; or, to go on with what the others have, which may lack writes that clients were \
+             told of, stop one of them, move both its version-2 directories away, and start it: it begins with nothing, \
+             and votes",
             names.join(" and "),
             self.what_is_here()
         );
+    }
+
+    /// This server serves: whoever cannot vote from now on is told of anew.
+    pub(super) fn forget_who_could_not_vote(&mut self) {
+        self.without_vote = WithoutVote::default();
     }
 
     /// Its promise and the end of its history, in words.

@@ -224,7 +224,17 @@ fn who_has_nobody_to_get_it_from_is_refused_as_before() {
     let error = open(&disk, false).expect_err("it waits for a leader");
     assert!(matches!(error, Error::HistoryNotRestored { .. }), "{error}");
     let said = error.to_string();
-    assert!(said.contains(LOST) && said.contains("remove this file"), "{said}");
+    assert!(said.contains(LOST) && said.contains("give the files their names back"), "{said}");
+    let mut named_back = Image::new();
+    for (file, bytes) in disk.image() {
+        let name = file.file_name().and_then(|name| name.to_str()).expect("a name").to_owned();
+        let name = name.strip_prefix("vivarium.aside.1.").map_or(name.clone(), str::to_owned);
+        if name != LOST && !(name == "currentEpoch" && bytes.starts_with(b"the history")) {
+            named_back.insert(path(&name), bytes);
+        }
+    }
+    let error = open(&SimDisk::new(named_back), false).expect_err("it is as it was");
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
     // Without any promise nothing is set aside: whatever it had promised would be forgotten.
     for name in ["acceptedEpoch", "vivarium.acceptedEpoch"] {
         damaged.insert(path(name), b"x".to_vec());
@@ -232,6 +242,37 @@ fn who_has_nobody_to_get_it_from_is_refused_as_before() {
     let disk = SimDisk::new(damaged.clone());
     assert!(open(&disk, true).is_err());
     assert!(disk.image() == damaged, "nothing is changed");
+}
+
+#[test]
+fn whoever_is_told_that_its_history_is_lost_keeps_its_files_and_has_no_vote() {
+    let mut image = member();
+    image.insert(path(LOST), b"by hand".to_vec());
+    let disk = SimDisk::new(image);
+    let (store, found) = open(&disk, true).expect("a member");
+    assert!(found.history_lost && found.repairs.is_empty());
+    assert_eq!((found.accepted, found.last()), (ACCEPTED_EPOCH, 1 << 32 | 4));
+    drop(store);
+    // Taken back, it is as before.
+    let mut image = disk.image();
+    image.remove(&path(LOST));
+    assert_eq!(fate(&image, "taken back"), Fate::Whole);
+}
+
+#[test]
+fn zookeeper_does_not_begin_with_nothing_where_a_history_is_lost() {
+    let mut damaged = member();
+    damaged.remove(&path("snapshot.0"));
+    damaged.get_mut(&path("log.100000001")).expect("the log")[60] ^= 1;
+    damaged.get_mut(&path("snapshot.100000003")).expect("a snapshot")[20] ^= 1;
+    let disk = SimDisk::new(damaged);
+    for _ in 0..2 {
+        let (_, found) = open(&disk, true).expect("it is set aside");
+        assert!(found.history_lost && found.current == 0);
+        // It reads the first line as a number, and ends if that is none.
+        let text = disk.image().remove(&path("currentEpoch")).expect("it is there");
+        assert!(text.starts_with(b"the history is lost"));
+    }
 }
 
 #[test]

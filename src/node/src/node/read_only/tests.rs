@@ -9,7 +9,7 @@ use wire::client::{
 };
 use wire::frame::frame;
 use wire::jute::{Reader, Record};
-use zab::{DiskImage, Peer, Quorum, Sid};
+use zab::{DiskImage, Epoch, Peer, Quorum, Sid};
 use znode::{Options, SessionIds, Tree};
 
 use super::*;
@@ -34,6 +34,10 @@ impl Turn for Long {
 }
 
 fn looking(reads_without_leader: bool) -> Node {
+    looking_from(reads_without_leader, DiskImage::empty())
+}
+
+fn looking_from(reads_without_leader: bool, image: DiskImage<Bytes>) -> Node {
     let sid = Sid(1);
     let settings =
         Settings { standalone: false, voters: 3, reads_without_leader, ..Settings::alone(sid) };
@@ -48,8 +52,7 @@ fn looking(reads_without_leader: bool) -> Node {
         session_ids: SessionIds::new(1, 1),
         seed: 1,
     });
-    let nothing = DiskImage::empty();
-    node.start(Now::default(), nothing);
+    node.start(Now::default(), image);
     node
 }
 
@@ -240,6 +243,14 @@ fn read_only_clients_go_when_there_may_be_a_leader() {
     assert!(!node.shared().status().is_read_only);
     tick(&mut node, 9 * TICK);
     assert!(!node.shared().status().is_read_only, "it does not look for one");
+}
+
+#[test]
+fn a_server_that_has_lost_its_history_does_not_show_what_is_left() {
+    let mut node = looking_from(true, DiskImage::without_history(Epoch(3)));
+    tick(&mut node, 9 * TICK);
+    assert!(Client::new(&node).connect(&mut node, 0, Some(true)).is_err());
+    assert_eq!(word(&node, FourLetterWord::Isro), "null");
 }
 
 #[test]
