@@ -159,13 +159,13 @@ fn named<'a>(names: &[(&str, &'static str)], oid: &'a str) -> &'a str {
 }
 
 /// The content of the sequence that names with what a certificate is signed.
-fn signature_algorithm<'a>(certificate: &'a CertificateDer<'_>) -> Option<&'a [u8]> {
+pub(super) fn signature_algorithm<'a>(certificate: &'a CertificateDer<'_>) -> Option<&'a [u8]> {
     let (rest, _to_be_signed) = Any::from_der(sequence(certificate)?).ok()?;
     sequence(rest)
 }
 
 /// The content of the sequence that names what kind of key this is.
-fn key_algorithm(info: &[u8]) -> Option<&[u8]> {
+pub(super) fn key_algorithm(info: &[u8]) -> Option<&[u8]> {
     sequence(sequence(info)?)
 }
 

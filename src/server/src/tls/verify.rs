@@ -26,10 +26,11 @@ use rustls::{
     SignatureScheme,
 };
 use x509_parser::certificate::X509Certificate;
-use x509_parser::der_parser::asn1_rs::{Any, FromDer, Tag};
+use x509_parser::der_parser::asn1_rs::FromDer;
 use x509_parser::time::ASN1Time;
 use x509_parser::x509::X509Version;
 
+use super::algorithms::{key_algorithm, signature_algorithm};
 use super::hostname;
 use super::names;
 use super::usage::{self, Distrust, Misuse, Role};
@@ -294,23 +295,6 @@ fn holds(certificate: &X509Certificate<'_>, role: Role, now: UnixTime) -> Result
             }
     });
     if fits { Ok(()) } else { Err(CertificateError::InvalidPurpose.into()) }
-}
-
-/// The content of the sequence that names with what a certificate is signed.
-fn signature_algorithm<'a>(certificate: &'a CertificateDer<'_>) -> Option<&'a [u8]> {
-    let (_, all) = Any::from_der(certificate).ok()?;
-    let (rest, _to_be_signed) = Any::from_der(all.data).ok()?;
-    sequence(rest)
-}
-
-/// The content of the sequence that names what kind of key this is.
-fn key_algorithm(info: &[u8]) -> Option<&[u8]> {
-    sequence(sequence(info)?)
-}
-
-fn sequence(der: &[u8]) -> Option<&[u8]> {
-    let (_, sequence) = Any::from_der(der).ok()?;
-    (sequence.tag() == Tag::Sequence).then_some(sequence.data)
 }
 
 impl ClientCertVerifier for Trust {
